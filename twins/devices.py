@@ -1,0 +1,191 @@
+"""Devices and their types: frozen values, no arrays.
+
+A device type is data: ``twins/catalog/<type>.yaml`` or a file of the user's. This module holds the values; reading the
+files is ``typefiles.py``.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+
+ChannelKind = Literal["gauge", "counter", "state", "flag"]
+Priority = Literal["critical", "high", "medium", "low"]
+ParentState = Literal["stale", "alert", "out_of_service"]
+
+PRIORITIES: Final[tuple[Priority, ...]] = ("critical", "high", "medium", "low")
+"""From the most to the least urgent; their index is how arrays hold them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """How a healthy channel answers to what the device is asked to do.
+
+    ``value = base + load·load_gain^... + ambient·ambient_gain``, reached with time constant ``tau_s``, plus noise of
+    standard deviation ``noise``. Load is a fraction (0 idle, 1 rated), ambient is °C away from ``ambient_reference_c``.
+    """
+
+    base: float = 0.0
+    load_gain: float = 0.0
+    load_exponent: float = 1.0
+    ambient_gain: float = 0.0
+    tau_s: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A named quantity that the device reports.
+
+    ``low`` and ``high`` bound what is physically possible: outside, a reading is BAD. A resolution of zero keeps every
+    digit. ``condition`` channels say what the device is asked to do; they explain the others and are never held against it.
+    """
+
+    name: str
+    unit: str  # UCUM
+    kind: ChannelKind = "gauge"
+    title: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    resolution: float = 0.0
+    dtype: Literal["float32", "float64"] = "float32"
+    condition: bool = False
+    response: Response = field(default_factory=Response)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingCondition:
+    """A channel that tells operating regimes apart: ``edges`` cut its range into ``len(edges) + 1`` of them."""
+
+    channel: str
+    edges: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The mark of full damage (1.0) on a channel: its value moves by ``shift`` and its noise grows by ``noise_factor``.
+
+    The mark grows as ``damage ** exponent``.
+    """
+
+    channel: str
+    shift: float = 0.0
+    noise_factor: float = 1.0
+    exponent: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FailureMode:
+    """How a device wears out: damage 0 (new) to 1 (failed).
+
+    ``d(damage)/dt = rate_per_h · scatter · load^load_exponent · exp(ambient_per_k · ambient) · max(damage, seed)^growth_exponent``
+    where scatter is drawn once a life-cycle, lognormal with standard deviation ``scatter`` of the logarithm.
+    """
+
+    name: str
+    title: str = ""
+    rate_per_h: float = 0.0
+    growth_exponent: float = 0.0
+    load_exponent: float = 0.0
+    ambient_per_k: float = 0.0
+    scatter: float = 0.0
+    effects: tuple[Effect, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """When an alert stands, and what it asks of whom.
+
+    ``when`` is a condition in the filter grammar (``vibration > 7.1 and health < 60``). ``deadband`` is per channel or
+    indicator named in ``when``. Delays are in seconds of event time; None: the type's default, in nominal intervals.
+    """
+
+    name: str
+    when: str
+    priority: Priority
+    consequence: str
+    response: str
+    title: str = ""
+    deadband: Mapping[str, float] = field(default_factory=dict)
+    on_delay_s: float | None = None
+    off_delay_s: float | None = None
+    latch: bool = False
+    suppressed_by: tuple[ParentState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceAction:
+    """What people can do to a device, what it costs, and what it makes good.
+
+    ``resets`` maps failure modes to the share of damage that goes away (1: all; key ``"*"``: every mode).
+    ``relearn`` starts a new baseline, as after a replacement. Cost is in the fleet's currency.
+    """
+
+    name: str
+    title: str = ""
+    kind: Literal["inspection", "repair", "replacement"] = "repair"
+    cost: float = 0.0
+    duration_h: float = 0.0
+    crew: int = 1
+    spares: Mapping[str, int] = field(default_factory=dict)
+    resets: Mapping[str, float] = field(default_factory=dict)
+    relearn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceType:
+    """Everything that is true of all devices of one kind.
+
+    ``interval_s`` is the nominal time between two readings of a device; None: the median gap of the device's baseline.
+    ``baseline_readings`` is how many first readings a device's own healthy baseline is learned from.
+    """
+
+    name: str
+    version: int
+    channels: tuple[Channel, ...]
+    title: str = ""
+    description: str = ""
+    interval_s: float | None = None
+    baseline_readings: int = 400
+    conditions: tuple[OperatingCondition, ...] = ()
+    failure_modes: tuple[FailureMode, ...] = ()
+    rules: tuple[AlertRule, ...] = ()
+    actions: tuple[MaintenanceAction, ...] = ()
+    downtime_cost_per_h: float = 0.0
+    ambient_reference_c: float = 20.0
+    sources: tuple[str, ...] = ()
+
+    @property
+    def dtype(self) -> np.dtype[np.float32] | np.dtype[np.float64]:
+        """The type of a value in columns: the widest that a channel asks for."""
+        wide = any(channel.dtype == "float64" for channel in self.channels)
+        return np.dtype(np.float64) if wide else np.dtype(np.float32)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        return tuple(channel.name for channel in self.channels)
+
+    def channel_index(self, name: str) -> int:
+        """Position of a channel; KeyError for a name that the type does not have."""
+        for i, channel in enumerate(self.channels):
+            if channel.name == name:
+                return i
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One physical device. ``parent`` is another device's id: its gateway, line or machine."""
+
+    id: str
+    device_type: str
+    site: str = ""
+    parent: str | None = None
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    interval_s: float | None = None
+    placement: Literal["shared", "dedicated"] = "shared"
+    retired: bool = False

@@ -1,0 +1,240 @@
+"""What can go wrong in a fleet, as one tree.
+
+::
+
+    FleetError
+    ├── DeviceTypeError            a device type file is wrong: file, line, remedy
+    ├── DeviceTypeNotFoundError    no such device type is installed
+    ├── DeviceNotFoundError        no such device
+    ├── DeviceExistsError          the id is taken
+    ├── ReadingError               a batch that cannot be read at all
+    ├── StaleDirectoryError        the batch was routed by an old directory; route again
+    ├── CommandRefusedError        a command that does not fit the state it met
+    │   └── VersionConflictError   somebody else was first
+    ├── AlertNotFoundError         no such alert
+    ├── FilterError                a filter or rule text that cannot be parsed, with its column
+    ├── OverloadedError            full for the moment; try again after ``retry_after_s``
+    ├── DegradedError              the shard cannot write; what it last knew can be read
+    ├── JournalError               the journal cannot do what was asked
+    │   ├── JournalCorruptError    an entry does not match its checksum
+    │   ├── JournalGapError        what was asked for has been cut away
+    │   └── FencedError            a newer owner holds this journal
+    ├── SnapshotError              a snapshot cannot be read
+    └── (training/errors.py continues the tree)
+
+Errors cross processes by pickling: every ``__init__`` takes positional arguments and passes the very same ones on.
+"""
+
+
+class FleetError(Exception):
+    """Something in the world, not in the caller's code, stands in the way."""
+
+    code = "fleet.error"
+
+
+class DeviceTypeError(FleetError):
+    """A device type description cannot be used as it stands."""
+
+    code = "device_type.invalid"
+
+    def __init__(self, source: str, line: int, problem: str, remedy: str) -> None:
+        super().__init__(source, line, problem, remedy)
+        self.source = source
+        self.line = line
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}: {self.problem}; {self.remedy}"
+
+
+class DeviceTypeNotFoundError(FleetError):
+    """No device type of this name is installed."""
+
+    code = "device_type.not_found"
+
+    def __init__(self, name: str, known: tuple[str, ...] = ()) -> None:
+        super().__init__(name, known)
+        self.name = name
+        self.known = known
+
+    def __str__(self) -> str:
+        known = ", ".join(self.known) or "none"
+        return f"no device type {self.name!r} is installed (installed: {known}); add its file or check the name"
+
+
+class DeviceNotFoundError(FleetError):
+    """No device with this id is registered in the fleet."""
+
+    code = "device.not_found"
+
+    def __init__(self, device_id: str) -> None:
+        super().__init__(device_id)
+        self.device_id = device_id
+
+    def __str__(self) -> str:
+        return f"no device {self.device_id!r} in this fleet; register it or check the id"
+
+
+class DeviceExistsError(FleetError):
+    """The id is taken by another device, perhaps a retired one: ids are never reused."""
+
+    code = "device.exists"
+
+    def __init__(self, device_id: str) -> None:
+        super().__init__(device_id)
+        self.device_id = device_id
+
+    def __str__(self) -> str:
+        return f"device {self.device_id!r} exists already; ids are never reused, choose another"
+
+
+class ReadingError(FleetError):
+    """A batch of readings that cannot be read at all. Single bad readings are counted, never raised."""
+
+    code = "reading.invalid"
+
+    def __init__(self, problem: str, remedy: str = "see docs/concepts/reading.md for the shape of a batch") -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.remedy}"
+
+
+class StaleDirectoryError(FleetError):
+    """The batch was routed with a directory older than the shard's membership."""
+
+    code = "directory.stale"
+
+    def __init__(self, used: int, current: int) -> None:
+        super().__init__(used, current)
+        self.used = used
+        self.current = current
+
+    def __str__(self) -> str:
+        return f"routed by directory version {self.used}, the shard is at {self.current}; look the devices up again"
+
+
+class CommandRefusedError(FleetError):
+    """The command does not fit the state it met. Nothing was changed."""
+
+    code = "command.refused"
+
+    def __init__(self, command: str, subject: str, reason: str) -> None:
+        super().__init__(command, subject, reason)
+        self.command = command
+        self.subject = subject
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot {self.command} {self.subject!r}: {self.reason}"
+
+
+class VersionConflictError(CommandRefusedError):
+    """Somebody else changed it first."""
+
+    code = "command.version_conflict"
+
+
+class AlertNotFoundError(FleetError):
+    """No alert with this id is or was standing."""
+
+    code = "alert.not_found"
+
+    def __init__(self, alert_id: str) -> None:
+        super().__init__(alert_id)
+        self.alert_id = alert_id
+
+    def __str__(self) -> str:
+        return f"no alert {self.alert_id!r}; it may have returned to normal, see the alert journal"
+
+
+class FilterError(FleetError):
+    """A filter text that cannot be parsed or names something that is not allowed."""
+
+    code = "filter.invalid"
+
+    def __init__(self, text: str, column: int, problem: str, remedy: str) -> None:
+        super().__init__(text, column, problem, remedy)
+        self.text = text
+        self.column = column
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem} at column {self.column} of {self.text!r}; {self.remedy}"
+
+
+class OverloadedError(FleetError):
+    """Full for the moment. Nothing of the batch was taken."""
+
+    code = "fleet.overloaded"
+
+    def __init__(self, what: str, retry_after_s: float) -> None:
+        super().__init__(what, retry_after_s)
+        self.what = what
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"{self.what}; nothing was taken, try again in {self.retry_after_s:g} s"
+
+
+class DegradedError(FleetError):
+    """This part of the fleet cannot write at present; what it last knew can still be read."""
+
+    code = "fleet.degraded"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"writes are refused: {self.reason}; they resume by themselves when an append succeeds"
+
+
+class JournalError(FleetError):
+    """The journal cannot do what was asked."""
+
+    code = "journal.error"
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"journal {self.path}: {self.problem}"
+
+
+class JournalCorruptError(JournalError):
+    """An entry does not match its checksum: the bytes on disk changed after they were written."""
+
+    code = "journal.corrupt"
+
+
+class JournalGapError(JournalError):
+    """The entries asked for have been cut away; start from a snapshot."""
+
+    code = "journal.gap"
+
+
+class FencedError(JournalError):
+    """A newer owner has taken this journal over; this one must stop."""
+
+    code = "journal.fenced"
+
+
+class SnapshotError(FleetError):
+    """A snapshot cannot be read."""
+
+    code = "snapshot.unreadable"
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"snapshot {self.path}: {self.problem}"

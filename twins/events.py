@@ -1,0 +1,194 @@
+"""What happened, as facts: one tagged union, kept in columns while many happen at once.
+
+Inside a shard an event is a record of ``EVENT`` plus, for the few that people cause, a note (who, why). ``KINDS`` is the
+one table of the union: the code that the kernels write, the ``type`` that everyone else reads, and what the number
+columns mean for it. The JSON schema of the event stream is made from it. No consumer lives here.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+EVENT: Final = np.dtype(
+    [
+        ("at_us", "i8"),  # when it happened: event time for what readings cause, shard time for the rest
+        ("row", "i4"),  # the device's row in its shard; -1: the shard itself
+        ("kind", "i2"),  # a Kind
+        ("slot", "i2"),  # which rule, channel or failure mode, by its index in the device type; -1: none
+        ("occurrence", "i4"),  # alerts: the how-manieth of this device and rule; patterns: the pattern's index
+        ("a", "f8"),
+        ("b", "f8"),
+    ]
+)
+
+Records = NDArray[Any]  # one-dimensional, of dtype EVENT
+
+
+class Kind(IntEnum):
+    """The code of an event in ``EVENT['kind']``. Codes are on disk: add, never renumber."""
+
+    DEVICE_REGISTERED = 1
+    DEVICE_UPDATED = 2
+    DEVICE_RETIRED = 3
+    DEVICE_STALE = 4
+    DEVICE_REPORTING = 5
+    TYPE_INSTALLED = 6
+    MAINTENANCE_RECORDED = 7
+    PARENT_STATE_CHANGED = 8
+    COMMAND_REFUSED = 9
+
+    BASELINE_LEARNED = 20
+    ANOMALY_STARTED = 21
+    ANOMALY_ENDED = 22
+    PATTERN_STARTED = 23
+    PATTERN_ENDED = 24
+
+    ALERT_RAISED = 40
+    ALERT_ACKNOWLEDGED = 41
+    ALERT_RETURNED = 42  # the condition cleared
+    ALERT_LATCHED = 43  # the condition cleared, the alert stays until reset
+    ALERT_RESET = 44
+    ALERT_SHELVED = 45
+    ALERT_UNSHELVED = 46
+    ALERT_SUPPRESSED = 47
+    ALERT_UNSUPPRESSED = 48
+    ALERT_OUT_OF_SERVICE = 49
+    ALERT_IN_SERVICE = 50
+    ALERT_ASSIGNED = 51
+    ALERT_COMMENTED = 52
+    ALERT_RERAISED = 53  # active again while unacknowledged or acknowledged
+
+
+@dataclass(frozen=True, slots=True)
+class KindSpec:
+    """How one kind of event reads outside: its ``type``, and names for its slot and number columns."""
+
+    type: str
+    slot: str | None = None  # "rule", "channel" or None
+    a: str | None = None
+    b: str | None = None
+    occurrence: str | None = None
+
+
+KINDS: Final[Mapping[Kind, KindSpec]] = {
+    Kind.DEVICE_REGISTERED: KindSpec("device.registered"),
+    Kind.DEVICE_UPDATED: KindSpec("device.updated"),
+    Kind.DEVICE_RETIRED: KindSpec("device.retired"),
+    Kind.DEVICE_STALE: KindSpec("device.stale", a="silent_s"),
+    Kind.DEVICE_REPORTING: KindSpec("device.reporting", a="silent_s"),
+    Kind.TYPE_INSTALLED: KindSpec("device_type.installed", a="version"),
+    Kind.MAINTENANCE_RECORDED: KindSpec("maintenance.recorded", a="life_cycle"),
+    Kind.PARENT_STATE_CHANGED: KindSpec("parent.state_changed", a="state"),
+    Kind.COMMAND_REFUSED: KindSpec("command.refused"),
+    Kind.BASELINE_LEARNED: KindSpec("baseline.learned", a="readings"),
+    Kind.ANOMALY_STARTED: KindSpec("anomaly.started", slot="channel", a="score"),
+    Kind.ANOMALY_ENDED: KindSpec("anomaly.ended", slot="channel", a="score"),
+    Kind.PATTERN_STARTED: KindSpec("pattern.started", slot="channel", a="size", b="confidence", occurrence="pattern"),
+    Kind.PATTERN_ENDED: KindSpec("pattern.ended", slot="channel", a="size", b="confidence", occurrence="pattern"),
+    Kind.ALERT_RAISED: KindSpec("alert.raised", slot="rule", a="value", b="limit", occurrence="occurrence"),
+    Kind.ALERT_ACKNOWLEDGED: KindSpec("alert.acknowledged", slot="rule", occurrence="occurrence"),
+    Kind.ALERT_RETURNED: KindSpec("alert.returned", slot="rule", a="value", occurrence="occurrence"),
+    Kind.ALERT_LATCHED: KindSpec("alert.latched", slot="rule", a="value", occurrence="occurrence"),
+    Kind.ALERT_RESET: KindSpec("alert.reset", slot="rule", occurrence="occurrence"),
+    Kind.ALERT_SHELVED: KindSpec("alert.shelved", slot="rule", a="until_us", occurrence="occurrence"),
+    Kind.ALERT_UNSHELVED: KindSpec("alert.unshelved", slot="rule", occurrence="occurrence"),
+    Kind.ALERT_SUPPRESSED: KindSpec("alert.suppressed", slot="rule", occurrence="occurrence"),
+    Kind.ALERT_UNSUPPRESSED: KindSpec("alert.unsuppressed", slot="rule", occurrence="occurrence"),
+    Kind.ALERT_OUT_OF_SERVICE: KindSpec("alert.out_of_service", slot="rule", occurrence="occurrence"),
+    Kind.ALERT_IN_SERVICE: KindSpec("alert.in_service", slot="rule", occurrence="occurrence"),
+    Kind.ALERT_ASSIGNED: KindSpec("alert.assigned", slot="rule", occurrence="occurrence"),
+    Kind.ALERT_COMMENTED: KindSpec("alert.commented", slot="rule", occurrence="occurrence"),
+    Kind.ALERT_RERAISED: KindSpec("alert.reraised", slot="rule", a="value", b="limit", occurrence="occurrence"),
+}
+
+PATTERNS: Final = ("drift", "shift", "spike", "stuck", "oscillation", "dropout", "decorrelation")
+"""The patterns, by the index that kernels and ``patterns`` bit masks use (bit 0 is drift)."""
+
+
+class EventBuffer(NamedTuple):
+    """Where kernels put events: ``items[: used[0]]``. Whoever calls a kernel leaves it room."""
+
+    items: Records
+    used: NDArray[np.int64]  # (1,)
+
+
+def event_buffer(room: int) -> EventBuffer:
+    """An empty buffer for ``room`` events."""
+    return EventBuffer(np.zeros(room, EVENT), np.zeros(1, np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventBatch:
+    """Events of one shard in the order in which they happened there.
+
+    ``notes`` holds, by position, what has no column: who, why, and the like. Most events have none.
+    """
+
+    records: Records
+    notes: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @staticmethod
+    def empty() -> "EventBatch":
+        return EventBatch(np.zeros(0, EVENT))
+
+    @staticmethod
+    def join(batches: Sequence["EventBatch"]) -> "EventBatch":
+        """One batch after the other."""
+        batches = [batch for batch in batches if len(batch)]
+        if len(batches) == 1:
+            return batches[0]
+        if not batches:
+            return EventBatch.empty()
+        notes: dict[int, Mapping[str, Any]] = {}
+        offset = 0
+        for batch in batches:
+            notes.update({offset + i: note for i, note in batch.notes.items()})
+            offset += len(batch)
+        return EventBatch(np.concatenate([batch.records for batch in batches]), notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as everyone outside a shard reads it.
+
+    ``at`` is when it happened, ``recorded_at`` the shard time at which it entered the journal, ``cursor`` its place there.
+    """
+
+    type: str
+    device_id: str
+    at_us: int
+    recorded_us: int
+    cursor: int
+    detail: Mapping[str, Any]
+
+
+def decode(
+    batch: EventBatch, *, device_id: Callable[[int], str], rules: Sequence[str], channels: Sequence[str],
+    recorded_us: int, cursor: int,
+) -> Iterator[Event]:
+    """The events of ``batch`` one by one, numbers and slots under their names.
+
+    ``device_id`` gives the id of a row; ``rules`` and ``channels`` are the names of the device type then in force.
+    """
+    for i, record in enumerate(batch.records.tolist()):
+        at_us, row, code, slot, occurrence, a, b = record
+        spec = KINDS[Kind(code)]
+        detail: dict[str, Any] = {}
+        if spec.slot is not None and slot >= 0:
+            detail[spec.slot] = (rules if spec.slot == "rule" else channels)[slot]
+        if spec.occurrence == "pattern":
+            detail["pattern"] = PATTERNS[occurrence]
+        elif spec.occurrence is not None:
+            detail["occurrence"] = occurrence
+        for name, value in ((spec.a, a), (spec.b, b)):
+            if name is not None and value == value:
+                detail[name] = value
+        detail.update(batch.notes.get(i, {}))
+        yield Event(spec.type, device_id(row) if row >= 0 else "", at_us, recorded_us, cursor, detail)

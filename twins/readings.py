@@ -1,0 +1,121 @@
+"""Readings on their way in: columns, never objects.
+
+A ``ReadingBatch`` is what a gateway, a file or the simulator sends: readings of one device type, one line per device and
+event time, one column per channel. Routing turns it into ``ShardBatch``es, which name rows instead of ids. No transport
+format lives here.
+
+What becomes of a reading (``Fate``) is decided per device *and channel*:
+
+* a time further ahead of ``now`` than ``max_ahead_s`` is FUTURE: refused, and moves no clock;
+* NaN, infinite, out of range or of the wrong kind is BAD: stored, not scored;
+* older than the newest of that channel is LATE: stored, does not move the twin;
+* the same time as the newest is DUPLICATE: counted, not stored again;
+* else it is SCORED.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from twins.devices import DeviceType
+from twins.errors import ReadingError
+
+MAX_CHANNELS: Final = 64
+
+Values = NDArray[Any]  # (n, channels) float32 or float64
+
+
+class Fate(IntEnum):
+    """What became of a line: the best of its channels, in the order of these codes."""
+
+    SCORED = 0
+    BAD = 1
+    LATE = 2
+    DUPLICATE = 3
+    FUTURE = 4
+    EMPTY = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadingBatch:
+    """Readings of one device type.
+
+    Attributes
+    ----------
+    device_type : name of the type
+    ids : the device ids that occur, each once; reuse the same object from batch to batch and routing costs nothing
+    index : (n,) int32, position in ``ids`` of each line
+    event_us : (n,) int64, event time, µs UTC
+    values : (n, channels) in the order of the type's channels; NaN where ``present`` is off, or the reading is bad
+    present : (n,) uint64, bit c is set where the sender gave channel c; None: every channel in every line
+    """
+
+    device_type: str
+    ids: pa.StringArray
+    index: NDArray[np.int32]
+    event_us: NDArray[np.int64]
+    values: Values
+    present: NDArray[np.uint64] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.index)
+        if self.values.ndim != 2 or len(self.values) != n or len(self.event_us) != n:
+            raise ReadingError(
+                f"a batch needs as many times and lines of values as ids, got {n} ids, "
+                f"{len(self.event_us)} times and values of shape {self.values.shape}"
+            )
+        if self.present is not None and len(self.present) != n:
+            raise ReadingError(f"a batch of {n} lines has {len(self.present)} presence masks")
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardBatch:
+    """Readings of rows of one shard, rounded to the channels' resolution: what is stored is what is scored.
+
+    ``rows`` (n,) int32 names rows of the shard; the other columns are as in ``ReadingBatch``. ``directory_version`` is the
+    version of the directory that looked the rows up; a shard refuses an older one than its own.
+    """
+
+    rows: NDArray[np.int32]
+    event_us: NDArray[np.int64]
+    values: Values
+    present: NDArray[np.uint64]
+    directory_version: int = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, start: int, stop: int) -> "ShardBatch":
+        """Lines ``start`` to ``stop``, as views."""
+        cut = slice(start, stop)
+        return ShardBatch(self.rows[cut], self.event_us[cut], self.values[cut], self.present[cut], self.directory_version)
+
+
+def all_present(channels: int) -> np.uint64:
+    """The presence mask of a line that has every channel."""
+    return np.uint64((1 << channels) - 1)
+
+
+def rounded(values: Values, device_type: DeviceType) -> Values:
+    """``values`` in the type's dtype, each channel rounded to its resolution. NaN stays NaN. A new array.
+
+    The nearest multiple, ties to even, computed in float64, so that equal inputs give equal bits everywhere.
+    """
+    resolution = np.array([channel.resolution for channel in device_type.channels])
+    wide = np.asarray(values, np.float64)
+    if resolution.any():
+        step = np.where(resolution > 0, resolution, 1.0)
+        # whole numbers of steps, and a division by steps per unit where that is the whole number: 0.1 is not, 10 is
+        per_unit = np.round(1.0 / step)
+        exact = np.abs(per_unit * step - 1.0) < 1e-9
+        with np.errstate(invalid="ignore"):
+            snapped = np.where(exact, np.round(wide * per_unit) / per_unit, np.round(wide / step) * step)
+        wide = np.where(resolution > 0, snapped, wide)
+    return np.ascontiguousarray(wide, dtype=device_type.dtype)
