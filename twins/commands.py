@@ -1,0 +1,179 @@
+"""What people and programs ask of a fleet: frozen values that go through the journal.
+
+A command names what it is about by id and says who asks. It is remembered by its ``command_id`` for a day, so that asking
+twice does it once. What became of it is events.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal
+
+from twins.devices import Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What every command carries: its own id, chosen by who sends it, and who that is."""
+
+    command_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallType(Command):
+    """Put a version of a device type in force; devices keep their state, rules keep theirs by name."""
+
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterDevices(Command):
+    """Give devices of one type a twin each. ``columns`` is a Roster's form, see ``directory.py``."""
+
+    device_type: str
+    devices: tuple[Device, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateDevice(Command):
+    """Change what is said of a device: site, parent, name, labels."""
+
+    device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetireDevice(Command):
+    """Take a device out of the living fleet; its history stays, its id is not used again."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordMaintenance(Command):
+    """What was done to a device, or what was found: it opens a new life-cycle as its action says."""
+
+    device_id: str
+    kind: Literal["failure", "repair", "replacement", "inspection"]
+    action: str | None = None
+    failure_mode: str | None = None
+    at_us: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetParentState(Command):
+    """Tell the children of a device what state it is in; sent by the fleet itself."""
+
+    parent_id: str
+    flags: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertCommand(Command):
+    """Something asked of one alert: the rule of one device, and the occurrence that the person saw."""
+
+    device_id: str
+    rule: str
+    occurrence: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgeAlert(AlertCommand):
+    """Seen, and somebody is on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetAlert(AlertCommand):
+    """Let a latched alert go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShelveAlert(AlertCommand):
+    """Put aside for ``duration_s``; None: until it next returns to normal (one-shot)."""
+
+    duration_s: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnshelveAlert(AlertCommand):
+    """Take back from the shelf."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressAlert(AlertCommand):
+    """Suppress by design, by hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsuppressAlert(AlertCommand):
+    """End a suppression by hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveFromService(AlertCommand):
+    """Take the rule of this device out of service, for maintenance of the alarm itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnToService(AlertCommand):
+    """Put it back into service."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignAlert(AlertCommand):
+    """Hand it to somebody; an empty assignee takes it back."""
+
+    assignee: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentAlert(AlertCommand):
+    """Say something about it, in ``note``."""
+
+
+COMMANDS: Final[Mapping[str, type[Command]]] = {
+    cls.__name__: cls
+    for cls in (
+        InstallType, RegisterDevices, UpdateDevice, RetireDevice, RecordMaintenance, SetParentState, AcknowledgeAlert,
+        ResetAlert, ShelveAlert, UnshelveAlert, SuppressAlert, UnsuppressAlert, RemoveFromService, ReturnToService,
+        AssignAlert, CommentAlert,
+    )
+}
+"""Every command by the name under which the journal keeps it."""
+
+
+def to_body(command: Command) -> dict[str, Any]:
+    """The fields of a command as JSON values."""
+    body: dict[str, Any] = {}
+    for item in fields(command):
+        value = getattr(command, item.name)
+        if isinstance(value, Device):
+            value = device_to_json(value)
+        elif isinstance(value, tuple):
+            value = [device_to_json(each) for each in value]
+        elif isinstance(value, Mapping):
+            value = dict(value)
+        body[item.name] = value
+    return body
+
+
+def from_body(name: str, body: Mapping[str, Any]) -> Command:
+    """The command that ``to_body`` was given."""
+    values = dict(body)
+    if "devices" in values:
+        values["devices"] = tuple(Device(**each) for each in values["devices"])
+    if "device" in values:
+        values["device"] = Device(**values["device"])
+    return COMMANDS[name](**values)
+
+
+def device_to_json(device: Device) -> dict[str, Any]:
+    """A device's fields, leaving out what is at its default."""
+    blank = Device(device.id, device.device_type)
+    return {
+        item.name: dict(value) if isinstance(value, Mapping) else value
+        for item in fields(device)
+        if (value := getattr(device, item.name)) != getattr(blank, item.name) or item.name in ("id", "device_type")
+    }
