@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+from numba import njit
 from numpy.typing import NDArray
 
 from twins.devices import DeviceType
@@ -104,18 +105,35 @@ def all_present(channels: int) -> np.uint64:
 
 
 def rounded(values: Values, device_type: DeviceType) -> Values:
-    """``values`` in the type's dtype, each channel rounded to its resolution. NaN stays NaN. A new array.
+    """``values`` in the type's dtype, each channel rounded to its resolution: the nearest multiple, ties to even.
 
-    The nearest multiple, ties to even, computed in float64, so that equal inputs give equal bits everywhere.
+    Computed in float64, so equal inputs give equal bits everywhere; NaN stays NaN. A new array, (n, channels).
+
+    Raises
+    ------
+    ReadingError : if there are not as many columns as the type has channels.
     """
-    resolution = np.array([channel.resolution for channel in device_type.channels])
-    wide = np.asarray(values, np.float64)
-    if resolution.any():
-        step = np.where(resolution > 0, resolution, 1.0)
-        # whole numbers of steps, and a division by steps per unit where that is the whole number: 0.1 is not, 10 is
-        per_unit = np.round(1.0 / step)
-        exact = np.abs(per_unit * step - 1.0) < 1e-9
-        with np.errstate(invalid="ignore"):
-            snapped = np.where(exact, np.round(wide * per_unit) / per_unit, np.round(wide / step) * step)
-        wide = np.where(resolution > 0, snapped, wide)
-    return np.ascontiguousarray(wide, dtype=device_type.dtype)
+    if values.shape[1] != len(device_type.channels):
+        raise ReadingError(
+            f"type {device_type.name!r} has {len(device_type.channels)} channels, got {values.shape[1]} columns"
+        )
+    step = np.array([channel.resolution for channel in device_type.channels])
+    per_unit = np.round(1.0 / np.where(step > 0, step, 1.0))
+    # 0.1 is no binary fraction but 10 steps make a unit: multiply by the whole number rather than by the step
+    whole = np.abs(per_unit * step - 1.0) < 1e-9
+    out = np.empty(values.shape, device_type.dtype)
+    _round(values, step, np.where(whole, per_unit, 0.0), out)
+    return out
+
+
+@njit(cache=True)
+def _round(values: Values, step: NDArray[np.float64], per_unit: NDArray[np.float64], out: Values) -> None:
+    n, channels = values.shape
+    for i in range(n):
+        for c in range(channels):
+            x = np.float64(values[i, c])
+            if per_unit[c] > 0:
+                x = np.rint(x * per_unit[c]) / per_unit[c]
+            elif step[c] > 0:
+                x = np.rint(x / step[c]) * step[c]
+            out[i, c] = x
