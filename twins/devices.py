@@ -1,7 +1,7 @@
 """Devices and their types: frozen values, no arrays.
 
-A device type is data: ``twins/catalog/<type>.yaml`` or a file of the user's. This module holds the values; reading the
-files is ``typefiles.py``.
+A device type is data: ``twins/catalog/<type>.yaml`` or a file of the user's. This module holds the values;
+reading the files is ``typefiles.py``.
 """
 
 import math
@@ -23,8 +23,14 @@ PRIORITIES: Final[tuple[Priority, ...]] = ("critical", "high", "medium", "low")
 class Response:
     """How a healthy channel answers to what the device is asked to do.
 
-    ``value = base + load·load_gain^... + ambient·ambient_gain``, reached with time constant ``tau_s``, plus noise of
-    standard deviation ``noise``. Load is a fraction (0 idle, 1 rated), ambient is °C away from ``ambient_reference_c``.
+    ``value = base + load_gain · load ** load_exponent + ambient_gain · ambient``, reached with time constant
+    ``tau_s``, plus noise of standard deviation ``noise``. Load is a fraction (0 idle, 1 rated), ambient is °C
+    away from ``ambient_reference_c``. A ``curve`` of (load, value) points, straight between them and level
+    beyond, takes the place of the first two terms. ``spread`` is the standard deviation from device to device
+    of a constant offset.
+
+    For a counter the value is its rate per hour; a flag is up where the value is above one half; a state is
+    rounded.
     """
 
     base: float = 0.0
@@ -33,14 +39,17 @@ class Response:
     ambient_gain: float = 0.0
     tau_s: float = 0.0
     noise: float = 0.0
+    spread: float = 0.0
+    curve: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A named quantity that the device reports.
 
-    ``low`` and ``high`` bound what is physically possible: outside, a reading is BAD. A resolution of zero keeps every
-    digit. ``condition`` channels say what the device is asked to do; they explain the others and are never held against it.
+    ``low`` and ``high`` bound what is physically possible: outside, a reading is BAD. A resolution of zero
+    keeps every digit. ``condition`` channels say what the device is asked to do; they explain the others and
+    are never held against it.
     """
 
     name: str
@@ -57,7 +66,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class OperatingCondition:
-    """A channel that tells operating regimes apart: ``edges`` cut its range into ``len(edges) + 1`` of them."""
+    """A channel that tells operating regimes apart: ``edges`` cut its range into one more of them."""
 
     channel: str
     edges: tuple[float, ...]
@@ -65,23 +74,30 @@ class OperatingCondition:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The mark of full damage (1.0) on a channel: its value moves by ``shift`` and its noise grows by ``noise_factor``.
+    """The mark of full damage (1.0) on a channel: value moved by ``shift``, noise times ``noise_factor``.
 
-    The mark grows as ``damage ** exponent``.
+    The mark grows as ``damage ** exponent``. With ``per_load`` the shift is that at rated load, and
+    proportional to load.
     """
 
     channel: str
     shift: float = 0.0
     noise_factor: float = 1.0
     exponent: float = 1.0
+    per_load: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FailureMode:
     """How a device wears out: damage 0 (new) to 1 (failed).
 
-    ``d(damage)/dt = rate_per_h · scatter · load^load_exponent · exp(ambient_per_k · ambient) · max(damage, seed)^growth_exponent``
-    where scatter is drawn once a life-cycle, lognormal with standard deviation ``scatter`` of the logarithm.
+    ::
+
+        d(damage)/dt = rate_per_h · scatter · load ** load_exponent · exp(ambient_per_k · ambient)
+                       · max(damage, seed) ** growth_exponent
+
+    where scatter is drawn once a life-cycle, lognormal with standard deviation ``scatter`` of the logarithm,
+    median 1, and ambient is °C away from the type's reference.
     """
 
     name: str
@@ -93,14 +109,16 @@ class FailureMode:
     scatter: float = 0.0
     effects: tuple[Effect, ...] = ()
     source: str = ""
+    seed: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
     """When an alert stands, and what it asks of whom.
 
-    ``when`` is a condition in the filter grammar (``vibration > 7.1 and health < 60``). ``deadband`` is per channel or
-    indicator named in ``when``. Delays are in seconds of event time; None: the type's default, in nominal intervals.
+    ``when`` is a condition in the filter grammar (``vibration > 7.1 and health < 60``). ``deadband`` is per
+    channel or indicator named in ``when``. Delays are in seconds of event time; None: the type's default, in
+    nominal intervals.
     """
 
     name: str
@@ -136,11 +154,35 @@ class MaintenanceAction:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadProfile:
+    """What devices of a type are asked to do, as a fraction of their rating: for the simulator and for forks.
+
+    The plan of the week is ``mean + daily · cos(2π · (hour − peak_hour) / 24)``, times ``weekend`` on
+    Saturday and Sunday (hours UTC). A device has a factor of its own, of standard deviation ``spread``, and
+    wanders around the plan with standard deviation ``wander``, on the scale of ``wander_h`` hours. With
+    ``levels`` it holds one of them for ``wander_h`` hours at a time instead, each as likely as the others.
+    The load never leaves ``low`` to ``high``.
+    """
+
+    mean: float = 0.7
+    daily: float = 0.0
+    peak_hour: float = 14.0
+    weekend: float = 1.0
+    wander: float = 0.05
+    wander_h: float = 6.0
+    spread: float = 0.0
+    low: float = 0.0
+    high: float = 1.2
+    levels: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceType:
     """Everything that is true of all devices of one kind.
 
-    ``interval_s`` is the nominal time between two readings of a device; None: the median gap of the device's baseline.
-    ``baseline_readings`` is how many first readings a device's own healthy baseline is learned from.
+    ``interval_s`` is the nominal time between two readings of a device; None: the median gap of the device's
+    baseline. ``baseline_readings`` is how many first readings a device's own healthy baseline is learned
+    from.
     """
 
     name: str
@@ -157,6 +199,7 @@ class DeviceType:
     downtime_cost_per_h: float = 0.0
     ambient_reference_c: float = 20.0
     sources: tuple[str, ...] = ()
+    load: LoadProfile = field(default_factory=LoadProfile)
 
     @property
     def dtype(self) -> np.dtype[np.float32] | np.dtype[np.float64]:

@@ -3,7 +3,9 @@
 ::
 
     FleetError
-    ├── DeviceTypeError            a device type file is wrong: file, line, remedy
+    ├── DescriptionError           a file that describes something is wrong: file, line, remedy
+    │   ├── DeviceTypeError        a device type
+    │   └── FleetFileError         a simulated fleet
     ├── DeviceTypeNotFoundError    no such device type is installed
     ├── DeviceNotFoundError        no such device
     ├── DeviceExistsError          the id is taken
@@ -16,13 +18,15 @@
     ├── OverloadedError            full for the moment; try again after ``retry_after_s``
     ├── DegradedError              the shard cannot write; what it last knew can be read
     ├── JournalError               the journal cannot do what was asked
+    │   ├── JournalWriteError      an append was not taken: disk full, a failed sync
     │   ├── JournalCorruptError    an entry does not match its checksum
     │   ├── JournalGapError        what was asked for has been cut away
     │   └── FencedError            a newer owner holds this journal
     ├── SnapshotError              a snapshot cannot be read
     └── (training/errors.py continues the tree)
 
-Errors cross processes by pickling: every ``__init__`` takes positional arguments and passes the very same ones on.
+Errors cross processes by pickling: every ``__init__`` takes positional arguments and passes the very same
+ones on.
 """
 
 
@@ -32,20 +36,39 @@ class FleetError(Exception):
     code = "fleet.error"
 
 
-class DeviceTypeError(FleetError):
-    """A device type description cannot be used as it stands."""
+class DescriptionError(FleetError):
+    """A description in a file cannot be used as it stands.
 
-    code = "device_type.invalid"
+    The first problem is in the attributes; ``more`` lists the others as (line, problem, remedy).
+    """
 
-    def __init__(self, source: str, line: int, problem: str, remedy: str) -> None:
-        super().__init__(source, line, problem, remedy)
+    code = "description.invalid"
+
+    def __init__(
+        self, source: str, line: int, problem: str, remedy: str, more: tuple[tuple[int, str, str], ...] = ()
+    ) -> None:
+        super().__init__(source, line, problem, remedy, more)
         self.source = source
         self.line = line
         self.problem = problem
         self.remedy = remedy
+        self.more = more
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}: {self.problem}; {self.remedy}"
+        problems = ((self.line, self.problem, self.remedy), *self.more)
+        return "\n".join(f"{self.source}:{line}: {problem}; {remedy}" for line, problem, remedy in problems)
+
+
+class DeviceTypeError(DescriptionError):
+    """A device type description cannot be used as it stands."""
+
+    code = "device_type.invalid"
+
+
+class FleetFileError(DescriptionError):
+    """A description of a simulated fleet cannot be used as it stands."""
+
+    code = "fleet_file.invalid"
 
 
 class DeviceTypeNotFoundError(FleetError):
@@ -60,7 +83,7 @@ class DeviceTypeNotFoundError(FleetError):
 
     def __str__(self) -> str:
         known = ", ".join(self.known) or "none"
-        return f"no device type {self.name!r} is installed (installed: {known}); add its file or check the name"
+        return f"no device type {self.name!r} is installed ({known}); add its file or check the name"
 
 
 class DeviceNotFoundError(FleetError):
@@ -94,7 +117,9 @@ class ReadingError(FleetError):
 
     code = "reading.invalid"
 
-    def __init__(self, problem: str, remedy: str = "see docs/concepts/reading.md for the shape of a batch") -> None:
+    def __init__(
+        self, problem: str, remedy: str = "docs/concepts/reading.md has the shape of a batch"
+    ) -> None:
         super().__init__(problem, remedy)
         self.problem = problem
         self.remedy = remedy
@@ -114,7 +139,10 @@ class StaleDirectoryError(FleetError):
         self.current = current
 
     def __str__(self) -> str:
-        return f"routed by directory version {self.used}, the shard is at {self.current}; look the devices up again"
+        return (
+            f"routed by directory version {self.used}, the shard is at {self.current}; "
+            "look the devices up again"
+        )
 
 
 class CommandRefusedError(FleetError):
@@ -208,10 +236,22 @@ class JournalError(FleetError):
         return f"journal {self.path}: {self.problem}"
 
 
+class JournalWriteError(JournalError):
+    """An append failed. Whether its entries are in the log is known only after ``Journal.recover``."""
+
+    code = "journal.write_failed"
+
+
 class JournalCorruptError(JournalError):
-    """An entry does not match its checksum: the bytes on disk changed after they were written."""
+    """The bytes on disk changed after they were written. ``cursor`` is the first entry that cannot be
+    read."""
 
     code = "journal.corrupt"
+
+    def __init__(self, path: str, problem: str, cursor: int = 0) -> None:
+        JournalError.__init__(self, path, problem)
+        self.args = (path, problem, cursor)
+        self.cursor = cursor
 
 
 class JournalGapError(JournalError):
