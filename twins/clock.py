@@ -50,3 +50,8 @@ class VirtualClock:
         if dt_s < 0:
             raise ValueError(f"a clock cannot go back, got dt_s={dt_s}")
         return self.advance_to(self._now_us + round(dt_s * SECOND_US))
+
+
+def stopwatch_s() -> float:
+    """Seconds on a clock of no particular origin: for measuring how long something took, never for what happens."""
+    return time.perf_counter()

@@ -61,6 +61,13 @@ class RecordMaintenance(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarkParents(Command):
+    """Say that these devices have children, who want to know of their state; sent by the fleet itself."""
+
+    device_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetParentState(Command):
     """Tell the children of a device what state it is in; sent by the fleet itself."""
 
@@ -136,7 +143,8 @@ class CommentAlert(AlertCommand):
 COMMANDS: Final[Mapping[str, type[Command]]] = {
     cls.__name__: cls
     for cls in (
-        InstallType, RegisterDevices, UpdateDevice, RetireDevice, RecordMaintenance, SetParentState, AcknowledgeAlert,
+        InstallType, RegisterDevices, UpdateDevice, RetireDevice, RecordMaintenance, MarkParents, SetParentState,
+        AcknowledgeAlert,
         ResetAlert, ShelveAlert, UnshelveAlert, SuppressAlert, UnsuppressAlert, RemoveFromService, ReturnToService,
         AssignAlert, CommentAlert,
     )
@@ -152,7 +160,7 @@ def to_body(command: Command) -> dict[str, Any]:
         if isinstance(value, Device):
             value = device_to_json(value)
         elif isinstance(value, tuple):
-            value = [device_to_json(each) for each in value]
+            value = [device_to_json(each) if isinstance(each, Device) else each for each in value]
         elif isinstance(value, Mapping):
             value = dict(value)
         body[item.name] = value
@@ -164,6 +172,8 @@ def from_body(name: str, body: Mapping[str, Any]) -> Command:
     values = dict(body)
     if "devices" in values:
         values["devices"] = tuple(Device(**each) for each in values["devices"])
+    if "device_ids" in values:
+        values["device_ids"] = tuple(values["device_ids"])
     if "device" in values:
         values["device"] = Device(**values["device"])
     return COMMANDS[name](**values)

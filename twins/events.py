@@ -25,6 +25,9 @@ EVENT: Final = np.dtype(
     ]
 )
 
+EVERY: Final = -1
+"""The position, among the notes of a batch, of one that belongs to all its events."""
+
 Records = NDArray[Any]  # one-dimensional, of dtype EVENT
 
 
@@ -125,7 +128,8 @@ def event_buffer(room: int) -> EventBuffer:
 class EventBatch:
     """Events of one shard in the order in which they happened there.
 
-    ``notes`` holds, by position, what has no column: who, why, and the like. Most events have none.
+    ``notes`` holds, by position, what has no column: who, why, and the like. Most events have none. A note at ``EVERY``
+    belongs to all of them.
     """
 
     records: Records
@@ -149,7 +153,10 @@ class EventBatch:
         notes: dict[int, Mapping[str, Any]] = {}
         offset = 0
         for batch in batches:
-            notes.update({offset + i: note for i, note in batch.notes.items()})
+            shared = batch.notes.get(EVERY)
+            if shared is not None:
+                notes.update(dict.fromkeys(range(offset, offset + len(batch)), shared))
+            notes.update({offset + i: note for i, note in batch.notes.items() if i != EVERY})
             offset += len(batch)
         return EventBatch(np.concatenate([batch.records for batch in batches]), notes)
 
@@ -190,5 +197,6 @@ def decode(
         for name, value in ((spec.a, a), (spec.b, b)):
             if name is not None and value == value:
                 detail[name] = value
+        detail.update(batch.notes.get(EVERY, {}))
         detail.update(batch.notes.get(i, {}))
         yield Event(spec.type, device_id(row) if row >= 0 else "", at_us, recorded_us, cursor, detail)

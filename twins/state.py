@@ -24,6 +24,7 @@ PARENT_STALE: Final = 4
 PARENT_ALERT: Final = 8
 PARENT_OUT_OF_SERVICE: Final = 16
 OUT_OF_SERVICE: Final = 32
+HAS_CHILDREN: Final = 64
 
 Section = TypeVar("Section", bound=tuple[Any, ...])
 

@@ -1,0 +1,580 @@
+"""The fleet: one door for readings and commands, one handle for each twin, wherever the shards live.
+
+``Fleet`` routes: it knows the directory, cuts batches by host, passes the state of parents on to their children. Where the
+hosts are is a subclass's business: ``LocalFleet`` keeps them in this process, ``actors.RayFleet`` in Ray actors. Both keep
+the same contract, and the same tests hold them to it.
+"""
+
+import itertools
+import secrets
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from twins import commands as c
+from twins import typefiles
+from twins.clock import Clock, WallClock
+from twins.devices import Device, DeviceType
+from twins.directory import MAX_ID_BYTES, Directory, Places
+from twins.errors import (
+    CommandRefusedError,
+    DeviceExistsError,
+    DeviceNotFoundError,
+    DeviceTypeNotFoundError,
+)
+from twins.events import EventBatch
+from twins.host import Commit, HostConfig, HostStatus, ShardHost
+from twins.journal import StoredEntry
+from twins.kernels import LineResults, line_results
+from twins.readings import Fate, ReadingBatch, ShardBatch, all_present, rounded
+
+REGISTER_CHUNK: Final = 20_000
+"""Devices that one command registers at most, so that no host is held for long."""
+
+LINES_AT_ONCE: Final = 50_000
+"""Lines of a batch that a host takes between two chances for others to be heard."""
+
+_ROUTES_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FleetConfig:
+    """How many hosts a fleet has and how full one may get before another is added."""
+
+    hosts: int = 1
+    twins_per_host: int = 500_000
+    host: HostConfig = field(default_factory=HostConfig)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WriteResult:
+    """What became of a batch, all of it durable.
+
+    Attributes
+    ----------
+    fates : lines by Fate name
+    refused : (line, device id, code) of lines that no twin took, the first hundred
+    refused_total : how many lines no twin took
+    cursors : the newest entry of each host that was written, by host number
+    results : per line of the batch, if it was traced
+    events : by device type and host, if it was traced
+    """
+
+    fates: Mapping[str, int]
+    refused: Sequence[tuple[int, str, str]]
+    refused_total: int
+    cursors: Mapping[int, int]
+    results: LineResults | None = None
+    events: Sequence[tuple[int, str, EventBatch]] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HostReply:
+    """What a host answers once its part is durable."""
+
+    cursor: int
+    counts: NDArray[np.int64]  # (6,) lines by Fate
+    results: LineResults | None
+    events: Sequence[tuple[str, EventBatch]]
+    parents: Sequence[tuple[str, int]]  # devices with children whose state changed: id, flags
+
+
+class Twin:
+    """A handle on one device's twin. It holds nothing: every call asks the shard."""
+
+    def __init__(self, fleet: "Fleet", device_id: str) -> None:
+        self._fleet = fleet
+        self.device_id = device_id
+
+    def state(self) -> dict[str, Any]:
+        """Everything the twin knows, as JSON values."""
+        return self._fleet.read_twin(self.device_id)
+
+    def health(self) -> float | None:
+        """0 to 100; None while too little has been seen to say."""
+        value: float | None = self.state()["health"]
+        return value
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The alerts that stand."""
+        alerts: list[dict[str, Any]] = self.state()["alerts"]
+        return alerts
+
+    def __repr__(self) -> str:
+        return f"Twin({self.device_id!r})"
+
+
+class Fleet(ABC):
+    """A fleet of twins.
+
+    Parameters
+    ----------
+    config : hosts and tolerances
+    clock : what time it is; a virtual one for replays and tests
+    """
+
+    def __init__(self, config: FleetConfig | None = None, clock: Clock | None = None) -> None:
+        self.config = config or FleetConfig()
+        self.clock = clock or WallClock()
+        self.directory = Directory()
+        self.types: dict[str, DeviceType] = {}
+        self._routes: OrderedDict[int, tuple[Any, Places]] = OrderedDict()
+        self._load: list[int] = []
+        self._dedicated: set[int] = set()
+        self._prefix = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
+
+    # -- where the hosts are ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _call(self, calls: Sequence[tuple[int, str, tuple[Any, ...]]]) -> list[Any]:
+        """Call methods of ``HostService`` on hosts, in parallel where that can be; results in the order of ``calls``.
+
+        The first error is raised after all calls have ended.
+        """
+
+    @abstractmethod
+    def _add_host(self, dedicated: bool) -> int:
+        """Bring another host up, with every installed type; gives its number."""
+
+    # -- types and devices -----------------------------------------------------------------------------------------
+
+    def install(self, device_type: DeviceType, by: str = "system") -> None:
+        """Put a device type, or a newer version of it, in force on every host."""
+        command = c.InstallType(
+            command_id=self.command_id(), by=by, document=typefiles.to_document(device_type)
+        )
+        self._everywhere(command)
+        self.types[device_type.name] = device_type
+
+    def register(self, devices: Sequence[Device], by: str = "system") -> None:
+        """Give each device a twin.
+
+        Raises
+        ------
+        DeviceTypeNotFoundError, DeviceExistsError, CommandRefusedError : nothing of the list was registered.
+        """
+        self._check_new(devices)
+        for name in dict.fromkeys(device.device_type for device in devices):
+            shared = [d for d in devices if d.device_type == name and d.placement == "shared"]
+            for host, part in self._spread(shared):
+                self._register_on(host, name, part, by)
+            for device in devices:
+                if device.device_type == name and device.placement == "dedicated":
+                    host = self._add_host(dedicated=True)
+                    self._dedicated.add(host)
+                    self._register_on(host, name, [device], by)
+
+    def update(self, device: Device, by: str = "system") -> None:
+        """Change what is said of a device: site, parent, name, labels."""
+        self.command(c.UpdateDevice(command_id=self.command_id(), by=by, device=device))
+
+    def retire(self, device_id: str, by: str = "system") -> None:
+        """Take a device out of the living fleet."""
+        self.command(c.RetireDevice(command_id=self.command_id(), by=by, device_id=device_id))
+
+    # -- readings and commands -------------------------------------------------------------------------------------
+
+    def write(self, batch: ReadingBatch, *, now_us: int | None = None, trace: bool = False) -> WriteResult:
+        """Take readings in; returns when they are durable. One bad line never costs another.
+
+        Raises
+        ------
+        DeviceTypeNotFoundError, ReadingError : the batch as a whole makes no sense.
+        OverloadedError, DegradedError : nothing, or only the part of other hosts, was taken; sending again is safe.
+        """
+        now_us = self.clock.now_us() if now_us is None else now_us
+        device_type = self.types.get(batch.device_type)
+        if device_type is None:
+            raise DeviceTypeNotFoundError(batch.device_type, tuple(sorted(self.types)))
+        places = self._places(batch.ids)
+        type_code = self.directory.types.index(batch.device_type) if batch.device_type in self.directory.types else -2
+        host_of = places.host[batch.index]
+        taken = places.type_code[batch.index] == type_code
+        refused = np.flatnonzero(~taken)
+        values = rounded(batch.values, device_type)
+        present = batch.present
+        if present is None:
+            present = np.full(len(batch), all_present(len(device_type.channels)))
+        rows = places.row[batch.index]
+
+        parts: list[tuple[int, NDArray[np.intp] | slice, ShardBatch]] = []
+        for host in np.unique(host_of[taken]).tolist():
+            mine = taken & (host_of == host)
+            lines: NDArray[np.intp] | slice = slice(None) if mine.all() else np.flatnonzero(mine)
+            parts.append(
+                (host, lines, ShardBatch(rows[lines], batch.event_us[lines], values[lines], present[lines], places.version))
+            )
+        replies = self._call([(host, "write", (batch.device_type, part, now_us, trace)) for host, _, part in parts])
+        return self._gather(batch, refused, places, parts, replies, trace)
+
+    def command(self, command: c.Command) -> dict[int, int]:
+        """Do what is asked; returns, when it is durable, the cursor of each host it touched.
+
+        Raises
+        ------
+        DeviceNotFoundError, CommandRefusedError and its leaves : nothing was changed.
+        """
+        if isinstance(command, c.InstallType | c.SetParentState):
+            return self._everywhere(command)
+        if isinstance(command, c.RegisterDevices):
+            self.register(command.devices, command.by)
+            return {}
+        device_id = command.device.id if isinstance(command, c.UpdateDevice) else getattr(command, "device_id", "")
+        found = self.directory.locate_one(device_id)
+        if found is None:
+            raise DeviceNotFoundError(device_id)
+        (reply,) = self._call([(found[0], "command", (command, self.clock.now_us()))])
+        self._tell_children(reply.parents)
+        return {found[0]: reply.cursor}
+
+    def advance(self, now_us: int | None = None) -> None:
+        """Let time pass everywhere: silence is noticed, shelves run out."""
+        now_us = self.clock.now_us() if now_us is None else now_us
+        replies = self._call([(host, "tick", (now_us,)) for host in self.hosts()])
+        for reply in replies:
+            self._tell_children(reply.parents)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def twin(self, device_id: str) -> Twin:
+        """A handle; DeviceNotFoundError if there is no such device."""
+        if device_id not in self.directory:
+            raise DeviceNotFoundError(device_id)
+        return Twin(self, device_id)
+
+    def read_twin(self, device_id: str) -> dict[str, Any]:
+        """Everything the shard knows of one device, as JSON values."""
+        found = self.directory.locate_one(device_id)
+        if found is None:
+            raise DeviceNotFoundError(device_id)
+        host, device_type, row = found
+        (state,) = self._call([(host, "read_twin", (device_type, row))])
+        result: dict[str, Any] = state
+        return result
+
+    def live(self, device_type: str) -> pa.Table:
+        """One line a device of this type: what it is, how it is, its latest values. A copy of this moment."""
+        tables = self._call([(host, "live", (device_type,)) for host in self.hosts()])
+        return pa.concat_tables(table for table in tables if table is not None).unify_dictionaries()
+
+    def alerts(self) -> pa.Table:
+        """The alerts that stand, of all types."""
+        return pa.concat_tables(self._call([(host, "alerts", ()) for host in self.hosts()])).unify_dictionaries()
+
+    def read_after(self, host: int, cursor: int, limit: int = 256) -> list[StoredEntry]:
+        """Journal entries of one host that follow ``cursor``."""
+        (page,) = self._call([(host, "read_after", (cursor, limit))])
+        entries: list[StoredEntry] = page
+        return entries
+
+    def status(self) -> list[HostStatus]:
+        """What each host says of itself."""
+        return list(self._call([(host, "status", ()) for host in self.hosts()]))
+
+    def hosts(self) -> list[int]:
+        """The numbers of all hosts."""
+        return list(range(len(self._load)))
+
+    def command_id(self) -> str:
+        """An id for a command of this process's own."""
+        return f"{self._prefix}-{next(self._numbers)}"
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _everywhere(self, command: c.Command) -> dict[int, int]:
+        now_us = self.clock.now_us()
+        replies = self._call([(host, "command", (command, now_us)) for host in self.hosts()])
+        return {host: reply.cursor for host, reply in zip(self.hosts(), replies, strict=True)}
+
+    def _check_new(self, devices: Sequence[Device]) -> None:
+        ids = [device.id for device in devices]
+        for device in devices:
+            if device.device_type not in self.types:
+                raise DeviceTypeNotFoundError(device.device_type, tuple(sorted(self.types)))
+            if not device.id or len(device.id.encode()) > MAX_ID_BYTES or not device.id.isprintable():
+                raise CommandRefusedError(
+                    "register", device.id, f"an id has 1 to {MAX_ID_BYTES} bytes of printable text; choose another"
+                )
+        if len(set(ids)) < len(ids):
+            seen: set[str] = set()
+            twice = next(each for each in ids if each in seen or seen.add(each))  # type: ignore[func-returns-value]
+            raise CommandRefusedError("register", twice, "the list names it twice; name each device once")
+        known = self.directory.known(pa.array(ids, pa.string()))
+        if known.any():
+            raise DeviceExistsError(ids[int(np.argmax(known))])
+
+    def _spread(self, devices: Sequence[Device]) -> list[tuple[int, Sequence[Device]]]:
+        """Cut a list over the shared hosts so that they end up equally full; adds hosts when all are."""
+        shared = [host for host in self.hosts() if host not in self._dedicated]
+        free = sum(max(0, self.config.twins_per_host - self._load[host]) for host in shared)
+        while free < len(devices):
+            host = self._add_host(dedicated=False)
+            shared.append(host)
+            free += self.config.twins_per_host
+        level = -(-(sum(self._load[host] for host in shared) + len(devices)) // len(shared))
+        parts: list[tuple[int, Sequence[Device]]] = []
+        start = 0
+        for host in sorted(shared, key=lambda h: (self._load[h], h)):
+            room = max(0, min(level, self.config.twins_per_host) - self._load[host])
+            stop = min(len(devices), start + room)
+            while start < stop:
+                end = min(stop, start + REGISTER_CHUNK)
+                parts.append((host, devices[start:end]))
+                start = end
+        if start < len(devices):  # rounding left a few: the emptiest takes them
+            parts.append((min(shared, key=lambda h: self._load[h]), devices[start:]))
+        return parts
+
+    def _register_on(self, host: int, device_type: str, devices: Sequence[Device], by: str) -> None:
+        command = c.RegisterDevices(
+            command_id=self.command_id(), by=by, device_type=device_type, devices=tuple(devices)
+        )
+        (first_row,) = self._call([(host, "register", (command, self.clock.now_us()))])
+        self.directory.add(host, device_type, first_row, pa.array([d.id for d in devices], pa.string()))
+        self._load[host] += len(devices)
+
+    def _learn_host(self, host: int) -> None:
+        """Rebuild the directory's part from what a host says it holds."""
+        (held,) = self._call([(host, "membership", ())])
+        while len(self._load) <= host:
+            self._load.append(0)
+        for document, ids in held:
+            device_type = typefiles.from_document(document)
+            self.types[device_type.name] = device_type
+            if len(ids):
+                self.directory.add(host, device_type.name, 0, ids)
+            self._load[host] += len(ids)
+
+    def _places(self, ids: pa.StringArray) -> Places:
+        """Where ``ids`` live; remembered for arrays that come again, as a gateway's or the simulator's do."""
+        key = id(ids)
+        hit = self._routes.get(key)
+        if hit is not None and hit[0] is ids and hit[1].version == self.directory.version:
+            self._routes.move_to_end(key)
+            return hit[1]
+        places = self.directory.locate(ids)
+        self._routes[key] = (ids, places)
+        while len(self._routes) > _ROUTES_KEPT:
+            self._routes.popitem(last=False)
+        return places
+
+    def _gather(
+        self,
+        batch: ReadingBatch,
+        refused: NDArray[np.intp],
+        places: Places,
+        parts: Sequence[tuple[int, NDArray[np.intp] | slice, ShardBatch]],
+        replies: Sequence[HostReply],
+        trace: bool,
+    ) -> WriteResult:
+        counts = np.zeros(len(Fate), np.int64)
+        results = line_results(len(batch)) if trace else None
+        events: list[tuple[int, str, EventBatch]] = []
+        for (host, lines, _), reply in zip(parts, replies, strict=True):
+            counts += reply.counts
+            if results is not None and reply.results is not None:
+                for whole, part in zip(results, reply.results, strict=True):
+                    whole[lines] = part
+                events += [(host, name, each) for name, each in reply.events]
+            self._tell_children(reply.parents)
+        told = [
+            (int(line), batch.ids[int(batch.index[line])].as_py(),
+             "device.not_found" if places.host[batch.index[line]] < 0 else "device.other_type")
+            for line in refused[:100]
+        ]  # fmt: skip
+        if results is not None:
+            results.fate[refused] = Fate.EMPTY
+        return WriteResult(
+            fates={fate.name.lower(): int(counts[fate]) for fate in Fate if counts[fate]},
+            refused=told,
+            refused_total=len(refused),
+            cursors={host: reply.cursor for (host, _, _), reply in zip(parts, replies, strict=True)},
+            results=results,
+            events=events,
+        )
+
+    def _tell_children(self, parents: Sequence[tuple[str, int]]) -> None:
+        for parent_id, flags in parents:
+            self._everywhere(
+                c.SetParentState(command_id=self.command_id(), by="system", parent_id=parent_id, flags=flags)
+            )
+
+
+class HostService:
+    """What a fleet may ask of a host: the host's calls, each made durable before it answers."""
+
+    def __init__(self, host: ShardHost) -> None:
+        self.host = host
+
+    def write(self, device_type: str, batch: ShardBatch, now_us: int, trace: bool) -> HostReply:
+        """Take readings in, a bounded piece at a time."""
+        pieces = [
+            self.write_piece(device_type, batch.take(start, start + LINES_AT_ONCE), now_us, trace)
+            for start in range(0, len(batch), LINES_AT_ONCE)
+        ]
+        return joined(pieces, self.host.cursor)
+
+    def write_piece(self, device_type: str, batch: ShardBatch, now_us: int, trace: bool) -> HostReply:
+        """Take a piece of a batch in, in one commit."""
+        results, events = self.host.stage_readings(device_type, batch, now_us)
+        commits = self.host.commit()
+        return HostReply(
+            cursor=self.host.cursor,
+            counts=np.bincount(results.fate, minlength=len(Fate)),
+            results=results if trace else None,
+            events=[(device_type, events)] if trace and len(events) else [],
+            parents=self._parents(commits),
+        )
+
+    def command(self, command: c.Command, now_us: int) -> HostReply:
+        self.host.stage_command(command, now_us)
+        return self._committed()
+
+    def register(self, command: c.RegisterDevices, now_us: int) -> int:
+        """Register devices; gives the row of the first."""
+        first = len(self.host.shard(command.device_type))
+        self.command(command, now_us)
+        return first
+
+    def tick(self, now_us: int) -> HostReply:
+        self.host.stage_tick(now_us)
+        return self._committed()
+
+    def membership(self) -> list[tuple[dict[str, Any], pa.StringArray]]:
+        """For each type: its document, and the ids of its devices by row."""
+        return [
+            (typefiles.to_document(shard.device_type), shard.roster.index.ids()) for shard in self.host.shards.values()
+        ]
+
+    def read_twin(self, device_type: str, row: int) -> dict[str, Any]:
+        return self.host.shard(device_type).read_twin(row)
+
+    def live(self, device_type: str) -> pa.Table | None:
+        shard = self.host.shards.get(device_type)
+        return None if shard is None else shard.live()
+
+    def alerts(self) -> pa.Table:
+        return pa.concat_tables(shard.standing_alerts() for shard in self.host.shards.values())
+
+    def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
+        return self.host.read_after(cursor, limit)
+
+    def status(self) -> HostStatus:
+        return self.host.status()
+
+    def _committed(self) -> HostReply:
+        commits = self.host.commit()
+        events = [(name, each) for commit in commits for name, each in commit.events.items()]
+        return HostReply(self.host.cursor, np.zeros(len(Fate), np.int64), None, events, self._parents(commits))
+
+    def _parents(self, commits: Sequence[Commit]) -> list[tuple[str, int]]:
+        """Devices whose state, as their children see it, may have changed in ``commits``."""
+        changed: dict[str, int] = {}
+        for commit in commits:
+            for name, events in commit.events.items():
+                changed.update(self.host.shards[name].parent_states(events))
+        return list(changed.items())
+
+
+def joined(pieces: Sequence[HostReply], cursor: int) -> HostReply:
+    """The reply to a batch from the replies to its pieces, in order."""
+    if len(pieces) == 1:
+        return pieces[0]
+    results = None
+    if pieces and pieces[0].results is not None:
+        columns = zip(*(piece.results for piece in pieces if piece.results is not None), strict=True)
+        results = LineResults(*(np.concatenate(column) for column in columns))
+    return HostReply(
+        cursor=cursor,
+        counts=sum((piece.counts for piece in pieces), np.zeros(len(Fate), np.int64)),
+        results=results,
+        events=[each for piece in pieces for each in piece.events],
+        parents=list({name: flags for piece in pieces for name, flags in piece.parents}.items()),
+    )
+
+
+class LocalFleet(Fleet):
+    """The same fleet in one process: for tests, notebooks, replays and forks.
+
+    Parameters
+    ----------
+    folder : where journals and snapshots lie; None keeps everything in memory only
+    config, clock : as for ``Fleet``
+    """
+
+    def __init__(
+        self, folder: Path | None = None, config: FleetConfig | None = None, clock: Clock | None = None
+    ) -> None:
+        super().__init__(config, clock)
+        self.folder = folder
+        self._services: list[HostService] = []
+        existing = sorted(folder.glob("host-*")) if folder is not None and folder.is_dir() else []
+        for number in range(max(self.config.hosts, len(existing))):
+            self._open_host(number)
+        for number in range(len(self._services)):
+            self._learn_host(number)
+        for device_type in list(self.types.values()):
+            self._install_where_missing(device_type)
+
+    def close(self) -> None:
+        """Snapshot and let go of the journals."""
+        for service in self._services:
+            service.host.close()
+
+    def __enter__(self) -> "LocalFleet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def shard_hosts(self) -> list[ShardHost]:
+        """The hosts themselves, for a recorder in this process, and for tests."""
+        return [service.host for service in self._services]
+
+    def _call(self, calls: Sequence[tuple[int, str, tuple[Any, ...]]]) -> list[Any]:
+        results: list[Any] = []
+        failed: Exception | None = None
+        for host, method, arguments in calls:
+            service = self._services[host]
+            try:
+                results.append(getattr(service, method)(*arguments))
+            except Exception as error:  # every host gets its call; the first error is told afterwards
+                failed = failed or error
+                results.append(None)
+            if service.host.snapshot_due and (write := service.host.begin_snapshot()) is not None:
+                write()
+        if failed is not None:
+            raise failed
+        return results
+
+    def _add_host(self, dedicated: bool) -> int:
+        number = len(self._services)
+        self._open_host(number)
+        self._load.append(0)
+        for device_type in self.types.values():
+            self._install_where_missing(device_type)
+        return number
+
+    def _open_host(self, number: int) -> None:
+        name = f"host-{number:03d}"
+        host = ShardHost(name, self.folder / name if self.folder is not None else None, self.config.host)
+        host.open()
+        self._services.append(HostService(host))
+
+    def _install_where_missing(self, device_type: DeviceType) -> None:
+        document = typefiles.to_document(device_type)
+        for service in self._services:
+            if device_type.name not in service.host.shards:
+                service.command(
+                    c.InstallType(command_id=self.command_id(), by="system", document=document), self.clock.now_us()
+                )
+
+

@@ -1,0 +1,395 @@
+"""Several shards and one journal: what an actor holds, without the actor.
+
+Every change is staged (applied in memory), then committed (input and events appended to the journal in one transaction),
+and only then told to anybody. If a commit fails, memory is ahead of the log, so the host drops its shards, restores them
+and refuses writes until an append succeeds. Snapshots bound how much a restart has to replay.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from twins import commands as c
+from twins import entries, snapshots
+from twins.clock import SECOND_US, stopwatch_s
+from twins.devices import DeviceType
+from twins.entries import EntryKind
+from twins.errors import (
+    DegradedError,
+    DeviceNotFoundError,
+    DeviceTypeNotFoundError,
+    FencedError,
+    FleetError,
+    OverloadedError,
+)
+from twins.events import EventBatch
+from twins.journal import Entry, Journal, JournalConfig, StoredEntry
+from twins.kernels import LineResults
+from twins.readings import ShardBatch
+from twins.shard import Shard, ShardConfig
+
+HostState = Literal["closed", "ready", "degraded", "fenced"]
+
+_REPLAY_PAGE: Final = 256
+_REPLAY_PAGE_BYTES: Final = 64 << 20
+_PROBE_EVERY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """How a host keeps what it is told.
+
+    A snapshot is taken once the entries since the last one took ``snapshot_after_s`` to apply, so that a restart replays no
+    more than that. Commands are remembered by id for ``remember_commands_s``.
+    """
+
+    journal: JournalConfig = field(default_factory=JournalConfig)
+    shard: ShardConfig = field(default_factory=ShardConfig)
+    snapshot_after_s: float = 2.0
+    snapshot_after_entries: int = 20_000
+    remember_commands_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Commit:
+    """One entry that is durable: its place, and the events it caused, by device type."""
+
+    cursor: int
+    now_us: int
+    events: Mapping[str, EventBatch]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Staged:
+    entry: Entry
+    events: Mapping[str, EventBatch]
+
+
+@dataclass(slots=True)
+class HostStatus:
+    """What a host says of itself."""
+
+    name: str
+    state: HostState
+    reason: str
+    devices: int
+    cursor: int
+    archived: int | None
+    snapshot_cursor: int
+    journal_bytes: int
+    damage: list[str]
+
+
+class ShardHost:
+    """The shards of one actor and their journal.
+
+    ``folder`` holds ``journal/`` and ``snapshots/``; None keeps nothing, for forks, notebooks and replays. The constructor
+    never raises for what it finds on disk: ``open`` restores, and failure is a state that can be seen.
+    """
+
+    def __init__(self, name: str, folder: Path | None, config: HostConfig | None = None) -> None:
+        self.name = name
+        self.folder = folder
+        self.config = config or HostConfig()
+        self.shards: dict[str, Shard] = {}
+        self.now_us = 0
+        self.cursor = 0
+        self.state: HostState = "closed"
+        self.reason = "not opened yet"
+        self.damage: list[str] = []
+        self.archived: int | None = None  # the recorder's cursor; None while no recorder follows
+        self._journal: Journal | None = None
+        self._staged: list[_Staged] = []
+        self._remembered: dict[str, int] = {}  # command id -> shard time
+        self._cost_s = 0.0
+        self._entries = 0
+        self._snapshot_cursor = 0
+        self._restored = False
+        self._probed_s = -_PROBE_EVERY_S
+
+    # -- coming up and going down ----------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Take the journal over and restore the shards; never raises: see ``state`` and ``reason``."""
+        try:
+            if self.folder is not None:
+                if self._journal is None:
+                    self._journal = Journal.open(self.folder / "journal", config=self.config.journal)
+                self._restore()
+            self.state, self.reason = "ready", ""
+        except FencedError as error:
+            self.state, self.reason = "fenced", str(error)
+        except (FleetError, OSError, ValueError) as error:
+            self.state, self.reason = "degraded", str(error)
+
+    def close(self) -> None:
+        """Snapshot what stands, so that the next start replays nothing, and let the journal go."""
+        if self.state == "ready":
+            write = self.begin_snapshot()
+            if write is not None:
+                write()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        self.state, self.reason = "closed", "closed"
+
+    # -- changes: stage, then commit -------------------------------------------------------------------------------
+
+    def stage_readings(self, device_type: str, batch: ShardBatch, now_us: int) -> tuple[LineResults, EventBatch]:
+        """Apply readings; nothing of it counts before ``commit``."""
+        self._writable()
+        shard = self.shard(device_type)
+        now_us = self._clock(now_us)
+        began = stopwatch_s()
+        applied = shard.apply(batch, now_us)
+        events = {device_type: applied.events} if len(applied.events) else {}
+        payload = b""
+        if self._journal is not None:
+            payload = entries.encode_readings(device_type, batch, applied.results)
+        self._stage(EntryKind.READINGS, now_us, payload, events)
+        self._cost_s += stopwatch_s() - began
+        return applied.results, applied.events
+
+    def stage_command(self, command: c.Command, now_us: int) -> Mapping[str, EventBatch]:
+        """Do what was asked; a command that was done already is not done again. Raises what the shard raises."""
+        self._writable()
+        now_us = self._clock(now_us)
+        if command.command_id in self._remembered:
+            return {}
+        events = self._do(command, now_us)
+        self._remember(command.command_id, now_us)
+        payload = entries.encode_command(type(command).__name__, c.to_body(command)) if self._journal else b""
+        self._stage(EntryKind.COMMAND, now_us, payload, events)
+        return events
+
+    def stage_tick(self, now_us: int) -> Mapping[str, EventBatch]:
+        """Let time pass; only a tick in which something happened becomes an entry."""
+        self._writable()
+        now_us = self._clock(now_us)
+        events = self._tick(now_us)
+        if events:
+            self._stage(EntryKind.TICK, now_us, b"", events)
+        return events
+
+    def commit(self) -> list[Commit]:
+        """Make all that was staged durable, in one transaction. Then, and only then, may it be told.
+
+        Raises
+        ------
+        OverloadedError : the journal is full; nothing of what was staged counts.
+        DegradedError : the append failed; the shards were restored to what is durable.
+        """
+        staged, self._staged = self._staged, []
+        if not staged:
+            return []
+        if self._journal is None:
+            first = self.cursor + 1
+            self.cursor += len(staged)
+            return [Commit(first + i, each.entry.now_us, each.events) for i, each in enumerate(staged)]
+        try:
+            cursors = self._journal.append([each.entry for each in staged])
+        except FleetError as error:
+            self._fall_back(error)
+            if isinstance(error, OverloadedError):
+                raise
+            raise DegradedError(str(error)) from error
+        self.cursor = cursors[-1]
+        self._entries += len(staged)
+        return [Commit(at, each.entry.now_us, each.events) for at, each in zip(cursors, staged, strict=True)]
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def shard(self, device_type: str) -> Shard:
+        """The shard of a type; DeviceTypeNotFoundError if the type is not installed here."""
+        shard = self.shards.get(device_type)
+        if shard is None:
+            raise DeviceTypeNotFoundError(device_type, tuple(sorted(self.shards)))
+        return shard
+
+    def read_after(self, cursor: int, limit: int = 256) -> list[StoredEntry]:
+        """Entries that follow ``cursor``, oldest first; JournalGapError if they are gone."""
+        return self._journal.read_after(cursor, limit) if self._journal is not None else []
+
+    def status(self) -> HostStatus:
+        return HostStatus(
+            name=self.name,
+            state=self.state,
+            reason=self.reason,
+            devices=sum(len(shard) for shard in self.shards.values()),
+            cursor=self.cursor,
+            archived=self.archived,
+            snapshot_cursor=self._snapshot_cursor,
+            journal_bytes=self._journal.bytes if self._journal is not None else 0,
+            damage=list(self.damage),
+        )
+
+    # -- snapshots and cutting -------------------------------------------------------------------------------------
+
+    @property
+    def snapshot_due(self) -> bool:
+        """Whether a restart would by now replay for longer than it should."""
+        return self.folder is not None and (
+            self._cost_s > self.config.snapshot_after_s or self._entries > self.config.snapshot_after_entries
+        )
+
+    def begin_snapshot(self) -> Callable[[], None] | None:
+        """Copy what stands now, at once; the returned function writes it and may run in another thread.
+
+        None if nothing has happened since the last one, or if the host keeps nothing.
+        """
+        if self.folder is None or self._staged or self.cursor == self._snapshot_cursor:
+            return None
+        folder, cursor, keep_from = self.folder / "snapshots", self.cursor, self.now_us
+        meta: dict[str, Any] = {"now_us": keep_from, "remembered": dict(self._remembered), "shards": {}}
+        arrays = {}
+        for name, shard in self.shards.items():
+            shard_meta, shard_arrays = shard.snapshot()
+            meta["shards"][name] = shard_meta
+            arrays.update({f"{name}/{key}": array.copy() for key, array in shard_arrays.items()})
+        self._cost_s, self._entries = 0.0, 0
+        self._snapshot_cursor = cursor
+
+        def write() -> None:
+            snapshots.write(folder, cursor, meta, arrays)
+            self._cut()
+
+        return write
+
+    def archive(self, cursor: int) -> None:
+        """The recorder has everything up to ``cursor`` in history."""
+        self.archived = max(cursor, self.archived or 0)
+        self._cut()
+
+    def _cut(self) -> None:
+        """Let the journal go where two snapshots and the recorder no longer need it, with two commits of grace."""
+        if self._journal is None or self.folder is None:
+            return
+        kept = snapshots.cursors(self.folder / "snapshots")
+        if len(kept) < 2:
+            return
+        upto = kept[0] if self.archived is None else min(kept[0], self.archived)
+        self._journal.cut(upto - 2)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _stage(self, kind: EntryKind, now_us: int, payload: bytes | bytearray, events: Mapping[str, EventBatch]) -> None:
+        blob = entries.encode_events(events) if events and self._journal is not None else None
+        self._staged.append(_Staged(Entry(int(kind), now_us, bytes(payload), blob and bytes(blob)), events))
+
+    def _do(self, command: c.Command, now_us: int) -> Mapping[str, EventBatch]:
+        """Hand a command to the shards it is about."""
+        match command:
+            case c.InstallType():
+                return self._install(command, now_us)
+            case c.SetParentState():
+                told = {name: shard.command(command, now_us) for name, shard in self.shards.items()}
+                return {name: events for name, events in told.items() if len(events)}
+            case c.RegisterDevices():
+                name = command.device_type
+            case _:
+                name = self._type_of(getattr(command, "device_id", None) or command.device.id)  # type: ignore[attr-defined]
+        events = self.shard(name).command(command, now_us)
+        return {name: events} if len(events) else {}
+
+    def _install(self, command: c.InstallType, now_us: int) -> Mapping[str, EventBatch]:
+        device_type = Shard.type_from(command.document)
+        shard = self.shards.get(device_type.name)
+        if shard is None:
+            shard = self.shards[device_type.name] = Shard(device_type, self.config.shard)
+        events = shard.command(command, now_us)
+        return {device_type.name: events}
+
+    def _tick(self, now_us: int) -> Mapping[str, EventBatch]:
+        ticked = {name: shard.advance(now_us) for name, shard in self.shards.items()}
+        return {name: events for name, events in ticked.items() if len(events)}
+
+    def _type_of(self, device_id: str) -> str:
+        for name, shard in self.shards.items():
+            if shard.row_of(device_id) >= 0:
+                return name
+        raise DeviceNotFoundError(device_id)
+
+    def _writable(self) -> None:
+        if self.state == "degraded":
+            self._probe()
+        if self.state != "ready":
+            raise DegradedError(self.reason)
+
+    def _probe(self) -> None:
+        """Writes resume when an append succeeds: try one that changes nothing, at most once a second."""
+        if stopwatch_s() - self._probed_s < _PROBE_EVERY_S:
+            return
+        self._probed_s = stopwatch_s()
+        if self._journal is None or not self._restored:
+            self.open()
+            return
+        try:
+            (self.cursor,) = self._journal.append([Entry(int(EntryKind.MARK), self.now_us, b"", None)])
+        except FleetError as error:
+            self.reason = str(error)
+        else:
+            self.state, self.reason = "ready", ""
+
+    def _clock(self, now_us: int) -> int:
+        """Shard time never goes back."""
+        self.now_us = max(self.now_us, now_us)
+        return self.now_us
+
+    def _remember(self, command_id: str, now_us: int) -> None:
+        self._remembered[command_id] = now_us
+        horizon = now_us - round(self.config.remember_commands_s * SECOND_US)
+        while self._remembered:
+            oldest = next(iter(self._remembered))
+            if self._remembered[oldest] >= horizon:
+                break
+            del self._remembered[oldest]
+
+    def _fall_back(self, error: FleetError) -> None:
+        """Memory is ahead of the log: go back to what is durable."""
+        self.open()
+        if self.state == "ready":  # what is durable stands again and can be read; writing waits for a good append
+            self.state, self.reason = "degraded", str(error)
+        if isinstance(error, FencedError):
+            self.state = "fenced"
+
+    def _restore(self) -> None:
+        """The newest snapshot that can be read, and what the journal holds after it."""
+        assert self._journal is not None
+        assert self.folder is not None
+        self._restored = False
+        self.shards, self._remembered = {}, {}
+        self.now_us, self.cursor = 0, 0
+        found, self.damage = snapshots.newest(self.folder / "snapshots")
+        if found is not None:
+            self.cursor, meta, arrays = found
+            self.now_us = meta["now_us"]
+            self._remembered = dict(meta["remembered"])
+            for name, shard_meta in meta["shards"].items():
+                mine = {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
+                self.shards[name] = Shard.restore(shard_meta, mine, self.config.shard)
+        self._snapshot_cursor = self.cursor
+        began = stopwatch_s()
+        while page := self._journal.read_after(self.cursor, _REPLAY_PAGE, _REPLAY_PAGE_BYTES):
+            for entry in page:
+                self._replay(entry)
+                self.cursor = entry.cursor
+        self._cost_s = stopwatch_s() - began
+        self._restored = True
+
+    def _replay(self, entry: StoredEntry) -> None:
+        """Apply an entry again, through the same code; what it emits was told when it was first committed."""
+        self.now_us = max(self.now_us, entry.now_us)
+        match EntryKind(entry.kind):
+            case EntryKind.READINGS:
+                name, batch = entries.decode_readings(entry.payload)
+                self.shard(name).apply(batch, entry.now_us)
+            case EntryKind.COMMAND:
+                name, body = entries.decode_command(entry.payload)
+                command = c.from_body(name, body)
+                self._do(command, entry.now_us)
+                self._remember(command.command_id, entry.now_us)
+            case EntryKind.TICK:
+                self._tick(entry.now_us)
+            case EntryKind.MARK:
+                pass

@@ -1,0 +1,273 @@
+"""The one compiled pass over readings: it scores live twins, replays, training features and forks alike.
+
+For each line, in order: judge every channel's reading (late, duplicate, BAD, from the future), let due timers fire, update
+signals, health and patterns, then alerts. No clocks, logging or Ray; the same lines give the same bits however they are
+cut into batches.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from twins import alerts, signals
+from twins.alerts import AlertParams, AlertState
+from twins.devices import DeviceType
+from twins.emit import emit
+from twins.events import EventBuffer, Kind
+from twins.readings import Fate
+from twins.signals import SignalParams, SignalState
+from twins.state import NEVER_US, RETIRED, STALE, CoreState
+
+MAX_EVENTS_PER_LINE: Final = 2 + signals.MAX_EVENTS + alerts.MAX_EVENTS
+"""Room that a kernel wants in the event buffer before it takes a line."""
+
+DECLARED: Final = 65535
+"""``CoreState.gaps`` of a device whose interval was declared rather than learned."""
+
+_GAPS_LEARNED: Final = 400
+
+_STALE_EVENT: Final = int(Kind.DEVICE_STALE)
+_REPORTING_EVENT: Final = int(Kind.DEVICE_REPORTING)
+_SCORED: Final = int(Fate.SCORED)
+_BAD: Final = int(Fate.BAD)
+_LATE: Final = int(Fate.LATE)
+_DUPLICATE: Final = int(Fate.DUPLICATE)
+_FUTURE: Final = int(Fate.FUTURE)
+_EMPTY: Final = int(Fate.EMPTY)
+_ONE: Final = np.uint64(1)
+_NONE: Final = np.uint64(0)
+
+
+class Limits(NamedTuple):
+    """What a reading may be, and when a device counts as silent."""
+
+    low: NDArray[np.float64]  # (channels,)
+    high: NDArray[np.float64]
+    whole: NDArray[np.bool_]  # (channels,) only whole numbers: state and flag
+    max_ahead_us: int
+    stale_intervals: float
+    stale_at_least_us: int
+
+
+class LineResults(NamedTuple):
+    """What became of each line of a batch, as wide as the batch."""
+
+    fate: NDArray[np.uint8]
+    bad: NDArray[np.uint64]  # channels stored as BAD
+    late: NDArray[np.uint64]  # channels older than their newest
+    duplicate: NDArray[np.uint64]  # channels that repeat their newest
+    health: NDArray[np.float32]
+    anomaly_score: NDArray[np.float32]
+    anomalous: NDArray[np.uint8]
+    patterns: NDArray[np.uint8]  # of all channels together, bit i: events.PATTERNS[i]
+
+
+def limits(device_type: DeviceType, max_ahead_s: float, stale_intervals: float, stale_at_least_s: float) -> Limits:
+    """The limits of a device type, as arrays."""
+    return Limits(
+        np.array([channel.low for channel in device_type.channels], np.float64),
+        np.array([channel.high for channel in device_type.channels], np.float64),
+        np.array([channel.kind in ("state", "flag") for channel in device_type.channels]),
+        round(max_ahead_s * 1e6),
+        float(stale_intervals),
+        round(stale_at_least_s * 1e6),
+    )
+
+
+def line_results(n: int) -> LineResults:
+    """Room for the results of ``n`` lines."""
+    return LineResults(
+        np.zeros(n, np.uint8),
+        np.zeros(n, np.uint64),
+        np.zeros(n, np.uint64),
+        np.zeros(n, np.uint64),
+        np.full(n, np.nan, np.float32),
+        np.full(n, np.nan, np.float32),
+        np.zeros(n, np.uint8),
+        np.zeros(n, np.uint8),
+    )
+
+
+@njit(cache=True)
+def stale_due(core: CoreState, lim: Limits, r: int) -> int:
+    """When device ``r`` counts as silent, shard time; NEVER_US while that cannot be said."""
+    if core.heard_us[r] == NEVER_US or core.interval_us[r] == 0:
+        return NEVER_US
+    wait = int(lim.stale_intervals * core.interval_us[r])
+    return core.heard_us[r] + max(wait, lim.stale_at_least_us)
+
+
+@njit(cache=True)
+def fall_silent(core: CoreState, lim: Limits, r: int, now_us: int, ev: EventBuffer) -> None:
+    """Mark device ``r`` STALE if that is due by ``now_us``."""
+    if core.status[r] & (STALE | RETIRED):
+        return
+    due = stale_due(core, lim, r)
+    if due != NEVER_US and due <= now_us:
+        core.status[r] |= STALE
+        emit(ev, _STALE_EVENT, r, -1, 0, due, (due - core.heard_us[r]) / 1e6, np.nan)
+
+
+@njit(cache=True)
+def learn_interval(core: CoreState, r: int, t_us: int) -> None:
+    """Follow the median gap of a device's first readings: exact at once where the cadence is regular.
+
+    A stochastic-approximation median (Robbins and Monro 1951): the estimate moves towards each gap by a shrinking share of
+    itself and never past it.
+    """
+    if core.gaps[r] >= _GAPS_LEARNED or core.event_us[r] == NEVER_US:
+        return
+    gap = t_us - core.event_us[r]
+    if gap <= 0:
+        return
+    k = core.gaps[r]
+    estimate = core.interval_us[r]
+    if k == 0:
+        estimate = gap
+    else:
+        step = max(1, int(estimate * (0.5 / (1.0 + 0.125 * k))))
+        estimate = min(gap, estimate + step) if gap > estimate else max(gap, estimate - step)
+    core.interval_us[r] = estimate
+    core.gaps[r] = k + 1
+
+
+@njit(cache=True)
+def apply_lines(
+    core: CoreState,
+    sig: SignalState,
+    alert: AlertState,
+    lim: Limits,
+    sp: SignalParams,
+    ap: AlertParams,
+    rows: NDArray[np.int32],
+    event_us: NDArray[np.int64],
+    values: NDArray[Any],
+    present: NDArray[np.uint64],
+    now_us: int,
+    start: int,
+    out: LineResults,
+    ev: EventBuffer,
+) -> int:
+    """Apply lines ``start`` onwards; stops early when ``ev`` has no room for another. Returns the first line not applied."""
+    n, channels = values.shape
+    last_start = len(ev.items) - MAX_EVENTS_PER_LINE
+    for k in range(start, n):
+        if ev.used[0] > last_start:
+            return k
+        r = rows[k]
+        t = event_us[k]
+        if core.status[r] & RETIRED:
+            out.fate[k] = _EMPTY
+            core.counts[r, _EMPTY] += 1
+            continue
+        if t > now_us + lim.max_ahead_us:
+            out.fate[k] = _FUTURE
+            core.counts[r, _FUTURE] += 1
+            continue
+
+        mask = present[k]
+        scored, bad, late, duplicate = _NONE, _NONE, _NONE, _NONE
+        for c in range(channels):
+            bit = _ONE << np.uint64(c)
+            if not mask & bit:
+                continue
+            newest = core.last_us[r, c]
+            if t < newest:
+                late |= bit
+            elif t == newest:
+                duplicate |= bit
+            else:
+                x = values[k, c]
+                # NaN fails every comparison, so it is caught by asking what must hold
+                if x >= lim.low[c] and x <= lim.high[c] and np.isfinite(x) and (not lim.whole[c] or x == np.floor(x)):
+                    scored |= bit
+                else:
+                    bad |= bit
+        out.bad[k] = bad
+        out.late[k] = late
+        out.duplicate[k] = duplicate
+
+        if scored or bad:
+            first = ev.used[0]
+            fall_silent(core, lim, r, now_us, ev)
+            alerts.fire_due(alert, ap, core, sig, r, t, now_us, ev)
+            _order_by_time(ev, first)
+            learn_interval(core, r, t)
+            for c in range(channels):
+                bit = _ONE << np.uint64(c)
+                if scored & bit:
+                    core.last_us[r, c] = t
+                    core.last_value[r, c] = values[k, c]
+                elif bad & bit:
+                    core.last_us[r, c] = t
+            core.bad[r] = (core.bad[r] & ~scored) | bad
+            if t > core.event_us[r]:
+                core.event_us[r] = t
+            if core.status[r] & STALE:
+                core.status[r] &= np.uint8(255 - STALE)
+                emit(ev, _REPORTING_EVENT, r, -1, 0, now_us, (now_us - core.heard_us[r]) / 1e6, np.nan)
+            core.heard_us[r] = now_us
+            if scored:
+                signals.observe(sig, sp, r, t, values[k], scored, core.interval_us[r], ev)
+            alerts.evaluate(alert, ap, core, sig, r, t, now_us, scored, ev)
+
+        if scored:
+            fate = _SCORED
+        elif bad:
+            fate = _BAD
+        elif late:
+            fate = _LATE
+        elif duplicate:
+            fate = _DUPLICATE
+        else:
+            fate = _EMPTY
+        out.fate[k] = fate
+        core.counts[r, fate] += 1
+        out.health[k] = sig.health[r]
+        out.anomaly_score[k] = sig.anomaly_score[r]
+        out.anomalous[k] = sig.anomalous[r]
+        union = np.uint8(0)
+        for c in range(channels):
+            union |= sig.patterns[r, c]
+        out.patterns[k] = union
+    return n
+
+
+@njit(cache=True)
+def advance_rows(
+    core: CoreState,
+    sig: SignalState,
+    alert: AlertState,
+    lim: Limits,
+    ap: AlertParams,
+    first: int,
+    stop: int,
+    now_us: int,
+    ev: EventBuffer,
+) -> int:
+    """Fire what is due by shard time in rows ``first`` to ``stop``; stops early when ``ev`` is full. Returns the next row."""
+    last_start = len(ev.items) - MAX_EVENTS_PER_LINE
+    for r in range(first, stop):
+        if ev.used[0] > last_start:
+            return r
+        if core.status[r] & RETIRED:
+            continue
+        begin = ev.used[0]
+        fall_silent(core, lim, r, now_us, ev)
+        alerts.fire_due(alert, ap, core, sig, r, core.event_us[r], now_us, ev)
+        _order_by_time(ev, begin)
+    return stop
+
+
+@njit(cache=True)
+def _order_by_time(ev: EventBuffer, first: int) -> None:
+    """Sort the few events from ``first`` on by time; equal times keep their order."""
+    for i in range(first + 1, ev.used[0]):
+        j = i
+        while j > first and ev.items[j].at_us < ev.items[j - 1].at_us:
+            moved = ev.items[j : j + 1].copy()
+            ev.items[j : j + 1] = ev.items[j - 1 : j]
+            ev.items[j - 1 : j] = moved
+            j -= 1

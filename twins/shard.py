@@ -1,0 +1,327 @@
+"""The twins of one device type in one place: batch and time in, events out.
+
+``Shard`` is plain Python and deterministic: no Ray, thread, file, clock or draw. The same lines, the same order per device
+and the same ``now`` per line give the same state and the same events, however they are cut into batches and shards. Two
+clocks run in it and never mix: signals, patterns, conditions and delays follow the device's *event time*; silence,
+shelving and acknowledgement follow ``now``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from twins import alerts, kernels, signals, state, typefiles
+from twins import commands as c
+from twins.alerts import AlertBook
+from twins.clock import SECOND_US
+from twins.devices import PRIORITIES, Device, DeviceType, MaintenanceAction
+from twins.directory import Roster
+from twins.errors import CommandRefusedError, DeviceExistsError, StaleDirectoryError
+from twins.events import EVENT, EVERY, EventBatch, Kind, event_buffer
+from twins.kernels import DECLARED, LineResults
+from twins.packing import Arrays
+from twins.readings import ShardBatch
+from twins.state import HAS_CHILDREN, OUT_OF_SERVICE, RETIRED, STALE
+
+SNAPSHOT_VERSION: Final = 1
+
+_BUFFER: Final = 16_384
+_PARENT_FLAGS: Final = state.PARENT_STALE | state.PARENT_ALERT | state.PARENT_OUT_OF_SERVICE
+
+
+@dataclass(frozen=True, slots=True)
+class ShardConfig:
+    """What a shard takes for silent, and for a clock that runs ahead.
+
+    A device is STALE when it has brought no news for ``stale_intervals`` of its nominal interval, and at least
+    ``stale_at_least_s``. A reading further ahead of the platform's clock than ``max_ahead_s`` is refused.
+    """
+
+    max_ahead_s: float = 60.0
+    stale_intervals: float = 10.0
+    stale_at_least_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Applied:
+    """What a batch did: per-line results, in the order of the batch, and the events in the order they happened."""
+
+    results: LineResults
+    events: EventBatch
+
+
+class Shard:
+    """All twins of one device type in one actor.
+
+    Parameters
+    ----------
+    device_type : the version of the type that is in force
+    config : tolerances
+    """
+
+    def __init__(self, device_type: DeviceType, config: ShardConfig | None = None) -> None:
+        self.config = config or ShardConfig()
+        self.roster = Roster()
+        self.book = AlertBook()
+        self.now_us = 0
+        self._buffer = event_buffer(_BUFFER + kernels.MAX_EVENTS_PER_LINE)
+        self.state = state.blank_state(64, device_type)
+        self._put_in_force(device_type)
+
+    def __len__(self) -> int:
+        return len(self.roster)
+
+    # -- what changes a shard -------------------------------------------------------------------------------------
+
+    def apply(self, batch: ShardBatch, now_us: int) -> Applied:
+        """Take readings in.
+
+        Raises
+        ------
+        StaleDirectoryError : if the batch names rows that this shard does not have; nothing was taken.
+        """
+        now_us = self._move_to(now_us)
+        if len(batch) and (int(batch.rows.max()) >= len(self) or int(batch.rows.min()) < 0):
+            raise StaleDirectoryError(batch.directory_version, len(self))
+        out = kernels.line_results(len(batch))
+        parts: list[Any] = []
+        done = 0
+        while True:
+            done = kernels.apply_lines(
+                self.state.core, self.state.signals, self.state.alerts, self._limits, self._signal_params,
+                self._alert_params, batch.rows, batch.event_us, batch.values, batch.present, now_us, done, out,
+                self._buffer,
+            )  # fmt: skip
+            parts.append(self._drain())
+            if done >= len(batch):
+                break
+        return Applied(out, self._with_book(EventBatch(np.concatenate(parts)), now_us))
+
+    def advance(self, now_us: int) -> EventBatch:
+        """Let shard time pass: silence, shelves that run out. ``advance(a); advance(b)`` does what ``advance(b)`` does."""
+        now_us = self._move_to(now_us)
+        parts: list[Any] = []
+        row = 0
+        while True:
+            row = kernels.advance_rows(
+                self.state.core, self.state.signals, self.state.alerts, self._limits, self._alert_params,
+                row, len(self), now_us, self._buffer,
+            )  # fmt: skip
+            parts.append(self._drain())
+            if row >= len(self):
+                break
+        records = np.concatenate(parts)
+        return self._with_book(EventBatch(records[np.argsort(records["at_us"], kind="stable")]), now_us)
+
+    def command(self, command: c.Command, now_us: int) -> EventBatch:
+        """Do what was asked, or refuse it and change nothing.
+
+        Raises
+        ------
+        CommandRefusedError and its leaves : with the reason.
+        """
+        now_us = self._move_to(now_us)
+        match command:
+            case c.RegisterDevices():
+                return self._register(command, now_us)
+            case c.InstallType():
+                return self._install(typefiles.from_document(command.document), command, now_us)
+            case c.UpdateDevice():
+                return self._update(command, now_us)
+            case c.RetireDevice():
+                return self._retire(command, now_us)
+            case c.RecordMaintenance():
+                return self._maintain(command, now_us)
+            case c.MarkParents():
+                return self._mark_parents(command)
+            case c.SetParentState():
+                return self._set_parent_state(command, now_us)
+            case c.AlertCommand():
+                return self._alert_command(command, now_us)
+        raise TypeError(f"no shard knows the command {type(command).__name__}")
+
+    # -- what can be read from it ---------------------------------------------------------------------------------
+
+    def row_of(self, device_id: str) -> int:
+        """The row of a device; -1 if it does not live here."""
+        return self.roster.index.find_one(device_id)
+
+    def device(self, row: int) -> Device:
+        retired = bool(self.state.core.status[row] & RETIRED)
+        return self.roster.device(row, self.device_type.name, retired)
+
+    # -- snapshots ------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> tuple[dict[str, Any], Arrays]:
+        """Everything needed to go on from here; the arrays are views, to be packed or copied before the next change."""
+        roster_meta, roster_arrays = self.roster.to_arrays()
+        meta = {
+            "version": SNAPSHOT_VERSION,
+            "type": typefiles.to_document(self.device_type),
+            "now_us": self.now_us,
+            "roster": roster_meta,
+            "book": self.book.to_meta(),
+        }
+        arrays = state.to_arrays(self.state, len(self))
+        arrays.update({f"roster.{name}": array for name, array in roster_arrays.items()})
+        return meta, arrays
+
+    @staticmethod
+    def restore(meta: Mapping[str, Any], arrays: Arrays, config: ShardConfig | None = None) -> "Shard":
+        """The shard that ``snapshot`` described.
+
+        Raises
+        ------
+        ValueError : if the snapshot is of a version that this one cannot read.
+        """
+        if meta["version"] != SNAPSHOT_VERSION:
+            raise ValueError(f"snapshot version {meta['version']}, this Twinfold reads {SNAPSHOT_VERSION}")
+        device_type = typefiles.from_document(meta["type"])
+        shard = Shard(device_type, config)
+        prefix = "roster."
+        shard.roster = Roster.from_arrays(
+            meta["roster"], {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        )
+        rows = len(shard.roster)
+        shard.state = state.from_arrays(arrays, max(64, rows), rows, device_type)
+        shard.book = AlertBook.from_meta(meta["book"])
+        shard.now_us = meta["now_us"]
+        return shard
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _put_in_force(self, device_type: DeviceType) -> None:
+        self.device_type = device_type
+        config = self.config
+        self._limits = kernels.limits(
+            device_type, config.max_ahead_s, config.stale_intervals, config.stale_at_least_s
+        )
+        self._signal_params = signals.signal_params(device_type)
+        self._alert_params = alerts.compile_rules(device_type)
+
+    def _move_to(self, now_us: int) -> int:
+        if now_us < self.now_us:
+            raise ValueError(f"shard time went back from {self.now_us} to {now_us}")
+        self.now_us = now_us
+        return now_us
+
+    def _drain(self) -> NDArray[Any]:
+        used = int(self._buffer.used[0])
+        self._buffer.used[0] = 0
+        records: NDArray[Any] = self._buffer.items[:used].copy()
+        return records
+
+    def _register(self, command: c.RegisterDevices, now_us: int) -> EventBatch:
+        devices = command.devices
+        known = self.roster.index.find(pa.array([device.id for device in devices], pa.string()))
+        if (known >= 0).any():
+            raise DeviceExistsError(devices[int(np.argmax(known >= 0))].id)
+        first, rows = len(self), len(self) + len(devices)
+        if rows > self.state.capacity:
+            self.state = state.grown(self.state, max(rows, 2 * self.state.capacity), first, self.device_type)
+        self.roster.add(devices)
+        core = self.state.core
+        for offset, device in enumerate(devices):
+            interval_s = device.interval_s or self.device_type.interval_s
+            if interval_s:
+                core.interval_us[first + offset] = round(interval_s * SECOND_US)
+                core.gaps[first + offset] = DECLARED
+            if device.retired:
+                core.status[first + offset] |= RETIRED
+        return self._told(Kind.DEVICE_REGISTERED, range(first, rows), now_us, {"by": command.by})
+
+    def _install(self, device_type: DeviceType, command: c.InstallType, now_us: int) -> EventBatch:
+        old = self.device_type
+        if [(ch.name, ch.dtype) for ch in old.channels] != [(ch.name, ch.dtype) for ch in device_type.channels]:
+            if len(self):
+                raise CommandRefusedError(
+                    "install", device_type.name, "its channels differ from the version in force; use a new type name"
+                )
+            self.state = state.blank_state(64, device_type)
+        elif old.rules != device_type.rules:
+            carried = alerts.carried_over(self.state.alerts, old, device_type, len(self))
+            self.state = self.state._replace(alerts=carried)
+            self.book = self.book.carried_over(old, device_type)
+        if len(old.conditions) != len(device_type.conditions) or old.conditions != device_type.conditions:
+            self.state = self.state._replace(signals=signals.blank_signals(self.state.capacity, device_type))
+        self._put_in_force(device_type)
+        return self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
+
+    def _update(self, command: c.UpdateDevice, now_us: int) -> EventBatch:
+        row = self._row(command.device.id, "update")
+        self.roster.update(row, command.device)
+        self.state.core.version[row] += 1
+        return self._told(Kind.DEVICE_UPDATED, [row], now_us, {"by": command.by})
+
+    def _retire(self, command: c.RetireDevice, now_us: int) -> EventBatch:
+        row = self._row(command.device_id, "retire")
+        if self.state.core.status[row] & RETIRED:
+            raise CommandRefusedError("retire", command.device_id, "it is retired already")
+        self.state.core.status[row] |= RETIRED
+        self.state.core.version[row] += 1
+        return self._told(Kind.DEVICE_RETIRED, [row], now_us, {"by": command.by})
+
+    def _maintain(self, command: c.RecordMaintenance, now_us: int) -> EventBatch:
+        row = self._row(command.device_id, "record maintenance of")
+        action = self._action(command)
+        core = self.state.core
+        if command.kind in ("repair", "replacement"):
+            core.life_cycle[row] += 1
+            if command.kind == "replacement" or (action is not None and action.relearn):
+                signals.relearn(self.state.signals, self._signal_params, row)
+            else:
+                signals.reset_detectors(self.state.signals, self._signal_params, row)
+        core.version[row] += 1
+        note = {
+            "by": command.by, "kind": command.kind, "action": command.action, "failure_mode": command.failure_mode,
+            "done_at_us": command.at_us, "note": command.note,
+        }  # fmt: skip
+        note = {name: value for name, value in note.items() if value not in (None, "")}
+        return self._told(Kind.MAINTENANCE_RECORDED, [row], now_us, note, a=float(core.life_cycle[row]))
+
+    def _action(self, command: c.RecordMaintenance) -> MaintenanceAction | None:
+        if command.action is None:
+            return None
+        for action in self.device_type.actions:
+            if action.name == command.action:
+                return action
+        known = ", ".join(action.name for action in self.device_type.actions) or "none"
+        raise CommandRefusedError(
+            "record maintenance of", command.device_id, f"its type has no action {command.action!r} (it has: {known})"
+        )
+
+    def _mark_parents(self, command: c.MarkParents) -> EventBatch:
+        rows = self.roster.index.find(pa.array(command.device_ids, pa.string()))
+        self.state.core.status[rows[rows >= 0]] |= HAS_CHILDREN
+        return EventBatch.empty()
+
+    def _set_parent_state(self, command: c.SetParentState, now_us: int) -> EventBatch:
+        rows = self.roster.children_of(command.parent_id)
+        status = self.state.core.status
+        rows = rows[(status[rows] & _PARENT_FLAGS) != command.flags]
+        if not len(rows):
+            return EventBatch.empty()
+        status[rows] = (status[rows] & ~np.uint8(_PARENT_FLAGS)) | np.uint8(command.flags)
+        return self._told(
+            Kind.PARENT_STATE_CHANGED, rows.tolist(), now_us, {}, a=float(command.flags)
+        )
+
+    def _row(self, device_id: str, what: str) -> int:
+        row = self.row_of(device_id)
+        if row < 0:
+            raise CommandRefusedError(what, device_id, "it does not live in this shard; look it up again")
+        return row
+
+    def _told(
+        self, kind: Kind, rows: Iterable[int], now_us: int, note: Mapping[str, Any], a: float = float("nan")
+    ) -> EventBatch:
+        """Events of one kind, one a row, all with the same note."""
+        row = np.fromiter(rows, np.int32)
+        records = np.zeros(len(row), EVENT)
+        records["at_us"], records["row"], records["kind"], records["slot"] = now_us, row, int(kind), -1
+        records["a"], records["b"] = a, np.nan
+        return EventBatch(records, {EVERY: note} if note else {})

@@ -1,0 +1,71 @@
+"""Snapshots of a host on disk: written whole, verified after writing, two kept.
+
+A snapshot is one ``packing`` block in ``<cursor>.snapshot``; the cursor says which journal entry it includes. It is written
+under another name, synced, read back and renamed, so that a name without ``.part`` is always a whole one.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from twins.packing import Arrays, PackingError, pack, unpack
+
+KEPT: Final = 2
+
+_NAME: Final = re.compile(r"^(\d{20})\.snapshot$")
+
+
+def write(folder: Path, cursor: int, meta: dict[str, Any], arrays: Arrays) -> Path:
+    """Write one, verify it, and drop all but the newest ``KEPT``.
+
+    Raises
+    ------
+    OSError : if it cannot be written; the older ones stay.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{cursor:020d}.snapshot"
+    part = path.with_suffix(".part")
+    block = pack(meta, arrays)
+    with part.open("wb") as file:
+        file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    unpack(part.read_bytes())
+    part.rename(path)
+    _sync(folder)
+    for old in _paths(folder)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def cursors(folder: Path) -> list[int]:
+    """The cursors of the snapshots that are kept, oldest first."""
+    return [int(path.stem) for path in _paths(folder)]
+
+
+def newest(folder: Path) -> tuple[tuple[int, dict[str, Any], Arrays] | None, list[str]]:
+    """The newest snapshot that can be read, and what was wrong with the newer ones."""
+    damage: list[str] = []
+    for path in reversed(_paths(folder)):
+        try:
+            meta, arrays = unpack(path.read_bytes())
+        except (OSError, PackingError) as error:
+            damage.append(f"{path.name}: {error}; went back to the one before it")
+            continue
+        return (int(path.stem), meta, arrays), damage
+    return None, damage
+
+
+def _paths(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _NAME.match(path.name))
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
