@@ -17,6 +17,7 @@ from twins.errors import DescriptionError
 
 MAX_CHARACTERS: Final = 1_000_000
 MAX_DEPTH: Final = 12
+MAX_PROBLEMS: Final = 25
 
 _SCALARS: Final = {
     "str": "text", "int": "a number", "float": "a number", "bool": "true or false", "null": "nothing"
@@ -55,13 +56,13 @@ class Document:
 
         Raises
         ------
-        the error class given at the start, with all problems in the order of their lines.
+        the error class given at the start, with the first ``MAX_PROBLEMS`` in the order of their lines.
         """
         for section in self._sections:
             section.report_unknown_keys()
         if self._problems:
-            first, *others = sorted(set(self._problems), key=lambda found: found[0])
-            raise self._error(self.source, *first, tuple(others))
+            first, *others = sorted(dict.fromkeys(self._problems), key=lambda found: found[0])
+            raise self._error(self.source, *first, tuple(others[: MAX_PROBLEMS - 1]))
 
     def own(self, section: "Section") -> None:
         """Remember a section, so that its unknown keys are told at the end."""
@@ -333,7 +334,7 @@ def _kind(node: yaml.Node) -> str:
 
 def _as_number(node: yaml.Node) -> float | None:
     """YAML 1.1 takes ``1e-05`` for text; here it is the number that its author meant."""
-    if not isinstance(node, yaml.ScalarNode) or node.style is not None or _kind(node) in ("bool", "null"):
+    if not isinstance(node, yaml.ScalarNode) or node.style or _kind(node) in ("bool", "null"):
         return None
     try:
         return float(node.value.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
