@@ -1,0 +1,227 @@
+"""Bring the platform up on Ray, and down in reverse. No parsing of settings, no opinion about devices.
+
+Ray, shards, recorder, simulator, applications: each is a step with a name, so that a person sees where the time goes and a
+failure says which step it was. What is started here is stopped here.
+"""
+
+import contextlib
+import fcntl
+import getpass
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from cluster.settings import Settings
+from twins.errors import FleetError
+from twins.typefiles import load_catalog
+
+RUN_FILE: Final = "run.json"
+LOCK_FILE: Final = "lock"
+TOKEN_FILE: Final = "ray-token"  # the name of a file  # noqa: S105
+
+Progress = Callable[[str], contextlib.AbstractContextManager[None]]
+
+
+class DataFolderBusyError(FleetError):
+    """Another process holds the data folder."""
+
+    code = "data_folder.busy"
+
+    def __init__(self, folder: str, holder: str) -> None:
+        super().__init__(folder, holder)
+        self.folder = folder
+        self.holder = holder
+
+    def __str__(self) -> str:
+        return f"the data folder {self.folder} is in use by process {self.holder}; stop it with `twinfold down` first"
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What another command needs to find a running platform; lies in the data folder while it runs."""
+
+    pid: int
+    url: str
+    ray_address: str
+    ray_token_file: str
+    started_at_s: float
+
+
+class DataFolder:
+    """The data folder, held by one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def __enter__(self) -> "DataFolder":
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode().strip() or "unknown"
+            os.close(descriptor)
+            raise DataFolderBusyError(str(self.path), holder) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        self._lock = descriptor
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def running(data: Path) -> RunInfo | None:
+    """The platform that runs on this data folder, if one does."""
+    try:
+        info = RunInfo(**json.loads((data / RUN_FILE).read_text()))
+        os.kill(info.pid, 0)
+    except (FileNotFoundError, ProcessLookupError, ValueError, TypeError):
+        return None
+    return info
+
+
+class Platform:
+    """All of Twinfold on one Ray cluster.
+
+    ``progress`` is entered around each step with its name, for whoever wants to show it.
+    """
+
+    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
+        self.settings = settings
+        self.data = settings.data.resolve()
+        self.url = f"http://{settings.api.host}:{settings.api.port}"
+        self._progress = progress or _quiet
+        self._down: list[tuple[str, Callable[[], None]]] = []
+
+    def start(self) -> None:
+        """Bring everything up. If a step fails, what is up goes down again and the error rises."""
+        try:
+            folder = DataFolder(self.data)
+            folder.__enter__()
+            self._down.append(("data folder", lambda: folder.__exit__()))
+            with self._progress("start Ray"):
+                self._start_ray()
+            with self._progress("start shards and restore twins"):
+                self._start_fleet()
+            with self._progress("start the recorder"):
+                self._start_recorder()
+            with self._progress("start the applications"):
+                self._start_applications()
+            if self.settings.simulator.fleet or self.settings.simulator.recorded:
+                with self._progress("start the simulated devices"):
+                    self._start_simulator()
+            self._write_run_file()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Bring everything down, the last thing up first. One step's failure does not keep the others from ending."""
+        while self._down:
+            name, undo = self._down.pop()
+            try:
+                with self._progress(f"stop {name}"):
+                    undo()
+            except Exception as error:  # going down goes on; the reason is shown
+                with self._progress(f"stop {name}: {error}"):
+                    pass
+
+    # -- steps -----------------------------------------------------------------------------------------------------
+
+    def _start_ray(self) -> None:
+        environment = ray_environment(self.data)
+        os.environ.update(environment)
+        import ray  # only now: Ray reads its environment when it is imported
+
+        s = self.settings.ray
+        if s.address:
+            ray.init(address=s.address, namespace="twinfold", log_to_driver=False, logging_level="warning")
+        else:
+            ray.init(
+                address="local",
+                namespace="twinfold",
+                include_dashboard=False,
+                num_cpus=s.num_cpus or None,
+                object_store_memory=(s.object_store_mb << 20) or None,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=s.temp_dir or f"/tmp/twinfold-{getpass.getuser()}",  # sockets need a short path  # noqa: S108
+                log_to_driver=False,
+                logging_level="warning",
+            )
+        self._down.append(("Ray", ray.shutdown))
+
+    def _start_fleet(self) -> None:
+        from twins.actors import RayFleet
+
+        self.fleet = RayFleet(
+            self.data / "hosts", self.settings.fleet_config(), self.settings.actor_config(), create=True
+        )
+        self._down.append(("shards", self.fleet.close))
+        catalog = load_catalog(Path(self.settings.types) if self.settings.types else None)
+        for name, device_type in catalog.items():
+            if self.fleet.types.get(name) != device_type:
+                self.fleet.install(device_type)
+
+    def _start_recorder(self) -> None:
+        from cluster.services import RecorderService
+
+        self.recorder = RecorderService.start(self.data / "history", self.settings.history)
+        self._down.append(("the recorder", self.recorder.stop))
+
+    def _start_applications(self) -> None:
+        from serve.deployments import run_applications, stop_applications
+
+        run_applications(self.data, self.settings.api.host, self.settings.api.port)
+        self._down.append(("the applications", stop_applications))
+
+    def _start_simulator(self) -> None:
+        from cluster.services import SimulatorService
+
+        simulator = SimulatorService.start(self.data, self.settings.simulator)
+        self._down.append(("the simulated devices", simulator.stop))
+
+    def _write_run_file(self) -> None:
+        import ray
+
+        info = RunInfo(
+            os.getpid(), self.url, ray.get_runtime_context().gcs_address, str(self.data / TOKEN_FILE), time.time()
+        )
+        path = self.data / RUN_FILE
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(asdict(info)))
+        part.rename(path)
+        self._down.append(("the run file", lambda: path.unlink(missing_ok=True)))
+
+
+def ray_environment(data: Path) -> dict[str, str]:
+    """What Ray must find in the environment before it is imported: token auth always, HAProxy, no statistics sent."""
+    token = data / TOKEN_FILE
+    if not token.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(descriptor, secrets.token_hex(32).encode())
+        os.close(descriptor)
+    return {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "0",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+@contextmanager
+def _quiet(_: str) -> Iterator[None]:
+    yield

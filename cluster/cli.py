@@ -1,0 +1,282 @@
+"""``twinfold …``: names the work, shows its progress, says what went wrong. No logic of its own."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from twins.errors import FleetError
+
+app = typer.Typer(
+    name="twinfold",
+    help="Live digital twins for IoT fleets.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+
+_out = Console()
+_err = Console(stderr=True)
+
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of journals, history and models.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def main() -> None:
+    """Run the command; a failure the platform knows is one line and exit status 1."""
+    try:
+        app()
+    except FleetError as error:
+        if "--json" in sys.argv:
+            print(json.dumps({"error": {"code": error.code, "detail": str(error)}}))
+        else:
+            _err.print(f"[bold]twinfold:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+# -- the platform --------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def up(
+    data: Data = None,
+    port: Annotated[int | None, typer.Option(help="Port of REST, WebSocket and the app.")] = None,
+    hosts: Annotated[int | None, typer.Option(help="Shard actors; one a core by default.")] = None,
+    address: Annotated[str | None, typer.Option(help="Join this running Ray cluster.")] = None,
+    simulate: Annotated[Path | None, typer.Option(help="Fleet file of simulated devices to start with.")] = None,
+    recorded: Annotated[Path | None, typer.Option(help="Mapping of a recorded set to play back live.")] = None,
+    types: Annotated[Path | None, typer.Option(help="Folder with device types of your own.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the platform in the foreground, until Ctrl-C or SIGTERM."""
+    from cluster.bringup import Platform
+
+    settings = _settings(
+        {
+            "data": data, "api.port": port, "fleet.hosts": hosts, "ray.address": address,
+            "simulator.fleet": simulate, "simulator.recorded": recorded, "types": types,
+        }
+    )  # fmt: skip
+    enough = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: enough.set())
+    began = time.monotonic()
+    platform = Platform(settings, _steps(as_json))
+    platform.start()
+    try:
+        if as_json:
+            print(json.dumps({"url": platform.url, "data": str(platform.data)}), flush=True)
+        else:
+            _out.print(f"\n  Twinfold is up after {time.monotonic() - began:.0f} s")
+            _out.print(f"  address   {platform.url}", highlight=False)
+            _out.print(f"  data      {platform.data}", highlight=False)
+            _out.print("  stop      Ctrl-C\n", highlight=False)
+        enough.wait()
+    finally:
+        platform.stop()
+
+
+@app.command()
+def down(data: Data = None, as_json: AsJson = False) -> None:
+    """Stop the platform that runs on this data folder, and wait until it has."""
+    from cluster.bringup import running
+
+    settings = _settings({"data": data})
+    info = running(settings.data)
+    if info is None:
+        _say({"stopped": False}, as_json, "nothing runs on this data folder")
+        return
+    os.kill(info.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while running(settings.data) is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    stopped = running(settings.data) is None
+    _say({"stopped": stopped}, as_json, "stopped" if stopped else f"process {info.pid} is still going down")
+
+
+@app.command()
+def status(data: Data = None, as_json: AsJson = False) -> None:
+    """Say what runs, how far behind it is, and what is degraded."""
+    from cluster.diagnosis import status_of
+
+    found = status_of(_settings({"data": data}).data)
+    if as_json:
+        print(json.dumps(found))
+        return
+    if not found["running"]:
+        _out.print("nothing runs on this data folder; start it with `twinfold up`")
+        raise typer.Exit(1)
+    _out.print(f"running at {found['url']} for {found['up_s']:.0f} s", highlight=False)
+    _print_rows(found["hosts"])
+
+
+@app.command()
+def doctor(data: Data = None, as_json: AsJson = False) -> None:
+    """Look for what is exposed, missing or misconfigured; exit status 1 if something must be mended."""
+    from cluster.diagnosis import examine
+
+    findings = examine(_settings({"data": data}))
+    if as_json:
+        print(json.dumps([finding.__dict__ for finding in findings]))
+    else:
+        marks = {"ok": "  ok   ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
+        for finding in findings:
+            _out.print(f"{marks[finding.level]}  {finding.subject}: {finding.detail}", highlight=False)
+            if finding.remedy:
+                _out.print(f"         {finding.remedy}", highlight=False)
+    if any(finding.level == "failure" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def settings(data: Data = None, as_json: AsJson = False) -> None:
+    """Print every setting in force and where its value came from."""
+    from cluster.settings import load_with_sources, names, value
+
+    found, sources = load_with_sources({"data": str(data) if data else None})
+    rows = [
+        {"name": name, "value": _plain(value(found, name)), "from": sources[name], "description": description}
+        for name, description in names()
+    ]
+    _print_rows(rows, as_json)
+
+
+# -- device types --------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def types(
+    files: Annotated[list[Path] | None, typer.Argument(help="Type files to check; none: list the catalogue.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder with device types of your own.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the device types, or check files: every problem with its line and remedy."""
+    from twins.typefiles import load_catalog, load_type
+
+    if files:
+        checked = [load_type(path) for path in files]
+        _print_rows([{"file": str(p), "type": t.name, "version": t.version} for p, t in zip(files, checked, strict=True)], as_json)
+        return
+    catalog = load_catalog(folder)
+    _print_rows(
+        [
+            {
+                "type": each.name, "version": each.version, "channels": len(each.channels), "rules": len(each.rules),
+                "failure modes": len(each.failure_modes), "actions": len(each.actions), "title": each.title,
+            }
+            for each in catalog.values()
+        ],
+        as_json,
+    )  # fmt: skip
+
+
+# -- readings ------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def replay(
+    mapping: Annotated[Path, typer.Argument(help="How to read the files.")],
+    files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files.")],
+    out: Annotated[Path, typer.Option(help="Folder for readings.parquet and events.parquet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Run files through twins on a virtual clock and write what they made of each reading."""
+    from training.importing import replay as run
+
+    report = run(mapping, files, out)
+    _say(report.as_json(), as_json, report.as_text())
+
+
+@app.command(name="import")
+def import_(
+    mapping: Annotated[Path, typer.Argument(help="How to read the files.")],
+    files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files.")],
+    data: Data = None,
+    live: Annotated[bool, typer.Option(help="Leave the devices in the living fleet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take files into history, through the twins, on a virtual clock."""
+    from cluster.bringup import DataFolder
+    from training.importing import import_files
+
+    found = _settings({"data": data})
+    with DataFolder(found.data):
+        report = import_files(mapping, files, found.data, live=live)
+    _say(report.as_json(), as_json, report.as_text())
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL over readings_<type>, events, condition, live …")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask history in SQL: local and trusted, with everything DuckDB can do."""
+    from training.history import History
+
+    with History(_settings({"data": data}).data / "history") as history:
+        table = history.query(sql)
+    _print_rows(table.to_pylist(), as_json)
+
+
+# -- showing -------------------------------------------------------------------------------------------------------
+
+
+def _settings(options: dict[str, Any]) -> Any:
+    from cluster.settings import load
+
+    return load({name: str(v) if isinstance(v, Path) else v for name, v in options.items()})
+
+
+def _steps(as_json: bool) -> Any:
+    """A progress line for each step: its name while it runs, how long it took when it is done."""
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        began = time.monotonic()
+        if as_json:
+            yield
+            return
+        with _out.status(f"{name} …"):
+            yield
+        _out.print(f"  {name:<36} {time.monotonic() - began:6.1f} s", highlight=False)
+
+    return step
+
+
+def _say(document: dict[str, Any], as_json: bool, text: str) -> None:
+    if as_json:
+        print(json.dumps(document))
+    else:
+        _out.print(text, highlight=False, soft_wrap=True)
+
+
+def _print_rows(rows: Sequence[dict[str, Any]], as_json: bool = False) -> None:
+    if as_json:
+        print(json.dumps(rows, default=str))
+        return
+    if not rows:
+        _out.print("no rows")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name, cell in rows[0].items():
+        table.add_column(name, justify="right" if isinstance(cell, int | float) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row.values()))
+    _out.print(table)
+
+
+def _plain(cell: Any) -> Any:
+    return str(cell) if isinstance(cell, Path) else cell

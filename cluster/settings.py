@@ -1,0 +1,216 @@
+"""The one reader of environment and files: what is configured, where each value came from, frozen configs for the rest.
+
+Order, the later wins: defaults, ``twinfold.toml`` in the data folder, ``TWINFOLD_…`` variables (``TWINFOLD_API__PORT=9000``),
+options of the command line. A variable that matches no setting is an error: a typing mistake must not pass for a setting.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from twins.actors import ActorConfig
+from twins.errors import FleetError
+from twins.fleet import FleetConfig
+from twins.host import HostConfig
+from twins.journal import JournalConfig
+from twins.shard import ShardConfig
+
+PREFIX: Final = "TWINFOLD_"
+FILE_NAME: Final = "twinfold.toml"
+
+
+class SettingsError(FleetError):
+    """A setting that cannot be used: which, from where, and what would do."""
+
+    code = "settings.invalid"
+
+    def __init__(self, name: str, source: str, problem: str) -> None:
+        super().__init__(name, source, problem)
+        self.name = name
+        self.source = source
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"setting {self.name} from {self.source}: {self.problem}; `twinfold settings` lists them all"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FleetSettings(_Section):
+    """Shards and how they keep what they are told."""
+
+    hosts: int = Field(0, ge=0, le=1024, description="shard actors; 0: one for each core")
+    twins_per_host: int = Field(500_000, ge=1, description="devices after which another shard actor is started")
+    max_ahead_s: float = Field(60.0, ge=0, description="how far a reading may be ahead of the platform's clock, s")
+    stale_intervals: float = Field(10.0, gt=1, description="silence after which a device is STALE, in nominal intervals")
+    stale_at_least_s: float = Field(5.0, ge=0, description="no device is STALE sooner than this, s")
+    tick_every_s: float = Field(1.0, gt=0, le=60, description="how often silence and shelves are looked at, s")
+    publish_every_s: float = Field(1.0, gt=0, le=60, description="how often the live table is renewed, s")
+    snapshot_after_s: float = Field(2.0, gt=0, description="replay time after which a snapshot is taken, s")
+    journal_file_mb: int = Field(256, ge=1, description="size of one journal file, MB")
+    journal_max_mb: int = Field(4096, ge=2, description="size of an actor's journal at which writes are refused, MB")
+
+
+class HistorySettings(_Section):
+    """The past on disk."""
+
+    commit_every_s: float = Field(10.0, gt=0, description="readings reach the Delta tables at least this often, s")
+    commit_rows: int = Field(2_000_000, ge=1000, description="or after this many rows")
+    compact_every_s: float = Field(300.0, gt=0, description="how often small files are made into larger ones, s")
+    retention_days: float = Field(365.0, gt=0, description="raw readings are kept this long, days")
+    retention_gb: float = Field(100.0, gt=0, description="and at most this much of them, GB")
+
+
+class ApiSettings(_Section):
+    """The edge."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; loopback until accounts exist")
+    port: int = Field(8700, ge=1, le=65535, description="port of REST, WebSocket and the app")
+
+
+class SimulatorSettings(_Section):
+    """Simulated devices, and a recorded wind farm played back beside them."""
+
+    fleet: str = Field("", description="fleet file to simulate; empty: none")
+    recorded: str = Field("", description="mapping of a recorded set to play back as live devices; empty: none")
+    recorded_speed: float = Field(600.0, gt=0, description="how much faster than recorded it is played")
+
+
+class RaySettings(_Section):
+    """The cluster underneath."""
+
+    address: str = Field("", description="a running cluster to join; empty: start one here")
+    num_cpus: int = Field(0, ge=0, description="cores Ray may plan with; 0: all")
+    object_store_mb: int = Field(0, ge=0, description="size of the object store, MB; 0: a tenth of memory")
+    temp_dir: str = Field("", description="short folder for Ray's sessions; empty: /tmp/twinfold-<user>")
+
+
+class Settings(_Section):
+    """Everything that can be set."""
+
+    data: Path = Field(Path("data"), description="folder of journals, history and models")
+    types: str = Field("", description="folder with device types of your own, beside the catalogue")
+    fleet: FleetSettings = FleetSettings()
+    history: HistorySettings = HistorySettings()
+    api: ApiSettings = ApiSettings()
+    simulator: SimulatorSettings = SimulatorSettings()
+    ray: RaySettings = RaySettings()
+
+    @property
+    def hosts(self) -> int:
+        return self.fleet.hosts or max(1, os.cpu_count() or 1)
+
+    def fleet_config(self) -> FleetConfig:
+        f = self.fleet
+        return FleetConfig(
+            hosts=self.hosts,
+            twins_per_host=f.twins_per_host,
+            host=HostConfig(
+                journal=JournalConfig(file_bytes=f.journal_file_mb << 20, max_bytes=f.journal_max_mb << 20),
+                shard=ShardConfig(f.max_ahead_s, f.stale_intervals, f.stale_at_least_s),
+                snapshot_after_s=f.snapshot_after_s,
+            ),
+        )
+
+    def actor_config(self) -> ActorConfig:
+        return ActorConfig(self.fleet_config().host, self.fleet.tick_every_s, self.fleet.publish_every_s)
+
+
+def load(options: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force. ``options`` are dotted names from the command line; None values are left out.
+
+    Raises
+    ------
+    SettingsError : for an unknown name or a value that does not do, with where it came from.
+    """
+    return load_with_sources(options, environment)[0]
+
+
+def load_with_sources(
+    options: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[Settings, dict[str, str]]:
+    """The settings in force, and for each dotted name where its value came from."""
+    environment = os.environ if environment is None else environment
+    chosen = {name: value for name, value in (options or {}).items() if value is not None}
+    from_environment = {
+        name.removeprefix(PREFIX).lower().replace("__", "."): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX)
+    }
+    data = Path(chosen.get("data") or from_environment.get("data") or "data")
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    file = data / FILE_NAME
+    if file.is_file():
+        try:
+            document = tomllib.loads(file.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError("(file)", str(file), str(error)) from error
+        _take(values, sources, dict(_flat(document)), str(file))
+    _take(values, sources, from_environment, "environment", PREFIX)
+    _take(values, sources, chosen, "command line")
+    known = dict(names())
+    for name in values:
+        if name not in known:
+            close = ", ".join(each for each in known if each.split(".")[-1] == name.split(".")[-1])
+            hint = f"did you mean {close}?" if close else "no such setting"
+            raise SettingsError(name, sources[name], hint)
+    try:
+        settings = Settings.model_validate(_nested(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(name, sources.get(name, "default"), first["msg"]) from error
+    return settings, {name: sources.get(name, "default") for name in known}
+
+
+def names() -> Iterator[tuple[str, str]]:
+    """Every setting's dotted name with its description."""
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            for inner, inner_field in section.model_fields.items():
+                yield f"{name}.{inner}", inner_field.description or ""
+        else:
+            yield name, field.description or ""
+
+
+def value(settings: Settings, name: str) -> Any:
+    """The value of a dotted name."""
+    found: Any = settings
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _take(
+    values: dict[str, Any], sources: dict[str, str], more: Mapping[str, Any], source: str, prefix: str = ""
+) -> None:
+    for name, each in more.items():
+        values[name] = each
+        sources[name] = f"{source} {prefix}{name.upper().replace('.', '__')}" if prefix else source
+
+
+def _flat(document: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, each in document.items():
+        if isinstance(each, Mapping):
+            yield from _flat(each, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", each
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for name, each in values.items():
+        *path, last = name.split(".")
+        inner = document
+        for part in path:
+            inner = inner.setdefault(part, {})
+        inner[last] = each
+    return document

@@ -1,0 +1,45 @@
+"""Settings: what wins, what is refused, and that every value says where it came from."""
+
+import pytest
+
+from cluster.settings import SettingsError, load, load_with_sources, names, value
+
+
+def test_later_sources_win(tmp_path):
+    (tmp_path / "twinfold.toml").write_text("[api]\nport = 9001\n[fleet]\nhosts = 3\n")
+    settings, sources = load_with_sources(
+        {"data": str(tmp_path), "fleet.hosts": None}, {"TWINFOLD_API__PORT": "9002", "HOME": "/"}
+    )
+    assert settings.api.port == 9002
+    assert settings.fleet.hosts == 3
+    assert sources["api.port"] == "environment TWINFOLD_API__PORT"
+    assert sources["fleet.hosts"].endswith("twinfold.toml")
+    assert sources["api.host"] == "default"
+    assert load({"data": str(tmp_path), "api.port": 9003}, {"TWINFOLD_API__PORT": "9002"}).api.port == 9003
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"TWINFOLD_API__PROT": "1"}, "no such setting"),
+        ({"TWINFOLD_PORT": "1"}, "did you mean api.port"),
+        ({"TWINFOLD_API__PORT": "many"}, "environment TWINFOLD_API__PORT"),
+        ({"TWINFOLD_API__PORT": "0"}, "greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_variable_is_refused(tmp_path, environment, told):
+    with pytest.raises(SettingsError, match=told):
+        load({"data": str(tmp_path)}, environment)
+
+
+def test_a_file_that_is_no_toml_is_told(tmp_path):
+    (tmp_path / "twinfold.toml").write_text("port = = 1")
+    with pytest.raises(SettingsError, match=r"twinfold\.toml"):
+        load({"data": str(tmp_path)}, {})
+
+
+def test_every_setting_is_described_and_readable(tmp_path):
+    settings = load({"data": str(tmp_path)}, {})
+    for name, description in names():
+        assert description, name
+        value(settings, name)
