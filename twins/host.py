@@ -21,10 +21,12 @@ from twins.errors import (
     DeviceTypeNotFoundError,
     FencedError,
     FleetError,
+    JournalCorruptError,
     OverloadedError,
 )
 from twins.events import EventBatch
 from twins.journal import Entry, Journal, JournalConfig, StoredEntry
+from twins.journal_repair import salvage
 from twins.kernels import LineResults
 from twins.readings import ShardBatch
 from twins.shard import Shard, ShardConfig
@@ -111,12 +113,20 @@ class ShardHost:
     # -- coming up and going down ----------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Take the journal over and restore the shards; never raises: see ``state`` and ``reason``."""
+        """Take the journal over and restore the shards; never raises: see ``state`` and ``reason``.
+
+        Damage in the journal costs the entries that it hit and no others; it is told in ``damage``.
+        """
         try:
             if self.folder is not None:
-                if self._journal is None:
-                    self._journal = Journal.open(self.folder / "journal", config=self.config.journal)
-                self._restore()
+                self.damage = []
+                try:
+                    self._take_journal(self.folder / "journal")
+                    self._restore()
+                except JournalCorruptError:
+                    self._mend_journal(self.folder / "journal")
+                    self._take_journal(self.folder / "journal")
+                    self._restore()
             self.state, self.reason = "ready", ""
         except FencedError as error:
             self.state, self.reason = "fenced", str(error)
@@ -273,6 +283,25 @@ class ShardHost:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
+    def _take_journal(self, folder: Path) -> None:
+        if self._journal is not None:
+            self._journal.recover()
+            return
+        self._journal = Journal.open(folder, self.config.journal, start_after=self._newest_snapshot())
+
+    def _mend_journal(self, folder: Path) -> None:
+        """Put a LOST entry in the place of each that can no longer be read, and say so."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        found = salvage(folder, at_least=self._newest_snapshot())
+        self.damage += [f"journal entries {d.first} to {d.last}: {d.problem}" for d in found.damage]
+
+    def _newest_snapshot(self) -> int:
+        assert self.folder is not None
+        kept = snapshots.cursors(self.folder / "snapshots")
+        return kept[-1] if kept else 0
+
     def _stage(self, kind: EntryKind, now_us: int, payload: bytes | bytearray, events: Mapping[str, EventBatch]) -> None:
         blob = entries.encode_events(events) if events and self._journal is not None else None
         self._staged.append(_Staged(Entry(int(kind), now_us, bytes(payload), blob and bytes(blob)), events))
@@ -315,6 +344,8 @@ class ShardHost:
             self._probe()
         if self.state != "ready":
             raise DegradedError(self.reason)
+        if self._journal is not None and self._journal.bytes >= self.config.journal.max_bytes:
+            raise OverloadedError(f"the journal of {self.name} is full until the recorder has caught up", 1.0)
 
     def _probe(self) -> None:
         """Writes resume when an append succeeds: try one that changes nothing, at most once a second."""
@@ -325,7 +356,8 @@ class ShardHost:
             self.open()
             return
         try:
-            (self.cursor,) = self._journal.append([Entry(int(EntryKind.MARK), self.now_us, b"", None)])
+            self._journal.recover()
+            (self.cursor,) = self._journal.append([Entry(int(EntryKind.MARK), self.now_us, b"")], urgent=True)
         except FleetError as error:
             self.reason = str(error)
         else:
@@ -360,7 +392,8 @@ class ShardHost:
         self._restored = False
         self.shards, self._remembered = {}, {}
         self.now_us, self.cursor = 0, 0
-        found, self.damage = snapshots.newest(self.folder / "snapshots")
+        found, unreadable = snapshots.newest(self.folder / "snapshots")
+        self.damage += unreadable
         if found is not None:
             self.cursor, meta, arrays = found
             self.now_us = meta["now_us"]
@@ -391,5 +424,5 @@ class ShardHost:
                 self._remember(command.command_id, entry.now_us)
             case EntryKind.TICK:
                 self._tick(entry.now_us)
-            case EntryKind.MARK:
+            case EntryKind.MARK | EntryKind.LOST:
                 pass
