@@ -1,0 +1,32 @@
+"""What can go wrong with the past, continuing the tree of ``twins/errors.py``.
+
+::
+
+    FleetError
+    ├── DescriptionError
+    │   └── MappingError           a mapping file is wrong: file, line, remedy
+    └── SourceFileError            a data file cannot be read as its mapping says
+"""
+
+from twins.errors import DescriptionError, FleetError
+
+
+class MappingError(DescriptionError):
+    """A mapping file cannot be used as it stands, or does not fit a file that it is used on."""
+
+    code = "mapping.invalid"
+
+
+class SourceFileError(FleetError):
+    """A data file that cannot be read. Single bad rows are counted, never raised."""
+
+    code = "source_file.unreadable"
+
+    def __init__(self, path: str, problem: str, remedy: str) -> None:
+        super().__init__(path, problem, remedy)
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}; {self.remedy}"
