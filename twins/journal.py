@@ -7,8 +7,8 @@ of all of it, because SQLite does not notice a flipped bit.
 
 What holds, whatever becomes of process or disk:
 
-* ``append`` returned: its entries survive a power cut, all of them. It raised: the log takes nothing more
-  until ``recover`` has found out where it truly ends.
+* ``append`` returned: its entries survive a power cut, all of them. It raised: nothing is read or written
+  before ``recover`` has found out where the log truly ends.
 * One owner writes. A lock file keeps a second one out; should the lock be lost, the epoch in the file does,
   because it is compared inside the transaction that appends.
 * Damage is reported, never skipped: a wrong checksum, a missing entry or file, an end that was torn off.
@@ -414,11 +414,11 @@ class Journal(JournalReader):
         ------
         OverloadedError : the journal is full; nothing was written.
         FencedError : a newer owner has taken over; nothing was written.
-        JournalWriteError : the commit failed; call ``recover`` before anything else.
+        JournalWriteError : the commit failed, or it is not known whether it did; ``recover`` says.
         """
         with self._writing:
             if self._writer is None:
-                raise JournalWriteError(str(self.folder), "an earlier append failed; call recover() first")
+                self._recover_to(self._end)
             first = self._end + 1
             rows = []
             for cursor, (kind, now_us, payload, events) in enumerate(entries, first):
@@ -428,10 +428,9 @@ class Journal(JournalReader):
                 rows.append((cursor, self.epoch, kind, now_us, crc, payload, events))
             if not rows:
                 return range(first, first)
-            size = _size(self._newest)
-            self._refuse_when_full(size, urgent)
+            self.check_room(urgent=urgent)
             with self._reporting():
-                if size >= self.config.file_bytes and self._end >= _first_of(self._newest):
+                if _size(self._newest) >= self.config.file_bytes and self._end >= _first_of(self._newest):
                     self._roll()
                 with self._transaction() as connection:
                     connection.executemany(_INSERT, rows)
@@ -441,8 +440,8 @@ class Journal(JournalReader):
     def recover(self) -> int:
         """Open the log again after a failed append, and return the cursor at which it truly ends.
 
-        What is there is made durable first, so that an entry which turns out to be in the log stays in it.
-        Can be called as often as it takes.
+        An entry that turns out to be in the log is made durable first, so that it stays there. Can be called
+        as often as it takes; ``read_after`` and ``append`` do so by themselves.
 
         Raises
         ------
@@ -450,24 +449,39 @@ class Journal(JournalReader):
         FencedError : a newer owner has taken over.
         """
         with self._writing:
-            self._drop_writer()
             if self._lock is None:
                 raise JournalWriteError(str(self.folder), "the journal is closed; open it again")
+            self._drop_writer()
+            known = self._end
             with self._reporting():
                 _tidy(self.folder)
-                self._check_row()
                 _, path = journal_files(self.folder)[-1]
-                connection = _writable(path)
-                self._writer, self._newest = connection, path
-                with self._transaction():
+                self._writer, self._newest = _writable(path), path
+                with self._transaction() as connection:
                     pass  # still the owner?
-                _, logged, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if logged != moved:
-                    raise JournalWriteError(
-                        str(path), "a reader holds on to the file; close it and try again"
-                    )
                 self._settle()
+                if self._end != known:
+                    _, logged, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                    if logged != moved:
+                        problem = "a reader holds on to the file; close it and try again"
+                        raise JournalWriteError(str(path), problem)
             return self._end
+
+    def read_after(
+        self, cursor: int, limit_entries: int = 1000, limit_bytes: int = 64 << 20
+    ) -> list[StoredEntry]:
+        """As ``JournalReader.read_after``; after a failed append, once it is settled what the log holds."""
+        if self._writer is None and self._lock is not None:
+            self.recover()
+        return super().read_after(cursor, limit_entries, limit_bytes)
+
+    def check_room(self, *, urgent: bool = False) -> None:
+        """Refuse early what ``append`` would refuse: OverloadedError when the journal is full."""
+        bound = self.config.max_bytes * (_URGENT_SHARE if urgent else 1.0)
+        size = self._closed_bytes + _size(self._newest)
+        if size >= bound:
+            what = f"journal {self.folder} holds {size >> 20} MB, its bound; the recorder has to catch up"
+            raise OverloadedError(what, _RETRY_AFTER_S)
 
     def cut(self, up_to_cursor: int) -> None:
         """Delete the files that hold nothing after ``up_to_cursor``. The newest file always stays."""
@@ -479,7 +493,7 @@ class Journal(JournalReader):
             if not passed:
                 return
             if self._writer is None:
-                raise JournalWriteError(str(self.folder), "an earlier append failed; call recover() first")
+                self._recover_to(self._end)
             with self._reporting():
                 with self._transaction() as connection:
                     _set_meta(connection, cut=files[len(passed)][0] - 1)
@@ -600,12 +614,15 @@ class Journal(JournalReader):
             self._drop_writer()
             raise
 
-    def _refuse_when_full(self, newest_bytes: int, urgent: bool) -> None:
-        size = self._closed_bytes + newest_bytes
-        bound = self.config.max_bytes * (_URGENT_SHARE if urgent else 1.0)
-        if size >= bound:
-            what = f"the journal {self.folder} holds {size >> 20} MB, its bound; the recorder has to catch up"
-            raise OverloadedError(what, _RETRY_AFTER_S)
+    def _recover_to(self, expected: int) -> None:
+        """Recover, and tell a caller who does not know that the append that failed is in the log after
+        all.
+        """
+        if self.recover() != expected:
+            problem = (
+                f"the append that failed did reach the log, which ends at {self._end}; read it, then go on"
+            )
+            raise JournalWriteError(str(self.folder), problem)
 
     def _drop_writer(self) -> None:
         if self._writer is not None:
