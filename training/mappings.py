@@ -7,7 +7,7 @@ remedy. Reading the data files themselves is ``sources.py``.
 
 import re
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -375,11 +375,7 @@ def _records(root: Section, device_type: DeviceType) -> Iterator[RecordRule]:
     for entry in root.sections("records", "record"):
         kinds: tuple[RecordKind, ...] = get_args(RecordKind)
         kind = entry.text("kind", choices=kinds)
-        action = (
-            entry.text("action", choices=[one.name for one in device_type.actions])
-            if "action" in entry
-            else None
-        )
+        action = _one_of_type(entry, "action", [one.name for one in device_type.actions])
         yield RecordRule(
             entry.text("column"),
             next(known for known in kinds if known == kind),
@@ -391,9 +387,19 @@ def _records(root: Section, device_type: DeviceType) -> Iterator[RecordRule]:
 
 
 def _failure_mode(section: Section, device_type: DeviceType) -> str | None:
-    if "failure_mode" not in section:
+    return _one_of_type(section, "failure_mode", [mode.name for mode in device_type.failure_modes])
+
+
+def _one_of_type(section: Section, key: str, known: Sequence[str]) -> str | None:
+    """A name that the device type has to know; None where the key is missing."""
+    if key not in section:
         return None
-    return section.text("failure_mode", choices=[mode.name for mode in device_type.failure_modes])
+    name = section.text(key)
+    if name not in known:
+        section.wrong(
+            key, f"the device type has no {key} {name!r}", f"use one of: {', '.join(known) or 'none'}"
+        )
+    return name
 
 
 def _check_whole(mapping: FileMapping, root: Section, device: Section) -> None:
