@@ -18,6 +18,9 @@ ParentState = Literal["stale", "alert", "out_of_service"]
 PRIORITIES: Final[tuple[Priority, ...]] = ("critical", "high", "medium", "low")
 """From the most to the least urgent; their index is how arrays hold them."""
 
+MAX_LOAD: Final = 1.5
+"""The highest load, as a share of the rating, that a device can be asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

@@ -1,8 +1,8 @@
 """Random numbers without a sequence: each one a function of what it is for.
 
 A draw is keyed by (seed, replication, device, life-cycle) and counted by (stream, step, block), so that it is
-the same whatever was drawn before, in which order, on how many workers. Arms of an experiment that share a key
-share their luck; devices, streams and steps never share a number.
+the same whatever was drawn before, in which order, on how many workers. Arms of an experiment that share a
+key share their luck; devices, streams and steps never share a number.
 
 Sources: J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011 (Philox4x32; seven rounds
 pass BigCrush); M. J. Wichura, Algorithm AS 241, Applied Statistics 37, 1988 (inverse normal distribution).
