@@ -167,7 +167,7 @@ class Platform:
             self.data / "hosts", self.settings.fleet_config(), self.settings.actor_config(), create=True
         )
         self._down.append(("shards", self.fleet.close))
-        catalog = load_catalog(Path(self.settings.types) if self.settings.types else None)
+        catalog = load_catalog([Path(self.settings.types)] if self.settings.types else [])
         for name, device_type in catalog.items():
             if self.fleet.types.get(name) != device_type:
                 self.fleet.install(device_type)

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cluster.compiled import use_kernel_cache
 from twins.errors import FleetError
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 def main() -> None:
     """Run the command; a failure the platform knows is one line and exit status 1."""
+    use_kernel_cache()
     try:
         app()
     except FleetError as error:
@@ -129,7 +131,7 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
 
     findings = examine(_settings({"data": data}))
     if as_json:
-        print(json.dumps([finding.__dict__ for finding in findings]))
+        print(json.dumps([finding.as_json() for finding in findings]))
     else:
         marks = {"ok": "  ok   ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
         for finding in findings:
@@ -169,7 +171,7 @@ def types(
         checked = [load_type(path) for path in files]
         _print_rows([{"file": str(p), "type": t.name, "version": t.version} for p, t in zip(files, checked, strict=True)], as_json)
         return
-    catalog = load_catalog(folder)
+    catalog = load_catalog([folder] if folder else [])
     _print_rows(
         [
             {

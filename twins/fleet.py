@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from twins import commands as c
-from twins import typefiles
+from twins import typefiles, views
 from twins.clock import Clock, WallClock
 from twins.devices import Device, DeviceType
 from twins.directory import MAX_ID_BYTES, Directory, Places
@@ -128,6 +128,7 @@ class Fleet(ABC):
         self._routes: OrderedDict[int, tuple[Any, Places]] = OrderedDict()
         self._load: list[int] = []
         self._dedicated: set[int] = set()
+        self._awaited: set[str] = set()  # parents that were named and are not registered yet
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
@@ -162,6 +163,7 @@ class Fleet(ABC):
         DeviceTypeNotFoundError, DeviceExistsError, CommandRefusedError : nothing of the list was registered.
         """
         self._check_new(devices)
+        self._awaited.update(device.parent for device in devices if device.parent)
         for name in dict.fromkeys(device.device_type for device in devices):
             shared = [d for d in devices if d.device_type == name and d.placement == "shared"]
             for host, part in self._spread(shared):
@@ -171,6 +173,7 @@ class Fleet(ABC):
                     host = self._add_host(dedicated=True)
                     self._dedicated.add(host)
                     self._register_on(host, name, [device], by)
+        self._mark_parents()
 
     def update(self, device: Device, by: str = "system") -> None:
         """Change what is said of a device: site, parent, name, labels."""
@@ -341,6 +344,19 @@ class Fleet(ABC):
         self.directory.add(host, device_type, first_row, pa.array([d.id for d in devices], pa.string()))
         self._load[host] += len(devices)
 
+    def _mark_parents(self) -> None:
+        """Tell the hosts which of their devices have children; a parent may come after them."""
+        found: dict[int, list[str]] = {}
+        for parent in sorted(self._awaited):
+            place = self.directory.locate_one(parent)
+            if place is not None:
+                found.setdefault(place[0], []).append(parent)
+                self._awaited.discard(parent)
+        for host, parents in found.items():
+            command = c.MarkParents(command_id=self.command_id(), by="system", device_ids=tuple(parents))
+            (reply,) = self._call([(host, "command", (command, self.clock.now_us()))])
+            self._tell_children(reply.parents)
+
     def _learn_host(self, host: int) -> None:
         """Rebuild the directory's part from what a host says it holds."""
         (held,) = self._call([(host, "membership", ())])
@@ -440,9 +456,8 @@ class HostService:
 
     def register(self, command: c.RegisterDevices, now_us: int) -> int:
         """Register devices; gives the row of the first."""
-        first = len(self.host.shard(command.device_type))
         self.command(command, now_us)
-        return first
+        return self.host.shard(command.device_type).row_of(command.devices[0].id)
 
     def tick(self, now_us: int) -> HostReply:
         self.host.stage_tick(now_us)
@@ -455,11 +470,11 @@ class HostService:
         ]
 
     def read_twin(self, device_type: str, row: int) -> dict[str, Any]:
-        return self.host.shard(device_type).read_twin(row)
+        return views.twin(self.host.shard(device_type), row)
 
     def live(self, device_type: str) -> pa.Table | None:
         shard = self.host.shards.get(device_type)
-        return None if shard is None else shard.live()
+        return None if shard is None else views.live(shard)
 
     def alerts(self) -> pa.Table:
         return pa.concat_tables(shard.standing_alerts() for shard in self.host.shards.values())
@@ -469,6 +484,10 @@ class HostService:
 
     def status(self) -> HostStatus:
         return self.host.status()
+
+    def parents_now(self) -> list[tuple[str, int]]:
+        """The state of every device that has children."""
+        return [pair for shard in self.host.shards.values() for pair in shard.parent_states().items()]
 
     def _committed(self) -> HostReply:
         commits = self.host.commit()

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from twins import commands as c
-from twins import entries, snapshots
+from twins import entries, snapshots, typefiles
 from twins.clock import SECOND_US, stopwatch_s
-from twins.devices import DeviceType
 from twins.entries import EntryKind
 from twins.errors import (
     DegradedError,
@@ -311,7 +310,7 @@ class ShardHost:
         match command:
             case c.InstallType():
                 return self._install(command, now_us)
-            case c.SetParentState():
+            case c.SetParentState() | c.MarkParents():
                 told = {name: shard.command(command, now_us) for name, shard in self.shards.items()}
                 return {name: events for name, events in told.items() if len(events)}
             case c.RegisterDevices():
@@ -322,7 +321,7 @@ class ShardHost:
         return {name: events} if len(events) else {}
 
     def _install(self, command: c.InstallType, now_us: int) -> Mapping[str, EventBatch]:
-        device_type = Shard.type_from(command.document)
+        device_type = typefiles.from_document(command.document)
         shard = self.shards.get(device_type.name)
         if shard is None:
             shard = self.shards[device_type.name] = Shard(device_type, self.config.shard)

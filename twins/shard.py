@@ -39,11 +39,15 @@ class ShardConfig:
 
     A device is STALE when it has brought no news for ``stale_intervals`` of its nominal interval, and at least
     ``stale_at_least_s``. A reading further ahead of the platform's clock than ``max_ahead_s`` is refused.
+
+    In a replay ``own_clock`` is on: each line happens at its own event time, so that silence is judged as it was then, and
+    no device's past depends on another's. The ``now`` of a batch is then only what counts as the future.
     """
 
     max_ahead_s: float = 60.0
     stale_intervals: float = 10.0
     stale_at_least_s: float = 5.0
+    own_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +89,9 @@ class Shard:
         StaleDirectoryError : if the batch names rows that this shard does not have; nothing was taken.
         """
         now_us = self._move_to(now_us)
+        rows, event_us, values, present = map(
+            _read_only, (batch.rows, batch.event_us, batch.values, batch.present)
+        )
         if len(batch) and (int(batch.rows.max()) >= len(self) or int(batch.rows.min()) < 0):
             raise StaleDirectoryError(batch.directory_version, len(self))
         out = kernels.line_results(len(batch))
@@ -92,8 +99,8 @@ class Shard:
         done = 0
         while True:
             done = kernels.apply_lines(
-                self.state.core, self.state.signals, self.state.alerts, self._limits, self._signal_params,
-                self._alert_params, batch.rows, batch.event_us, batch.values, batch.present, now_us, done, out,
+                self.state.core, self.state.signals, self.state.alerts, self._limits, self.signal_params,
+                self.alert_params, rows, event_us, values, present, now_us, done, out,
                 self._buffer,
             )  # fmt: skip
             parts.append(self._drain())
@@ -108,7 +115,7 @@ class Shard:
         row = 0
         while True:
             row = kernels.advance_rows(
-                self.state.core, self.state.signals, self.state.alerts, self._limits, self._alert_params,
+                self.state.core, self.state.signals, self.state.alerts, self._limits, self.alert_params,
                 row, len(self), now_us, self._buffer,
             )  # fmt: skip
             parts.append(self._drain())
@@ -154,6 +161,22 @@ class Shard:
         retired = bool(self.state.core.status[row] & RETIRED)
         return self.roster.device(row, self.device_type.name, retired)
 
+    def parent_states(self, events: EventBatch | None = None) -> dict[str, int]:
+        """Devices with children, among those that ``events`` are about (None: all), and the flags their children get."""
+        status = self.state.core.status
+        rows = np.arange(len(self)) if events is None else np.unique(events.records["row"])
+        rows = rows[(rows >= 0) & (rows < len(self))]
+        rows = rows[status[rows] & HAS_CHILDREN > 0]
+        if not len(rows):
+            return {}
+        alerted = self.standing_columns(rows)["alerts"] > 0
+        return {
+            self.roster.index[row]: (state.PARENT_STALE if status[row] & STALE else 0)
+            | (state.PARENT_ALERT if has_alert else 0)
+            | (state.PARENT_OUT_OF_SERVICE if status[row] & (RETIRED | OUT_OF_SERVICE) else 0)
+            for row, has_alert in zip(rows.tolist(), alerted.tolist(), strict=True)
+        }
+
     # -- snapshots ------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> tuple[dict[str, Any], Arrays]:
@@ -198,10 +221,10 @@ class Shard:
         self.device_type = device_type
         config = self.config
         self._limits = kernels.limits(
-            device_type, config.max_ahead_s, config.stale_intervals, config.stale_at_least_s
+            device_type, config.max_ahead_s, config.stale_intervals, config.stale_at_least_s, config.own_clock
         )
-        self._signal_params = signals.signal_params(device_type)
-        self._alert_params = alerts.compile_rules(device_type)
+        self.signal_params = signals.signal_params(device_type)
+        self.alert_params = alerts.compile_rules(device_type)
 
     def _move_to(self, now_us: int) -> int:
         if now_us < self.now_us:
@@ -272,9 +295,9 @@ class Shard:
         if command.kind in ("repair", "replacement"):
             core.life_cycle[row] += 1
             if command.kind == "replacement" or (action is not None and action.relearn):
-                signals.relearn(self.state.signals, self._signal_params, row)
+                signals.relearn(self.state.signals, self.signal_params, row)
             else:
-                signals.reset_detectors(self.state.signals, self._signal_params, row)
+                signals.reset_detectors(self.state.signals, self.signal_params, row)
         core.version[row] += 1
         note = {
             "by": command.by, "kind": command.kind, "action": command.action, "failure_mode": command.failure_mode,
@@ -325,3 +348,11 @@ class Shard:
         records["at_us"], records["row"], records["kind"], records["slot"] = now_us, row, int(kind), -1
         records["a"], records["b"] = a, np.nan
         return EventBatch(records, {EVERY: note} if note else {})
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A view that cannot be written: what comes from a journal or another process is so anyway, and one form of argument
+    means one compiled kernel."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,189 @@
+"""What runs, lags, is exposed or misconfigured: the findings behind ``twinfold status`` and ``twinfold doctor``."""
+
+import json
+import shutil
+import stat
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import psutil
+
+from cluster.bringup import TOKEN_FILE, RunInfo, running
+from cluster.settings import Settings
+from twins.journal import JournalReader
+
+Level = Literal["ok", "warning", "failure"]
+
+_FREE_GB_WANTED: Final = 2.0
+_RAY_PROCESSES: Final = ("gcs_server", "raylet")
+_ANSWER_WITHIN_S: Final = 2.0  # seconds a loopback request may take
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: how it is, and what to do where it is not well."""
+
+    level: Level
+    subject: str
+    detail: str
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def status_of(data: Path) -> dict[str, Any]:
+    """What runs on a data folder, as JSON values: ``running``, and if so ``url``, ``up_s``, ``ready``, ``hosts``."""
+    info = running(data)
+    if info is None:
+        return {"running": False, "hosts": []}
+    answer = _ask(info.url + "/api/ready") or {"ready": False, "hosts": []}
+    return {
+        "running": True,
+        "url": info.url,
+        "pid": info.pid,
+        "up_s": time.time() - info.started_at_s,
+        "ready": answer["ready"],
+        "hosts": answer["hosts"],
+    }
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Everything that can be looked at from here, running or not."""
+    info = running(settings.data)
+    findings = [_python(), _disk(settings.data), _shared_memory(settings), *_token(settings.data)]
+    findings += _journals(settings.data / "hosts", whole=info is None)
+    if info is None:
+        findings.append(Finding("ok", "platform", "nothing runs on this data folder"))
+    else:
+        findings += _exposure(info)
+    return findings
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return Finding("ok", "Python", version)
+    return Finding("failure", "Python", f"{version} is not supported", "use Python 3.11, 3.12 or 3.13")
+
+
+def _disk(data: Path) -> Finding:
+    folder = data if data.exists() else Path(data.anchor or ".")
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    if free_gb < _FREE_GB_WANTED:
+        return Finding(
+            "failure", "disk", f"{free_gb:.1f} GB are free under {data}",
+            "free space or point --data elsewhere: writes are refused when the disk is full",
+        )  # fmt: skip
+    return Finding("ok", "disk", f"{free_gb:.0f} GB are free under {data}")
+
+
+def _shared_memory(settings: Settings) -> Finding:
+    shm = Path("/dev/shm")  # noqa: S108
+    if not shm.is_dir():
+        return Finding("ok", "shared memory", "this system keeps the object store elsewhere")
+    wanted = (settings.ray.object_store_mb << 20) or psutil.virtual_memory().total // 10
+    free = shutil.disk_usage(shm).free
+    if free < wanted:
+        return Finding(
+            "warning", "shared memory", f"/dev/shm has {free >> 20} MB, the object store wants {wanted >> 20} MB",
+            "enlarge /dev/shm (containers: --shm-size), or lower ray.object_store_mb",
+        )  # fmt: skip
+    return Finding("ok", "shared memory", f"{free >> 20} MB are free in /dev/shm")
+
+
+def _token(data: Path) -> Iterator[Finding]:
+    token = data / TOKEN_FILE
+    if not token.exists():
+        return
+    mode = stat.S_IMODE(token.stat().st_mode)
+    if mode & 0o077:
+        yield Finding("failure", "Ray token", f"{token} can be read by others ({mode:o})", f"chmod 600 {token}")
+    else:
+        yield Finding("ok", "Ray token", "only its owner can read it")
+
+
+def _journals(folder: Path, whole: bool) -> Iterator[Finding]:
+    """Journals are read end to end only while nobody writes them."""
+    for host in sorted(folder.glob("host-*")) if folder.is_dir() else []:
+        reader = JournalReader(host / "journal")
+        try:
+            size = f"{reader.bytes >> 20} MB, entries to {reader.last_cursor}"
+            damage = reader.verify().damage if whole else ()
+        finally:
+            reader.close()
+        if damage:
+            told = "; ".join(f"entries {d.first} to {d.last}: {d.problem}" for d in damage[:3])
+            yield Finding(
+                "failure", host.name, told, "the next start sets the damaged file aside and goes on with what is whole"
+            )
+        else:
+            yield Finding("ok", host.name, size)
+
+
+def _exposure(info: RunInfo) -> Iterator[Finding]:
+    """Ports that can be reached from other machines, and whether Ray asks for its token."""
+    exposed: dict[int, str] = {}
+    for process in _family(info.pid):
+        try:
+            name = process.name()
+            environment = process.environ() if name in _RAY_PROCESSES else {}
+            if name in _RAY_PROCESSES and environment.get("RAY_AUTH_MODE") != "token":
+                yield Finding(
+                    "failure", name, "takes orders without a token", "start the platform with `twinfold up`, which sets one"
+                )
+            for connection in process.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN and not _is_loopback(connection.laddr.ip):
+                    exposed[connection.laddr.port] = name
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    if exposed:
+        ports = ", ".join(f"{port} ({name})" for port, name in sorted(exposed.items()))
+        lines = "\n         ".join(
+            f"iptables -A INPUT -p tcp --dport {port} ! -i lo -j DROP" for port in sorted(exposed)
+        )
+        yield Finding(
+            "warning", "ports", f"Ray binds these to every interface: {ports}", f"close them to other machines:\n         {lines}"
+        )
+    else:
+        yield Finding("ok", "ports", "all on loopback")
+    yield (
+        Finding("ok", "api", f"answers at {info.url}")
+        if _ask(info.url + "/api/health")
+        else Finding("failure", "api", f"does not answer at {info.url}", "see the log in Ray's session folder")
+    )
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """The process, its children, and what Ray started for it."""
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _is_loopback(address: str) -> bool:
+    return ip_address(address.split("%")[0]).is_loopback
+
+
+def _ask(url: str) -> dict[str, Any] | None:
+    try:
+        with urllib.request.urlopen(url, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310  (our own address)
+            document: dict[str, Any] = json.load(answer)
+            return document
+    except urllib.error.HTTPError as error:
+        try:
+            found: dict[str, Any] = json.load(error)
+            return found
+        except ValueError:
+            return None
+    except (OSError, ValueError):
+        return None

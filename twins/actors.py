@@ -1,0 +1,406 @@
+"""Shards in Ray actors: a process, a journal, a clock and a place for each host.
+
+``ShardActor`` gives a ``ShardHost`` its process. It takes work in bounded pieces, so that a read by id, a command or a fork
+never waits behind a second's worth of rows, and gathers what waits into one commit. ``RayFleet`` is the fleet over such
+actors. This is the only module of the package that knows Ray, besides the runner of what-if experiments.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import ray
+
+from twins import commands as c
+from twins import typefiles
+from twins.clock import Clock, WallClock, stopwatch_s
+from twins.errors import DegradedError, FleetError
+from twins.fleet import LINES_AT_ONCE, Fleet, FleetConfig, HostReply, HostService, joined
+from twins.host import HostConfig, HostStatus, ShardHost
+from twins.journal import StoredEntry
+from twins.readings import ShardBatch, merged
+
+NAMESPACE: Final = "twinfold"
+
+_log = logging.getLogger("twinfold.actors")
+
+
+@dataclass(frozen=True, slots=True)
+class ActorConfig:
+    """How an actor serves its host: how often time passes, how often it shows its twins to the live table."""
+
+    host: HostConfig = field(default_factory=HostConfig)
+    tick_every_s: float = 1.0
+    publish_every_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Published:
+    """One generation of a host's live table: references into the object store, by device type."""
+
+    number: int
+    epoch: int
+    cursor: int
+    at_us: int
+    tables: dict[str, Any]
+    alerts: Any
+
+
+@dataclass(slots=True, eq=False)
+class _Piece:
+    """Readings that wait for their turn, and whoever waits for the answer."""
+
+    device_type: str
+    batch: ShardBatch
+    trace: bool
+    answer: "asyncio.Future[HostReply]"
+
+
+@ray.remote(max_restarts=-1, max_task_retries=-1, num_cpus=0)
+class ShardActor:
+    """A host in a process of its own. The constructor never raises: restoring is a task, failure a state to be seen."""
+
+    def __init__(self, name: str, folder: str, config: ActorConfig) -> None:
+        self._config = config
+        self._clock = WallClock()
+        self._host = ShardHost(name, Path(folder), config.host)
+        self._service = HostService(self._host)
+        self._started_us = self._clock.now_us()
+        self._waiting: deque[_Piece] = deque()
+        self._work = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._generations: deque[Published] = deque(maxlen=2)
+        self._shown = -1
+        self._lag_s = 0.0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        loop = asyncio.get_event_loop()
+        threading.Thread(target=self._open, args=(loop,), name="restore", daemon=True).start()
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._host.open()
+        loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        if self._host.state != "ready":
+            _log.error("%s is %s: %s", self._host.name, self._host.state, self._host.reason)
+        self._opened.set()
+        for work in (self._take_in(), self._keep_time(), self._publish()):
+            self._start(work)
+        self._relay(self._service.parents_now())
+
+    # -- what can be asked of it -----------------------------------------------------------------------------------
+
+    async def ready(self) -> HostStatus:
+        """Answers once the host is restored, or has failed to be."""
+        await self._opened.wait()
+        return self._host.status()
+
+    async def write(self, device_type: str, batch: ShardBatch, trace: bool) -> HostReply:
+        """Take readings in; answers when they are durable."""
+        await self._opened.wait()
+        pieces = [
+            _Piece(device_type, batch.take(at, at + LINES_AT_ONCE), trace, asyncio.get_running_loop().create_future())
+            for at in range(0, len(batch), LINES_AT_ONCE)
+        ]
+        self._waiting.extend(pieces)
+        self._work.set()
+        replies = await asyncio.gather(*(piece.answer for piece in pieces), return_exceptions=True)
+        for reply in replies:
+            if isinstance(reply, BaseException):
+                raise reply
+        return joined([reply for reply in replies if not isinstance(reply, BaseException)], self._host.cursor)
+
+    async def ask(self, method: str, *arguments: Any) -> Any:
+        """Call a method of ``HostService``; what it changes is durable when it answers."""
+        await self._opened.wait()
+        answer = getattr(self._service, method)(*arguments)
+        if isinstance(answer, HostReply):
+            self._relay(answer.parents)
+            self._changed.set()
+        return answer
+
+    async def command(self, command: c.Command) -> HostReply:
+        """Do what is asked, on the actor's own clock."""
+        reply: HostReply = await self.ask("command", command, self._clock.now_us())
+        return reply
+
+    async def register(self, command: c.RegisterDevices) -> int:
+        """Register devices; gives the row of the first."""
+        row: int = await self.ask("register", command, self._clock.now_us())
+        return row
+
+    async def follow(self, cursor: int, limit: int, wait_s: float) -> list[StoredEntry]:
+        """Entries that follow ``cursor``; waits up to ``wait_s`` for the first."""
+        await self._opened.wait()
+        page = self._host.read_after(cursor, limit)
+        if not page and wait_s > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), wait_s)
+            page = self._host.read_after(cursor, limit)
+        return page
+
+    async def published(self) -> Published | None:
+        """The newest generation of this host's live table."""
+        await self._opened.wait()
+        return self._generations[-1] if self._generations else None
+
+    async def archive(self, cursor: int) -> None:
+        """The recorder has everything up to ``cursor``."""
+        await self._opened.wait()
+        self._host.archive(cursor)
+
+    async def load(self) -> dict[str, float]:
+        """How far behind this actor is: lines waiting, seconds the last group took."""
+        return {"waiting": float(sum(len(piece.batch) for piece in self._waiting)), "group_s": self._lag_s}
+
+    async def close(self) -> None:
+        """Stop taking work, snapshot, let the journal go."""
+        await self._opened.wait()
+        for task in self._tasks:
+            task.cancel()
+        for piece in self._waiting:
+            piece.answer.set_exception(DegradedError("the platform is going down"))
+        self._waiting.clear()
+        self._host.close()
+
+    # -- what it does by itself ------------------------------------------------------------------------------------
+
+    async def _take_in(self) -> None:
+        """Apply what waits, a group at a time: at most ``LINES_AT_ONCE`` lines, one commit."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._waiting:
+                began = stopwatch_s()
+                self._take_group()
+                self._lag_s = stopwatch_s() - began
+                await asyncio.sleep(0)
+
+    def _take_group(self) -> None:
+        group: list[_Piece] = []
+        lines = 0
+        while self._waiting and (not group or lines + len(self._waiting[0].batch) <= LINES_AT_ONCE):
+            group.append(self._waiting.popleft())
+            lines += len(group[-1].batch)
+        now_us = self._clock.now_us()
+        for name in dict.fromkeys(piece.device_type for piece in group):
+            mine = [piece for piece in group if piece.device_type == name]
+            try:
+                reply = self._service.write_piece(name, merged([piece.batch for piece in mine]), now_us, True)
+            except FleetError as error:
+                self._refuse(mine, error)
+                continue
+            except Exception as error:
+                # a fault of ours: nothing of it may stay in memory, and nobody may wait for ever
+                _log.exception("%s could not apply a batch of %s", self._host.name, name)
+                self._host.forget(str(error))
+                self._refuse(mine, DegradedError(f"a fault in applying the batch: {error}"))
+                continue
+            start = 0
+            for piece in mine:
+                piece_reply = _share(reply, start, len(piece.batch), piece.trace)
+                if not piece.answer.done():
+                    piece.answer.set_result(piece_reply)
+                start += len(piece.batch)
+            self._relay(reply.parents)
+        self._changed.set()
+
+    def _refuse(self, pieces: Sequence[_Piece], error: FleetError) -> None:
+        for piece in pieces:
+            if not piece.answer.done():
+                piece.answer.set_exception(error)
+
+    async def _keep_time(self) -> None:
+        """Let time pass, snapshot when a restart would take too long."""
+        while True:
+            await asyncio.sleep(self._config.tick_every_s)
+            if self._host.state == "ready":
+                try:
+                    await self.ask("tick", self._clock.now_us())
+                except FleetError as error:
+                    _log.warning("%s: %s", self._host.name, error)
+            if self._host.state == "ready" and self._host.snapshot_due:
+                write = self._host.begin_snapshot()
+                if write is not None:
+                    try:
+                        await asyncio.to_thread(write)
+                    except OSError as error:
+                        _log.warning("%s: no snapshot was written: %s", self._host.name, error)
+
+    async def _publish(self) -> None:
+        """Show the twins to the live table, when anything changed. Two generations are kept, the older for slow readers."""
+        number = 0
+        while True:
+            if self._host.cursor != self._shown:
+                number += 1
+                self._shown = self._host.cursor
+                tables = {}
+                for name, shard in list(self._host.shards.items()):
+                    tables[name] = ray.put(shard.live())
+                    await asyncio.sleep(0)
+                self._generations.append(
+                    Published(
+                        number, self._started_us, self._shown, self._clock.now_us(), tables,
+                        ray.put(self._service.alerts()),
+                    )  # fmt: skip
+                )
+            await asyncio.sleep(self._config.publish_every_s)
+
+    def _relay(self, parents: Sequence[tuple[str, int]]) -> None:
+        """Tell every host the new state of devices that have children."""
+        if parents:
+            self._start(self._tell_everyone(list(parents)))
+
+    async def _tell_everyone(self, parents: list[tuple[str, int]]) -> None:
+        for name in await asyncio.to_thread(_actor_names):
+            for parent_id, flags in parents:
+                command = c.SetParentState(
+                    command_id=f"{self._host.name}-{self._started_us}-{self._clock.now_us()}-{parent_id}-{flags}",
+                    by="system", parent_id=parent_id, flags=flags,
+                )  # fmt: skip
+                if name == self._host.name:
+                    await self.command(command)
+                else:
+                    await ray.get_actor(name, NAMESPACE).command.remote(command)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("%s: %s", self._host.name, task.exception())
+
+
+def _share(reply: HostReply, start: int, lines: int, trace: bool) -> HostReply:
+    """One piece's part of the reply to a group."""
+    assert reply.results is not None
+    mine = type(reply.results)(*(column[start : start + lines] for column in reply.results))
+    return HostReply(
+        cursor=reply.cursor,
+        counts=np.bincount(mine.fate, minlength=len(reply.counts)),
+        results=mine if trace else None,
+        events=reply.events if trace else [],
+        parents=[],
+    )
+
+
+def _actor_names() -> list[str]:
+    """The names of all hosts that are up."""
+    found = ray.util.list_named_actors(all_namespaces=True)
+    return sorted(each["name"] for each in found if each["namespace"] == NAMESPACE and each["name"].startswith("host-"))
+
+
+class RayFleet(Fleet):
+    """The fleet over ``ShardActor``s: detached, named, restarted by Ray.
+
+    Parameters
+    ----------
+    folder : where each actor keeps its own ``host-NNN`` folder, on the node it runs on
+    config : hosts and tolerances
+    create : bring missing actors up; a client that only reads and writes leaves it off
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: FleetConfig | None = None,
+        actor: ActorConfig | None = None,
+        clock: Clock | None = None,
+        create: bool = False,
+    ) -> None:
+        super().__init__(config, clock)
+        self.folder = folder
+        self.actor = actor or ActorConfig(host=self.config.host)
+        self._actors: list[Any] = []
+        existing = len(_actor_names())
+        on_disk = len(sorted(folder.glob("host-*"))) if folder.is_dir() else 0
+        wanted = max(self.config.hosts, existing, on_disk) if create else existing
+        for number in range(wanted):
+            self._actors.append(self._actor(number))
+        ray.get([actor.ready.remote() for actor in self._actors])
+        for number in range(wanted):
+            self._learn_host(number)
+        if create:
+            for device_type in list(self.types.values()):
+                self.install(device_type)
+
+    def actors(self) -> list[Any]:
+        """The actor handles, by host number."""
+        return list(self._actors)
+
+    def refresh(self) -> None:
+        """Learn what others registered since: the directory is made anew from the hosts' own lists."""
+        self.directory, self._load = type(self.directory)(), []
+        names = _actor_names()
+        self._actors = [self._actor(number) for number in range(len(names))]
+        for number in range(len(names)):
+            self._learn_host(number)
+
+    def close(self) -> None:
+        """Snapshot every host, let the journals go and end the actors."""
+        ray.get([actor.close.remote() for actor in self._actors])
+        for actor in self._actors:
+            ray.kill(actor)
+        self._actors = []
+
+    def _call(self, calls: Sequence[tuple[int, str, tuple[Any, ...]]]) -> list[Any]:
+        refs = [self._send(host, method, arguments) for host, method, arguments in calls]
+        results: list[Any] = []
+        failed: Exception | None = None
+        for ref in refs:
+            try:
+                results.append(ray.get(ref))
+            except ray.exceptions.RayTaskError as error:
+                failed = failed or (error.cause if isinstance(error.cause, FleetError) else error)
+                results.append(None)
+            except ray.exceptions.RayActorError as error:
+                failed = failed or DegradedError(f"a part of the fleet is restarting: {error}")
+                results.append(None)
+        if failed is not None:
+            raise failed
+        return results
+
+    def _send(self, host: int, method: str, arguments: tuple[Any, ...]) -> Any:
+        actor = self._actors[host]
+        match method:
+            case "write":
+                device_type, batch, _, trace = arguments
+                return actor.write.remote(device_type, batch, trace)
+            case "command" | "register":
+                return getattr(actor, method).remote(arguments[0])
+            case "tick":
+                return actor.ask.remote("tick", *arguments)
+            case _:
+                return actor.ask.remote(method, *arguments)
+
+    def _tell_children(self, parents: Sequence[tuple[str, int]]) -> None:
+        """The actors pass the state of parents on themselves."""
+
+    def _add_host(self, dedicated: bool) -> int:
+        number = len(self._actors)
+        self._actors.append(self._actor(number))
+        ray.get(self._actors[number].ready.remote())
+        self._load.append(0)
+        for device_type in self.types.values():
+            command = c.InstallType(
+                command_id=self.command_id(), by="system", document=typefiles.to_document(device_type)
+            )
+            ray.get(self._actors[number].command.remote(command))
+        return number
+
+    def _actor(self, number: int) -> Any:
+        name = f"host-{number:03d}"
+        return ShardActor.options(
+            name=name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, max_concurrency=1000
+        ).remote(name, str(self.folder / name), self.actor)

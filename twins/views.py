@@ -1,0 +1,142 @@
+"""What a shard shows of its twins: the live table, one twin whole, the state that children are told of. It changes nothing."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from twins.events import PATTERNS
+from twins.health import breakdown
+from twins.readings import Fate
+from twins.state import NEVER_US, RETIRED, STALE
+
+if TYPE_CHECKING:
+    from twins.shard import Shard
+
+STATUSES: Final = ("reporting", "stale", "silent", "retired")
+"""What a device may be said to be: ``silent`` has never been heard."""
+
+_TIME: Final = pa.timestamp("us", "UTC")
+
+
+def live(shard: "Shard") -> pa.Table:
+    """One line a device: what it is, how it is, its latest values under their channels' names. A copy of this moment."""
+    n = len(shard)
+    core, sig = shard.state.core, shard.state.signals
+    columns: dict[str, Any] = dict(shard.roster.columns())
+    columns["device_type"] = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(n, np.int32)), pa.array([shard.device_type.name])
+    )
+    columns["status"] = pa.DictionaryArray.from_arrays(pa.array(_status(shard)), pa.array(STATUSES))
+    columns["health"] = _known(sig.health[:n])
+    columns["observed"] = pa.array(sig.observed[:n].copy())
+    columns["anomaly_score"] = _known(sig.anomaly_score[:n])
+    columns["anomalous"] = pa.array(sig.anomalous[:n] > 0)
+    columns["patterns"] = pa.array(np.bitwise_or.reduce(sig.patterns[:n], axis=1))
+    columns["regime"] = pa.array(sig.regime[:n].copy())
+    standing = shard.standing_columns()
+    columns.update({name: pa.array(standing[name]) for name in ("alerts", "unacknowledged", "priority")})
+    columns["event_time"] = _times(core.event_us[:n])
+    columns["heard_at"] = _times(core.heard_us[:n])
+    columns["interval_s"] = pa.array(
+        core.interval_us[:n] / 1e6, mask=core.interval_us[:n] == 0
+    )
+    columns["life_cycle"] = pa.array(core.life_cycle[:n].copy())
+    for fate in (Fate.LATE, Fate.DUPLICATE, Fate.BAD, Fate.FUTURE):
+        columns[fate.name.lower()] = pa.array(core.counts[:n, int(fate)].copy())
+    for c, channel in enumerate(shard.device_type.channels):
+        columns[channel.name] = _known(core.last_value[:n, c])
+    return pa.table(columns)
+
+
+def twin(shard: "Shard", row: int) -> dict[str, Any]:
+    """Everything that is known of one device, as JSON values. Times are µs since the epoch, None where nothing happened."""
+    core, sig = shard.state.core, shard.state.signals
+    device_type = shard.device_type
+    device = shard.device(row)
+    lost = breakdown(sig, shard.signal_params, np.array([row]))
+    known = not np.isnan(sig.health[row])
+    return {
+        "id": device.id,
+        "type": device_type.name,
+        "type_version": device_type.version,
+        "site": device.site,
+        "parent": device.parent,
+        "name": device.name,
+        "labels": dict(device.labels),
+        "status": STATUSES[_status(shard)[row]],
+        "version": int(core.version[row]),
+        "health": _number(sig.health[row]),
+        "observed": _number(sig.observed[row]),
+        "breakdown": [
+            {"channel": channel.name, "indicator": indicator, "points": float(points[0, c])}
+            for indicator, points in lost.items()
+            for c, channel in enumerate(device_type.channels)
+            if points[0, c] > 0
+        ]
+        if known
+        else [],
+        "anomaly_score": _number(sig.anomaly_score[row]),
+        "anomalous": bool(sig.anomalous[row]),
+        "patterns": [
+            {"pattern": name, "channel": channel.name}
+            for c, channel in enumerate(device_type.channels)
+            for bit, name in enumerate(PATTERNS)
+            if sig.patterns[row, c] >> bit & 1
+        ],
+        "regime": int(sig.regime[row]),
+        "baseline": {"learned": bool(sig.learned[row]), "readings": int(sig.readings[row])},
+        "event_us": _time(core.event_us[row]),
+        "heard_us": _time(core.heard_us[row]),
+        "interval_s": float(core.interval_us[row] / 1e6) if core.interval_us[row] else None,
+        "life_cycle": int(core.life_cycle[row]),
+        "counts": {fate.name.lower(): int(core.counts[row, int(fate)]) for fate in Fate},
+        "values": {
+            channel.name: {
+                "value": _number(core.last_value[row, c]),
+                "unit": channel.unit,
+                "event_us": _time(core.last_us[row, c]),
+                "quality": _quality(shard, row, c),
+            }
+            for c, channel in enumerate(device_type.channels)
+        },
+        "alerts": shard.standing_alerts(np.array([row], np.int32)).to_pylist(),
+    }
+
+
+def _status(shard: "Shard") -> NDArray[np.int8]:
+    n = len(shard)
+    core = shard.state.core
+    status = np.zeros(n, np.int8)
+    status[core.status[:n] & STALE > 0] = 1
+    status[core.heard_us[:n] == NEVER_US] = 2
+    status[core.status[:n] & RETIRED > 0] = 3
+    return status
+
+
+def _quality(shard: "Shard", row: int, c: int) -> str | None:
+    core = shard.state.core
+    if core.last_us[row, c] == NEVER_US:
+        return None
+    if core.bad[row] >> np.uint64(c) & np.uint64(1):
+        return "BAD"
+    return "STALE" if core.status[row] & STALE else "GOOD"
+
+
+def _known(values: NDArray[Any]) -> pa.Array:
+    """NaN is null: there is no value."""
+    return pa.array(values.copy(), from_pandas=True)
+
+
+def _times(times_us: NDArray[np.int64]) -> pa.Array:
+    return pa.array(times_us.copy(), mask=times_us == NEVER_US).cast(_TIME)
+
+
+def _time(at_us: Any) -> int | None:
+    return None if at_us == NEVER_US else int(at_us)
+
+
+def _number(value: Any) -> float | None:
+    """The shortest decimal that means this value in its own precision: 38.3, not 38.29999923706055."""
+    return None if np.isnan(value) else float(str(value))
