@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from training.errors import MappingError
 from training.mappings import ChannelSource, FileMapping, RecordKind
 from training.parsing import instants, mask, numbers, whole
-from training.tables import Block, blocks, column_names, is_parquet, stem
+from training.textfiles import Block, blocks, column_names, is_parquet, stem
 from twins.readings import ReadingBatch
 
 ROWS: Final = 65_536
@@ -118,6 +118,13 @@ def read(mapping: FileMapping, files: Sequence[str | Path], rows: int = ROWS) ->
             yield batch
     if mapping.run_to_failure and batch is not None:
         yield _failures(mapping, batch, newest)
+
+
+def check(mapping: FileMapping, files: Sequence[str | Path]) -> None:
+    """See whether every file opens and has the columns that the mapping asks for; raises as ``read``."""
+    for file in files:
+        if not is_skipped(mapping, file):
+            _Reader(mapping, str(file))
 
 
 def is_skipped(mapping: FileMapping, file: str | Path) -> bool:
