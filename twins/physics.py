@@ -249,9 +249,14 @@ def new_life(s: PhysicsState, p: PhysicsParams, r: int, seed: int, replication: 
     s.life_key[r] = key
     s.life_cycle[r] = life_cycle
     for m in range(s.wear.shape[1]):
-        w0, _, _, _ = block(key, LIFE, m, 0)
         s.wear[r, m] = 0.0
-        s.pace[r, m] = math.exp(p.scatter[m] * normal(w0))
+        s.pace[r, m] = own_pace(s, p, r, m)
+
+
+@njit(cache=True)
+def own_pace(s: PhysicsState, p: PhysicsParams, r: int, m: int) -> float:
+    """How much faster than its type row ``r`` wears in mode ``m`` in its present life-cycle; median 1."""
+    return math.exp(p.scatter[m] * normal(block(s.life_key[r], LIFE, m, 0)[0]))
 
 
 @njit(cache=True)
