@@ -49,6 +49,7 @@ class Limits(NamedTuple):
     max_ahead_us: int
     stale_intervals: float
     stale_at_least_us: int
+    own_clock: bool  # shard time of a line follows its device's event time, as in a replay
 
 
 class LineResults(NamedTuple):
@@ -64,7 +65,13 @@ class LineResults(NamedTuple):
     patterns: NDArray[np.uint8]  # of all channels together, bit i: events.PATTERNS[i]
 
 
-def limits(device_type: DeviceType, max_ahead_s: float, stale_intervals: float, stale_at_least_s: float) -> Limits:
+def limits(
+    device_type: DeviceType,
+    max_ahead_s: float,
+    stale_intervals: float,
+    stale_at_least_s: float,
+    own_clock: bool = False,
+) -> Limits:
     """The limits of a device type, as arrays."""
     return Limits(
         np.array([channel.low for channel in device_type.channels], np.float64),
@@ -73,6 +80,7 @@ def limits(device_type: DeviceType, max_ahead_s: float, stale_intervals: float, 
         round(max_ahead_s * 1e6),
         float(stale_intervals),
         round(stale_at_least_s * 1e6),
+        own_clock,
     )
 
 
@@ -152,6 +160,7 @@ def apply_lines(
 ) -> int:
     """Apply lines ``start`` onwards; stops early when ``ev`` has no room for another. Returns the first line not applied."""
     n, channels = values.shape
+    latest_us = now_us + lim.max_ahead_us
     last_start = len(ev.items) - MAX_EVENTS_PER_LINE
     for k in range(start, n):
         if ev.used[0] > last_start:
@@ -162,7 +171,7 @@ def apply_lines(
             out.fate[k] = _EMPTY
             core.counts[r, _EMPTY] += 1
             continue
-        if t > now_us + lim.max_ahead_us:
+        if t > latest_us:
             out.fate[k] = _FUTURE
             core.counts[r, _FUTURE] += 1
             continue
@@ -190,6 +199,8 @@ def apply_lines(
         out.duplicate[k] = duplicate
 
         if scored or bad:
+            if lim.own_clock:
+                now_us = max(t, core.heard_us[r])
             first = ev.used[0]
             fall_silent(core, lim, r, now_us, ev)
             alerts.fire_due(alert, ap, core, sig, r, t, now_us, ev)
