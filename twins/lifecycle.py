@@ -1,0 +1,717 @@
+"""The ISA-18.2 life cycle of every (device, rule), compiled: conditions, delays, latches, shelves.
+
+Source: ANSI/ISA-18.2-2016, alarm state transitions (as restated by public sources); OPC UA Part 9 for
+one-shot shelving.
+
+Each (device, rule) is 12 bytes: a word of flags and the occurrence, a stamp in seconds, a timer in
+milliseconds. What a condition did before (the deadbands' memory) is one bit an atom. Two clocks: conditions
+and their delays run on the device's event time, silence and shelves on shard time. A timer is rounded up to
+the next millisecond; it is kept modulo 2³² and read relative to a time known to be less than 2³² ms before
+it (serial numbers, RFC 1982).
+
+While an alert is shelved, suppressed or out of service its condition is followed all the same, silently;
+when the last of these ends and the condition holds, it is raised anew, as a new occurrence.
+
+The functions allocate nothing, so numba's reference counting is off (``_nrt=False``): they take some fifty
+arrays, and counting each of them up and down at every call would cost ten times what the rest does.
+"""
+
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from twins.devices import DeviceType
+from twins.emit import emit
+from twins.events import EventBuffer, Kind
+from twins.rules import (
+    ABOVE,
+    ABSENT,
+    AND,
+    ANOMALOUS,
+    ANOMALY_SCORE,
+    BAD,
+    BELOW,
+    CHANNEL,
+    CHANNEL_PATTERN,
+    EQUAL,
+    HEALTH,
+    MAX_RULES,
+    OFF_DELAY_INTERVALS,
+    ON_DELAY_INTERVALS,
+    OR,
+    PATTERN,
+    PRESENT,
+    RATE,
+    RATE_INTERVALS,
+    SCORE,
+    AlertParams,
+    compile_rules,
+    scores_in_use,
+)
+
+MAX_EVENTS: Final = 5 * MAX_RULES
+"""The most that one line can cause here: for each rule a shelf's end (2), a timer (2), its condition (1)."""
+
+FAR_US: Final = 2**63 - 1
+"""The time of what is not due."""
+
+MAX_OCCURRENCE: Final = (1 << 23) - 1
+
+
+class AlertPhase(IntEnum):
+    """The states of ISA-18.2."""
+
+    NORMAL = 0
+    UNACK = 1
+    ACKED = 2
+    RTN_UNACK = 3
+    LATCHED_UNACK = 4
+    LATCHED_ACKED = 5
+    SHELVED = 6
+    SUPPRESSED_BY_DESIGN = 7
+    OUT_OF_SERVICE = 8
+
+
+# the flags of a word; the occurrence stands above them
+ACTIVE: Final = 1  # the condition holds, delays over
+PENDING: Final = 2  # the condition changed and its delay runs
+UNACKED: Final = 4
+LATCHED: Final = 8
+SHELVED: Final = 16
+SUPPRESSED: Final = 32  # by hand
+PARENT: Final = 64  # by the state of the parent
+OUT: Final = 128
+HIDDEN: Final = SHELVED | SUPPRESSED | PARENT | OUT
+FLAG_BITS: Final = 8
+
+PHASES: Final[NDArray[np.uint8]] = np.array(
+    [
+        AlertPhase.OUT_OF_SERVICE
+        if flags & OUT
+        else AlertPhase.SUPPRESSED_BY_DESIGN
+        if flags & (SUPPRESSED | PARENT)
+        else AlertPhase.SHELVED
+        if flags & SHELVED
+        else (AlertPhase.UNACK if flags & UNACKED else AlertPhase.ACKED)
+        if flags & ACTIVE
+        else (AlertPhase.LATCHED_UNACK if flags & UNACKED else AlertPhase.LATCHED_ACKED)
+        if flags & LATCHED
+        else (AlertPhase.RTN_UNACK if flags & UNACKED else AlertPhase.NORMAL)
+        for flags in range(256)
+    ],
+    np.uint8,
+)
+"""(256,) the ``AlertPhase`` of each combination of flags."""
+
+_RAISED: Final = int(Kind.ALERT_RAISED)
+_RERAISED: Final = int(Kind.ALERT_RERAISED)
+_RETURNED: Final = int(Kind.ALERT_RETURNED)
+_LATCHED: Final = int(Kind.ALERT_LATCHED)
+_ACKNOWLEDGED: Final = int(Kind.ALERT_ACKNOWLEDGED)
+_RESET: Final = int(Kind.ALERT_RESET)
+_SHELVED: Final = int(Kind.ALERT_SHELVED)
+_UNSHELVED: Final = int(Kind.ALERT_UNSHELVED)
+_SUPPRESSED: Final = int(Kind.ALERT_SUPPRESSED)
+_UNSUPPRESSED: Final = int(Kind.ALERT_UNSUPPRESSED)
+
+_NEVER_US: Final = -(2**63)
+_MS: Final = 1000
+_MASK: Final = 0xFFFFFFFF
+_MAX_DELAY_US: Final = 20 * 86_400_000_000
+_LOOK: Final = np.uint64(1 << 63)
+_ZERO: Final = np.uint64(0)
+
+
+class AlertState(NamedTuple):
+    """One row per device."""
+
+    atoms: NDArray[np.uint64]  # (n, words) which comparisons held; top bit of the first: look at every rule
+    due_us: NDArray[np.int64]  # (n,) event time of the earliest delay that runs; FAR_US: none
+    shelf_us: NDArray[np.int64]  # (n,) shard time at which the earliest timed shelf ends; FAR_US: none
+    word: NDArray[np.int32]  # (n, rules) occurrence << 8 | flags
+    stamp_s: NDArray[np.uint32]  # (n, rules) raised at; while SHELVED: until when, 0: one-shot
+    timer_ms: NDArray[np.uint32]  # (n, rules) while PENDING: when the delay is over, ms modulo 2³²
+    scores: NDArray[np.float32]  # (n, scores in use) newest score; NaN before
+    rate: NDArray[np.float64]  # (n, rates, 3) smoothed once, smoothed twice, rate per hour; NaN before
+    rate_us: NDArray[np.int64]  # (n, rates) event time of the newest value
+
+
+def blank_alerts(capacity: int, device_type: DeviceType) -> AlertState:
+    """Devices without an alert, of which nothing is known."""
+    p = compile_rules(device_type)
+    rules, rates = len(p.latch), len(p.rate_channel)
+    return AlertState(
+        atoms=np.zeros((capacity, len(p.word_split)), np.uint64),
+        due_us=np.full(capacity, FAR_US, np.int64),
+        shelf_us=np.full(capacity, FAR_US, np.int64),
+        word=np.zeros((capacity, rules), np.int32),
+        stamp_s=np.zeros((capacity, rules), np.uint32),
+        timer_ms=np.zeros((capacity, rules), np.uint32),
+        scores=np.full((capacity, len(scores_in_use(device_type))), np.nan, np.float32),
+        rate=np.full((capacity, rates, 3), np.nan, np.float64),
+        rate_us=np.zeros((capacity, rates), np.int64),
+    )
+
+
+# -- what readings and time do -----------------------------------------------------------------------------
+
+
+@njit(cache=True, _nrt=False)
+def fire_due(
+    a: AlertState, p: AlertParams, core: Any, s: Any, r: int, t_us: int, now_us: int, ev: EventBuffer
+) -> None:
+    """Fire what is due for device ``r``: by shard time up to ``now_us``, then by event time up to ``t_us``.
+
+    Called before a line of event time ``t_us`` touches ``core`` or ``s``, and as time passes.
+    """
+    clock_us = a.shelf_us[r]
+    for i in range(len(p.silent_rule)):
+        clock_us = min(clock_us, _silence_due(a, p, core, r, i))
+    if clock_us <= now_us:
+        _fire_clock(a, p, core, s, r, now_us, ev)
+    if a.due_us[r] <= t_us:
+        _fire_delays(a, p, core, s, r, t_us, ev)
+
+
+@njit(cache=True, _nrt=False)
+def evaluate(
+    a: AlertState,
+    p: AlertParams,
+    core: Any,
+    s: Any,
+    r: int,
+    t_us: int,
+    now_us: int,
+    scored: np.uint64,
+    ev: EventBuffer,
+) -> None:
+    """Look at the conditions of device ``r`` once a line of event time ``t_us`` is in ``core`` and ``s``.
+
+    Conditions change at the device's newest event time; one about silence clears at ``now_us``. What is
+    unknown (NaN) is past no limit.
+    """
+    for j in range(len(p.rate_channel)):
+        c = p.rate_channel[j]
+        if (scored >> np.uint64(c)) & np.uint64(1):
+            _follow_rate(a, r, j, t_us, float(core.last_value[r, c]), core.interval_us[r])
+    changed = False
+    for w in range(len(p.word_split)):
+        before = a.atoms[r, w]
+        word = _ZERO
+        for i in range(p.word_start[w], p.word_split[w]):
+            x = float(core.last_value[r, p.source_index[i]])
+            if not (p.source_low[i] <= x <= p.source_high[i]):
+                word |= _atoms(p, i, x, before)
+        for i in range(p.word_split[w], p.word_start[w + 1]):
+            x = _read(a, core, s, r, p.source_kind[i], p.source_index[i])
+            if not (p.source_low[i] <= x <= p.source_high[i]):
+                word |= _atoms(p, i, x, before)
+        if word != before:
+            a.atoms[r, w] = word
+            changed = True
+    if changed:
+        at_us = core.event_us[r]
+        for k in range(len(p.latch)):
+            if p.code_start[k] < p.code_start[k + 1]:
+                _condition(a, p, core, s, r, k, _holds(a, p, r, k), at_us, ev)
+    for i in range(len(p.silent_rule)):
+        k = p.silent_rule[i]
+        if a.word[r, k] & (ACTIVE | PENDING) == ACTIVE:
+            if p.off_us[k] > 0:
+                a.word[r, k] |= PENDING
+                a.timer_ms[r, k] = np.uint32(-(-(now_us + p.off_us[k]) // _MS) & _MASK)
+            else:
+                _settle(a, p, core, s, r, k, False, now_us, np.float64(0.0), _silent_limit(p, core, r, i), ev)
+
+
+@njit(cache=True, _nrt=False)
+def follow_parents(
+    a: AlertState,
+    p: AlertParams,
+    core: Any,
+    s: Any,
+    rows: NDArray[np.int32],
+    start: int,
+    now_us: int,
+    ev: EventBuffer,
+) -> int:
+    """Suppress and release what the parents' states in ``core.status`` ask for, from ``rows[start]`` on.
+
+    Stops early when ``ev`` has no room for another row. Returns the first place in ``rows`` not done.
+    """
+    for n in range(start, len(rows)):
+        if ev.used[0] + MAX_EVENTS > len(ev.items):
+            return n
+        r = rows[n]
+        fire_due(a, p, core, s, r, _NEVER_US, now_us, ev)
+        for k in range(len(p.latch)):
+            why = p.suppressed_by[k] & core.status[r]
+            if why and not a.word[r, k] & PARENT:
+                hide(a, r, k, PARENT, _SUPPRESSED, now_us, float(why), ev)
+            elif not why and a.word[r, k] & PARENT:
+                reveal(a, p, core, s, r, k, PARENT, _UNSUPPRESSED, now_us, ev)
+    return len(rows)
+
+
+# -- what people do; whether they may is for the caller to ask ---------------------------------------------
+
+
+@njit(cache=True, _nrt=False)
+def acknowledge(a: AlertState, r: int, k: int, now_us: int, ev: EventBuffer) -> None:
+    """UNACK → ACKED, RTN_UNACK → NORMAL, LATCHED_UNACK → LATCHED_ACKED."""
+    a.word[r, k] &= ~UNACKED
+    emit(ev, _ACKNOWLEDGED, r, k, occurrence_of(a.word[r, k]), now_us, np.nan, np.nan)
+
+
+@njit(cache=True, _nrt=False)
+def reset(a: AlertState, r: int, k: int, now_us: int, ev: EventBuffer) -> None:
+    """LATCHED_ACKED → NORMAL, LATCHED_UNACK → RTN_UNACK."""
+    a.word[r, k] &= ~LATCHED
+    emit(ev, _RESET, r, k, occurrence_of(a.word[r, k]), now_us, np.nan, np.nan)
+
+
+@njit(cache=True, _nrt=False)
+def shelve(
+    a: AlertState, p: AlertParams, r: int, k: int, until_us: int, now_us: int, ev: EventBuffer
+) -> None:
+    """Put aside until ``until_us``, rounded up to a second; 0: until the condition next clears (one-shot)."""
+    until_s = -(-until_us // 1_000_000)
+    a.stamp_s[r, k] = np.uint32(until_s)
+    hide(a, r, k, SHELVED, _SHELVED, now_us, float(until_s) * 1e6 if until_s else np.nan, ev)
+    _find_shelf(a, r)
+
+
+@njit(cache=True, _nrt=False)
+def hide(
+    a: AlertState, r: int, k: int, flag: int, kind: int, now_us: int, why: float, ev: EventBuffer
+) -> None:
+    """Shelve, suppress or take out of service. What has latched stays so; the rest asks for nothing more."""
+    word = a.word[r, k]
+    if not word & (HIDDEN | LATCHED):
+        word &= ~UNACKED
+    a.word[r, k] = word | flag
+    emit(ev, kind, r, k, occurrence_of(word), now_us, why, np.nan)
+
+
+@njit(cache=True, _nrt=False)
+def reveal(
+    a: AlertState,
+    p: AlertParams,
+    core: Any,
+    s: Any,
+    r: int,
+    k: int,
+    flag: int,
+    kind: int,
+    at_us: int,
+    ev: EventBuffer,
+) -> None:
+    """End one reason for hiding. With the last of them gone, a condition that holds is raised anew."""
+    a.word[r, k] &= ~flag
+    word = a.word[r, k]
+    emit(ev, kind, r, k, occurrence_of(word), at_us, np.nan, np.nan)
+    if flag == SHELVED:
+        a.stamp_s[r, k] = _seconds(at_us)
+        _find_shelf(a, r)
+    if not word & HIDDEN and word & ACTIVE:
+        value, limit = reason(a, p, core, s, r, k)
+        _annunciate(a, r, k, at_us, value, limit, ev)
+
+
+@njit(cache=True, _nrt=False)
+def reason(a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int) -> tuple[float, float]:
+    """The newest value and the limit of rule ``k``'s first comparison that holds, else its first; NaN: none.
+
+    For a rule about silence: the silence, s, as long as its limit at least, and that limit.
+    """
+    for i in range(len(p.silent_rule)):
+        if p.silent_rule[i] == k:
+            limit = _silent_limit(p, core, r, i)
+            return limit, limit
+    first = -1
+    for n in range(p.code_start[k], p.code_start[k + 1]):
+        atom = p.code[n]
+        if atom < 0 or p.atom_limit[atom] != p.atom_limit[atom]:
+            continue
+        if first < 0:
+            first = atom
+        if a.atoms[r, p.atom_word[atom]] & p.atom_bit[atom]:
+            first = atom
+            break
+    if first < 0:
+        return np.nan, np.nan
+    i = p.atom_source[first]
+    return _read(a, core, s, r, p.source_kind[i], p.source_index[i]), p.atom_limit[first]
+
+
+@njit(cache=True, _nrt=False, inline="always")
+def occurrence_of(word: int) -> int:
+    """How often this alert has been raised, the present time included."""
+    return word >> FLAG_BITS
+
+
+# -- what is shown ------------------------------------------------------------------------------------
+
+
+@njit(cache=True, _nrt=False)
+def count_standing(
+    a: AlertState,
+    p: AlertParams,
+    rows: NDArray[np.int64],
+    standing: NDArray[np.int32],
+    unacknowledged: NDArray[np.int32],
+    priority: NDArray[np.uint8],
+) -> None:
+    """For each of ``rows``: how many alerts stand, how many ask for somebody, the most urgent priority.
+
+    Shelved and suppressed alerts do not count; 255 is the priority of none.
+    """
+    for n in range(len(rows)):
+        standing[n] = 0
+        unacknowledged[n] = 0
+        priority[n] = 255
+        for k in range(len(p.latch)):
+            word = a.word[rows[n], k]
+            if word & HIDDEN or not word & (ACTIVE | UNACKED | LATCHED):
+                continue
+            standing[n] += 1
+            priority[n] = min(priority[n], p.priority[k])
+            if word & UNACKED:
+                unacknowledged[n] += 1
+
+
+@njit(cache=True, _nrt=False)
+def list_open(
+    a: AlertState,
+    p: AlertParams,
+    core: Any,
+    s: Any,
+    rows: NDArray[np.int64],
+    at: NDArray[np.int64],
+    value: NDArray[np.float64],
+    limit: NDArray[np.float64],
+) -> int:
+    """Find the alerts of ``rows`` that stand, or are put aside by somebody, or hold while put aside.
+
+    Writes ``row * rules + rule``, newest value and limit of as many as there is room for. Returns how many
+    there are.
+    """
+    found = 0
+    rules = len(p.latch)
+    for r in rows:
+        for k in range(rules):
+            if a.word[r, k] & 0xFF & ~(PENDING | PARENT):
+                if found < len(at):
+                    at[found] = r * rules + k
+                    value[found], limit[found] = reason(a, p, core, s, r, k)
+                found += 1
+    return found
+
+
+@njit(cache=True, _nrt=False)
+def find_timers(a: AlertState, p: AlertParams, rows: int) -> None:
+    """Set ``due_us`` and ``shelf_us`` anew after rules were dropped."""
+    for r in range(rows):
+        if a.due_us[r] != FAR_US:
+            _find_due(a, p, r)
+        _find_shelf(a, r)
+
+
+# -- conditions --------------------------------------------------------------------------------------------
+
+
+@njit(cache=True, _nrt=False, inline="always")
+def _read(a: AlertState, core: Any, s: Any, r: int, kind: int, index: int) -> float:
+    """What an atom compares; flags are 0 and 1."""
+    if kind == CHANNEL:
+        return float(core.last_value[r, index])
+    if kind == HEALTH:
+        return float(s.health[r])
+    if kind == ANOMALY_SCORE:
+        return float(s.anomaly_score[r])
+    if kind == ANOMALOUS:
+        return 1.0 if s.anomalous[r] else 0.0
+    if kind == CHANNEL_PATTERN:
+        return float((s.patterns[r, index >> 3] >> (index & 7)) & 1)
+    if kind == PATTERN:
+        found = 0
+        for c in range(s.patterns.shape[1]):
+            found |= s.patterns[r, c] >> index
+        return float(found & 1)
+    if kind == BAD:
+        return float((core.bad[r] >> np.uint64(index)) & np.uint64(1))
+    if kind == SCORE:
+        return float(a.scores[r, index])
+    if kind == RATE:
+        return float(a.rate[r, index, 2])
+    return np.nan
+
+
+@njit(cache=True, _nrt=False, inline="always")
+def _atoms(p: AlertParams, i: int, x: float, before: np.uint64) -> np.uint64:
+    """The bits of the atoms of source ``i`` that hold at ``x``."""
+    word = _ZERO
+    for j in range(p.source_start[i], p.source_start[i + 1]):
+        bit = p.atom_bit[j]
+        operator = p.atom_operator[j]
+        edge = p.atom_clear[j] if before & bit else p.atom_set[j]
+        if operator == ABOVE:
+            holds = x > edge
+        elif operator == BELOW:
+            holds = x < edge
+        elif operator == EQUAL:
+            holds = x == edge
+        elif operator == PRESENT:
+            holds = x == x
+        elif operator == ABSENT:
+            holds = x != x
+        else:
+            holds = x < edge or x > edge
+        if holds:
+            word |= bit
+    return word
+
+
+@njit(cache=True, _nrt=False)
+def _holds(a: AlertState, p: AlertParams, r: int, k: int) -> bool:
+    """Run the program of rule ``k``; its stack is the bits of one number."""
+    stack = _ZERO
+    one = np.uint64(1)
+    for n in range(p.code_start[k], p.code_start[k + 1]):
+        step = p.code[n]
+        if step >= 0:
+            held = a.atoms[r, p.atom_word[step]] & p.atom_bit[step] != _ZERO
+            stack = (stack << one) | np.uint64(held)
+        elif step == AND:
+            stack = (stack >> one) & (stack | ~one)
+        elif step == OR:
+            stack = (stack >> one) | (stack & one)
+    return bool(stack & one)
+
+
+@njit(cache=True, _nrt=False)
+def _follow_rate(a: AlertState, r: int, j: int, t_us: int, x: float, interval_us: int) -> None:
+    """Brown's double exponential smoothing in implicit form, exact for a ramp however its samples are spaced.
+
+    Source: Brown 1959; the implicit (backward Euler) step ``dt / (tau + dt)`` replaces the fixed constant.
+    """
+    tau_us = RATE_INTERVALS * interval_us
+    if a.rate[r, j, 0] != a.rate[r, j, 0]:
+        a.rate[r, j, 0] = x
+        a.rate[r, j, 1] = x
+        a.rate[r, j, 2] = np.nan
+    elif t_us > a.rate_us[r, j]:
+        dt_us = float(t_us - a.rate_us[r, j])
+        if tau_us <= 0.0:
+            tau_us = RATE_INTERVALS * dt_us
+        gain = dt_us / (tau_us + dt_us)
+        a.rate[r, j, 0] += (x - a.rate[r, j, 0]) * gain
+        a.rate[r, j, 1] += (a.rate[r, j, 0] - a.rate[r, j, 1]) * gain
+        a.rate[r, j, 2] = (a.rate[r, j, 0] - a.rate[r, j, 1]) / tau_us * 3.6e9
+    else:
+        return
+    a.rate_us[r, j] = t_us
+
+
+@njit(cache=True, _nrt=False)
+def _condition(
+    a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int, holds: bool, at_us: int, ev: EventBuffer
+) -> None:
+    """Rule ``k``'s condition is ``holds`` from ``at_us`` on: begin, end or go on with a delay."""
+    word = a.word[r, k]
+    if holds == (word & ACTIVE != 0):
+        if word & PENDING:
+            a.word[r, k] = word & ~PENDING
+            _find_due(a, p, r)
+        return
+    if word & PENDING:
+        return
+    delay_us = p.on_us[k] if holds else p.off_us[k]
+    if delay_us < 0:
+        intervals = ON_DELAY_INTERVALS if holds else OFF_DELAY_INTERVALS
+        delay_us = min(int(intervals * core.interval_us[r]), _MAX_DELAY_US)
+    if delay_us == 0:
+        value, limit = reason(a, p, core, s, r, k)
+        _settle(a, p, core, s, r, k, holds, at_us, value, limit, ev)
+        return
+    due_ms = -(-(at_us + delay_us) // _MS)
+    a.word[r, k] = word | PENDING
+    a.timer_ms[r, k] = np.uint32(due_ms & _MASK)
+    a.due_us[r] = min(a.due_us[r], due_ms * _MS)
+
+
+@njit(cache=True, _nrt=False)
+def _settle(
+    a: AlertState,
+    p: AlertParams,
+    core: Any,
+    s: Any,
+    r: int,
+    k: int,
+    active: bool,
+    at_us: int,
+    value: float,
+    limit: float,
+    ev: EventBuffer,
+) -> None:
+    """The delay is over: the condition counts as met, or as cleared."""
+    word = a.word[r, k] & ~(ACTIVE | PENDING)
+    if active:
+        a.word[r, k] = word | ACTIVE
+        if not word & HIDDEN:
+            _annunciate(a, r, k, at_us, value, limit, ev)
+        return
+    if word & HIDDEN:
+        a.word[r, k] = word
+        if word & SHELVED and a.stamp_s[r, k] == 0:
+            reveal(a, p, core, s, r, k, SHELVED, _UNSHELVED, at_us, ev)
+        return
+    if p.latch[k]:
+        a.word[r, k] = word | LATCHED
+        emit(ev, _LATCHED, r, k, occurrence_of(word), at_us, value, np.nan)
+    else:
+        a.word[r, k] = word
+        emit(ev, _RETURNED, r, k, occurrence_of(word), at_us, value, np.nan)
+
+
+@njit(cache=True, _nrt=False)
+def _annunciate(
+    a: AlertState, r: int, k: int, at_us: int, value: float, limit: float, ev: EventBuffer
+) -> None:
+    """Tell people: a new occurrence, or again the one that still asks for attention."""
+    word = a.word[r, k]
+    occurrence = occurrence_of(word)
+    if word & (UNACKED | LATCHED):
+        kind = _RERAISED
+    else:
+        kind = _RAISED
+        occurrence = min(occurrence + 1, MAX_OCCURRENCE)
+        a.stamp_s[r, k] = _seconds(at_us)
+    flags = (word & 0xFF & ~LATCHED) | UNACKED
+    a.word[r, k] = occurrence << FLAG_BITS | flags
+    emit(ev, kind, r, k, occurrence, at_us, value, limit)
+
+
+# -- timers ------------------------------------------------------------------------------------------------
+
+
+@njit(cache=True, _nrt=False)
+def _fire_delays(
+    a: AlertState, p: AlertParams, core: Any, s: Any, r: int, t_us: int, ev: EventBuffer
+) -> None:
+    """End the delays of device ``r`` that are over by event time ``t_us``, in their order."""
+    while a.due_us[r] <= t_us:
+        at_us = a.due_us[r]
+        for k in range(len(p.latch)):
+            if _delayed(a, p, r, k) and _unwrapped(a.timer_ms[r, k], at_us) == at_us:
+                value, limit = reason(a, p, core, s, r, k)
+                _settle(a, p, core, s, r, k, a.word[r, k] & ACTIVE == 0, at_us, value, limit, ev)
+        _find_due(a, p, r)
+
+
+@njit(cache=True, _nrt=False)
+def _find_due(a: AlertState, p: AlertParams, r: int) -> None:
+    """The earliest delay that runs; none is earlier than the one on record."""
+    from_us = a.due_us[r]
+    due_us = FAR_US
+    for k in range(len(p.latch)):
+        if _delayed(a, p, r, k):
+            due_us = min(due_us, _unwrapped(a.timer_ms[r, k], from_us))
+    a.due_us[r] = due_us
+
+
+@njit(cache=True, _nrt=False, inline="always")
+def _delayed(a: AlertState, p: AlertParams, r: int, k: int) -> bool:
+    """Whether a delay in event time runs: rules about silence have no program, and the other clock."""
+    return bool(a.word[r, k] & PENDING) and bool(p.code_start[k] < p.code_start[k + 1])
+
+
+@njit(cache=True, _nrt=False)
+def _fire_clock(
+    a: AlertState, p: AlertParams, core: Any, s: Any, r: int, now_us: int, ev: EventBuffer
+) -> None:
+    """End shelves and count silences up to shard time ``now_us``, in their order; shelves before silences."""
+    while True:
+        due_us = a.shelf_us[r]
+        which = -1
+        for i in range(len(p.silent_rule)):
+            at_us = _silence_due(a, p, core, r, i)
+            if at_us < due_us:
+                due_us = at_us
+                which = i
+        if due_us > now_us:
+            return
+        if which < 0:
+            for k in range(len(p.latch)):
+                if a.word[r, k] & SHELVED and int(a.stamp_s[r, k]) * 1_000_000 == due_us:
+                    reveal(a, p, core, s, r, k, SHELVED, _UNSHELVED, due_us, ev)
+            continue
+        k = p.silent_rule[which]
+        limit = _silent_limit(p, core, r, which)
+        silent_s = (due_us - core.heard_us[r]) / 1e6
+        if not a.word[r, k] & ACTIVE:
+            _settle(a, p, core, s, r, k, True, due_us, silent_s, limit, ev)
+        elif _unwrapped(a.timer_ms[r, k], core.heard_us[r]) == due_us:
+            _settle(a, p, core, s, r, k, False, due_us, silent_s, limit, ev)
+        else:
+            a.word[r, k] &= ~PENDING
+
+
+@njit(cache=True, _nrt=False)
+def _silence_due(a: AlertState, p: AlertParams, core: Any, r: int, i: int) -> int:
+    """When silence rule ``i`` next changes: raised, or on its way back returned or silent again."""
+    k = p.silent_rule[i]
+    word = a.word[r, k]
+    if word & (ACTIVE | PENDING) == ACTIVE:
+        return FAR_US
+    silent_us = _silent_us(p, core, r, i)
+    silent_at: int = FAR_US if silent_us == FAR_US else core.heard_us[r] + silent_us
+    if word & ACTIVE:
+        return min(silent_at, _unwrapped(a.timer_ms[r, k], core.heard_us[r]))
+    on_us: int = p.on_us[k]
+    return FAR_US if silent_at == FAR_US else silent_at + on_us
+
+
+@njit(cache=True, _nrt=False)
+def _silent_us(p: AlertParams, core: Any, r: int, i: int) -> int:
+    """How long a silence rule ``i`` allows; FAR_US while that cannot be said."""
+    silent_us: int = p.silent_us[i]
+    if core.heard_us[r] == _NEVER_US:
+        return FAR_US
+    if silent_us >= 0:
+        return silent_us
+    if core.interval_us[r] == 0:
+        return FAR_US
+    return max(int(p.stale_intervals * float(core.interval_us[r])), p.stale_at_least_us)
+
+
+@njit(cache=True, _nrt=False)
+def _silent_limit(p: AlertParams, core: Any, r: int, i: int) -> float:
+    silent_us = _silent_us(p, core, r, i)
+    return np.nan if silent_us == FAR_US else silent_us / 1e6
+
+
+@njit(cache=True, _nrt=False)
+def _find_shelf(a: AlertState, r: int) -> None:
+    """The earliest end of a timed shelf."""
+    until_us = FAR_US
+    for k in range(a.word.shape[1]):
+        if a.word[r, k] & SHELVED and a.stamp_s[r, k]:
+            until_us = min(until_us, int(a.stamp_s[r, k]) * 1_000_000)
+    a.shelf_us[r] = until_us
+
+
+@njit(cache=True, _nrt=False, inline="always")
+def _unwrapped(timer_ms: int, from_us: int) -> int:
+    """The time, µs, of a timer that ends at ``from_us`` or up to 2³² ms later."""
+    from_ms = from_us // _MS
+    return (from_ms + ((int(timer_ms) - from_ms) & _MASK)) * _MS
+
+
+@njit(cache=True, _nrt=False, inline="always")
+def _seconds(at_us: int) -> np.uint32:
+    """A time as a stamp: whole seconds, 1970-01-01 00:00:01 to 2106."""
+    return np.uint32(min(max(at_us // 1_000_000, 1), _MASK))
