@@ -1,0 +1,173 @@
+"""What every route works with: the fleet, history, the live table, and threads for whatever blocks."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Protocol, TypeVar
+
+from fastapi import Depends, Header
+from starlette.requests import HTTPConnection
+
+from serve.cursors import Reached, read_stream_cursor, stream_cursor
+from serve.live import LiveTable, View
+from serve.metrics import Metrics
+from serve.overview import Overview
+from twins.clock import stopwatch_s
+from twins.errors import OverloadedError
+from twins.fleet import Fleet
+
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+
+_LOOK_AGAIN_S: Final = 0.05
+_RETRY_AFTER_S: Final = 1.0
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """How the edge behaves.
+
+    Attributes
+    ----------
+    static : folder of the built app; None: no app is served
+    hosts : names under which the API may be asked; anything else is refused, so that no web page can reach
+        a loopback API by pointing a name of its own at it
+    body_bytes, batch_readings : the largest request body, and readings in one
+    calls, reads : threads for calls of the fleet and of history, and for questions to the live table
+    waiting : requests that may wait for such a thread before others are refused
+    catch_up_s : how long a list waits to include what its cursor names
+    update_every_s, heartbeat_s : how often sockets are sent the state of the fleet, and a sign of life
+    sockets, watched : open sockets, and devices that one may watch
+    """
+
+    static: Path | None = None
+    hosts: tuple[str, ...] = LOOPBACK_NAMES
+    body_bytes: int = 16 << 20
+    batch_readings: int = 100_000
+    calls: int = 16
+    reads: int = 4
+    waiting: int = 256
+    catch_up_s: float = 1.0
+    update_every_s: float = 1.0
+    heartbeat_s: float = 15.0
+    sockets: int = 1_000
+    watched: int = 500
+
+
+class Past(Protocol):
+    """What the edge asks of history."""
+
+    def device_history(
+        self, device_id: str, device_type: str, channels: list[str], start_us: int, end_us: int, points: int
+    ) -> Any: ...
+
+
+class Workers:
+    """A few threads and a bounded queue before them: too much is refused at once, not queued."""
+
+    def __init__(self, name: str, threads: int, waiting: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._name = name
+        self._most = threads + waiting
+        self._busy = 0
+
+    async def run(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        """``work(*arguments)`` in a thread.
+
+        Raises
+        ------
+        OverloadedError : too much is waiting already.
+        """
+        if self._busy >= self._most:
+            raise OverloadedError(f"{self._busy} {self._name} are under way", _RETRY_AFTER_S)
+        self._busy += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*arguments))
+        finally:
+            self._busy -= 1
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    """One replica's view of the platform. Whatever blocks goes through ``call`` or ``ask``."""
+
+    config: ApiConfig
+    fleet: Fleet
+    history: Any
+    live: LiveTable
+    metrics: Metrics = field(default_factory=Metrics)
+    overview: Overview = field(init=False)
+    calls: Workers = field(init=False)
+    reads: Workers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.overview = Overview(self.live)
+        self.calls = Workers("calls", self.config.calls, self.config.waiting)
+        self.reads = Workers("questions", self.config.reads, self.config.waiting)
+
+    async def call(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        """A call of the fleet or of history."""
+        return await self.calls.run(work, *arguments)
+
+    async def ask(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        """A question to the live table."""
+        return await self.reads.run(work, *arguments)
+
+    async def view(self, cursor: str | None = None) -> View:
+        """The newest view; with a cursor, one that includes it, if ``catch_up_s`` is enough for that."""
+        if cursor is None:
+            return self.live.view
+        wanted = {host: reached.cursor for host, reached in read_stream_cursor(cursor).items()}
+        until_s = stopwatch_s() + self.config.catch_up_s
+        view = self.live.view
+        while not view.includes(wanted) and stopwatch_s() < until_s:
+            view = await self.call(self.live.refresh)
+            if not view.includes(wanted):
+                await asyncio.sleep(_LOOK_AGAIN_S)
+        return view
+
+    def cursor_at(self, cursors: Mapping[int, int]) -> str:
+        """A stream cursor at these journal cursors, by host."""
+        generations = self.live.view.generations
+        return stream_cursor(
+            {host: Reached(generations[host].epoch if host in generations else 0, at)
+             for host, at in cursors.items()}
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Let threads and tables go."""
+        self.calls.close()
+        self.reads.close()
+        self.live.close()
+
+
+def context(connection: HTTPConnection) -> Context:
+    """The context of the app that a request or socket came to."""
+    found: Context = connection.app.state.context
+    return found
+
+
+def user(
+    name: Annotated[str, Header(alias="X-Twinfold-User", min_length=1, max_length=100)] = "operator",
+) -> str:
+    """Who asks. Until accounts exist this is what the client says, and only loopback can ask."""
+    return name
+
+
+def command_id(
+    connection: HTTPConnection,
+    key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
+) -> str:
+    """The id of a command: the client's own key, so that asking twice does it once, or a new one."""
+    return f"key:{key}" if key is not None else context(connection).fleet.command_id()
+
+
+InContext = Annotated[Context, Depends(context)]
+User = Annotated[str, Depends(user)]
+CommandId = Annotated[str, Depends(command_id)]

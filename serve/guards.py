@@ -1,0 +1,114 @@
+"""What stands before every route: who may ask, how answers are sent, and that no fault goes out raw.
+
+Until accounts exist, being on this machine is the only right one has. A browser would lend that right to any
+web page, so requests must name the API by one of its own names (else a page could point its own name here),
+and what changes something, and every socket, must come from a page that the API itself served.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve.metrics import Metrics
+from serve.problems import http_problem, internal_problem
+from twins.clock import stopwatch_s
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_log = logging.getLogger("twinfold.api")
+
+
+class Guard:
+    """The outermost layer of the app.
+
+    Parameters
+    ----------
+    app : what it stands before
+    hosts : names, without port, under which the app may be asked; ``*`` for any
+    metrics : where requests are counted
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str], metrics: Metrics) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["type"]:
+            case "http":
+                await self._request(scope, receive, send)
+            case "websocket":
+                if (refusal := self._refusal(scope)) is not None:
+                    await receive()
+                    await send({"type": "websocket.close", "code": 1008, "reason": refusal[1][:100]})
+                    return
+                await self._app(scope, receive, send)
+            case _:
+                await self._app(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began_s = stopwatch_s()
+        status = 0
+
+        async def guarded(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers[name] = value
+                if "Cache-Control" not in headers:
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await http_problem(*refusal)(scope, receive, guarded)
+        else:
+            try:
+                await self._app(scope, receive, guarded)
+            except Exception:
+                _log.exception("%s %s", scope["method"], scope["path"])
+                if status == 0:
+                    await self._respond(internal_problem(), scope, receive, guarded)
+        route = getattr(scope.get("route"), "path", "other")
+        self._metrics.requests.labels(scope["method"], route, status).inc()
+        self._metrics.seconds.labels(route).observe(stopwatch_s() - began_s)
+
+    @staticmethod
+    async def _respond(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        await response(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Status and reason, if the request may not pass."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if "*" not in self._hosts and _without_port(host) not in self._hosts:
+            return 421, f"this API does not answer under the name {host[:100]!r}"
+        origin = headers.get("origin")
+        changes = scope["type"] == "websocket" or scope["method"] not in _READING
+        if origin is not None and changes and urlsplit(origin).netloc.lower() != host.lower():
+            return 403, f"a page of {origin[:100]!r} may not do this"
+        return None
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).lower()

@@ -1,0 +1,268 @@
+"""Readings from JSON into columns: what can be read is taken, everything else is refused with its reason.
+
+One pass over the lines finds out what is there; from then on it is columns: ids are looked up at once, times
+are parsed at once, values are gathered a channel at a time. Only what does not fit is looked at singly.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pydantic_core
+from numpy.typing import NDArray
+
+from serve.errors import BodyError
+from twins.devices import Channel, DeviceType
+from twins.directory import Directory
+from twins.readings import ReadingBatch
+
+EXAMPLE: Final = (
+    'send {"readings": [{"device": "pump-17", "time": "2026-01-31T12:00:00Z", "values": {"flow": 118.0}}]}'
+)
+REFUSALS_TOLD: Final = 1_000
+
+_FIRST_MS: Final = 10**11  # 1973 in ms; smaller numbers are seconds or nonsense
+_FIRST_US: Final = 10**14  # 1973 in µs, the year 5138 in ms
+_LAST_US: Final = 253_402_300_800_000_000  # the year 10000
+_TIME_REMEDY: Final = "write ISO 8601, or the epoch in ms or µs"
+_KEYS: Final = frozenset({"device", "time", "values"})
+
+
+@dataclass(slots=True)
+class Refusals:
+    """Lines, or channels of a line, that were not taken: the first thousand, and how many in all."""
+
+    told: list[dict[str, Any]] = field(default_factory=list)
+    total: int = 0
+
+    def add(self, index: int, device: Any, code: str, reason: str) -> None:
+        self.total += 1
+        if len(self.told) < REFUSALS_TOLD:
+            named = device if isinstance(device, str) else None
+            self.told.append({"index": index, "device": named, "code": code, "reason": reason})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intake:
+    """Batches ready to be written, each with its lines' positions in the request, and what was refused."""
+
+    batches: Sequence[tuple[ReadingBatch, NDArray[np.intp]]]
+    refusals: Refusals
+
+
+def parse(body: bytes, most: int) -> tuple[str | None, list[Any]]:
+    """The ``type`` and the lines of a request body.
+
+    Raises
+    ------
+    BodyError : it is no JSON, not of the right shape as a whole, or has more than ``most`` lines.
+    """
+    try:
+        document = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise BodyError(f"the body is no JSON: {error}", EXAMPLE) from None
+    if not isinstance(document, dict) or not isinstance(document.get("readings"), list):
+        raise BodyError("the body has no list 'readings'", EXAMPLE)
+    if unknown := sorted(document.keys() - {"readings", "type"}):
+        raise BodyError(f"the body has {unknown[0][:60]!r}, which means nothing here", EXAMPLE)
+    wanted = document.get("type")
+    if wanted is not None and not isinstance(wanted, str):
+        raise BodyError("'type' is no text", "leave it out, or name a device type")
+    lines = document["readings"]
+    if len(lines) > most:
+        raise BodyError(f"{len(lines)} readings in one request", f"send at most {most} at a time")
+    return wanted, lines
+
+
+def gather(
+    lines: Sequence[Any], wanted: str | None, types: Mapping[str, DeviceType], directory: Directory
+) -> Intake:
+    """Columns of what can be read in ``lines``, by device type, each device's lines in their order."""
+    refusals = Refusals()
+    index: list[int] = []
+    devices: list[str] = []
+    times: list[Any] = []
+    values: list[dict[str, Any]] = []
+    for i, line in enumerate(lines):
+        reason = _unreadable(line)
+        if reason is not None:
+            device = line.get("device") if isinstance(line, dict) else None
+            refusals.add(i, device, "reading.invalid", reason)
+            continue
+        index.append(i)
+        devices.append(line["device"])
+        times.append(line["time"])
+        values.append(line["values"])
+
+    event_us, in_time = _times(times)
+    ids = pa.array(devices, pa.string()).dictionary_encode()
+    places = directory.locate(ids.dictionary.cast(pa.string()))
+    of_line = ids.indices.to_numpy(zero_copy_only=False)
+    type_of_line = places.type_code[of_line]
+    taken = in_time & (type_of_line >= 0)
+    if wanted is not None:
+        code = directory.types.index(wanted) if wanted in directory.types else -2
+        taken &= type_of_line == code
+    for at in np.flatnonzero(~taken).tolist():
+        if not in_time[at]:
+            refusals.add(
+                index[at], devices[at], "time.invalid", f"{times[at]!r:.60} is no time; {_TIME_REMEDY}"
+            )
+        elif type_of_line[at] < 0:
+            reason = "no device of this id is in the fleet; register it or check the id"
+            refusals.add(index[at], devices[at], "device.not_found", reason)
+        else:
+            name = directory.types[type_of_line[at]]
+            reason = f"it is of type {name!r}; leave 'type' out or send it apart"
+            refusals.add(index[at], devices[at], "device.other_type", reason)
+
+    batches = []
+    positions = np.array(index, np.intp)
+    for code in np.unique(type_of_line[taken]).tolist():
+        mine = np.flatnonzero(taken & (type_of_line == code))
+        device_type = types[directory.types[code]]
+        chosen = [values[at] for at in mine.tolist()]
+        matrix, present = _columns(
+            chosen, device_type, positions[mine], [devices[at] for at in mine], refusals
+        )
+        keep = present > 0
+        mine = mine[keep]
+        if not len(mine):
+            continue
+        occurring, line_ids = np.unique(of_line[mine], return_inverse=True)
+        batch = ReadingBatch(
+            device_type=device_type.name,
+            ids=ids.dictionary.take(pa.array(occurring)).cast(pa.string()),
+            index=line_ids.astype(np.int32),
+            event_us=event_us[mine],
+            values=matrix[keep],
+            present=present[keep],
+        )
+        batches.append((batch, positions[mine]))
+    return Intake(batches, refusals)
+
+
+def _unreadable(line: Any) -> str | None:
+    """Why a line cannot be read at all; None if it can."""
+    if type(line) is not dict:
+        return f"a reading is an object, not {type(line).__name__}; {EXAMPLE}"
+    if line.keys() != _KEYS:
+        missing = sorted(_KEYS - line.keys())
+        if missing:
+            return f"it has no {missing[0]!r}; {EXAMPLE}"
+        return f"it has {sorted(line.keys() - _KEYS)[0][:60]!r}, which means nothing here"
+    if type(line["device"]) is not str or not line["device"]:
+        return "'device' is no text"
+    if type(line["values"]) is not dict or not line["values"]:
+        return "'values' names no channel"
+    return None
+
+
+def _times(times: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Each time in µs, and which of them are times at all."""
+    kinds = set(map(type, times))
+    if kinds == {str}:
+        try:
+            parsed = pa.array(times, pa.string()).cast(pa.timestamp("us", "UTC"))
+        except pa.ArrowInvalid:
+            pass  # one of them is written in another way: look at each
+        else:
+            return _plausible(parsed.cast(pa.int64()).to_numpy())
+    elif kinds == {int}:
+        try:
+            numbers = np.array(times, np.int64)
+        except OverflowError:
+            pass
+        else:
+            return _plausible(_in_us(numbers))
+    return _plausible(np.array([_one_time(time) for time in times], np.int64))
+
+
+def _one_time(time: Any) -> int:
+    """A time in µs; 0 for what is none."""
+    if type(time) is int:
+        return int(_in_us(np.array([time if abs(time) < _LAST_US else 0]))[0])
+    if type(time) is not str:
+        return 0
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return 0
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    gone = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
+
+
+def _in_us(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Epochs in ms or µs, told apart by their size, as µs; 0 for neither."""
+    scaled = np.where(numbers >= _FIRST_US, numbers, np.where(numbers >= _FIRST_MS, numbers * 1_000, 0))
+    return scaled.astype(np.int64)
+
+
+def _plausible(times_us: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    return times_us, (times_us > 0) & (times_us < _LAST_US)
+
+
+def _columns(
+    values: Sequence[Mapping[str, Any]],
+    device_type: DeviceType,
+    positions: NDArray[np.intp],
+    devices: Sequence[str],
+    refusals: Refusals,
+) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
+    """Values (n, channels), NaN where there is none, and the mask of channels that each line gives."""
+    n = len(values)
+    matrix = np.full((n, len(device_type.channels)), np.nan)
+    present = np.zeros(n, np.uint64)
+    for c, channel in enumerate(device_type.channels):
+        absent = math.nan  # JSON has no NaN, so it can stand for "not there"
+        column = [line.get(channel.name, absent) for line in values]
+        try:
+            if set(map(type, column)) <= {float, int}:
+                matrix[:, c] = column
+                there = ~np.isnan(matrix[:, c])
+            else:
+                there = _mixed(column, channel, matrix[:, c], positions, devices, refusals)
+        except OverflowError:
+            there = _mixed(column, channel, matrix[:, c], positions, devices, refusals)
+        present |= there.astype(np.uint64) << np.uint64(c)
+    known = set(device_type.channel_names)
+    for at, line in enumerate(values):
+        if not line.keys() <= known:
+            for name in sorted(line.keys() - known):
+                reason = f"type {device_type.name!r} has no channel {name[:60]!r}"
+                refusals.add(int(positions[at]), devices[at], "channel.not_found", reason)
+    return matrix, present
+
+
+def _mixed(
+    column: Sequence[Any],
+    channel: Channel,
+    out: NDArray[np.float64],
+    positions: NDArray[np.intp],
+    devices: Sequence[str],
+    refusals: Refusals,
+) -> NDArray[np.bool_]:
+    """One channel's values into ``out``, one by one; gives which lines have it.
+
+    Null is a bad reading: there, but NaN.
+    """
+    there = np.zeros(len(column), np.bool_)
+    for at, value in enumerate(column):
+        if value is None:
+            out[at], there[at] = math.nan, True
+        elif isinstance(value, bool):
+            fits = channel.kind in ("flag", "state")
+            out[at], there[at] = (float(value), True) if fits else (math.nan, False)
+        elif isinstance(value, int | float):
+            out[at] = float(value) if abs(value) < 1e308 else math.inf
+            there[at] = not math.isnan(out[at])
+            continue
+        if not there[at]:
+            reason = f"channel {channel.name!r} takes numbers, not {type(value).__name__}"
+            refusals.add(int(positions[at]), devices[at], "reading.invalid", reason)
+    return there

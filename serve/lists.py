@@ -1,0 +1,216 @@
+"""Lists over the live table: devices and standing alerts, filtered, sorted, a page at a time.
+
+Pages are keyed by (sort value, id), not by position: while values move, a device whose own value stands
+still is shown exactly once to whoever goes from page to page.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from serve.cursors import page_cursor, read_page_cursor
+from serve.errors import SortError
+from serve.live import Place, View, known
+from serve.vocabulary import SORT_KEYS, channels_in, device_vocabulary, sort_expression
+from twins import filters
+from twins.devices import PRIORITIES, DeviceType
+from twins.events import PATTERNS
+
+_SHOWN: Final = (
+    "device_id", "device_type", "site", "parent", "name", "labels", "status", "health", "observed",
+    "anomaly_score", "anomalous", "patterns", "alerts", "unacknowledged", "priority", "event_time",
+    "heard_at",
+)  # fmt: skip
+_URGENCY: Final = f"list_position({list(PRIORITIES)}, CAST(priority AS VARCHAR))"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceQuery:
+    """Which devices to list, and how. ``sort`` is one of ``SORT_KEYS``, with ``-`` for descending."""
+
+    filter: str = ""
+    search: str = ""
+    sort: str = "id"
+    limit: int = 50
+    after: str | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertQuery:
+    """Which standing alerts to list; an empty tuple leaves that side open."""
+
+    states: tuple[str, ...] = ()
+    priorities: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    limit: int = 50
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some lines of a list, how many there are in all, and the cursors to either side."""
+
+    items: list[dict[str, Any]]
+    total: int
+    as_of_us: int
+    next: str | None
+    previous: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery) -> Page:
+    """One page of devices. ``types`` are those in force; their channels may be filtered by.
+
+    Raises
+    ------
+    FilterError, SortError, CursorError : with what to write instead.
+    """
+    condition, channels = _condition(query, types)
+    descending = query.sort.startswith("-")
+    key = query.sort.removeprefix("-")
+    if key not in SORT_KEYS:
+        raise SortError(query.sort, SORT_KEYS)
+    backwards = query.before is not None and query.after is None
+    binding = f"devices\n{query.sort}\n{query.filter}\n{query.search}"
+    expression, kind = sort_expression(key, descending)
+    text, parameters = condition.text, list(condition.parameters)
+    at = query.before if backwards else query.after
+    if at is not None:
+        value, device_id = read_page_cursor(at, binding, (kind, str))
+        further = "<" if descending != backwards else ">"
+        later = "<" if backwards else ">"
+        text += f" AND ({expression} {further} ? OR ({expression} = ? AND device_id {later} ?))"
+        parameters += [value, value, device_id]
+    if not view.types:
+        return Page([], 0, view.as_of_us, None)
+    relation = view.relation(channels)
+    with view.cursor() as cursor:
+        found = cursor.execute(
+            f"SELECT {expression} AS k, device_id, t, n FROM {relation} WHERE {text}"
+            f" ORDER BY k {'DESC' if descending != backwards else 'ASC'},"
+            f" device_id {'DESC' if backwards else 'ASC'}"
+            f" LIMIT {query.limit + 1:d}",
+            parameters,
+        ).fetchall()
+        total = view.once(
+            condition,
+            lambda: cursor.execute(
+                f"SELECT count(*) FROM {relation} WHERE {condition.text}", condition.parameters
+            ).fetchall()[0][0],
+        )
+    more = len(found) > query.limit
+    found = found[: query.limit]
+    if backwards:
+        found.reverse()
+    has_next, has_previous = (at is not None, more) if backwards else (more, at is not None)
+    return Page(
+        items=device_items(view, [view.place(type_number, line) for _, _, type_number, line in found]),
+        total=total,
+        as_of_us=view.as_of_us,
+        next=page_cursor(binding, found[-1][:2]) if found and has_next else None,
+        previous=page_cursor(binding, found[0][:2]) if found and has_previous else None,
+    )
+
+
+def device_items(view: View, places: Sequence[Place]) -> list[dict[str, Any]]:
+    """The devices at ``places`` as lists show them, in that order."""
+    return [_device_item(line) for line in view.lines(places, _SHOWN)]
+
+
+def list_alerts(view: View, query: AlertQuery) -> Page:
+    """One page of the alerts that stand: most urgent first, then newest first.
+
+    ``counts`` leave ``priorities`` open.
+
+    Raises
+    ------
+    CursorError : with what to write instead.
+    """
+    binding = f"alerts\n{query.states}\n{query.priorities}\n{query.devices}\n{query.types}\n{query.sites}"
+    at = read_page_cursor(query.after, binding, (int, int, str, str)) if query.after is not None else None
+    if view.alerts is None:
+        return Page([], 0, view.as_of_us, None, counts=dict.fromkeys(PRIORITIES, 0))
+    text, parameters = _any_of(
+        {"state": query.states, "device_id": query.devices, "device_type": query.types, "site": query.sites}
+    )
+    chosen = query.priorities or PRIORITIES
+    with view.cursor() as cursor:
+        counted = cursor.execute(
+            f"SELECT priority, count(*) FROM alerts WHERE {text} GROUP BY ALL", parameters
+        ).fetchall()
+        counts = {**dict.fromkeys(PRIORITIES, 0), **dict(counted)}
+        wanted, levels = _any_of({"priority": chosen})
+        text, parameters = f"{text} AND {wanted}", parameters + levels
+        if at is not None:
+            text += " AND (k > ? OR k = ? AND (s < ? OR s = ? AND (device_id, rule) > (?, ?)))"
+            parameters += [at[0], at[0], at[1], at[1], at[2], at[3]]
+        result = cursor.execute(
+            f"SELECT * FROM (SELECT {_URGENCY} AS k, epoch_us(since) AS s, * FROM alerts) WHERE {text}"
+            f" ORDER BY k, s DESC, device_id, rule LIMIT {query.limit + 1:d}",
+            parameters,
+        )
+        names = [column[0] for column in result.description]
+        found = [dict(zip(names, line, strict=True)) for line in result.fetchall()]
+    more = len(found) > query.limit
+    found = found[: query.limit]
+    keys = [(line.pop("k"), line.pop("s"), line["device_id"], line["rule"]) for line in found]
+    return Page(
+        items=found,
+        total=sum(counts[priority] for priority in chosen),
+        as_of_us=view.as_of_us,
+        next=page_cursor(binding, keys[-1]) if more else None,
+        counts=counts,
+    )
+
+
+def _condition(query: DeviceQuery, types: Mapping[str, DeviceType]) -> tuple[filters.Sql, list[str]]:
+    """The filter and the search text as SQL, and the channels that it reads."""
+    condition, channels = filters.Sql("TRUE", ()), []
+    if query.filter.strip():
+        vocabulary = device_vocabulary(types)
+        tree = filters.parse(query.filter, vocabulary)
+        condition, channels = filters.sql(tree, vocabulary), channels_in(tree, types, vocabulary)
+    if query.search:
+        wanted = query.search.lower()
+        condition = filters.Sql(
+            f"{condition.text} AND (contains(lower(device_id), ?) OR contains(lower(name), ?))",
+            (*condition.parameters, wanted, wanted),
+        )
+    return condition, channels
+
+
+def _any_of(choices: Mapping[str, Sequence[str]]) -> tuple[str, list[Any]]:
+    """A condition that each of these columns holds one of its values; an empty list leaves a column open."""
+    parts, parameters = ["TRUE"], list[Any]()
+    for column, values in choices.items():
+        if values:
+            parts.append(f"{column} IN ({', '.join('?' * len(values))})")
+            parameters += values
+    return " AND ".join(parts), parameters
+
+
+def _device_item(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line as lists show it: names for codes, None for what is not known."""
+    mask, priority = line["patterns"], line["priority"]
+    return {
+        "id": line["device_id"],
+        "type": line["device_type"],
+        "site": line["site"],
+        "parent": line["parent"] or None,
+        "name": line["name"],
+        "labels": line["labels"],
+        "status": line["status"],
+        "health": known(line["health"]),
+        "observed": known(line["observed"]),
+        "anomaly_score": known(line["anomaly_score"]),
+        "anomalous": bool(line["anomalous"]),
+        "patterns": [name for bit, name in enumerate(PATTERNS) if mask >> bit & 1],
+        "alerts": line["alerts"],
+        "unacknowledged": line["unacknowledged"],
+        "priority": PRIORITIES[priority] if priority < len(PRIORITIES) else None,
+        "event_time": line["event_time"],
+        "heard_at": line["heard_at"],
+    }

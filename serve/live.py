@@ -1,0 +1,280 @@
+"""The live table: the newest columns of every host, mapped without a copy, asked with SQL.
+
+Each host shows its twins as Arrow tables (``Generation``); a ``View`` is one consistent set of them. DuckDB
+finds lines by reading only the columns that a question needs, Arrow fetches the few lines that are shown.
+Results are copied out, so that an old generation goes as soon as its last question ends. What is asked is up
+to ``lists.py`` and ``overview.py``.
+"""
+
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from serve.cursors import Reached
+from twins.clock import SECOND_US
+
+COUNTERS: Final = ("scored", "late", "duplicate", "bad", "future")
+
+COMMON: Final = (
+    "device_id", "device_type", "site", "parent", "name", "labels", "status", "health", "observed",
+    "anomaly_score", "anomalous", "patterns", "regime", "alerts", "unacknowledged", "priority", "event_time",
+    "heard_at", "interval_s", "life_cycle", *COUNTERS,
+)  # fmt: skip
+"""The columns that the table of every type has, beside one for each channel."""
+
+_KEPT: Final = 64
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """What one host showed at one time.
+
+    Attributes
+    ----------
+    host, epoch, cursor : which host, which life of it, and the newest journal entry that is included
+    at_us : when it was shown
+    tables : by device type; line i of a table is row i of that host's shard
+    alerts : the alerts that stand
+    reachable : off for the last copy of a host that no longer answers
+    """
+
+    host: int
+    epoch: int
+    cursor: int
+    at_us: int
+    tables: Mapping[str, pa.Table]
+    alerts: pa.Table
+    reachable: bool = True
+
+
+class Source(Protocol):
+    """Where generations come from."""
+
+    def newest(self) -> Sequence[Generation]:
+        """The newest of each host; may wait for the hosts to answer."""
+        ...
+
+
+class Place(NamedTuple):
+    """Where a device is: the host, the device type, the row in that shard."""
+
+    host: int
+    device_type: str
+    row: int
+
+
+class View:
+    """One set of generations, and the DuckDB cursors that see it. It never changes; many threads may ask it.
+
+    Parameters
+    ----------
+    number : counts the views of one live table
+    generations : one a host
+    connection : the database whose cursors are lent out
+    before : the view that this one follows, for rates
+    """
+
+    def __init__(
+        self, number: int, generations: Sequence[Generation], connection: duckdb.DuckDBPyConnection,
+        before: "View | None" = None,
+    ) -> None:  # fmt: skip
+        self.number = number
+        self.generations = {generation.host: generation for generation in generations}
+        self.as_of_us = min((generation.at_us for generation in generations), default=0)
+        self.types = sorted({name for generation in generations for name in generation.tables})
+        self.parts: dict[str, list[tuple[int, pa.Table]]] = {
+            name: [(g.host, g.tables[name]) for g in generations if name in g.tables] for name in self.types
+        }
+        self.tables = {name: _numbered([table for _, table in parts]) for name, parts in self.parts.items()}
+        self.alerts = pa.concat_tables([g.alerts for g in generations]) if generations else None
+        self.readings = sum(self.total(name, counter) for name in self.types for counter in COUNTERS)
+        self.readings_per_s = _rate(before, self)
+        self._connection = connection
+        self._idle: list[duckdb.DuckDBPyConnection] = []
+        self._closed = False
+        self._lock = threading.Lock()
+        self._answers: dict[Hashable, Any] = {}
+
+    def __len__(self) -> int:
+        """How many devices it shows, retired ones included."""
+        return sum(len(table) for table in self.tables.values())
+
+    @property
+    def vector(self) -> dict[int, Reached]:
+        """How far into each journal it reaches."""
+        return {host: Reached(g.epoch, g.cursor) for host, g in self.generations.items()}
+
+    def includes(self, wanted: Mapping[int, int]) -> bool:
+        """Whether every cursor of ``wanted``, by host, is included."""
+        return all(
+            host in self.generations and self.generations[host].cursor >= at for host, at in wanted.items()
+        )
+
+    def total(self, device_type: str, counter: str) -> int:
+        """The sum of one of ``COUNTERS`` over all devices of a type."""
+        return int(pc.sum(self.tables[device_type][counter]).as_py() or 0)
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A DuckDB cursor that sees the tables of this view as ``live_0``, ``live_1`` … and ``alerts``."""
+        with self._lock:
+            cursor = self._idle.pop() if self._idle else None
+        if cursor is None:
+            cursor = self._connection.cursor()
+            for number, name in enumerate(self.types):
+                cursor.register(f"live_{number}", self.tables[name])
+            if self.alerts is not None:
+                cursor.register("alerts", self.alerts)
+        try:
+            yield cursor
+        finally:
+            with self._lock:
+                keep = not self._closed
+                if keep:
+                    self._idle.append(cursor)
+            if not keep:
+                cursor.close()
+
+    def close(self) -> None:
+        """Let the cursors, and with them the tables, go as soon as nobody uses them."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for cursor in idle:
+            cursor.close()
+
+    def once(self, question: Hashable, work: Callable[[], Answer]) -> Answer:
+        """The answer to ``question``, worked out the first time; a view remembers the first few dozen."""
+        with self._lock:
+            if question in self._answers:
+                return cast(Answer, self._answers[question])
+        answer = work()
+        with self._lock:
+            if len(self._answers) < _KEPT:
+                self._answers[question] = answer
+        return answer
+
+    def relation(self, channels: Sequence[str] = ()) -> str:
+        """SQL for the tables of all types as one relation.
+
+        It has the common columns, these channels (NULL where a type does not have one), the number of the
+        type as ``t`` and the line in its table as ``n``.
+        """
+        parts = []
+        for number, name in enumerate(self.types):
+            own = set(self.tables[name].column_names)
+            extra = [quoted(c) if c in own else f"CAST(NULL AS FLOAT) AS {quoted(c)}" for c in channels]
+            parts.append(f"SELECT {', '.join((*COMMON, *extra))}, {number} AS t, n FROM live_{number}")
+        return f"({' UNION ALL '.join(parts)})"
+
+    def place(self, type_number: int, line: int) -> Place:
+        """Where a line of ``relation`` comes from."""
+        name = self.types[type_number]
+        for host, table in self.parts[name]:
+            if line < len(table):
+                return Place(host, name, line)
+            line -= len(table)
+        raise IndexError(line)
+
+    def has(self, place: Place) -> bool:
+        """Whether the view is new enough to show the device at ``place``."""
+        generation = self.generations.get(place.host)
+        table = generation.tables.get(place.device_type) if generation is not None else None
+        return table is not None and 0 <= place.row < len(table)
+
+    def device_id(self, place: Place) -> str:
+        """The id of the device at ``place``."""
+        text: str = self.generations[place.host].tables[place.device_type]["device_id"][place.row].as_py()
+        return text
+
+    def lines(self, places: Sequence[Place], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Columns (None: all of the device's type) of the lines at ``places``, in that order."""
+        found: list[dict[str, Any]] = [{}] * len(places)
+        grouped: dict[tuple[int, str], list[int]] = {}
+        for position, place in enumerate(places):
+            grouped.setdefault((place.host, place.device_type), []).append(position)
+        for (host, name), positions in grouped.items():
+            table = self.generations[host].tables[name]
+            if columns is not None:
+                table = table.select(columns)
+            rows = table.take(
+                pa.array([places[position].row for position in positions], pa.int64())
+            ).to_pylist()
+            for position, row in zip(positions, rows, strict=True):
+                found[position] = row
+        return found
+
+
+class LiveTable:
+    """The newest view of a source. Safe for many threads.
+
+    Parameters
+    ----------
+    source : where generations come from
+    threads : how many cores a question may use
+    """
+
+    def __init__(self, source: Source, threads: int = 2) -> None:
+        self._source = source
+        self._connection = duckdb.connect(config={"threads": threads})
+        self._refreshing = threading.Lock()
+        self._view = View(0, [], self._connection)
+
+    @property
+    def view(self) -> View:
+        """The newest view; keep it for as long as answers must agree with each other."""
+        return self._view
+
+    def refresh(self) -> View:
+        """Ask the source, and move on if there is anything new. Waits for the hosts to answer."""
+        with self._refreshing:
+            generations = sorted(self._source.newest(), key=lambda generation: generation.host)
+            old = self._view
+            if [_identity(g) for g in generations] != [_identity(g) for g in old.generations.values()]:
+                self._view = View(old.number + 1, generations, self._connection, old)
+                old.close()
+            return self._view
+
+    def close(self) -> None:
+        """Let everything go."""
+        self._view.close()
+        self._connection.close()
+
+
+def quoted(name: str) -> str:
+    """A column's name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def known(number: float | None) -> float | None:
+    """``number``, or None for NaN."""
+    return None if number is None or number != number else number
+
+
+def _numbered(parts: Sequence[pa.Table]) -> pa.Table:
+    """The tables of one type, one host after the other and without a copy, with the line as column ``n``."""
+    table = pa.concat_tables(parts)
+    return table.append_column("n", pa.array(np.arange(len(table), dtype=np.int32)))
+
+
+def _rate(before: View | None, view: View) -> float | None:
+    """Lines of readings a second since ``before``, of any fate; None unless it had the same hosts."""
+    if before is None or before.generations.keys() != view.generations.keys():
+        return None
+    gone_s = (view.as_of_us - before.as_of_us) / SECOND_US
+    if gone_s <= 0:
+        return before.readings_per_s
+    return max(0.0, (view.readings - before.readings) / gone_s)
+
+
+def _identity(generation: Generation) -> tuple[int, int, int, int, bool]:
+    return generation.host, generation.epoch, generation.cursor, generation.at_us, generation.reachable

@@ -1,0 +1,453 @@
+"""Bodies of requests and replies: the public contract. No behaviour.
+
+Requests refuse what they do not know. Times are ISO 8601, UTC; numbers are null where nothing is known.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Text = Annotated[str, Field(max_length=2_000)]
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+Priority = Literal["critical", "high", "medium", "low"]
+Status = Literal["reporting", "stale", "silent", "retired"]
+
+MAX_SHELVE_S = 30 * 86_400.0
+
+
+class Request(BaseModel):
+    """What a client sends."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class Reply(BaseModel):
+    """What a client is sent. Fields may be added, never repurposed."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+# -- what goes wrong -------------------------------------------------------------------------------
+
+
+class Problem(Reply):
+    """RFC 9457, with a stable ``code``; further members carry the facts."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:twinfold:problem:device.not_found",
+                    "title": "No device with this id is registered in the fleet",
+                    "status": 404,
+                    "detail": "no device 'pump-99' in this fleet; register it or check the id",
+                    "code": "device.not_found",
+                    "device_id": "pump-99",
+                }
+            ]
+        },
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+# -- device types --------------------------------------------------------------------------------
+
+
+class ChannelInfo(Reply):
+    name: str
+    title: str
+    unit: str = Field(description="UCUM code")
+    kind: Literal["gauge", "counter", "state", "flag"]
+    low: float | None = Field(description="below, a reading is BAD; null: no bound")
+    high: float | None
+    resolution: float
+    condition: bool = Field(description="says what the device is asked to do; never held against it")
+
+
+class RuleInfo(Reply):
+    name: str
+    title: str
+    when: str
+    priority: Priority
+    consequence: str
+    response: str
+    latch: bool
+
+
+class FailureModeInfo(Reply):
+    name: str
+    title: str
+
+
+class ActionInfo(Reply):
+    name: str
+    title: str
+    kind: Literal["inspection", "repair", "replacement"]
+    cost: float
+    duration_h: float
+
+
+class TypeInfo(Reply):
+    name: str
+    version: int
+    title: str
+    description: str
+    interval_s: float | None
+    channels: list[ChannelInfo]
+    rules: list[RuleInfo]
+    failure_modes: list[FailureModeInfo]
+    actions: list[ActionInfo]
+
+
+# -- devices --------------------------------------------------------------------------------
+
+
+class DeviceState(Reply):
+    """What a list and a device's own page have in common."""
+
+    id: str
+    type: str
+    site: str
+    parent: str | None
+    name: str
+    labels: dict[str, str]
+    status: Status = Field(description="silent: never heard; stale: no news for too long")
+    health: float | None = Field(description="0 to 100; null while too little was seen")
+    observed: float | None = Field(description="0 to 1: the share of channels that health rests on")
+    anomaly_score: float | None = Field(description="0 to 1")
+    anomalous: bool
+    unacknowledged: int
+    priority: Priority | None = Field(description="of the most urgent alert that stands")
+    event_time: AwareDatetime | None = Field(description="of the newest reading")
+    heard_at: AwareDatetime | None = Field(description="when the device last brought news")
+
+
+class DeviceItem(DeviceState):
+    """A device as lists show it, from the live table."""
+
+    patterns: list[str]
+    alerts: int = Field(description="how many stand")
+
+
+class DevicePage(Reply):
+    items: list[DeviceItem]
+    total: int
+    as_of: AwareDatetime | None = Field(description="the live table's age")
+    next: str | None = Field(description="pass as `after`; null on the last page")
+    previous: str | None = Field(description="pass as `before`; null on the first page")
+
+
+class ChannelValue(Reply):
+    value: float | None
+    unit: str
+    time: AwareDatetime | None
+    quality: Literal["GOOD", "STALE", "BAD"] | None = Field(description="null: never reported")
+
+
+class PointsLost(Reply):
+    channel: str
+    indicator: str
+    points: float
+
+
+class PatternItem(Reply):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    pattern: str
+    channel: str
+
+
+class Baseline(Reply):
+    learned: bool
+    readings: int
+
+
+class AlertItem(Reply):
+    id: str = Field(description="device, rule and occurrence, joined by colons")
+    device_id: str
+    type: str
+    site: str
+    rule: str
+    title: str
+    priority: Priority
+    state: str = Field(description="of ISA-18.2: UNACK, ACKED, RTN_UNACK, LATCHED_UNACK, SHELVED, …")
+    occurrence: int
+    since: AwareDatetime
+    value: float | None
+    limit: float | None
+    unit: str
+    consequence: str
+    response: str
+    assignee: str | None
+    acknowledged_by: str | None
+    shelved_until: AwareDatetime | None
+    comments: int
+
+
+class DeviceDetail(DeviceState):
+    """Everything the shard knows of one device, asked from it at this moment."""
+
+    patterns: list[PatternItem]
+    alerts: list[AlertItem] = Field(description="those that stand")
+
+    type_version: int
+    version: int = Field(description="commands that changed the device")
+    values: dict[str, ChannelValue]
+    breakdown: list[PointsLost] = Field(description="100 less these points is the health score")
+    counts: dict[str, int] = Field(description="lines of readings, by what became of them")
+    interval_s: float | None
+    life_cycle: int
+    regime: int
+    baseline: Baseline
+
+
+class NewDevice(Request):
+    id: Name
+    type: Name
+    site: Annotated[str, Field(max_length=256)] = ""
+    parent: Name | None = None
+    name: Annotated[str, Field(max_length=256)] = ""
+    labels: Annotated[dict[Name, Annotated[str, Field(max_length=256)]], Field(max_length=64)] = {}
+    interval_s: Annotated[float, Field(gt=0, le=86_400 * 366)] | None = None
+    placement: Literal["shared", "dedicated"] = "shared"
+
+
+class NewDevices(Request):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"devices": [{"id": "pump-17", "type": "centrifugal-pump", "site": "oslo"}]}]
+        }
+    )
+
+    devices: Annotated[list[NewDevice], Field(min_length=1, max_length=20_000)]
+
+
+class Registered(Reply):
+    registered: int
+    cursor: str
+
+
+class Maintenance(Request):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"kind": "repair", "action": "replace-bearing", "note": "noisy"}]}
+    )
+
+    kind: Literal["failure", "repair", "replacement", "inspection"]
+    action: Name | None = None
+    failure_mode: Name | None = None
+    at: AwareDatetime | None = Field(None, description="when it was done; null: now")
+    note: Text = ""
+
+
+class Done(Reply):
+    """A command that is durable."""
+
+    cursor: str = Field(description="pass as `cursor` to a list, and it will include what was done")
+
+
+# -- alerts --------------------------------------------------------------------------------
+
+
+class AlertCounts(Reply):
+    critical: int
+    high: int
+    medium: int
+    low: int
+
+
+class AlertPage(Reply):
+    items: list[AlertItem]
+    total: int
+    counts: AlertCounts = Field(description="by priority, whatever priority was asked for")
+    as_of: AwareDatetime | None
+    next: str | None
+
+
+class Note(Request):
+    note: Text = ""
+
+
+class Shelving(Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"duration_s": 3600, "reason": "sensor swap"}]})
+
+    duration_s: Annotated[float, Field(gt=0, le=MAX_SHELVE_S)] | None = None
+    one_shot: bool = Field(False, description="until it next returns to normal, instead of a duration")
+    reason: Text = ""
+    note: Text = ""
+
+
+class Assignment(Request):
+    assignee: Annotated[str, Field(max_length=256)] = Field(description="empty: nobody any more")
+    note: Text = ""
+
+
+class Comment(Request):
+    note: Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+# -- the fleet --------------------------------------------------------------------------------
+
+
+class HealthCounts(Reply):
+    known: int
+    below_50: int
+    below_80: int
+
+
+class StandingCounts(AlertCounts):
+    unacknowledged: AlertCounts
+
+
+class TypeCount(Reply):
+    type: str
+    devices: int
+
+
+class SiteCount(Reply):
+    site: str
+    devices: int
+
+
+class FleetSummary(Reply):
+    as_of: AwareDatetime | None
+    devices: int = Field(description="without retired ones")
+    reporting: int
+    stale: int
+    silent: int
+    retired: int
+    health: HealthCounts
+    alerts: StandingCounts
+    readings_per_s: float | None
+    types: list[TypeCount]
+    sites: list[SiteCount] = Field(description="the largest hundred")
+    site_count: int
+    unreachable: list[int] = Field(description="hosts that do not answer: their last copy is shown")
+
+
+class SiteCells(Reply):
+    site: str
+    count: int
+    cells: str = Field(
+        description="base64 of one byte a device: 0 normal, 1 low, 2 medium, 3 high, 4 critical, "
+        "5 stale, 6 silent, 7 retired"
+    )
+
+
+class FleetMap(Reply):
+    as_of: AwareDatetime | None
+    order: Literal["site,type,id"]
+    sites: list[SiteCells]
+
+
+# -- readings --------------------------------------------------------------------------------
+
+
+class Reading(Request):
+    device: Name
+    time: str | int = Field(description="ISO 8601, or the epoch in ms or µs")
+    values: dict[str, float | bool | None] = Field(description="by channel; null is a bad reading")
+
+
+class Readings(Request):
+    """Shown in the documentation; the body is read in columns, not through this model."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "readings": [
+                        {
+                            "device": "pump-17",
+                            "time": "2026-01-31T12:00:00Z",
+                            "values": {"vibration": 2.4, "flow": 118.0},
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    type: str | None = Field(None, description="refuse devices of any other type")
+    readings: list[Reading]
+
+
+class RefusedReading(Reply):
+    index: int = Field(description="position in the request")
+    device: str | None
+    code: str
+    reason: str
+
+
+class ReadingsTaken(Reply):
+    accepted: dict[str, int] = Field(description="readings (lines) by what became of them")
+    refused: list[RefusedReading] = Field(description="the first thousand")
+    refused_total: int
+    level: Literal["durable"]
+    cursor: str
+
+
+# -- the past --------------------------------------------------------------------------------
+
+
+class Series(Reply):
+    """Raw values, or the least and greatest of each bucket; null where nothing was measured."""
+
+    time: list[int] = Field(description="ms since the epoch")
+    value: list[float | None] | None = None
+    min: list[float | None] | None = None
+    max: list[float | None] | None = None
+
+
+class DeviceHistory(Reply):
+    start: AwareDatetime
+    end: AwareDatetime
+    bucket_s: float | None = Field(description="null: every reading is shown")
+    rows: int = Field(description="readings in the range")
+    channels: dict[str, Series]
+
+
+class ConditionHistory(Reply):
+    time: list[int]
+    health: list[float | None]
+    anomaly_score: list[float | None]
+
+
+class EventItem(Reply):
+    type: str
+    at: AwareDatetime
+    recorded_at: AwareDatetime
+    detail: dict[str, Any]
+
+
+class DeviceEvents(Reply):
+    items: list[EventItem] = Field(description="newest first")
+
+
+# -- the platform --------------------------------------------------------------------------------
+
+
+class Healthy(Reply):
+    status: Literal["ok"]
+
+
+class HostInfo(Reply):
+    name: str
+    state: str
+    reason: str
+    devices: int
+    cursor: int
+    archived: int | None = Field(description="how far history reaches; null: nothing follows")
+    journal_bytes: int
+    damage: list[str]
+
+
+class Readiness(Reply):
+    ready: bool
+    as_of: AwareDatetime | None
+    hosts: list[HostInfo]

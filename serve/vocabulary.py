@@ -1,0 +1,94 @@
+"""What filters over devices may name, and what lists may sort by, as SQL over the live table."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from serve.live import COUNTERS, quoted
+from twins import filters
+from twins.devices import PRIORITIES, DeviceType
+from twins.events import PATTERNS
+from twins.filters import Field, Vocabulary
+from twins.views import STATUSES
+
+SORT_KEYS: Final = ("id", "type", "site", "health", "anomaly_score", "priority", "event_time", "alerts")
+
+_NUMBERS: Final = ("alerts", "unacknowledged", "regime", "interval_s", "life_cycle", *COUNTERS)
+
+
+def device_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
+    """The common columns, ``label.<name>``, ``pattern.<name>``, and the channels of all types.
+
+    ``reporting``, ``stale``, ``silent`` and ``retired`` are flags; ``status`` is the same as a text.
+    """
+    levels = " ".join(f"WHEN {level} THEN '{name}'" for level, name in enumerate(PRIORITIES))
+    fields = {
+        "id": Field("text", sql="device_id"),
+        "type": Field("text", sql="device_type", choices=tuple(sorted(types))),
+        "site": Field("text"),
+        "parent": Field("text", sql="nullif(parent, '')"),
+        "name": Field("text"),
+        "status": Field("text", choices=STATUSES),
+        "priority": Field("text", sql=f"(CASE priority {levels} END)", choices=PRIORITIES),
+        "health": Field("number", single=True),
+        "observed": Field("number", single=True),
+        "anomaly_score": Field("number", single=True),
+        "anomalous": Field("flag"),
+        "event_time": Field("time", sql="epoch_us(event_time)"),
+        "heard_at": Field("time", sql="epoch_us(heard_at)"),
+        **{name: Field("number") for name in _NUMBERS},
+        **{name: Field("flag", sql=f"(status = '{name}')") for name in STATUSES},
+    }
+    widths: dict[str, set[str]] = {}
+    for device_type in types.values():
+        for channel in device_type.channels:
+            widths.setdefault(channel.name, set()).add(str(device_type.dtype))
+    for name in sorted(widths.keys() - fields.keys()):
+        fields[name] = Field("number", sql=quoted(name), single=widths[name] == {"float32"})
+    return Vocabulary(fields, {"label": _label_field, "pattern": _pattern_field})
+
+
+def channels_in(tree: filters.Tree, types: Mapping[str, DeviceType], vocabulary: Vocabulary) -> list[str]:
+    """The channels that a filter reads."""
+    channels = {channel.name for device_type in types.values() for channel in device_type.channels}
+    return sorted(name for name in _names(tree) & channels if vocabulary.fields[name].sql == quoted(name))
+
+
+def sort_expression(key: str, descending: bool) -> tuple[str, type]:
+    """SQL for a sort key, and the kind of its values. It is never missing: no value comes last either way."""
+    match key:
+        case "id":
+            return "device_id", str
+        case "type" | "site":
+            return f"CAST({'device_type' if key == 'type' else key} AS VARCHAR)", str
+        case "priority":
+            level = "CAST(priority AS INTEGER)"
+            return (f"(({level} + 1) % 256)" if descending else level), int
+        case "alerts":
+            return "CAST(alerts AS INTEGER)", int
+        case "event_time":
+            return f"coalesce(epoch_us(event_time), {-1 if descending else 2**62})", int
+        case _:
+            worst = "-inf" if descending else "inf"
+            return f"CAST(coalesce(nullif({key}, 'nan'::FLOAT), '{worst}'::FLOAT) AS DOUBLE)", float
+
+
+def _label_field(name: str) -> Field:
+    pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+    return Field("text", sql="json_extract_string(labels, ?)", parameters=(pointer,))
+
+
+def _pattern_field(name: str) -> Field | None:
+    if name not in PATTERNS:
+        return None
+    return Field("flag", sql=f"((patterns >> {PATTERNS.index(name)}) & 1 = 1)")
+
+
+def _names(tree: filters.Tree) -> set[str]:
+    """The keys of all terms in a filter."""
+    match tree:
+        case filters.And(parts) | filters.Or(parts):
+            return set().union(*(_names(part) for part in parts))
+        case filters.Not(part):
+            return _names(part)
+        case _:
+            return {tree.term.key}
