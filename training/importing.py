@@ -15,7 +15,7 @@ import numpy as np
 from training.errors import SourceFileError
 from training.mappings import FileMapping
 from training.outputs import ReplayWriter
-from training.sources import Problem, SourceBatch, SourceRecord, check, is_skipped, read
+from training.sources import ROWS, Problem, SourceBatch, SourceRecord, check, is_skipped, read
 from twins.clock import VirtualClock, WallClock
 from twins.commands import RecordMaintenance
 from twins.devices import Device
@@ -70,22 +70,25 @@ def replay(
     *,
     progress: Progress | None = None,
     until_us: int | None = None,
+    rows: int = ROWS,
 ) -> Summary:
     """Score every row of ``files`` as if it came live, and write what the twins made of it to ``out``.
 
     Causal: the result of a row depends on earlier rows of its own device and on nothing else, in whatever
     files and beside whatever devices they stand. Rows dated after ``until_us`` (default: now, by the wall
-    clock) are FUTURE. What the two files hold is told in ``outputs.py``.
+    clock) are FUTURE. Files are read ``rows`` rows at a time. ``outputs.py`` tells what ``out`` then holds.
 
-    Raises ------ MappingError, SourceFileError : before anything is scored if a file does not fit; files
-    half read leave no output.
+    Raises
+    ------
+    MappingError, SourceFileError : before anything is scored if a file does not fit; later if one turns out
+        to be cut off, and then nothing is left in ``out``.
     """
     summary = _begun(mapping, files)
     clock = VirtualClock()
     config = FleetConfig(host=HostConfig(shard=ShardConfig(own_clock=True)))
     with LocalFleet(None, config, clock) as fleet, ReplayWriter(out, [str(file) for file in files]) as writer:
         fleet.install(mapping.device_type, by=mapping.name)
-        for batch, pieces in _driven(fleet, clock, mapping, files, until_us):
+        for batch, pieces in _driven(fleet, clock, mapping, files, until_us, rows):
             for result in pieces:
                 writer.tell(_events(fleet, result))
             writer.tell(_told(record, mapping.name) for record in batch.records)
@@ -115,12 +118,13 @@ def _driven(
     mapping: FileMapping,
     files: Sequence[str | Path],
     until_us: int | None,
+    rows: int,
 ) -> Iterator[tuple[SourceBatch, list[WriteResult]]]:
     """Every batch of the files and what the fleet made of it, in pieces: records stand between them."""
     until_us = WallClock().now_us() if until_us is None else until_us
     numbers = itertools.count(1)
     registered = 0
-    for batch in read(mapping, files):
+    for batch in read(mapping, files, rows):
         readings = batch.readings
         newest_us = int(readings.event_us.max()) if len(readings) else 0
         clock.advance_to(min(newest_us, until_us))

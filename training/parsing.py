@@ -52,9 +52,11 @@ def numbers(column: pa.Array, decimal: str = ".") -> tuple[NDArray[np.float64], 
 def instants(column: pa.Array, form: str = "", zone: str = "UTC") -> tuple[NDArray[np.int64], Mask]:
     """Microseconds since 1970-01-01 UTC from text or timestamps.
 
-    Parameters ---------- form : ``""`` for ISO 8601, a key of ``EPOCHS``, or a ``strptime`` pattern zone :
-    where times without an offset are at home. Of an hour that a change of clocks repeats it is the first;
-        for one that it skips, the moment after.
+    Parameters
+    ----------
+    form : ``""`` for ISO 8601, a key of ``EPOCHS``, or a ``strptime`` pattern
+    zone : where times without an offset are at home. Of an hour that a change of clocks repeats it is the
+        first; for one that it skips, the moment after.
 
     Returns
     -------

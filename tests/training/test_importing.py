@@ -1,0 +1,231 @@
+import gzip
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from training.errors import MappingError, SourceFileError
+from training.importing import replay
+from training.mappings import load, parse
+from training.outputs import EVENTS, RESULTS
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+MAPPING = """\
+mapping: tanks
+device:
+  id: "{unit}"
+  type:
+    name: tank
+    interval_s: 10
+    baseline_readings: 20
+    channels:
+      - {name: level, unit: "%", low: 0, high: 100}
+      - {name: inflow, unit: L/min}
+    actions:
+      - {name: clean, title: Clean the tank}
+time: {column: t, format: epoch_s}
+channels: {level: level, inflow: inflow}
+"""
+
+RECORDS = """\
+records: [{column: work, when: clean, kind: repair, action: clean}]
+run_to_failure: true
+"""
+
+
+@pytest.fixture
+def tanks(tmp_path):
+    """A file of two tanks whose rows alternate; one overflows for a while."""
+    text = "t,unit,level,inflow,work\n"
+    for k in range(120):
+        level = 50 + (k * 7919 % 13) / 10 + (30 if 80 <= k < 100 else 0)
+        text += f"{k * 10},north,{level:.2f},{10 + k * 104729 % 7},\n"
+        text += f"{k * 10 + 3},south,{51 + k % 5},{8 + k % 3},{'clean' if k == 60 else ''}\n"
+    path = tmp_path / "tanks.csv"
+    path.write_text(text)
+    return path
+
+
+def run(mapping, files, out, **options):
+    summary = replay(mapping, files, out, **options)
+    return summary, pd.read_parquet(out / "readings.parquet"), pd.read_parquet(out / "events.parquet")
+
+
+def test_writes_a_result_for_every_row_in_order(tanks, tmp_path):
+    summary, results, _ = run(parse(MAPPING, "m.yaml"), [tanks], tmp_path / "out")
+    assert pq.read_schema(tmp_path / "out" / "readings.parquet") == RESULTS
+    assert pq.read_schema(tmp_path / "out" / "events.parquet") == EVENTS
+    assert results["source_row"].tolist() == list(range(240))
+    assert results["source_file"].unique().tolist() == [str(tanks)]
+    assert results["device_id"].tolist() == ["north", "south"] * 120
+    assert results["event_time"].astype("int64").tolist()[:3] == [0, 3_000_000, 10_000_000]
+    assert summary.rows == summary.readings == 240
+    assert summary.devices == 2
+    assert summary.fates == {"scored": 240}
+    assert results["anomaly_score"].between(0, 1).all()
+    north = results[results["device_id"] == "north"].reset_index()
+    assert north.loc[82:98, "anomalous"].any()
+    assert not north.loc[:79, "anomalous"].any()
+
+
+def test_every_row_has_its_disposition(tmp_path):
+    rows = [
+        ("0,a,50,1,", "scored"),
+        ("10,a,51,1,", "scored"),
+        ("10,a,51,1,", "duplicate"),
+        ("5,a,51,1,", "late"),
+        ("20,a,half,,", "bad"),
+        ("30,a,500,,", "bad"),
+        ("40,a,,,", "empty"),
+        ("noon,a,50,1,", "bad"),
+        ("50,,50,1,", "bad"),
+        ("60,a", "bad"),
+        ("99999999999,a,50,1,", "future"),
+        ("70,a,half,2,", "scored"),
+    ]
+    path = tmp_path / "f.csv"
+    path.write_text("t,unit,level,inflow,work\n" + "".join(text + "\n" for text, _ in rows))
+    summary, results, _ = run(parse(MAPPING, "m.yaml"), [path], tmp_path / "out")
+    assert results["disposition"].tolist() == [disposition for _, disposition in rows]
+    assert results["source_row"].tolist() == list(range(len(rows)))
+    assert results["device_id"].isna().tolist() == [k in (8, 9) for k in range(12)]
+    assert results["anomaly_score"].notna().all()
+    assert summary.fates == {"scored": 3, "bad": 5, "late": 1, "duplicate": 1, "future": 1, "empty": 1}
+    assert summary.problem_count == 5
+    assert any(str(problem) == f"{path}:9: 't' is 'noon', no time" for problem in summary.problems)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 100])
+def test_does_not_depend_on_how_the_file_is_cut(tanks, tmp_path, rows):
+    text = (
+        MAPPING
+        + "records: [{column: work, when: clean, kind: repair, action: clean}]\nrun_to_failure: true\n"
+    )
+    mapping = parse(text, "m.yaml")
+    _, whole, happened = run(mapping, [tanks], tmp_path / "whole")
+    _, cut, happened_cut = run(mapping, [tanks], tmp_path / "cut", rows=rows)
+    pd.testing.assert_frame_equal(whole, cut)
+    order = ["device_id", "event_time", "type", "detail"]
+    pd.testing.assert_frame_equal(
+        happened.sort_values(order, ignore_index=True), happened_cut.sort_values(order, ignore_index=True)
+    )
+
+
+def test_is_causal(tanks, tmp_path):
+    mapping = parse(MAPPING, "m.yaml")
+    _, whole, _ = run(mapping, [tanks], tmp_path / "whole")
+    lines = tanks.read_text().splitlines(keepends=True)
+    (tmp_path / "cut").mkdir()
+    tanks.write_text("".join(lines[:171]))
+    _, part, _ = run(mapping, [tanks], tmp_path / "part")
+    pd.testing.assert_frame_equal(whole.iloc[:170], part)
+
+
+def test_devices_do_not_touch_each_other(tanks, tmp_path):
+    mapping = parse(MAPPING, "m.yaml")
+    _, both, _ = run(mapping, [tanks], tmp_path / "both")
+    lines = tanks.read_text().splitlines(keepends=True)
+    tanks.write_text("".join(line for line in lines if "north" not in line))
+    _, alone, _ = run(mapping, [tanks], tmp_path / "alone")
+    south = both[both["device_id"] == "south"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(south.drop(columns="source_row"), alone.drop(columns="source_row"))
+
+
+def test_silence_is_noticed_when_it_was(tmp_path):
+    """A gap of more than ten intervals, in the middle of a piece, is told at the time it became one."""
+    path = tmp_path / "f.csv"
+    times = [*range(0, 500, 10), *range(2000, 2500, 10)]
+    path.write_text("t,unit,level,inflow\n" + "".join(f"{t},a,50,1\n" for t in times))
+    _, _, events = run(parse(MAPPING, "m.yaml"), [path], tmp_path / "out")
+    stale = events[events["type"] == "device.stale"]
+    assert stale["event_time"].astype("int64").tolist() == [590_000_000]
+    reporting = events[events["type"] == "device.reporting"]
+    assert reporting["event_time"].astype("int64").tolist() == [2_000_000_000]
+
+
+def test_records_become_events(tanks, tmp_path):
+    text = (
+        MAPPING
+        + "records: [{column: work, when: clean, kind: repair, action: clean}]\nrun_to_failure: true\n"
+    )
+    summary, _, events = run(parse(text, "m.yaml"), [tanks], tmp_path / "out")
+    told = events[events["type"] == "maintenance.recorded"]
+    assert told["device_id"].tolist() == ["south", "north", "south"]
+    assert told["event_time"].astype("int64").tolist() == [603_000_000, 1_190_000_000, 1_193_000_000]
+    assert [json.loads(detail)["kind"] for detail in told["detail"]] == ["repair", "failure", "failure"]
+    assert json.loads(told["detail"].iloc[0])["action"] == "clean"
+    assert summary.records == 3
+
+
+def test_events_have_readable_details(tanks, tmp_path):
+    summary, _, events = run(parse(MAPPING, "m.yaml"), [tanks], tmp_path / "out")
+    assert len(events) == summary.events > 0
+    details = [json.loads(detail) for detail in events["detail"]]
+    assert all(isinstance(detail, dict) for detail in details)
+    started = events["type"] == "anomaly.started"
+    assert started.any()
+    assert set(events["device_id"]) <= {"north", "south"}
+
+
+def test_says_how_far_it_is(tanks, tmp_path):
+    seen = []
+    replay(
+        parse(MAPPING, "m.yaml"),
+        [tanks],
+        tmp_path / "out",
+        rows=100,
+        progress=lambda so_far: seen.append(so_far.rows),
+    )
+    assert seen == [100, 200, 240]
+
+
+def test_a_file_that_does_not_fit_stops_everything_before_it_starts(tanks, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("t,unit,height\n")
+    with pytest.raises(MappingError, match="no column 'level'"):
+        replay(parse(MAPPING, "m.yaml"), [tanks, other], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_ends_early_leaves_no_results(tmp_path):
+    text = "t,unit,level,inflow\n" + "".join(f"{k * 10},a,{50 + k % 7},1\n" for k in range(20_000))
+    path = tmp_path / "cut.csv.gz"
+    path.write_bytes(gzip.compress(text.encode())[:-20_000])
+    with pytest.raises(SourceFileError, match=r"cut\.csv\.gz"):
+        replay(parse(MAPPING, "m.yaml"), [path], tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_nothing_to_read_is_an_error(tmp_path):
+    with pytest.raises(SourceFileError, match="nothing to read"):
+        replay(parse(MAPPING, "m.yaml"), [], tmp_path / "out")
+    with pytest.raises(SourceFileError, match="nothing to read"):
+        replay(parse(MAPPING + 'files: {skip: ["*.md"]}\n', "m.yaml"), [tmp_path / "a.md"], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("cmapss", "cmapss/train*"),
+        ("nab", "nab/realTraffic/*.csv"),
+        ("la-haute-borne", "la-haute-borne/*"),
+        ("hydraulic", "hydraulic/*"),
+        ("ims", "ims/*"),
+        ("ai4i", "ai4i/*"),
+    ],
+)
+def test_samples_of_public_data_replay(name, pattern, tmp_path):
+    mapping = load(EXAMPLES / "mappings" / f"{name}.yaml")
+    files = sorted((EXAMPLES / "data").glob(pattern))
+    summary, results, _ = run(mapping, files, tmp_path / "out")
+    assert summary.problem_count == 0
+    assert set(summary.fates) <= {"scored", "empty", "duplicate"}
+    for file, rows in results.groupby("source_file"):
+        assert Path(file) in files
+        for _, of_device in rows.groupby("device_id"):
+            assert of_device["source_row"].is_monotonic_increasing
+            assert of_device["source_row"].is_unique
+    assert results["source_file"].nunique() == len(files)
