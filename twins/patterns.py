@@ -1,20 +1,24 @@
-"""Recognise seven patterns in a channel, each with where it starts, how large it is and how sure that is. Compiled.
+"""Recognise seven patterns in a channel: where each starts, how large it is, how sure that is. Compiled.
 
-| pattern | present while | size (``a`` of its events) |
-|---|---|---|
-| drift | the slow reference has moved away from the baseline | channel units, signed |
-| shift | the fast mean stands off the reference | channel units, signed |
-| spike | a single reading stands off the fast mean | channel units, signed |
-| stuck | the noise that the baseline had is gone | readings' standard deviation in the baseline, channel units |
-| oscillation | the noise has grown and swings at a steady period | amplitude, channel units |
-| dropout | the channel is missing where others of the device arrive | lines missed |
-| decorrelation | the channel no longer follows the others | what they do not explain, channel units, signed |
+============= ============================================================ ======================================
+pattern       present while                                                size (``a`` of its events)
+============= ============================================================ ======================================
+drift         REFERENCE, slow by design, has left the baseline             channel units, signed
+shift         FAST stands off REFERENCE                                    channel units, signed
+spike         a single reading stands off LEVEL                            channel units, signed
+stuck         the noise that the baseline had is gone                      spread of the baseline, channel units
+oscillation   the noise has grown and swings at a steady period            amplitude, channel units
+dropout       the channel is missing where others of the device arrive     lines missed
+decorrelation the channel no longer follows the others                     what they leave open, channel units
+============= ============================================================ ======================================
 
-Confidence (``b``) is 0.5 where the pattern is only just recognised and nears 1 as its measure grows: ``1 - 0.5 / q²`` with q
-the ratio to the threshold. Each pattern ends at a lower threshold than it starts at, so that none chatters.
+Confidence (``b``) is 0.5 where a pattern is only just recognised and nears 1 as its measure grows: ``1 - 0.5 / q²``, q
+the ratio of the measure to the threshold. Each pattern ends at a lower threshold than it starts at, so none chatters.
+A channel that was constant throughout its baseline is never stuck, and one that was often still has to be still for
+twice as long as it ever was.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numba import njit
@@ -22,181 +26,191 @@ from numpy.typing import NDArray
 
 from twins.emit import emit
 from twins.events import EventBuffer, Kind
+from twins.traces import (
+    CROSSING,
+    FAST,
+    GAP,
+    GAP_USUAL,
+    HITS,
+    NOISE,
+    NOISE_USUAL,
+    PERIOD,
+    QUIET,
+    REFERENCE,
+    SPIKE,
+    WANDER,
+    SignalParams,
+    SignalState,
+)
 
-if TYPE_CHECKING:
-    from twins.signals import SignalParams, SignalState
-
-DRIFT, SHIFT, SPIKE, STUCK, OSCILLATION, DROPOUT, DECORRELATION = range(7)
-"""Positions in ``events.PATTERNS``."""
+DRIFTING, SHIFTED, SPIKED, STUCK, OSCILLATING, MISSING, DECORRELATED = range(7)
+"""The bits of the patterns, as in ``events.PATTERNS``."""
 
 _STARTED: Final = int(Kind.PATTERN_STARTED)
 _ENDED: Final = int(Kind.PATTERN_ENDED)
 
-# layers of SignalState.track and .marks (twins.signals imports this module)
-_FAST, _REFERENCE, _WANDER, _NOISE = 0, 1, 2, 4
-_GAP, _GAP_USUAL, _NOISE_USUAL, _QUIET, _CROSSING, _PERIOD, _HITS, _SPIKE = 0, 1, 2, 4, 5, 6, 7, 8
-
-_DRIFT_ON, _DRIFT_OFF = 2.0, 1.0  # standard deviations of the baseline
-_DRIFT_WANDER_ON, _DRIFT_WANDER_OFF = 4.0, 2.5  # and standard deviations of the wander
-_SHIFT_ON, _SHIFT_OFF = 6.0, 1.5  # standard deviations of the wander
-_SPIKE_ON = 8.0  # standard deviations of the noise
+_DRIFT_ON, _DRIFT_OFF = 2.0, 1.0  # spreads of the baseline
+_DRIFT_WANDER_ON, _DRIFT_WANDER_OFF = 4.0, 2.5  # and square roots of WANDER
+_SHIFT_ON, _SHIFT_OFF = 6.0, 1.5  # square roots of WANDER
+_SPIKE_ON = 8.0  # square roots of NOISE
 _SPIKE_HELD = 20  # readings
+_STUCK_ON = 0.01  # times the square of the least share of noise in the baseline
 _STUCK_OFF = 0.1  # share of the usual noise
-_STUCK_LEAST = 1.0e-11
+_STUCK_LEAST = 1.0e-11  # a share of noise that float32 can still tell from none
 _SWINGS_ON, _SWINGS_OFF = 6, 2  # periods that agree
 _SWING_ON, _SWING_OFF = 4.0, 1.5  # times the usual noise, as variance
-_RELATION_ON, _RELATION_OFF = 6.0, 2.0  # standard deviations of what the other channels leave open
-_MISSED_MOST = 80
+_LONGEST_PERIOD = 127
+_MISSED_ON = 3  # times the longest gap of the baseline, and two lines more
+_MISSED_MOST = 80  # a channel that rare is never missed
+_OPEN_ON, _OPEN_OFF = 6.0, 2.0  # standard deviations of what the other channels leave open
+_BOUND = 1.25  # the inverse correlation matrix's diagonal: the others explain at least a fifth
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _turn(
-    s: "SignalState",
+    s: SignalState,
     r: int,
     c: int,
     pattern: int,
-    on: bool,
-    off: bool,
+    present: bool,
     size: float,
     strength: float,
     t_us: int,
     ev: EventBuffer,
 ) -> None:
-    bit = np.uint8(1 << pattern)
-    present = (s.patterns[r, c] & bit) != 0
-    if present == off and present == (not on):
-        confidence = 1.0 - 0.5 / (strength * strength) if strength > 1.0 else 0.5
-        if present:
-            s.patterns[r, c] &= np.uint8(255 - bit)
-            emit(ev, _ENDED, r, c, pattern, t_us, size, confidence)
-        else:
-            s.patterns[r, c] |= bit
-            emit(ev, _STARTED, r, c, pattern, t_us, size, confidence)
+    """Start a pattern, or end it where it is ``present``."""
+    confidence = 1.0 - 0.5 / (strength * strength) if strength > 1.0 else 0.5
+    bit = 1 << pattern
+    if present:
+        s.patterns[r, c] &= np.uint8(255 - bit)
+        emit(ev, _ENDED, r, c, pattern, t_us, size, confidence)
+    else:
+        s.patterns[r, c] |= np.uint8(bit)
+        emit(ev, _STARTED, r, c, pattern, t_us, size, confidence)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
+def missed(s: SignalState, r: int, j: int, c: int, t_us: int, ev: EventBuffer) -> None:
+    """Look at feature ``j`` (channel ``c``) after a line that lacked it."""
+    usual = int(s.marks[r, GAP_USUAL, j])
+    gap = int(s.marks[r, GAP, j])
+    limit = _MISSED_ON * (usual + 1) + 2
+    if usual < _MISSED_MOST and gap >= limit and not (s.patterns[r, c] >> MISSING) & 1:
+        _turn(s, r, c, MISSING, False, float(gap), gap / limit, t_us, ev)
+
+
+@njit(cache=True, _nrt=False)
 def watch(
-    s: "SignalState",
-    p: "SignalParams",
-    r: int,
-    j: int,
-    c: int,
-    t_us: int,
-    fresh: float,
-    heard: bool,
-    ev: EventBuffer,
+    s: SignalState, p: SignalParams, r: int, g: int, j: int, t_us: int, fresh: float, ev: EventBuffer
 ) -> None:
-    """Look at feature ``j`` (channel ``c``) of device ``r`` after a line that had it (``heard``) or not.
+    """Look at feature ``j`` after a reading in regime ``g``; ``fresh`` is its distance from LEVEL before it."""
+    c = int(p.channel[j])
+    flags = int(s.patterns[r, c])
+    reference = float(s.track[r, REFERENCE, j])
+    wander = float(s.track[r, WANDER, j])
+    off = float(s.track[r, FAST, j]) - reference
+    spread = float(s.spread[r, g, j])
 
-    ``fresh`` is the standardised distance of the reading from the fast mean before it.
-    """
-    spread = float(s.spread[r, s.regime[r], j])
-    gap = int(s.marks[r, _GAP, j])
-    missed = 3 * (int(s.marks[r, _GAP_USUAL, j]) + 1) + 2
-    if not heard:
-        if s.marks[r, _GAP_USUAL, j] < _MISSED_MOST:
-            _turn(s, r, c, DROPOUT, gap >= missed, False, float(gap), gap / missed, t_us, ev)
-        return
-    _turn(s, r, c, DROPOUT, False, True, 0.0, 1.0, t_us, ev)
+    if (flags >> MISSING) & 1:
+        _turn(s, r, c, MISSING, True, 0.0, 1.0, t_us, ev)
 
-    reference = float(s.track[r, _REFERENCE, j])
-    wander = float(s.track[r, _WANDER, j]) ** 0.5
-    off_reference = float(s.track[r, _FAST, j]) - reference
     far = abs(reference)
-    q = min(far / _DRIFT_ON, far / (_DRIFT_WANDER_ON * wander))
-    _turn(
-        s,
-        r,
-        c,
-        DRIFT,
-        q > 1.0,
-        far < _DRIFT_OFF or far < _DRIFT_WANDER_OFF * wander,
-        reference * spread,
-        q,
-        t_us,
-        ev,
-    )
-    q = abs(off_reference) / (_SHIFT_ON * wander)
-    _turn(s, r, c, SHIFT, q > 1.0, q < _SHIFT_OFF / _SHIFT_ON, off_reference * spread, q, t_us, ev)
+    if (flags >> DRIFTING) & 1:
+        if far < _DRIFT_OFF or far * far < _DRIFT_WANDER_OFF * _DRIFT_WANDER_OFF * wander:
+            _turn(s, r, c, DRIFTING, True, reference * spread, far / _DRIFT_ON, t_us, ev)
+    elif far > _DRIFT_ON and far * far > _DRIFT_WANDER_ON * _DRIFT_WANDER_ON * wander:
+        strength = min(far / _DRIFT_ON, far / (_DRIFT_WANDER_ON * wander**0.5))
+        _turn(s, r, c, DRIFTING, False, reference * spread, strength, t_us, ev)
 
-    usual = float(p.decode[s.marks[r, _NOISE_USUAL, j]])
-    noise = float(s.track[r, _NOISE, j])
-    if s.marks[r, _NOISE_USUAL, j] == 0:
+    if (flags >> SHIFTED) & 1:
+        if off * off < _SHIFT_OFF * _SHIFT_OFF * wander:
+            _turn(s, r, c, SHIFTED, True, off * spread, 1.0, t_us, ev)
+    elif off * off > _SHIFT_ON * _SHIFT_ON * wander:
+        _turn(s, r, c, SHIFTED, False, off * spread, abs(off) / (_SHIFT_ON * wander**0.5), t_us, ev)
+
+    if s.marks[r, NOISE_USUAL, j] == 0:
         return
-    _spike(s, r, j, c, t_us, fresh, max(noise, usual) ** 0.5, spread, ev)
-    ratio = noise / usual
-    quiet = float(p.decode[s.marks[r, _QUIET, j]])
-    quiet = 0.01 * quiet * quiet
-    if s.marks[r, _QUIET, j] > 0 and quiet > _STUCK_LEAST:
-        q = quiet / max(ratio, 1.0e-30)
-        _turn(s, r, c, STUCK, q > 1.0, ratio > max(_STUCK_OFF, quiet), spread, q, t_us, ev)
+    usual = p.decode[s.marks[r, NOISE_USUAL, j]]
+    noise = float(s.track[r, NOISE, j])
+    _spike(s, r, j, c, t_us, fresh, max(noise, usual), spread, ev)
+
+    if s.marks[r, QUIET, j]:
+        quiet = p.decode[s.marks[r, QUIET, j]]
+        quiet *= _STUCK_ON * quiet
+        if (flags >> STUCK) & 1:
+            if noise > usual * max(_STUCK_OFF, quiet):
+                _turn(s, r, c, STUCK, True, spread, 1.0, t_us, ev)
+        elif noise < usual * quiet and quiet > _STUCK_LEAST:
+            _turn(s, r, c, STUCK, False, spread, usual * quiet / max(noise, 1.0e-30), t_us, ev)
+
     _swing(s, r, j, fresh)
-    hits = int(s.marks[r, _HITS, j])
-    _turn(
-        s,
-        r,
-        c,
-        OSCILLATION,
-        hits >= _SWINGS_ON and ratio > _SWING_ON,
-        hits <= _SWINGS_OFF or ratio < _SWING_OFF,
-        (2.0 * noise) ** 0.5 * spread,
-        (ratio / _SWING_ON) ** 0.5,
-        t_us,
-        ev,
-    )
+    hits = int(s.marks[r, HITS, j])
+    if (flags >> OSCILLATING) & 1:
+        if hits <= _SWINGS_OFF or noise < _SWING_OFF * usual:
+            _turn(s, r, c, OSCILLATING, True, (2.0 * noise) ** 0.5 * spread, 1.0, t_us, ev)
+    elif hits >= _SWINGS_ON and noise > _SWING_ON * usual:
+        _turn(
+            s,
+            r,
+            c,
+            OSCILLATING,
+            False,
+            (2.0 * noise) ** 0.5 * spread,
+            (noise / usual / _SWING_ON) ** 0.5,
+            t_us,
+            ev,
+        )
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _spike(
-    s: "SignalState",
+    s: SignalState,
     r: int,
     j: int,
     c: int,
     t_us: int,
     fresh: float,
-    deviation: float,
+    noise: float,
     spread: float,
     ev: EventBuffer,
 ) -> None:
-    """A spike is one reading; what stays away for a second one is none, and none starts within a span of another."""
-    held = int(s.marks[r, _SPIKE, j])
-    q = abs(fresh) / (_SPIKE_ON * deviation)
-    if held == 0:
-        if q > 1.0:
-            s.marks[r, _SPIKE, j] = _SPIKE_HELD
-            _turn(s, r, c, SPIKE, True, False, fresh * spread, q, t_us, ev)
+    """A spike is one reading; what stays away for a second is none, and none starts within a span of another."""
+    held = int(s.marks[r, SPIKE, j])
+    high = fresh * fresh > _SPIKE_ON * _SPIKE_ON * noise
+    if held == 0 and not high:
         return
-    if q > 1.0:
-        s.marks[r, _SPIKE, j] = _SPIKE_HELD
-        _turn(s, r, c, SPIKE, False, held == _SPIKE_HELD, fresh * spread, q, t_us, ev)
-        return
-    s.marks[r, _SPIKE, j] = held - 1
-    _turn(s, r, c, SPIKE, False, held == 1, fresh * spread, q, t_us, ev)
+    present = (int(s.patterns[r, c]) >> SPIKED) & 1 == 1
+    if high:
+        s.marks[r, SPIKE, j] = _SPIKE_HELD
+        if held == 0 or (present and held == _SPIKE_HELD):
+            _turn(s, r, c, SPIKED, present, fresh * spread, abs(fresh) / (_SPIKE_ON * noise**0.5), t_us, ev)
+    else:
+        s.marks[r, SPIKE, j] = held - 1
+        if present and held == 1:
+            _turn(s, r, c, SPIKED, True, fresh * spread, 1.0, t_us, ev)
 
 
-@njit(cache=True)
-def _swing(s: "SignalState", r: int, j: int, fresh: float) -> None:
+@njit(cache=True, _nrt=False)
+def _swing(s: SignalState, r: int, j: int, fresh: float) -> None:
     """Count how often one period, from upward crossing to upward crossing, is about as long as the one before."""
-    mark = int(s.marks[r, _CROSSING, j])
-    above, since = mark >> 7, min((mark & 127) + 1, 127)
-    if fresh > 0.0 and above == 0:
-        before = int(s.marks[r, _PERIOD, j])
-        hits = int(s.marks[r, _HITS, j])
-        if before > 1 and since < 127 and 4 * abs(since - before) <= max(before, 4):
-            hits = min(hits + 1, 250)
-        else:
-            hits //= 2
-        s.marks[r, _HITS, j] = hits
-        s.marks[r, _PERIOD, j] = since
+    mark = int(s.marks[r, CROSSING, j])
+    since = min((mark & 127) + 1, _LONGEST_PERIOD)
+    if fresh > 0.0 and mark < 128:
+        before = int(s.marks[r, PERIOD, j])
+        hits = int(s.marks[r, HITS, j])
+        alike = before > 1 and since < _LONGEST_PERIOD and 4 * abs(since - before) <= max(before, 4)
+        s.marks[r, HITS, j] = min(hits + 1, 250) if alike else hits // 2
+        s.marks[r, PERIOD, j] = since
         since = 0
-    s.marks[r, _CROSSING, j] = since + (128 if fresh > 0.0 else 0)
+    s.marks[r, CROSSING, j] = since + (128 if fresh > 0.0 else 0)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def watch_relations(
-    s: "SignalState",
-    p: "SignalParams",
+    s: SignalState,
+    p: SignalParams,
     r: int,
+    g: int,
     t_us: int,
     away: NDArray[np.float64],
     t2: float,
@@ -204,34 +218,26 @@ def watch_relations(
 ) -> None:
     """Look for channels that the other channels no longer explain.
 
-    ``away`` (features,) is the standardised vector behind T² (``t2``). With Q the inverse correlation matrix, what the others
-    leave open of feature j has the size ``(Q away)_j / sqrt(Q_jj)`` standard deviations.
+    ``away`` (features,) is the standardised vector behind T² (``t2``), in regime ``g``. With Q the inverse correlation
+    matrix, what the others leave open of feature j is ``(Q away)_j / sqrt(Q_jj)`` standard deviations.
     """
-    standing = False
+    if t2 < _OPEN_ON * _OPEN_ON:
+        standing = 0
+        for j in range(len(away)):
+            standing |= int(s.patterns[r, p.channel[j]])
+        if not (standing >> DECORRELATED) & 1:
+            return
     for j in range(len(away)):
-        if s.patterns[r, p.channel[j]] & np.uint8(1 << DECORRELATION):
-            standing = True
-    if not standing and t2 < _RELATION_ON * _RELATION_ON:
-        return
-    for j in range(len(away)):
+        c = int(p.channel[j])
         own = float(s.bond[r, j * (j + 3) // 2])
         total = 0.0
         for i in range(len(away)):
             at = j * (j + 1) // 2 + i if i <= j else i * (i + 1) // 2 + j
             total += s.bond[r, at] * away[i]
-        left = total / own**0.5
-        q = abs(left) / _RELATION_ON
-        bound = own > 1.25
-        size = total / own * float(s.track[r, _WANDER, j]) ** 0.5 * float(s.spread[r, s.regime[r], j])
-        _turn(
-            s,
-            r,
-            int(p.channel[j]),
-            DECORRELATION,
-            bound and q > 1.0 and abs(left) > 1.25 * abs(away[j]),
-            q < _RELATION_OFF / _RELATION_ON,
-            size,
-            q,
-            t_us,
-            ev,
-        )
+        left = abs(total) / own**0.5
+        present = (int(s.patterns[r, c]) >> DECORRELATED) & 1 == 1
+        ends = present and left < _OPEN_OFF
+        starts = not present and own > _BOUND and left > _OPEN_ON and left > _BOUND * abs(away[j])
+        if starts or ends:
+            size = total / own * float(s.track[r, WANDER, j]) ** 0.5 * float(s.spread[r, g, j])
+            _turn(s, r, c, DECORRELATED, present, size, left / _OPEN_ON, t_us, ev)

@@ -1,0 +1,176 @@
+"""What analytics keep of each device, and what they are told about its type: arrays and their meaning, no arithmetic.
+
+A *feature* is a gauge channel that is not a condition; counters, states and flags have no level to be far from. R is
+the number of operating regimes, F of features, P = F (F + 1) / 2. Rows come first; a row is a device.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twins.devices import DeviceType
+
+MAX_REGIMES: Final = 32
+"""The most operating regimes kept apart; conditions that would make more are left out, from the first such on."""
+
+FAST_SPAN: Final = 20.0
+REFERENCE_SPAN: Final = 400.0
+WANDER_SPAN: Final = 2000.0
+TAIL_SPAN: Final = 2000.0
+PEAK_SPAN: Final = 300.0
+"""Spans of the exponential means, in readings; that of the peak in nominal intervals."""
+
+FAST, REFERENCE, WANDER, LEVEL, NOISE = range(5)
+"""Layers of ``SignalState.track``, in standard deviations of the baseline or their squares.
+
+``FAST`` is a mean over span 20 that no single reading moves much, ``LEVEL`` the same without that protection,
+``REFERENCE`` where the feature has been of late, ``WANDER`` the mean square of ``FAST - REFERENCE``, ``NOISE`` the mean
+square of a reading's distance from ``LEVEL``. While the baseline is learned, ``NOISE`` and ``WANDER`` are plain means
+and ``REFERENCE`` follows the noise.
+"""
+
+GAP, GAP_USUAL, NOISE_USUAL, WANDER_USUAL, QUIET, CROSSING, PERIOD, HITS, SPIKE = range(9)
+"""Layers of ``SignalState.marks``.
+
+Lines since the channel was last heard, and the most of them in the baseline; codes (``SignalParams.decode``) of the
+baseline's mean noise, its wander, and its least noise as a share of the mean; readings since the last upward crossing
+(bit 7: now above), the period before it, how often periods agreed; readings left of a spike.
+"""
+
+QUANTILE, EXCESS, SCATTER = range(3)
+"""Of each statistic in ``SignalState.tail``: running upper quantile, mean excess over it, mean distance from it."""
+
+
+class SignalParams(NamedTuple):
+    """What is the same for all devices of a type. ``room`` is for the kernel to work in: one thread at a time."""
+
+    channel: NDArray[np.int64]  # (F,) the channel behind each feature
+    resolution: NDArray[np.float64]  # (F,) channel units
+    condition: NDArray[np.int64]  # (conditions,) channels that tell regimes apart
+    edges: NDArray[np.float64]  # (conditions, most edges) ascending, padded with inf
+    stride: NDArray[np.int64]  # (conditions + 1,) of the regime's number; the last is R
+    baseline: int  # readings that make a baseline
+    known: int  # readings after which a regime's mean and spread are used
+    warm: int  # readings after which novelty is told, at first against the unfinished baseline
+    fast: float  # weight of a new reading in FAST, LEVEL and NOISE
+    reference: float  # weight of an ordinary reading in REFERENCE
+    wander: float
+    tail: float
+    clip: float  # standard deviations from REFERENCE beyond which a reading moves FAST no more
+    doubt: float  # scale of the Cauchy weights of REFERENCE, in square roots of WANDER
+    shrink: float  # share of the unit matrix in the correlation matrix
+    on_at: NDArray[np.float64]  # (F + 1,) T² that starts an anomaly, by the number of features at hand
+    off_at: NDArray[np.float64]  # (F + 1,) T² that ends it
+    decode: NDArray[np.float64]  # (256,) the variances that the codes in ``marks`` stand for
+    root: NDArray[np.float64]  # (256,) their square roots
+    keep: float  # share of the novelty's peak kept over one interval
+    room: NDArray[np.float64]  # (3, F)
+    square: NDArray[np.float64]  # (F, F) more room: compiled code allocates nothing, so it can do without counting references
+
+
+class SignalState(NamedTuple):
+    """What analytics know of each device."""
+
+    health: NDArray[np.float32]  # (n,) 0 to 100; NaN until the baseline stands
+    observed: NDArray[np.float32]  # (n,) share of the features that health can presently see, 0 to 1
+    anomaly_score: NDArray[np.float32]  # (n,) novelty, 0 to 1; 0 until ``warm`` readings are known
+    anomalous: NDArray[np.uint8]  # (n,) 1 while far from what the device usually does
+    patterns: NDArray[np.uint8]  # (n, channels) bit i: events.PATTERNS[i] is present
+    regime: NDArray[np.uint8]  # (n,)
+    learned: NDArray[np.uint8]  # (n,) 1: the baseline stands
+    readings: NDArray[np.uint32]  # (n,) lines taken since learning began, set aside ones not counted
+    disturbed: NDArray[np.uint16]  # (n,) lines set aside while learning
+    seen_us: NDArray[np.int64]  # (n,) event time of the newest line; INT64_MIN before
+    mean: NDArray[np.float32]  # (n, R, F) channel units
+    spread: NDArray[np.float32]  # (n, R, F) standard deviation, channel units
+    counted: NDArray[np.uint16]  # (n, R, F) readings behind them, at most 65535
+    bond: NDArray[
+        np.float32
+    ]  # (n, P) while learning mean products of features, then their inverse correlations
+    track: NDArray[np.float32]  # (n, 5, F)
+    marks: NDArray[np.uint8]  # (n, 9, F)
+    tail: NDArray[np.float32]  # (n, 2, 3) of the innovation and of T²
+    peak: NDArray[np.float32]  # (n,) what novelty has to exceed to count in full
+
+
+def feature_channels(device_type: DeviceType) -> list[int]:
+    """The channels that are features, by index, in the order of the type."""
+    return [
+        i
+        for i, channel in enumerate(device_type.channels)
+        if channel.kind == "gauge" and not channel.condition
+    ]
+
+
+def signal_params(device_type: DeviceType) -> SignalParams:
+    """The parameters of a device type. One set of defaults serves every type."""
+    features = feature_channels(device_type)
+    used, strides = [], [1]
+    for condition in device_type.conditions:
+        if strides[-1] * (len(condition.edges) + 1) > MAX_REGIMES:
+            break
+        used.append(condition)
+        strides.append(strides[-1] * (len(condition.edges) + 1))
+    edges = np.full((len(used), max((len(c.edges) for c in used), default=0)), np.inf)
+    for row, condition in zip(edges, used, strict=True):
+        row[: len(condition.edges)] = sorted(condition.edges)
+    dof = np.arange(len(features) + 1)
+    decode = np.exp2((np.arange(256) - 128) / 4.0)
+    return SignalParams(
+        channel=np.array(features, np.int64),
+        resolution=np.array([device_type.channels[i].resolution for i in features], np.float64),
+        condition=np.array([device_type.channel_index(c.channel) for c in used], np.int64),
+        edges=edges,
+        stride=np.array(strides, np.int64),
+        baseline=device_type.baseline_readings,
+        known=min(max(device_type.baseline_readings // (2 * strides[-1]), 5), 40),
+        warm=min(max(device_type.baseline_readings // 4, 32), 100),
+        fast=2.0 / (FAST_SPAN + 1.0),
+        reference=1.0 / REFERENCE_SPAN,
+        wander=1.0 / WANDER_SPAN,
+        tail=1.0 / TAIL_SPAN,
+        clip=4.0,
+        doubt=2.0,
+        shrink=0.2,
+        on_at=chi_square_at(3.5, dof),
+        off_at=chi_square_at(0.4, dof),
+        decode=decode,
+        root=np.sqrt(decode),
+        keep=1.0 - 1.0 / PEAK_SPAN,
+        room=np.zeros((3, len(features))),
+        square=np.zeros((len(features), len(features))),
+    )
+
+
+def blank_signals(capacity: int, device_type: DeviceType) -> SignalState:
+    """Devices that have not sent a reading."""
+    p = signal_params(device_type)
+    n, regimes, features = capacity, int(p.stride[-1]), len(p.channel)
+    return SignalState(
+        health=np.full(n, np.nan, np.float32),
+        observed=np.zeros(n, np.float32),
+        anomaly_score=np.zeros(n, np.float32),
+        anomalous=np.zeros(n, np.uint8),
+        patterns=np.zeros((n, len(device_type.channels)), np.uint8),
+        regime=np.zeros(n, np.uint8),
+        learned=np.zeros(n, np.uint8),
+        readings=np.zeros(n, np.uint32),
+        disturbed=np.zeros(n, np.uint16),
+        seen_us=np.full(n, np.iinfo(np.int64).min, np.int64),
+        mean=np.zeros((n, regimes, features), np.float32),
+        spread=np.zeros((n, regimes, features), np.float32),
+        counted=np.zeros((n, regimes, features), np.uint16),
+        bond=np.zeros((n, features * (features + 1) // 2), np.float32),
+        track=np.zeros((n, 5, features), np.float32),
+        marks=np.zeros((n, 9, features), np.uint8),
+        tail=np.zeros((n, 2, 3), np.float32),
+        peak=np.zeros(n, np.float32),
+    )
+
+
+def chi_square_at(z: float, dof: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The chi-square values as rare as ``z`` is under a normal law (Wilson and Hilferty 1931); inf for no degree."""
+    k = np.maximum(dof, 1).astype(np.float64)
+    root = 1.0 - 2.0 / (9.0 * k) + z * np.sqrt(2.0 / (9.0 * k))
+    return np.where(dof > 0, k * root * root * root, np.inf)
