@@ -2,8 +2,8 @@
 
     python bench/replay.py [ROWS]
 
-The reference is reading the same file with pyarrow, numbers parsed, nothing else done. A small replay runs first,
-so that compiled code is at hand.
+The reference is reading the same file with pyarrow, numbers parsed, nothing else done. A small replay runs
+first, so that compiled code is at hand.
 """
 
 import sys

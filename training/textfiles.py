@@ -22,8 +22,6 @@ from training.mappings import FileMapping
 _BLOCK_BYTES: Final = 4 << 20
 _HEAD_BYTES: Final = 1 << 20
 _ENDINGS: Final = re.compile(r"(\.(csv|tsv|txt|dat|parquet|pq|gz|bz2|zst|lz4))+$", re.IGNORECASE)
-_BLANKS: Final = re.compile(rb"[ \t]+")
-_AT_ENDS: Final = re.compile(rb"(?<=\n) | (?=\r?\n)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,7 +200,7 @@ class _OneBlank:
                 lines, self._rest = self._rest + b"\n", b""
             else:
                 return b""
-            self._ready = _AT_ENDS.sub(b"", b"\n" + _BLANKS.sub(b" ", lines))[1:]
+            self._ready = _squeezed(b"\n" + lines.replace(b"\t", b" "))[1:]
         size = len(self._ready) if size < 0 else size
         piece, self._ready = self._ready[:size], self._ready[size:]
         return piece
@@ -214,3 +212,12 @@ class _OneBlank:
         if not self.closed:
             self.closed = True
             self._stream.close()
+
+
+def _squeezed(lines: bytes) -> bytes:
+    """One blank for a run of them, and none at the ends of a line. A few passes of ``replace`` beat any
+    pattern.
+    """
+    while b"  " in lines:
+        lines = lines.replace(b"  ", b" ")
+    return lines.replace(b"\n ", b"\n").replace(b" \n", b"\n").replace(b" \r\n", b"\r\n")
