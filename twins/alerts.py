@@ -498,7 +498,7 @@ def put_scores(
 
 
 def follow_parents(state: Twins, params: AlertParams, rows: NDArray[np.int32], now_us: int) -> EventBatch:
-    """Suppress and release what the parents of ``rows`` ask for, once their flags in ``core.status`` changed."""
+    """Suppress and release what the parents of ``rows`` ask for, once their flags in ``core.status`` change."""
     ev = event_buffer(max(16_384, 2 * MAX_EVENTS))
     parts: list[Records] = []
     done = 0

@@ -112,6 +112,8 @@ class UnshelveAlert(AlertCommand):
 class SuppressAlert(AlertCommand):
     """Suppress by design, by hand."""
 
+    reason: str = ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsuppressAlert(AlertCommand):
@@ -120,7 +122,9 @@ class UnsuppressAlert(AlertCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveFromService(AlertCommand):
-    """Take the rule of this device out of service, for maintenance of the alarm itself."""
+    """Take the rule of this device out of service, for maintenance of the alert itself."""
+
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

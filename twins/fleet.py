@@ -477,7 +477,7 @@ class HostService:
         return None if shard is None else views.live(shard)
 
     def alerts(self) -> pa.Table:
-        return pa.concat_tables(shard.standing_alerts() for shard in self.host.shards.values())
+        return pa.concat_tables(views.standing_alerts(shard) for shard in self.host.shards.values())
 
     def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
         return self.host.read_after(cursor, limit)

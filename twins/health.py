@@ -15,9 +15,9 @@ import math
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from twins.compiling import inlined
 from twins.patterns import DECORRELATED, MISSING, STUCK
 from twins.traces import LEVEL, NOISE, NOISE_USUAL, WANDER_USUAL, SignalParams, SignalState
 
@@ -36,14 +36,14 @@ _NOISE_FREE, _NOISE_UNIT = 2.0, 4.0  # doublings of the noise's variance that co
 _RELATION = 0.35  # what a broken correlation costs
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _seen(s: SignalState, p: SignalParams, r: int, j: int) -> bool:
     flags = int(s.patterns[r, p.channel[j]])
     hidden = (flags >> STUCK | flags >> MISSING) & 1
     return hidden == 0 and s.counted[r, s.regime[r], j] >= p.known
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _severities(s: SignalState, p: SignalParams, r: int, j: int) -> tuple[float, float, float]:
     """Severities of level, noise and relation of feature ``j``, which is seen."""
     most = _MOST / math.sqrt(float(len(p.channel)))
@@ -62,13 +62,13 @@ def _severities(s: SignalState, p: SignalParams, r: int, j: int) -> tuple[float,
     return level, noise, relation
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _per_severity(total: float) -> float:
     """64ths of a point that one unit of severity costs where ``total`` is the sum of all."""
     return 6400.0 * (1.0 - math.exp(-total)) / total
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def score_health(s: SignalState, p: SignalParams, r: int) -> None:
     """Bring ``health`` and ``observed`` of device ``r`` up to date with the rest of its state."""
     if s.learned[r] == 0:
@@ -92,7 +92,7 @@ def score_health(s: SignalState, p: SignalParams, r: int) -> None:
     s.health[r] = 100.0 - lost / 64.0
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _points(s: SignalState, p: SignalParams, rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
     for k in range(len(rows)):
         r = rows[k]

@@ -8,9 +8,9 @@ cut into batches.
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from twins.compiling import inlined, kernel
 from twins import alerts, signals
 from twins.alerts import AlertParams, AlertState
 from twins.devices import DeviceType
@@ -98,7 +98,7 @@ def line_results(n: int) -> LineResults:
     )
 
 
-@njit(cache=True)
+@inlined
 def stale_due(core: CoreState, lim: Limits, r: int) -> int:
     """When device ``r`` counts as silent, shard time; NEVER_US while that cannot be said."""
     if core.heard_us[r] == NEVER_US or core.interval_us[r] == 0:
@@ -107,7 +107,7 @@ def stale_due(core: CoreState, lim: Limits, r: int) -> int:
     return core.heard_us[r] + max(wait, lim.stale_at_least_us)
 
 
-@njit(cache=True)
+@inlined
 def fall_silent(core: CoreState, lim: Limits, r: int, now_us: int, ev: EventBuffer) -> None:
     """Mark device ``r`` STALE if that is due by ``now_us``."""
     if core.status[r] & (STALE | RETIRED):
@@ -118,7 +118,7 @@ def fall_silent(core: CoreState, lim: Limits, r: int, now_us: int, ev: EventBuff
         emit(ev, _STALE_EVENT, r, -1, 0, due, (due - core.heard_us[r]) / 1e6, np.nan)
 
 
-@njit(cache=True)
+@inlined
 def learn_interval(core: CoreState, r: int, t_us: int) -> None:
     """Follow the median gap of a device's first readings: exact at once where the cadence is regular.
 
@@ -141,7 +141,7 @@ def learn_interval(core: CoreState, r: int, t_us: int) -> None:
     core.gaps[r] = k + 1
 
 
-@njit(cache=True)
+@kernel
 def apply_lines(
     core: CoreState,
     sig: SignalState,
@@ -246,7 +246,7 @@ def apply_lines(
     return n
 
 
-@njit(cache=True)
+@kernel
 def advance_rows(
     core: CoreState,
     sig: SignalState,
@@ -272,13 +272,18 @@ def advance_rows(
     return stop
 
 
-@njit(cache=True)
+@inlined
 def _order_by_time(ev: EventBuffer, first: int) -> None:
     """Sort the few events from ``first`` on by time; equal times keep their order."""
     for i in range(first + 1, ev.used[0]):
         j = i
         while j > first and ev.items[j].at_us < ev.items[j - 1].at_us:
-            moved = ev.items[j : j + 1].copy()
-            ev.items[j : j + 1] = ev.items[j - 1 : j]
-            ev.items[j - 1 : j] = moved
+            one, other = ev.items[j], ev.items[j - 1]
+            one.at_us, other.at_us = other.at_us, one.at_us
+            one.row, other.row = other.row, one.row
+            one.kind, other.kind = other.kind, one.kind
+            one.slot, other.slot = other.slot, one.slot
+            one.occurrence, other.occurrence = other.occurrence, one.occurrence
+            one.a, other.a = other.a, one.a
+            one.b, other.b = other.b, one.b
             j -= 1

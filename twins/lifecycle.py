@@ -11,18 +11,15 @@ it (serial numbers, RFC 1982).
 
 While an alert is shelved, suppressed or out of service its condition is followed all the same, silently;
 when the last of these ends and the condition holds, it is raised anew, as a new occurrence.
-
-The functions allocate nothing, so numba's reference counting is off (``_nrt=False``): they take some fifty
-arrays, and counting each of them up and down at every call would cost ten times what the rest does.
 """
 
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from twins.compiling import inlined, kernel
 from twins.devices import DeviceType
 from twins.emit import emit
 from twins.events import EventBuffer, Kind
@@ -159,7 +156,7 @@ def blank_alerts(capacity: int, device_type: DeviceType) -> AlertState:
 # -- what readings and time do -----------------------------------------------------------------------------
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def fire_due(
     a: AlertState, p: AlertParams, core: Any, s: Any, r: int, t_us: int, now_us: int, ev: EventBuffer
 ) -> None:
@@ -176,7 +173,7 @@ def fire_due(
         _fire_delays(a, p, core, s, r, t_us, ev)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def evaluate(
     a: AlertState,
     p: AlertParams,
@@ -227,7 +224,7 @@ def evaluate(
                 _settle(a, p, core, s, r, k, False, now_us, np.float64(0.0), _silent_limit(p, core, r, i), ev)
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def follow_parents(
     a: AlertState,
     p: AlertParams,
@@ -259,21 +256,21 @@ def follow_parents(
 # -- what people do; whether they may is for the caller to ask ---------------------------------------------
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def acknowledge(a: AlertState, r: int, k: int, now_us: int, ev: EventBuffer) -> None:
     """UNACK → ACKED, RTN_UNACK → NORMAL, LATCHED_UNACK → LATCHED_ACKED."""
     a.word[r, k] &= ~UNACKED
     emit(ev, _ACKNOWLEDGED, r, k, occurrence_of(a.word[r, k]), now_us, np.nan, np.nan)
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def reset(a: AlertState, r: int, k: int, now_us: int, ev: EventBuffer) -> None:
     """LATCHED_ACKED → NORMAL, LATCHED_UNACK → RTN_UNACK."""
     a.word[r, k] &= ~LATCHED
     emit(ev, _RESET, r, k, occurrence_of(a.word[r, k]), now_us, np.nan, np.nan)
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def shelve(
     a: AlertState, p: AlertParams, r: int, k: int, until_us: int, now_us: int, ev: EventBuffer
 ) -> None:
@@ -284,7 +281,7 @@ def shelve(
     _find_shelf(a, r)
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def hide(
     a: AlertState, r: int, k: int, flag: int, kind: int, now_us: int, why: float, ev: EventBuffer
 ) -> None:
@@ -296,7 +293,7 @@ def hide(
     emit(ev, kind, r, k, occurrence_of(word), now_us, why, np.nan)
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def reveal(
     a: AlertState,
     p: AlertParams,
@@ -321,7 +318,7 @@ def reveal(
         _annunciate(a, r, k, at_us, value, limit, ev)
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def reason(a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int) -> tuple[float, float]:
     """The newest value and the limit of rule ``k``'s first comparison that holds, else its first; NaN: none.
 
@@ -347,7 +344,7 @@ def reason(a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int) -> 
     return _read(a, core, s, r, p.source_kind[i], p.source_index[i]), p.atom_limit[first]
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@inlined
 def occurrence_of(word: int) -> int:
     """How often this alert has been raised, the present time included."""
     return word >> FLAG_BITS
@@ -356,7 +353,7 @@ def occurrence_of(word: int) -> int:
 # -- what is shown ------------------------------------------------------------------------------------
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def count_standing(
     a: AlertState,
     p: AlertParams,
@@ -383,7 +380,7 @@ def count_standing(
                 unacknowledged[n] += 1
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def list_open(
     a: AlertState,
     p: AlertParams,
@@ -411,7 +408,7 @@ def list_open(
     return found
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def find_timers(a: AlertState, p: AlertParams, rows: int) -> None:
     """Set ``due_us`` and ``shelf_us`` anew after rules were dropped."""
     for r in range(rows):
@@ -423,7 +420,7 @@ def find_timers(a: AlertState, p: AlertParams, rows: int) -> None:
 # -- conditions --------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@inlined
 def _read(a: AlertState, core: Any, s: Any, r: int, kind: int, index: int) -> float:
     """What an atom compares; flags are 0 and 1."""
     if kind == CHANNEL:
@@ -450,7 +447,7 @@ def _read(a: AlertState, core: Any, s: Any, r: int, kind: int, index: int) -> fl
     return np.nan
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@inlined
 def _atoms(p: AlertParams, i: int, x: float, before: np.uint64) -> np.uint64:
     """The bits of the atoms of source ``i`` that hold at ``x``."""
     word = _ZERO
@@ -475,7 +472,7 @@ def _atoms(p: AlertParams, i: int, x: float, before: np.uint64) -> np.uint64:
     return word
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _holds(a: AlertState, p: AlertParams, r: int, k: int) -> bool:
     """Run the program of rule ``k``; its stack is the bits of one number."""
     stack = _ZERO
@@ -492,7 +489,7 @@ def _holds(a: AlertState, p: AlertParams, r: int, k: int) -> bool:
     return bool(stack & one)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _follow_rate(a: AlertState, r: int, j: int, t_us: int, x: float, interval_us: int) -> None:
     """Brown's double exponential smoothing in implicit form, exact for a ramp however its samples are spaced.
 
@@ -516,7 +513,7 @@ def _follow_rate(a: AlertState, r: int, j: int, t_us: int, x: float, interval_us
     a.rate_us[r, j] = t_us
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _condition(
     a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int, holds: bool, at_us: int, ev: EventBuffer
 ) -> None:
@@ -543,7 +540,7 @@ def _condition(
     a.due_us[r] = min(a.due_us[r], due_ms * _MS)
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def _settle(
     a: AlertState,
     p: AlertParams,
@@ -577,7 +574,7 @@ def _settle(
         emit(ev, _RETURNED, r, k, occurrence_of(word), at_us, value, np.nan)
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def _annunciate(
     a: AlertState, r: int, k: int, at_us: int, value: float, limit: float, ev: EventBuffer
 ) -> None:
@@ -598,7 +595,7 @@ def _annunciate(
 # -- timers ------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def _fire_delays(
     a: AlertState, p: AlertParams, core: Any, s: Any, r: int, t_us: int, ev: EventBuffer
 ) -> None:
@@ -612,7 +609,7 @@ def _fire_delays(
         _find_due(a, p, r)
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def _find_due(a: AlertState, p: AlertParams, r: int) -> None:
     """The earliest delay that runs; none is earlier than the one on record."""
     from_us = a.due_us[r]
@@ -623,13 +620,13 @@ def _find_due(a: AlertState, p: AlertParams, r: int) -> None:
     a.due_us[r] = due_us
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@inlined
 def _delayed(a: AlertState, p: AlertParams, r: int, k: int) -> bool:
     """Whether a delay in event time runs: rules about silence have no program, and the other clock."""
     return bool(a.word[r, k] & PENDING) and bool(p.code_start[k] < p.code_start[k + 1])
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def _fire_clock(
     a: AlertState, p: AlertParams, core: Any, s: Any, r: int, now_us: int, ev: EventBuffer
 ) -> None:
@@ -660,22 +657,23 @@ def _fire_clock(
             a.word[r, k] &= ~PENDING
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _silence_due(a: AlertState, p: AlertParams, core: Any, r: int, i: int) -> int:
     """When silence rule ``i`` next changes: raised, or on its way back returned or silent again."""
     k = p.silent_rule[i]
     word = a.word[r, k]
     if word & (ACTIVE | PENDING) == ACTIVE:
         return FAR_US
+    heard_us: int = core.heard_us[r]
     silent_us = _silent_us(p, core, r, i)
-    silent_at: int = FAR_US if silent_us == FAR_US else core.heard_us[r] + silent_us
+    silent_at = FAR_US if silent_us == FAR_US else heard_us + silent_us
     if word & ACTIVE:
-        return min(silent_at, _unwrapped(a.timer_ms[r, k], core.heard_us[r]))
+        return min(silent_at, _unwrapped(a.timer_ms[r, k], heard_us))
     on_us: int = p.on_us[k]
     return FAR_US if silent_at == FAR_US else silent_at + on_us
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _silent_us(p: AlertParams, core: Any, r: int, i: int) -> int:
     """How long a silence rule ``i`` allows; FAR_US while that cannot be said."""
     silent_us: int = p.silent_us[i]
@@ -688,13 +686,13 @@ def _silent_us(p: AlertParams, core: Any, r: int, i: int) -> int:
     return max(int(p.stale_intervals * float(core.interval_us[r])), p.stale_at_least_us)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _silent_limit(p: AlertParams, core: Any, r: int, i: int) -> float:
     silent_us = _silent_us(p, core, r, i)
     return np.nan if silent_us == FAR_US else silent_us / 1e6
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def _find_shelf(a: AlertState, r: int) -> None:
     """The earliest end of a timed shelf."""
     until_us = FAR_US
@@ -704,14 +702,14 @@ def _find_shelf(a: AlertState, r: int) -> None:
     a.shelf_us[r] = until_us
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@inlined
 def _unwrapped(timer_ms: int, from_us: int) -> int:
     """The time, µs, of a timer that ends at ``from_us`` or up to 2³² ms later."""
     from_ms = from_us // _MS
     return (from_ms + ((int(timer_ms) - from_ms) & _MASK)) * _MS
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@inlined
 def _seconds(at_us: int) -> np.uint32:
     """A time as a stamp: whole seconds, 1970-01-01 00:00:01 to 2106."""
     return np.uint32(min(max(at_us // 1_000_000, 1), _MASK))

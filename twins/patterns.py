@@ -21,9 +21,9 @@ twice as long as it ever was.
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from twins.compiling import inlined
 from twins.emit import emit
 from twins.events import EventBuffer, Kind
 from twins.traces import (
@@ -66,7 +66,7 @@ _OPEN_ON, _OPEN_OFF = 6.0, 2.0  # standard deviations of what the other channels
 _BOUND = 1.25  # the inverse correlation matrix's diagonal: the others explain at least a fifth
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _turn(
     s: SignalState,
     r: int,
@@ -89,7 +89,7 @@ def _turn(
         emit(ev, _STARTED, r, c, pattern, t_us, size, confidence)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def missed(s: SignalState, r: int, j: int, c: int, t_us: int, ev: EventBuffer) -> None:
     """Look at feature ``j`` (channel ``c``) after a line that lacked it."""
     usual = int(s.marks[r, GAP_USUAL, j])
@@ -99,7 +99,7 @@ def missed(s: SignalState, r: int, j: int, c: int, t_us: int, ev: EventBuffer) -
         _turn(s, r, c, MISSING, False, float(gap), gap / limit, t_us, ev)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def watch(
     s: SignalState, p: SignalParams, r: int, g: int, j: int, t_us: int, fresh: float, ev: EventBuffer
 ) -> None:
@@ -162,7 +162,7 @@ def watch(
         )
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _spike(
     s: SignalState,
     r: int,
@@ -190,7 +190,7 @@ def _spike(
             _turn(s, r, c, SPIKED, True, fresh * spread, 1.0, t_us, ev)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _swing(s: SignalState, r: int, j: int, fresh: float) -> None:
     """Count how often one period, from upward crossing to upward crossing, is about as long as the one before."""
     mark = int(s.marks[r, CROSSING, j])
@@ -205,7 +205,7 @@ def _swing(s: SignalState, r: int, j: int, fresh: float) -> None:
     s.marks[r, CROSSING, j] = since + (128 if fresh > 0.0 else 0)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def watch_relations(
     s: SignalState,
     p: SignalParams,

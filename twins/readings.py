@@ -13,6 +13,7 @@ What becomes of a reading (``Fate``) is decided per device *and channel*:
 * else it is SCORED.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -97,6 +98,19 @@ class ShardBatch:
         """Lines ``start`` to ``stop``, as views."""
         cut = slice(start, stop)
         return ShardBatch(self.rows[cut], self.event_us[cut], self.values[cut], self.present[cut], self.directory_version)
+
+
+def merged(batches: Sequence[ShardBatch]) -> ShardBatch:
+    """The lines of all batches, one after the other."""
+    if len(batches) == 1:
+        return batches[0]
+    return ShardBatch(
+        np.concatenate([batch.rows for batch in batches]),
+        np.concatenate([batch.event_us for batch in batches]),
+        np.concatenate([batch.values for batch in batches]),
+        np.concatenate([batch.present for batch in batches]),
+        min(batch.directory_version for batch in batches),
+    )
 
 
 def all_present(channels: int) -> np.uint64:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from twins import alerts, kernels, signals, state, typefiles
 from twins import commands as c
-from twins.alerts import AlertBook
+from twins.alerts import AlertBook, AlertTarget
 from twins.clock import SECOND_US
 from twins.devices import PRIORITIES, Device, DeviceType, MaintenanceAction
 from twins.directory import Roster
@@ -106,7 +106,7 @@ class Shard:
             parts.append(self._drain())
             if done >= len(batch):
                 break
-        return Applied(out, self._with_book(EventBatch(np.concatenate(parts)), now_us))
+        return Applied(out, self._followed(np.concatenate(parts)))
 
     def advance(self, now_us: int) -> EventBatch:
         """Let shard time pass: silence, shelves that run out. ``advance(a); advance(b)`` does what ``advance(b)`` does."""
@@ -122,7 +122,7 @@ class Shard:
             if row >= len(self):
                 break
         records = np.concatenate(parts)
-        return self._with_book(EventBatch(records[np.argsort(records["at_us"], kind="stable")]), now_us)
+        return self._followed(records[np.argsort(records["at_us"], kind="stable")])
 
     def command(self, command: c.Command, now_us: int) -> EventBatch:
         """Do what was asked, or refuse it and change nothing.
@@ -169,7 +169,7 @@ class Shard:
         rows = rows[status[rows] & HAS_CHILDREN > 0]
         if not len(rows):
             return {}
-        alerted = self.standing_columns(rows)["alerts"] > 0
+        alerted = alerts.standing(self.state.alerts, self.alert_params, rows)["alerts"] > 0
         return {
             self.roster.index[row]: (state.PARENT_STALE if status[row] & STALE else 0)
             | (state.PARENT_ALERT if has_alert else 0)
@@ -224,7 +224,9 @@ class Shard:
             device_type, config.max_ahead_s, config.stale_intervals, config.stale_at_least_s, config.own_clock
         )
         self.signal_params = signals.signal_params(device_type)
-        self.alert_params = alerts.compile_rules(device_type)
+        self.alert_params = alerts.compile_rules(
+            device_type, config.stale_intervals, config.stale_at_least_s
+        )
 
     def _move_to(self, now_us: int) -> int:
         if now_us < self.now_us:
@@ -237,6 +239,11 @@ class Shard:
         self._buffer.used[0] = 0
         records: NDArray[Any] = self._buffer.items[:used].copy()
         return records
+
+    def _followed(self, records: NDArray[Any]) -> EventBatch:
+        """The events of a pass; what people said of alerts that it closed is forgotten."""
+        self.book.follow(records, self.state, self.device_type)
+        return EventBatch(records)
 
     def _register(self, command: c.RegisterDevices, now_us: int) -> EventBatch:
         devices = command.devices
@@ -258,7 +265,7 @@ class Shard:
         return self._told(Kind.DEVICE_REGISTERED, range(first, rows), now_us, {"by": command.by})
 
     def _install(self, device_type: DeviceType, command: c.InstallType, now_us: int) -> EventBatch:
-        old = self.device_type
+        old, closed = self.device_type, EventBatch.empty()
         if [(ch.name, ch.dtype) for ch in old.channels] != [(ch.name, ch.dtype) for ch in device_type.channels]:
             if len(self):
                 raise CommandRefusedError(
@@ -266,13 +273,15 @@ class Shard:
                 )
             self.state = state.blank_state(64, device_type)
         elif old.rules != device_type.rules:
+            closed = alerts.closed_by(self.state.alerts, old, device_type, len(self), now_us)
             carried = alerts.carried_over(self.state.alerts, old, device_type, len(self))
             self.state = self.state._replace(alerts=carried)
             self.book = self.book.carried_over(old, device_type)
         if len(old.conditions) != len(device_type.conditions) or old.conditions != device_type.conditions:
             self.state = self.state._replace(signals=signals.blank_signals(self.state.capacity, device_type))
         self._put_in_force(device_type)
-        return self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
+        told = self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
+        return EventBatch.join([closed, told])
 
     def _update(self, command: c.UpdateDevice, now_us: int) -> EventBatch:
         row = self._row(command.device.id, "update")
@@ -286,7 +295,9 @@ class Shard:
             raise CommandRefusedError("retire", command.device_id, "it is retired already")
         self.state.core.status[row] |= RETIRED
         self.state.core.version[row] += 1
-        return self._told(Kind.DEVICE_RETIRED, [row], now_us, {"by": command.by})
+        target = AlertTarget(self.state, self.alert_params, self.device_type, row, command.device_id, "")
+        closed = self.book.retire(target, command.by, now_us)
+        return EventBatch.join([closed, self._told(Kind.DEVICE_RETIRED, [row], now_us, {"by": command.by})])
 
     def _maintain(self, command: c.RecordMaintenance, now_us: int) -> EventBatch:
         row = self._row(command.device_id, "record maintenance of")
@@ -329,9 +340,37 @@ class Shard:
         if not len(rows):
             return EventBatch.empty()
         status[rows] = (status[rows] & ~np.uint8(_PARENT_FLAGS)) | np.uint8(command.flags)
-        return self._told(
-            Kind.PARENT_STATE_CHANGED, rows.tolist(), now_us, {}, a=float(command.flags)
+        told = self._told(Kind.PARENT_STATE_CHANGED, rows.tolist(), now_us, {}, a=float(command.flags))
+        return EventBatch.join([told, alerts.follow_parents(self.state, self.alert_params, rows, now_us)])
+
+    def _alert_command(self, command: c.AlertCommand, now_us: int) -> EventBatch:
+        row = self._row(command.device_id, "find")
+        target = AlertTarget(
+            self.state, self.alert_params, self.device_type, row, command.device_id, command.rule, command.occurrence
         )
+        book, by, note = self.book, command.by, command.note
+        match command:
+            case c.AcknowledgeAlert():
+                return book.acknowledge(target, by, note, now_us)
+            case c.ResetAlert():
+                return book.reset(target, by, note, now_us)
+            case c.ShelveAlert():
+                return book.shelve(target, command.duration_s, command.reason, by, note, now_us)
+            case c.UnshelveAlert():
+                return book.unshelve(target, by, note, now_us)
+            case c.SuppressAlert():
+                return book.suppress(target, command.reason, by, note, now_us)
+            case c.UnsuppressAlert():
+                return book.unsuppress(target, by, note, now_us)
+            case c.RemoveFromService():
+                return book.remove_from_service(target, command.reason, by, note, now_us)
+            case c.ReturnToService():
+                return book.return_to_service(target, by, note, now_us)
+            case c.AssignAlert():
+                return book.assign(target, command.assignee, by, note, now_us)
+            case c.CommentAlert():
+                return book.comment(target, by, note, now_us)
+        raise TypeError(f"no shard knows the command {type(command).__name__}")
 
     def _row(self, device_id: str, what: str) -> int:
         row = self.row_of(device_id)

@@ -29,9 +29,9 @@ import math
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from twins.compiling import inlined, kernel
 from twins.emit import emit
 from twins.events import EventBuffer, Kind
 from twins.health import score_health
@@ -92,7 +92,7 @@ _ANOMALY_STARTED: Final = int(Kind.ANOMALY_STARTED)
 _ANOMALY_ENDED: Final = int(Kind.ANOMALY_ENDED)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def observe(
     s: SignalState,
     p: SignalParams,
@@ -128,7 +128,7 @@ def observe(
         _learn(s, p, r, g, t_us, x, scored, steps, ev)
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def relearn(s: SignalState, p: SignalParams, r: int) -> None:
     """Forget everything of device ``r``: it is another machine now, with a baseline to be learned."""
     s.health[r] = np.nan
@@ -151,7 +151,7 @@ def relearn(s: SignalState, p: SignalParams, r: int) -> None:
     s.peak[r] = 0.0
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def reset_detectors(s: SignalState, p: SignalParams, r: int) -> None:
     """Put device ``r`` back to where its baseline left it: no anomaly, no pattern, full health.
 
@@ -222,7 +222,7 @@ def give_baseline(
     score_health(s, p, r)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _regime(s: SignalState, p: SignalParams, r: int, x: NDArray[Any], scored: np.uint64) -> int:
     """The regime of this line. A condition that it lacks stays as it was; before the first, in its lowest bin."""
     if len(p.condition) == 0:
@@ -243,12 +243,12 @@ def _regime(s: SignalState, p: SignalParams, r: int, x: NDArray[Any], scored: np
     return new
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _clamp(value: float, limit: float) -> float:
     return min(max(value, -limit), limit)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _code(variance: float) -> int:
     """The code whose ``decode`` is nearest in ratio; 0 for no variance."""
     if not variance > 0.0:
@@ -256,13 +256,13 @@ def _code(variance: float) -> int:
     return int(min(max(math.floor(4.0 * math.log2(variance) + 128.5), 1.0), 255.0))
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _least_spread(p: SignalParams, j: int, mean: float) -> float:
     """No channel is believed steadier than its resolution allows, or than one part in 100,000."""
     return p.resolution[j] * 0.2886751345948129 + abs(mean) * 1.0e-5 + 1.0e-12
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _refine(s: SignalState, p: SignalParams, r: int, g: int, j: int, value: float) -> float:
     """Put a value into a regime's mean and spread (Welford 1962, winsorised); its standardised distance from before."""
     k = int(s.counted[r, g, j]) + 1
@@ -284,7 +284,7 @@ def _refine(s: SignalState, p: SignalParams, r: int, g: int, j: int, value: floa
     return z
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _learn(
     s: SignalState,
     p: SignalParams,
@@ -375,7 +375,7 @@ def _learn(
         score_health(s, p, r)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _finish(s: SignalState, p: SignalParams, r: int) -> None:
     """Turn what was accumulated into the baseline."""
     least = p.fast / (2.0 - p.fast)
@@ -392,7 +392,7 @@ def _finish(s: SignalState, p: SignalParams, r: int) -> None:
     s.learned[r] = 1
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _settle(s: SignalState, p: SignalParams, r: int) -> None:
     """Let the references be what the baseline says."""
     for j in range(len(p.channel)):
@@ -401,7 +401,7 @@ def _settle(s: SignalState, p: SignalParams, r: int) -> None:
         s.track[r, NOISE, j] = p.decode[s.marks[r, NOISE_USUAL, j]]
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _begin_tail(s: SignalState, r: int) -> None:
     for i in range(2):
         s.tail[r, i, QUANTILE] = 0.5
@@ -409,7 +409,7 @@ def _begin_tail(s: SignalState, r: int) -> None:
         s.tail[r, i, SCATTER] = 0.3
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _invert(s: SignalState, p: SignalParams, r: int) -> None:
     """Replace the mean products in ``bond`` by the inverse of the shrunk correlation matrix, by Cholesky factors."""
     n = len(p.channel)
@@ -447,7 +447,7 @@ def _invert(s: SignalState, p: SignalParams, r: int) -> None:
             s.bond[r, j * (j + 1) // 2 + i] = total
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _length(s: SignalState, r: int, v: NDArray[np.float64]) -> float:
     """The squared length of ``v`` under the inverse correlation matrix."""
     total = 0.0
@@ -461,7 +461,7 @@ def _length(s: SignalState, r: int, v: NDArray[np.float64]) -> float:
     return max(total, 0.0)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _follow(
     s: SignalState,
     p: SignalParams,
@@ -552,7 +552,7 @@ def _follow(
     score_health(s, p, r)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _culprit(s: SignalState, p: SignalParams, r: int, away: NDArray[np.float64]) -> int:
     """The channel that adds most to T²."""
     best = 0
@@ -569,7 +569,7 @@ def _culprit(s: SignalState, p: SignalParams, r: int, away: NDArray[np.float64])
     return int(p.channel[best])
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _tell(s: SignalState, p: SignalParams, r: int, innovation: float, t2: float, steps: float) -> None:
     """Turn two mean squares into the anomaly score. What does not exceed the recent peak counts for less and less."""
     novelty = _rarity(s, p, r, 0, innovation) + _rarity(s, p, r, 1, t2)
@@ -582,7 +582,7 @@ def _tell(s: SignalState, p: SignalParams, r: int, innovation: float, t2: float,
     s.anomaly_score[r] = shown / (shown + _HALF_SCORE)
 
 
-@njit(cache=True, _nrt=False)
+@inlined
 def _rarity(s: SignalState, p: SignalParams, r: int, i: int, value: float) -> float:
     """Decimal orders by which statistic ``i`` is rarely this high; 0 below its running quantile. Learns from it."""
     y = 0.5 * math.log(value + 1.0)

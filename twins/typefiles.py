@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from twins.devices import (
+    MAX_LOAD,
     PRIORITIES,
     AlertRule,
     Channel,
@@ -30,8 +31,9 @@ from twins.devices import (
     Response,
 )
 from twins.documents import Section, read, unique
-from twins.errors import DeviceTypeError
+from twins.errors import DeviceTypeError, FilterError
 from twins.readings import MAX_CHANNELS
+from twins.rules import MAX_RULES, compile_rules
 from twins.units import is_unit
 
 CATALOG: Final = Path(__file__).parent / "catalog"
@@ -39,12 +41,6 @@ CATALOG: Final = Path(__file__).parent / "catalog"
 
 MAX_REGIMES: Final = 64
 MAX_FAILURE_MODES: Final = 16
-MAX_RULES: Final = 256
-MAX_LOAD: Final = 1.5
-"""The highest load, as a share of the rating, that a profile may ask for."""
-
-INDICATORS: Final = ("health", "anomaly_score")
-"""What a rule may watch beside channels, and give a deadband."""
 
 _RESERVED_NAMES: Final = """
     id device device_id device_type site parent name labels at event_time event_us ingest_us recorded_at
@@ -149,7 +145,7 @@ def read_type(root: Section) -> DeviceType:
     if len(modes) > MAX_FAILURE_MODES:
         root.wrong("failure_modes", f"{len(modes)} failure modes", f"a type has at most {MAX_FAILURE_MODES}")
     rule_sections = root.sections("rules", "rule")
-    rules = tuple(_rule(section, names) for section in rule_sections)
+    rules = tuple(_rule(section) for section in rule_sections)
     unique(rule_sections, [rule.name for rule in rules], "rule")
     if len(rules) > MAX_RULES:
         root.wrong("rules", f"{len(rules)} rules", f"a type has at most {MAX_RULES}")
@@ -159,6 +155,8 @@ def read_type(root: Section) -> DeviceType:
     load = _load(root.section("load"))
     for section, channel in zip(channel_sections, channels, strict=True):
         _check_healthy_value(section, channel, load)
+    for section, rule in zip(rule_sections, rules, strict=True):
+        _check_condition(section, rule, channels)
     interval_s = root.maybe_number("interval_s")
     if interval_s is not None and interval_s <= 0:
         root.wrong("interval_s", f"interval_s is {interval_s:g}", "give seconds above zero, or leave it out")
@@ -348,14 +346,10 @@ def _effect(section: Section, channels: tuple[Channel, ...]) -> Effect:
     )
 
 
-def _rule(section: Section, names: tuple[str, ...]) -> AlertRule:
-    deadband: dict[str, float] = {}
+def _rule(section: Section) -> AlertRule:
     bands = section.section("deadband")
-    for name in bands.keys() if bands is not None else ():
-        assert bands is not None
-        deadband[name] = bands.number(name, low=0.0)
-        if name not in names and name not in INDICATORS:
-            _unknown_channel(bands, name, name, (*names, *INDICATORS))
+    keys = bands.keys() if bands is not None else ()
+    deadband = {key: bands.number(key, low=0.0) for key in keys} if bands is not None else {}
     rule = AlertRule(
         name=_name(section, _TYPE_NAME, "vibration-high"),
         when=section.text("when"),
@@ -373,6 +367,17 @@ def _rule(section: Section, names: tuple[str, ...]) -> AlertRule:
         if key in section and not text:
             section.wrong(key, f"{key} of {section.title} is empty", _WHY[key])
     return rule
+
+
+def _check_condition(section: Section, rule: AlertRule, channels: tuple[Channel, ...]) -> None:
+    """Whether the rule's condition can be read, and used with its deadband and delays."""
+    if not rule.when or not channels:
+        return
+    try:
+        compile_rules(DeviceType(name="", version=1, channels=channels, rules=(rule,)))
+    except FilterError as error:
+        key = "deadband" if "deadband" in error.problem else "when"
+        section.wrong(key, f"{error.problem} (column {error.column} of {rule.when!r})", error.remedy)
 
 
 _WHY: Final = {

@@ -1,11 +1,15 @@
 """What a shard shows of its twins: the live table, one twin whole, the state that children are told of. It changes nothing."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from twins import alerts
+from twins.alerts import AlertNote, AlertPhase
+from twins.devices import PRIORITIES
 from twins.events import PATTERNS
 from twins.health import breakdown
 from twins.readings import Fate
@@ -25,25 +29,23 @@ def live(shard: "Shard") -> pa.Table:
     n = len(shard)
     core, sig = shard.state.core, shard.state.signals
     columns: dict[str, Any] = dict(shard.roster.columns())
-    columns["device_type"] = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(n, np.int32)), pa.array([shard.device_type.name])
-    )
-    columns["status"] = pa.DictionaryArray.from_arrays(pa.array(_status(shard)), pa.array(STATUSES))
+    columns["device_type"] = _repeated(shard.device_type.name, n)
+    columns["status"] = _coded(_status(shard), STATUSES)
     columns["health"] = _known(sig.health[:n])
     columns["observed"] = pa.array(sig.observed[:n].copy())
     columns["anomaly_score"] = _known(sig.anomaly_score[:n])
     columns["anomalous"] = pa.array(sig.anomalous[:n] > 0)
     columns["patterns"] = pa.array(np.bitwise_or.reduce(sig.patterns[:n], axis=1))
     columns["regime"] = pa.array(sig.regime[:n].copy())
-    standing = shard.standing_columns()
-    columns.update({name: pa.array(standing[name]) for name in ("alerts", "unacknowledged", "priority")})
+    standing = alerts.standing(shard.state.alerts, shard.alert_params, np.arange(n))
+    columns.update({name: pa.array(column) for name, column in standing.items()})
     columns["event_time"] = _times(core.event_us[:n])
     columns["heard_at"] = _times(core.heard_us[:n])
     columns["interval_s"] = pa.array(
         core.interval_us[:n] / 1e6, mask=core.interval_us[:n] == 0
     )
     columns["life_cycle"] = pa.array(core.life_cycle[:n].copy())
-    for fate in (Fate.LATE, Fate.DUPLICATE, Fate.BAD, Fate.FUTURE):
+    for fate in (Fate.SCORED, Fate.LATE, Fate.DUPLICATE, Fate.BAD, Fate.FUTURE):
         columns[fate.name.lower()] = pa.array(core.counts[:n, int(fate)].copy())
     for c, channel in enumerate(shard.device_type.channels):
         columns[channel.name] = _known(core.last_value[:n, c])
@@ -101,8 +103,54 @@ def twin(shard: "Shard", row: int) -> dict[str, Any]:
             }
             for c, channel in enumerate(device_type.channels)
         },
-        "alerts": shard.standing_alerts(np.array([row], np.int32)).to_pylist(),
+        "alerts": _alert_items(shard, np.array([row])),
     }
+
+
+def standing_alerts(shard: "Shard", rows: NDArray[np.int64] | None = None) -> pa.Table:
+    """The alerts of ``rows`` (None: all devices) that stand or are put aside, a line each, as of this moment."""
+    rows = np.arange(len(shard)) if rows is None else rows
+    found = alerts.open_alerts(shard.state, shard.alert_params, shard.device_type, shard.book, rows)
+    rules = shard.device_type.rules
+    roster = shard.roster.columns()
+    taken = pa.array(found.row)
+    notes = [note or AlertNote() for note in found.note]
+    return pa.table(
+        {
+            "device_id": roster["device_id"].take(taken),
+            "device_type": _repeated(shard.device_type.name, len(taken)),
+            "site": roster["site"].take(taken),
+            "rule": _coded(found.rule, [rule.name for rule in rules]),
+            "title": _coded(found.rule, [rule.title or rule.name for rule in rules]),
+            "priority": _coded(found.priority, PRIORITIES),
+            "state": _coded(found.phase, [phase.name for phase in AlertPhase]),
+            "active": pa.array(found.active),
+            "occurrence": pa.array(found.occurrence),
+            "since": _times(np.where(found.since_us > 0, found.since_us, NEVER_US)),
+            "value": _known(found.value),
+            "limit": _known(found.limit),
+            "shelved_until": _times(np.where(found.until_us > 0, found.until_us, NEVER_US)),
+            "assignee": pa.array([note.assignee for note in notes], pa.string()),
+            "acknowledged_by": pa.array([note.acked_by for note in notes], pa.string()),
+            "comments": pa.array([len(note.comments) for note in notes], pa.int32()),
+        }
+    )
+
+
+def _alert_items(shard: "Shard", rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = standing_alerts(shard, rows).to_pylist()
+    for item in items:
+        for name in ("since", "shelved_until"):
+            item[name] = item[name] and round(item[name].timestamp() * 1e6)
+    return items
+
+
+def _coded(codes: NDArray[Any], words: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(words, pa.string()))
+
+
+def _repeated(word: str, n: int) -> pa.DictionaryArray:
+    return _coded(np.zeros(n, np.int32), [word])
 
 
 def _status(shard: "Shard") -> NDArray[np.int8]:
