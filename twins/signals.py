@@ -75,6 +75,7 @@ MAX_EVENTS: Final = 7 * MAX_CHANNELS + 2
 
 _NEVER_US: Final = np.iinfo(np.int64).min
 _UNCOUNTED: Final = 16  # readings that only give a first mean and spread
+_FEW: Final = 5  # readings that do not yet say how far is far
 _REACH: Final = 1.0e3  # the furthest that a standardised value counts
 _WINSOR: Final = 4.0  # the furthest that one moves a mean, in spreads
 _ASIDE: Final = 3.9  # a smoothed feature further off than this sets a line aside
@@ -268,20 +269,21 @@ def _refine(s: SignalState, p: SignalParams, r: int, g: int, j: int, value: floa
     k = int(s.counted[r, g, j]) + 1
     if k == 1:
         s.mean[r, g, j] = value
+        s.spread[r, g, j] = _least_spread(p, j, value)
         s.counted[r, g, j] = 1
         return 0.0
     mean = float(s.mean[r, g, j])
     spread = float(s.spread[r, g, j])
-    scale = max(spread, _least_spread(p, j, mean))
     step = value - mean
-    z = _clamp(step / scale, _REACH)
+    z = _clamp(step / spread, _REACH)
     if k > _UNCOUNTED:
-        step = _clamp(step, _WINSOR * scale)
+        step = _clamp(step, _WINSOR * spread)
     weight = 1.0 / k
     s.mean[r, g, j] = mean + weight * step
-    s.spread[r, g, j] = math.sqrt((1.0 - weight) * (spread * spread + weight * step * step))
+    spread = math.sqrt((1.0 - weight) * (spread * spread + weight * step * step))
+    s.spread[r, g, j] = max(spread, _least_spread(p, j, mean))
     s.counted[r, g, j] = min(k, 65535)
-    return z
+    return z if k > _FEW else 0.0
 
 
 @inlined
@@ -329,7 +331,7 @@ def _learn(
         value = float(x[c])
         if aside:
             mean = float(s.mean[r, g, j])
-            raw = _clamp((value - mean) / max(float(s.spread[r, g, j]), _least_spread(p, j, mean)), _REACH)
+            raw = _clamp((value - mean) / float(s.spread[r, g, j]), _REACH) if s.counted[r, g, j] > _FEW else 0.0
         else:
             raw = _refine(s, p, r, g, j, value)
         z[j] = _clamp(raw, p.clip)
@@ -448,17 +450,26 @@ def _invert(s: SignalState, p: SignalParams, r: int) -> None:
 
 
 @inlined
-def _length(s: SignalState, r: int, v: NDArray[np.float64]) -> float:
-    """The squared length of ``v`` under the inverse correlation matrix."""
-    total = 0.0
-    at = 0
-    for j in range(len(v)):
-        across = 0.0
+def _lengths(
+    s: SignalState, r: int, a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """The squared lengths of three vectors under the inverse correlation matrix."""
+    total_a = total_b = total_c = 0.0
+    k = 0
+    for j in range(len(a)):
+        across_a = across_b = across_c = 0.0
         for i in range(j):
-            across += s.bond[r, at + i] * v[i]
-        total += v[j] * (s.bond[r, at + j] * v[j] + 2.0 * across)
-        at += j + 1
-    return max(total, 0.0)
+            q = float(s.bond[r, k])
+            k += 1
+            across_a += q * a[i]
+            across_b += q * b[i]
+            across_c += q * c[i]
+        q = float(s.bond[r, k])
+        k += 1
+        total_a += a[j] * (q * a[j] + 2.0 * across_a)
+        total_b += b[j] * (q * b[j] + 2.0 * across_b)
+        total_c += c[j] * (q * c[j] + 2.0 * across_c)
+    return max(total_a, 0.0), max(total_b, 0.0), max(total_c, 0.0)
 
 
 @inlined
@@ -498,7 +509,7 @@ def _follow(
                 _refine(s, p, r, g, j, value)
             else:
                 mean = float(s.mean[r, g, j])
-                z = _clamp((value - mean) / max(float(s.spread[r, g, j]), _least_spread(p, j, mean)), _REACH)
+                z = _clamp((value - mean) / float(s.spread[r, g, j]), _REACH)
                 if counted < p.baseline and counted < 65535 and s.anomalous[r] == 0:
                     _refine(s, p, r, g, j, value)
                 judged += 1
@@ -507,10 +518,10 @@ def _follow(
                 fresh[j] = z - level
                 level += p.fast * fresh[j]
                 off = fast - reference
-                usual = off * off / wander / (p.doubt * p.doubt)
+                wide = p.doubt * p.doubt * wander
                 s.track[r, FAST, j] = fast
                 s.track[r, LEVEL, j] = level
-                s.track[r, REFERENCE, j] = reference + p.reference / (1.0 + usual) * step
+                s.track[r, REFERENCE, j] = reference + p.reference * step * wide / (wide + off * off)
                 s.track[r, WANDER, j] = max(
                     wander + p.wander * (min(off * off, _WANDER_CLIP * wander) - wander), least
                 )
@@ -529,7 +540,7 @@ def _follow(
             away[j] = (fast - reference) * scale
             plain[j] = (level - reference) * scale
     if judged > 0:
-        t2 = _length(s, r, away)
+        t2, t2_plain, innovation = _lengths(s, r, away, plain, fresh)
         if s.anomalous[r] == 0:
             if t2 > p.on_at[features]:
                 s.anomalous[r] = 1
@@ -548,7 +559,7 @@ def _follow(
             emit(ev, _ANOMALY_ENDED, r, -1, 0, t_us, float(s.anomaly_score[r]), np.nan)
         watch_relations(s, p, r, g, t_us, away, t2, ev)
         s.readings[r] = min(int(s.readings[r]) + 1, 4294967295)
-        _tell(s, p, r, _length(s, r, fresh) / judged, _length(s, r, plain) / features, steps)
+        _tell(s, p, r, innovation / judged, t2_plain / features, steps)
     score_health(s, p, r)
 
 
