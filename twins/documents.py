@@ -160,14 +160,15 @@ class Section:
     def text(self, key: str, default: str | None = None, choices: Sequence[str] = ()) -> str:
         """A text, one of ``choices`` where given."""
         node = self._ask(key, default is None)
+        fallback = default or (choices[0] if choices else "")
         if node is None:
-            return default or ""
+            return fallback
         if not isinstance(node, yaml.ScalarNode) or _kind(node) != "str":
             self.wrong(key, f"{key} of {self.title} is {_describe(node)}, not text", "put the text in quotes")
-            return default or ""
+            return fallback
         if choices and node.value not in choices:
             self.wrong(key, f"{key} of {self.title} is {node.value!r}", _one_of(node.value, choices))
-            return default or choices[0]
+            return fallback
         return str(node.value).rstrip("\n") if node.style in ("|", ">") else str(node.value)
 
     def number(
