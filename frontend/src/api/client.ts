@@ -1,0 +1,94 @@
+/** One way to ask the API: JSON in, JSON out, and every failure an `ApiError` that can be shown. */
+
+import { preferences } from "@/words/preferences"
+import type { Problem } from "./schema"
+
+const TIMEOUT_MS = 20_000
+
+/** The API refused, or did not answer: status 0. */
+export class ApiError extends Error {
+  readonly problem: Problem
+
+  constructor(problem: Problem) {
+    super(problem.detail || problem.title)
+    this.name = "ApiError"
+    this.problem = problem
+  }
+
+  get status(): number {
+    return this.problem.status
+  }
+
+  /** Whether asking again may help: no answer, overload, or a fault of the server's. */
+  get passing(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500
+  }
+}
+
+export interface Ask {
+  readonly method?: "GET" | "POST" | "DELETE"
+  readonly query?: Readonly<Record<string, string | number | readonly string[] | null | undefined>>
+  readonly body?: unknown
+  readonly signal?: AbortSignal
+}
+
+/** Ask for `path` below /api. Raises `ApiError`; an aborted request raises the abort, as fetch does. */
+export async function api<T>(path: string, { method = "GET", query, body, signal }: Ask = {}): Promise<T> {
+  const headers: Record<string, string> = { accept: "application/json" }
+  if (method !== "GET") headers["x-twinfold-user"] = headerText(preferences().name)
+  if (body !== undefined) headers["content-type"] = "application/json"
+  const timeout = AbortSignal.timeout(TIMEOUT_MS)
+  let response: Response
+  try {
+    response = await fetch(`/api${path}${search(query)}`, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    })
+  } catch (error) {
+    if (signal?.aborted) throw error
+    throw new ApiError(noAnswer(timeout.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : ""))
+  }
+  if (!response.ok) throw new ApiError(await problemOf(response))
+  return (response.status === 204 ? undefined : await response.json()) as T
+}
+
+/** A header holds ASCII only; what is beyond is percent-encoded. */
+function headerText(text: string): string {
+  return /^[\x20-\x7e]+$/.test(text) ? text : encodeURIComponent(text)
+}
+
+/** A path segment from an id, which may hold any character. */
+export function segment(id: string): string {
+  return encodeURIComponent(id)
+}
+
+function search(query: Ask["query"]): string {
+  const parameters = new URLSearchParams()
+  for (const [key, value] of Object.entries(query ?? {})) {
+    if (value === undefined || value === null || value === "") continue
+    for (const one of Array.isArray(value) ? value : [value]) parameters.append(key, String(one))
+  }
+  return parameters.size === 0 ? "" : `?${parameters}`
+}
+
+function noAnswer(detail: string): Problem {
+  return { type: "about:blank", title: "No answer", status: 0, detail, code: "api.unreachable" }
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  const fallback: Problem = {
+    type: "about:blank",
+    title: response.statusText,
+    status: response.status,
+    detail: "",
+    code: `http.${response.status}`,
+  }
+  if (!response.headers.get("content-type")?.includes("json")) return fallback
+  try {
+    return { ...fallback, ...((await response.json()) as Partial<Problem>) }
+  } catch {
+    return fallback
+  }
+}

@@ -1,0 +1,62 @@
+/** What a person can do: commands to the API, and what to read anew afterwards. */
+import { useMutation, useQueryClient } from "@tanstack/react-query"
+import { ApiError, api, segment } from "./client"
+import { keys } from "./queries"
+import type { Alert, AlertCommand, AlertOrder, MaintenanceEntry } from "./schema"
+
+export interface Outcome {
+  readonly done: readonly Alert[]
+  readonly refused: readonly { readonly alert: Alert; readonly reason: string }[]
+}
+
+export interface AlertAct {
+  readonly command: AlertCommand
+  readonly alerts: readonly Alert[]
+  readonly order?: AlertOrder
+}
+
+const AT_ONCE = 6
+
+/** Send one command about some alerts; each may be refused for itself. */
+export function useAlertCommand() {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: ({ command, alerts, order }: AlertAct) => send(command, alerts, order ?? {}),
+    onSettled: () =>
+      Promise.all([
+        cache.invalidateQueries({ queryKey: keys.alertLists }),
+        cache.invalidateQueries({ queryKey: keys.summary }),
+      ]),
+  })
+}
+
+export function useLogMaintenance(id: string) {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: (entry: MaintenanceEntry) =>
+      api(`/devices/${segment(id)}/maintenance`, { method: "POST", body: entry }),
+    onSuccess: () =>
+      Promise.all([
+        cache.invalidateQueries({ queryKey: keys.device(id) }),
+        cache.invalidateQueries({ queryKey: keys.events(id) }),
+      ]),
+  })
+}
+
+async function send(command: AlertCommand, alerts: readonly Alert[], order: AlertOrder): Promise<Outcome> {
+  const done: Alert[] = []
+  const refused: { alert: Alert; reason: string }[] = []
+  const waiting = [...alerts]
+  const work = async () => {
+    for (let alert = waiting.shift(); alert; alert = waiting.shift()) {
+      try {
+        await api(`/alerts/${segment(alert.id)}/${command}`, { method: "POST", body: order })
+        done.push(alert)
+      } catch (error) {
+        refused.push({ alert, reason: error instanceof ApiError ? error.message : String(error) })
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, alerts.length) }, work))
+  return { done, refused }
+}

@@ -1,0 +1,186 @@
+/** Always in the same place: the filter line, alerts by priority, whether figures are live, the time and its zone. */
+import { useQuery } from "@tanstack/react-query"
+import { Link, useNavigate, useRouterState } from "@tanstack/react-router"
+import { type RefObject, useDeferredValue, useMemo, useState } from "react"
+import type { DeviceListSearch } from "@/addresses"
+import { fewDevicesQuery, summaryQuery, typesQuery } from "@/api/queries"
+import { useStream, useStreamStatus } from "@/api/useStream"
+import type { Term } from "@/components/filterline/completion"
+import { FilterLine } from "@/components/filterline/FilterLine"
+import { PriorityMark } from "@/components/PriorityMark"
+import { PRIORITIES } from "@/components/tokens"
+import { useNow } from "@/components/useNow"
+import { count } from "@/words/figures"
+import { usePreferences } from "@/words/preferences"
+import { say } from "@/words/say"
+import { clock, exact, span, zoneName, zoneShort } from "@/words/times"
+import css from "./TopBar.module.css"
+
+interface Props {
+  readonly searchRef: RefObject<HTMLInputElement | null>
+  readonly onPreferences: () => void
+}
+
+export function TopBar({ searchRef, onPreferences }: Props) {
+  const { name } = usePreferences()
+  return (
+    <header className={css.bar}>
+      <Search searchRef={searchRef} />
+      <Marks />
+      <Live />
+      <Clock />
+      <button type="button" className={css.user} onClick={onPreferences} title={say("pages.preferences")}>
+        {name}
+      </button>
+    </header>
+  )
+}
+
+function Search({ searchRef }: { readonly searchRef: Props["searchRef"] }) {
+  const navigate = useNavigate()
+  const line = useRouterState({
+    select: ({ location: { pathname, search } }) => {
+      const { filter, q } = search as DeviceListSearch
+      return pathname === "/devices" ? (filter ?? q ?? "") : ""
+    },
+  })
+  const [typed, setTyped] = useState("")
+  const q = useDeferredValue(typed)
+  const { data } = useQuery({ ...fewDevicesQuery({ q }, 6), enabled: q.length > 1 })
+  const terms = useTerms()
+  const found =
+    q.length > 1
+      ? (data?.items ?? []).map(({ id, site, type }) => ({
+          key: id,
+          label: (
+            <>
+              <span>{id}</span>
+              <span className={css.found}>
+                {type}
+                {site ? ` · ${site}` : ""}
+              </span>
+            </>
+          ),
+        }))
+      : []
+  return (
+    <FilterLine
+      inputRef={searchRef}
+      value={line}
+      terms={terms}
+      found={found}
+      onType={setTyped}
+      onChoose={(id) => navigate({ to: "/devices/$id", params: { id } })}
+      onSubmit={(text, filters) =>
+        navigate({
+          to: "/devices",
+          search: ({ sort, hide }: DeviceListSearch) => ({
+            sort,
+            hide,
+            ...(text ? { [filters ? "filter" : "q"]: text } : {}),
+          }),
+        })
+      }
+    />
+  )
+}
+
+/** The terms of the filter grammar, with the sites, types and channels of this fleet. */
+function useTerms(): readonly Term[] {
+  const sites = useQuery(summaryQuery).data?.sites
+  const types = useQuery(typesQuery).data
+  const siteNames = sites?.map(({ site }) => site).join("\n")
+  return useMemo(() => {
+    const channels = new Set((types ?? []).flatMap((type) => type.channels.map(({ name }) => name)))
+    return [
+      { name: "health", kind: "number" },
+      { name: "site", kind: "text", choices: siteNames?.split("\n") ?? [] },
+      { name: "type", kind: "text", choices: (types ?? []).map(({ name }) => name) },
+      { name: "status", kind: "text", choices: ["reporting", "stale", "silent", "retired"] },
+      { name: "priority", kind: "text", choices: PRIORITIES },
+      { name: "alerts", kind: "number" },
+      { name: "unacknowledged", kind: "number" },
+      { name: "anomaly_score", kind: "number" },
+      { name: "anomalous", kind: "flag" },
+      { name: "stale", kind: "flag" },
+      { name: "silent", kind: "flag" },
+      { name: "id", kind: "text" },
+      { name: "name", kind: "text" },
+      { name: "parent", kind: "text" },
+      { name: "event_time", kind: "time" },
+      { name: "heard_at", kind: "time" },
+      ...["drift", "shift", "spike", "stuck", "oscillation", "dropout", "decorrelation"].map(
+        (pattern): Term => ({ name: `pattern.${pattern}`, kind: "flag" }),
+      ),
+      ...[...channels].map((name): Term => ({ name, kind: "number" })),
+    ]
+  }, [siteNames, types])
+}
+
+function Marks() {
+  const { data } = useQuery(summaryQuery)
+  if (!data) return <div className={css.marks} />
+  const { unacknowledged, ...standing } = data.alerts
+  return (
+    <nav className={css.marks} aria-label={say("priority.summary", standing)}>
+      {PRIORITIES.map((priority) => (
+        <Link
+          key={priority}
+          to="/alerts"
+          search={{ tab: "active", priority }}
+          className={css.mark}
+          data-quiet={standing[priority] === 0}
+          aria-label={say("priority.count", { n: standing[priority], priority: say(`priority.${priority}`) })}
+          title={`${say("priority.count", { n: count(standing[priority]), priority: say(`priority.${priority}`) })}, ${say("priority.unacknowledged", { n: count(unacknowledged[priority]) })}`}
+        >
+          <PriorityMark priority={priority} waiting={unacknowledged[priority] > 0} labelled />
+          <span>{count(standing[priority])}</span>
+        </Link>
+      ))}
+    </nav>
+  )
+}
+
+const DELAYED_MS = 5000
+
+function Live() {
+  const { phase, behindMs, retryAt } = useStreamStatus()
+  const stream = useStream()
+  useNow()
+  const late = behindMs !== null && behindMs > DELAYED_MS
+  const state = phase === "live" ? (late ? "delayed" : "live") : phase
+  return (
+    <button
+      type="button"
+      className={css.live}
+      data-state={state}
+      onClick={stream.connectNow}
+      title={phase === "reconnecting" ? say("live.tryNow") : undefined}
+    >
+      <span className={css.dot} aria-hidden />
+      <span className={css.liveText}>{liveText(state, behindMs, retryAt)}</span>
+    </button>
+  )
+}
+
+function liveText(state: string, behindMs: number | null, retryAt: number | null): string {
+  if (state === "connecting") return say("live.connecting")
+  if (state === "reconnecting") {
+    if (!navigator.onLine) return say("live.offline")
+    const wait = retryAt === null ? 0 : retryAt - Date.now()
+    return wait > 400
+      ? say("live.reconnecting", { wait: span(Math.ceil(wait / 1000) * 1000) })
+      : say("live.reconnectingNow")
+  }
+  if (behindMs === null) return say("live.liveUntimed")
+  return say(state === "delayed" ? "live.delayed" : "live.live", { behind: span(Math.max(100, behindMs)) })
+}
+
+function Clock() {
+  const at = useNow()
+  return (
+    <time className={css.clock} dateTime={new Date(at).toISOString()} title={`${exact(at)} · ${zoneName()}`}>
+      {clock(at)} {zoneShort(at)}
+    </time>
+  )
+}

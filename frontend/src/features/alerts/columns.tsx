@@ -1,0 +1,108 @@
+/** The columns of the alert table. */
+import { Checkbox } from "@mantine/core"
+import { Link } from "@tanstack/react-router"
+import type { ReactNode } from "react"
+import type { Alert } from "@/api/schema"
+import { Age } from "@/components/Age"
+import { alertText } from "@/components/alertText"
+import type { Column } from "@/components/DataTable"
+import { PriorityMark } from "@/components/PriorityMark"
+import { say, sayOf } from "@/words/say"
+import { moment, parse } from "@/words/times"
+import css from "./columns.module.css"
+
+interface Selecting {
+  readonly header: ReactNode
+  readonly isSelected: (alert: Alert) => boolean
+  readonly toggle: (alert: Alert) => void
+}
+
+export function alertColumns({ header, isSelected, toggle }: Selecting): readonly Column<Alert>[] {
+  return [
+    {
+      id: "mark",
+      title: "",
+      width: "44px",
+      narrow: "mark",
+      header,
+      cell: (alert) => (
+        <span className={css.mark}>
+          <Checkbox
+            aria-label={say("alerts.select", { alert: alert.title, device: alert.device_id })}
+            checked={isSelected(alert)}
+            onChange={() => toggle(alert)}
+          />
+          <PriorityMark priority={alert.priority} waiting={alert.state === "UNACK"} />
+        </span>
+      ),
+    },
+    {
+      id: "device",
+      title: say("alerts.device"),
+      width: "minmax(112px, 1.2fr)",
+      narrow: "more",
+      cell: ({ device_id }) => (
+        <Link to="/devices/$id" params={{ id: device_id }} preload={false} className={css.device}>
+          {device_id}
+        </Link>
+      ),
+    },
+    {
+      id: "alert",
+      title: say("alerts.alert"),
+      width: "minmax(200px, 2.6fr)",
+      narrow: "main",
+      cell: (alert) => <span className={css.text}>{alertText(alert)}</span>,
+    },
+    {
+      id: "state",
+      title: say("alerts.state"),
+      width: "minmax(116px, 1fr)",
+      narrow: "end",
+      cell: (alert) => <State alert={alert} />,
+    },
+    {
+      id: "since",
+      title: say("alerts.since"),
+      width: "64px",
+      align: "right",
+      narrow: "side",
+      cell: ({ since }) => <Age at={since} bare />,
+    },
+    {
+      id: "response",
+      title: say("alerts.response"),
+      width: "minmax(160px, 2.2fr)",
+      cell: ({ response }) => <span title={response}>{response}</span>,
+    },
+    {
+      id: "consequence",
+      title: say("alerts.consequence"),
+      width: "minmax(140px, 2fr)",
+      cell: ({ consequence }) => <span title={consequence}>{consequence}</span>,
+    },
+    {
+      id: "assigned",
+      title: say("alerts.assigned"),
+      width: "minmax(72px, 0.8fr)",
+      cell: ({ assignee }) => assignee,
+    },
+  ]
+}
+
+/** The state in plain words, with who or until when where that is known. */
+export function State({ alert }: { readonly alert: Alert }) {
+  const { state, acknowledged_by, shelved_until } = alert
+  const word = sayOf("alerts.states", state.toLowerCase(), state)
+  const until = parse(shelved_until)
+  let more = ""
+  if (state === "SHELVED")
+    more = until === null ? say("alerts.untilReturn") : say("alerts.until", { time: moment(until) })
+  else if (state === "ACKED" && acknowledged_by) more = say("alerts.by", { name: acknowledged_by })
+  return (
+    <span title={more ? `${word} ${more}` : word}>
+      {word}
+      {more ? <span className={css.more}> {more}</span> : null}
+    </span>
+  )
+}

@@ -1,0 +1,28 @@
+/** One alert acknowledged where it is seen. */
+import { Button } from "@mantine/core"
+import { useAlertCommand } from "@/api/commands"
+import { UNACKNOWLEDGED } from "@/api/queries"
+import type { Alert } from "@/api/schema"
+import { notify } from "@/components/notices"
+import { say } from "@/words/say"
+
+export function AcknowledgeButton({ alert }: { readonly alert: Alert }) {
+  const { mutate, isPending } = useAlertCommand()
+  if (!UNACKNOWLEDGED.includes(alert.state)) return null
+  const acknowledge = () =>
+    mutate(
+      { command: "acknowledge", alerts: [alert] },
+      {
+        onSuccess: ({ done, refused }) => {
+          if (done.length > 0) notify({ text: say("alerts.done.acknowledge", { n: 1 }) })
+          for (const { reason } of refused)
+            notify({ text: say("alerts.failed", { n: 1, reason }), failed: true })
+        },
+      },
+    )
+  return (
+    <Button onClick={acknowledge} disabled={isPending}>
+      {say("alerts.acknowledge")}
+    </Button>
+  )
+}

@@ -1,0 +1,140 @@
+/** Every channel of a device on one time axis: one cursor, one zoom, alerts and patterns where they happened. */
+import { Button } from "@mantine/core"
+import type { Device, DeviceType, Series } from "@/api/schema"
+import { Card } from "@/components/Card"
+import { Chip } from "@/components/Chip"
+import { SeriesChart } from "@/components/SeriesChart"
+import { Empty, Failed, Skeleton } from "@/components/states"
+import { fixed, quantity, unitText } from "@/words/figures"
+import { say } from "@/words/say"
+import { moment, span } from "@/words/times"
+import css from "./ChannelCharts.module.css"
+import { PRESETS, type Preset, useCharts } from "./useCharts"
+import { channelTitle } from "./useDevice"
+
+interface Props {
+  readonly device: Device
+  readonly type: DeviceType | undefined
+}
+
+const HEALTH_AXIS = [0, 100] as const
+
+export function ChannelCharts({ device, type }: Props) {
+  const charts = useCharts(device, type)
+  const { preset, start, end, history, condition, moments, stretches } = charts
+  const names = namesOf(type, history?.channels ?? {})
+  const shared = {
+    start,
+    end,
+    moments,
+    group: `device ${device.id}`,
+    onZoom: charts.zoomTo,
+    onBack: charts.back,
+  }
+  const hasCondition = condition?.health.some((value) => value !== null) ?? false
+  return (
+    <Card
+      title={
+        preset ? say(`device.last.${preset}`) : say("device.from", { start: moment(start), end: moment(end) })
+      }
+      hint={
+        history
+          ? history.bucket_s
+            ? say("device.bucket", { bucket: span(history.bucket_s * 1000) })
+            : say("device.everyReading")
+          : ""
+      }
+      aside={
+        <div className={css.tools}>
+          <span className={css.moves}>
+            <Button onClick={() => charts.shift(-0.5)} aria-label={say("device.earlier")}>
+              ‹
+            </Button>
+            <Button onClick={() => charts.shift(0.5)} aria-label={say("device.later")}>
+              ›
+            </Button>
+            <Button onClick={() => charts.zoomBy(0.5)} aria-label={say("device.zoomIn")}>
+              +
+            </Button>
+            <Button onClick={() => charts.zoomBy(2)} aria-label={say("device.zoomOut")}>
+              −
+            </Button>
+          </span>
+          {(Object.keys(PRESETS) as Preset[]).map((each) => (
+            <Chip key={each} pressed={each === preset} onClick={() => charts.choose(each)}>
+              {say(`device.range.${each}`)}
+            </Chip>
+          ))}
+        </div>
+      }
+    >
+      {charts.error ? (
+        <Failed error={charts.error} retry={charts.retry} />
+      ) : charts.isPending ? (
+        <Skeleton rows={4} height={126} />
+      ) : names.length === 0 || history?.rows === 0 ? (
+        <Empty title={say("device.noHistory")}>{say("device.noHistoryHelp")}</Empty>
+      ) : (
+        <div data-stale={charts.isStale} className={css.stack}>
+          {hasCondition && condition ? (
+            <SeriesChart
+              {...shared}
+              title={say("device.conditionChart")}
+              unit=""
+              label={labelOf(say("device.conditionChart"), "", {
+                time: condition.time,
+                value: condition.health,
+              })}
+              series={{ time: condition.time, value: condition.health }}
+              axis={HEALTH_AXIS}
+              height={84}
+            />
+          ) : null}
+          {names.map((name, i) => {
+            const series = history?.channels[name] ?? EMPTY
+            const unit = device.values[name]?.unit ?? ""
+            return (
+              <SeriesChart
+                key={name}
+                {...shared}
+                title={channelTitle(type, name)}
+                unit={unit}
+                label={labelOf(channelTitle(type, name), unit, series)}
+                series={series}
+                stretches={stretches.get(name)}
+                withTimes={i === names.length - 1}
+              />
+            )
+          })}
+          <p className={css.help}>{say("device.zoomHelp")}</p>
+        </div>
+      )}
+    </Card>
+  )
+}
+
+const EMPTY: Series = { time: [], value: [] }
+
+/** What is measured first, what the device is asked to do last. */
+function namesOf(type: DeviceType | undefined, channels: Readonly<Record<string, Series>>): string[] {
+  const known = type?.channels ?? []
+  const rank = (name: string) => {
+    const at = known.findIndex((channel) => channel.name === name)
+    return at < 0 ? known.length : at + (known[at]?.condition ? known.length : 0)
+  }
+  return Object.keys(channels).sort((a, b) => rank(a) - rank(b))
+}
+
+function labelOf(channel: string, unit: string, series: Series): string {
+  const lows = (series.min ?? series.value ?? []).filter((value) => value !== null)
+  const highs = (series.max ?? series.value ?? []).filter((value) => value !== null)
+  const least = lows.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
+  const greatest = highs.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+  return say("device.chartLabel", {
+    channel,
+    unit: unitText(unit),
+    value: unit ? quantity(highs.at(-1), unit) : fixed(highs.at(-1), 0),
+    low: quantity(least),
+    high: quantity(greatest),
+  })
+}

@@ -1,0 +1,46 @@
+/** The latest value of every channel, with its age; a stale one is outlined, a bad one says so. */
+import type { Device, DeviceType } from "@/api/schema"
+import { Age } from "@/components/Age"
+import { Card } from "@/components/Card"
+import { quantity } from "@/words/figures"
+import { say } from "@/words/say"
+import css from "./cards.module.css"
+import { channelTitle } from "./useDevice"
+
+interface Props {
+  readonly device: Device
+  readonly type: DeviceType | undefined
+}
+
+export function ValuesCard({ device: { values, baseline, life_cycle }, type }: Props) {
+  return (
+    <Card title={say("device.values")}>
+      <dl>
+        {Object.entries(values).map(([name, { value, unit, time, quality }]) => (
+          <div key={name} className={css.row}>
+            <dt className={css.name}>{channelTitle(type, name)}</dt>
+            <dd className={css.value}>
+              <span className={css.measured} data-quality={quality ?? "none"}>
+                {quantity(value, unit)}
+                {quality === "BAD" ? " BAD" : ""}
+              </span>
+              <span className={css.ageOf}>
+                <Age at={time} bare />
+              </span>
+            </dd>
+          </div>
+        ))}
+        <div className={css.row}>
+          <dt className={css.name}>{say("device.baseline")}</dt>
+          <dd className={css.faint}>
+            {say(baseline.learned ? "device.learned" : "device.learning", { n: baseline.readings })}
+          </dd>
+        </div>
+        <div className={css.row}>
+          <dt className={css.name}>{say("device.lifeCycle")}</dt>
+          <dd className={css.faint}>{life_cycle}</dd>
+        </div>
+      </dl>
+    </Card>
+  )
+}

@@ -1,0 +1,128 @@
+/** The stretch of time that the address names, the history in it, and how to move it. */
+import { useQuery } from "@tanstack/react-query"
+import { getRouteApi, useNavigate, useRouter } from "@tanstack/react-router"
+import { useMemo } from "react"
+import type { DeviceSearch } from "@/addresses"
+import { conditionQuery, eventsQuery, historyQuery, type Range } from "@/api/queries"
+import type { Alert, Device, DeviceType, FleetEvent, Pattern, Priority } from "@/api/schema"
+import type { Moment, Stretch } from "@/components/SeriesChart"
+import { useNow } from "@/components/useNow"
+import { parse } from "@/words/times"
+
+export const PRESETS = { "1h": 3600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400 } as const
+export type Preset = keyof typeof PRESETS
+const POINTS = 700
+const LEAST_SPAN_MS = 2000
+
+const route = getRouteApi("/devices/$id")
+
+export function useCharts(device: Device, type: DeviceType | undefined) {
+  const search = route.useSearch()
+  const navigate = useNavigate({ from: "/devices/$id" })
+  const router = useRouter()
+  const present = useNow()
+  const preset = search.start === undefined ? (search.range ?? presetFor(device.interval_s)) : null
+  const range: Range = useMemo(
+    () => (preset ? { lastS: PRESETS[preset] } : { start: search.start ?? 0, end: search.end ?? 0 }),
+    [preset, search.start, search.end],
+  )
+  const history = useQuery(historyQuery(device.id, range, POINTS))
+  const condition = useQuery(conditionQuery(device.id, range))
+  const events = useQuery(eventsQuery(device.id)).data?.items
+
+  // A relative range moves with the data, not with the second hand: a chart that creeps is a chart that cannot be read.
+  const end = preset
+    ? Math.max(parse(history.data?.end) ?? present, parse(device.event_time) ?? 0)
+    : (search.end ?? present)
+  const start = preset ? end - PRESETS[preset] * 1000 : (search.start ?? end)
+  const go = (next: DeviceSearch) => navigate({ search: next, resetScroll: false })
+  const span = end - start
+
+  return {
+    preset,
+    start,
+    end,
+    history: history.data,
+    condition: condition.data,
+    isPending: history.isPending,
+    isStale: history.isPlaceholderData,
+    error: history.isError && !history.data ? history.error : null,
+    retry: () => void history.refetch(),
+    moments: useMemo(() => momentsOf(events ?? [], device.alerts, type), [events, device.alerts, type]),
+    stretches: useMemo(() => stretchesOf(events ?? [], device.patterns), [events, device.patterns]),
+    choose: (range: Preset) => go({ range }),
+    zoomTo: (from: number, to: number) => {
+      if (to - from >= LEAST_SPAN_MS) go({ start: Math.round(from), end: Math.round(to) })
+    },
+    back: () => router.history.back(),
+    zoomBy: (factor: number) => {
+      const middle = (start + end) / 2
+      const half = Math.max(LEAST_SPAN_MS, span * factor) / 2
+      go({
+        start: Math.round(middle - half),
+        end: Math.round(Math.min(middle + half, Math.max(end, present))),
+      })
+    },
+    shift: (share: number) =>
+      go({ start: Math.round(start + span * share), end: Math.round(end + span * share) }),
+  }
+}
+
+/** A range with some hundred readings in it, whatever the device's pace. */
+function presetFor(intervalS: number | null): Preset {
+  if (intervalS === null || intervalS < 30) return "1h"
+  return intervalS < 900 ? "24h" : "7d"
+}
+
+/** When alerts were raised, marked by their priority. */
+export function momentsOf(
+  events: readonly FleetEvent[],
+  standing: readonly Alert[],
+  type: DeviceType | undefined,
+): Moment[] {
+  const priorities = new Map<string, Priority>(type?.rules.map(({ name, priority }) => [name, priority]))
+  for (const { rule, priority } of standing) priorities.set(rule, priority)
+  const moments = new Map<string, Moment>()
+  for (const { type: kind, at, detail } of events) {
+    const time = parse(at)
+    if (time === null) continue
+    if (kind === "alert.raised" || kind === "alert.reraised")
+      moments.set(`${detail.rule} ${time}`, {
+        at: time,
+        priority: priorities.get(String(detail.rule)) ?? "low",
+      })
+    else if (kind === "maintenance.recorded") moments.set(`${kind} ${time}`, { at: time })
+  }
+  for (const { rule, since, priority } of standing) {
+    const time = parse(since)
+    if (time !== null) moments.set(`${rule} ${time}`, { at: time, priority })
+  }
+  return [...moments.values()]
+}
+
+/** When patterns were seen, by channel; those that last go on to the right. */
+export function stretchesOf(
+  events: readonly FleetEvent[],
+  present: readonly Pattern[],
+): ReadonlyMap<string, Stretch[]> {
+  const byChannel = new Map<string, Stretch[]>()
+  const open = new Map<string, number>()
+  const add = (channel: string, stretch: Stretch) =>
+    byChannel.set(channel, [...(byChannel.get(channel) ?? []), stretch])
+  for (const { type, at, detail } of [...events].sort((a, b) => a.at.localeCompare(b.at))) {
+    if (type !== "pattern.started" && type !== "pattern.ended") continue
+    const key = `${detail.channel}\n${detail.pattern}`
+    const time = parse(at) ?? 0
+    const start = open.get(key)
+    if (type === "pattern.started") open.set(key, time)
+    else if (start !== undefined) {
+      add(String(detail.channel), { start, end: time })
+      open.delete(key)
+    }
+  }
+  for (const { pattern, channel, since } of present) {
+    const start = open.get(`${channel}\n${pattern}`) ?? parse(since)
+    if (start !== null && start !== undefined) add(channel, { start, end: Number.POSITIVE_INFINITY })
+  }
+  return byChannel
+}

@@ -1,0 +1,125 @@
+/** All devices, or those that a filter leaves: one dense table, sorted by the server, live where it is looked at. */
+import { Button } from "@mantine/core"
+import { getRouteApi, useNavigate } from "@tanstack/react-router"
+import { type ReactNode, useMemo, useState } from "react"
+import type { DeviceItem } from "@/api/schema"
+import { Chip } from "@/components/Chip"
+import { DataTable } from "@/components/DataTable"
+import { Empty, Failed, Skeleton } from "@/components/states"
+import { useKeys } from "@/components/useKeys"
+import { count } from "@/words/figures"
+import { say } from "@/words/say"
+import { COLUMNS } from "./columns"
+import css from "./DevicesPage.module.css"
+import { Facets } from "./Facets"
+import { useDevices } from "./useDevices"
+
+const route = getRouteApi("/devices")
+
+export function DevicesPage() {
+  const search = route.useSearch()
+  const navigate = useNavigate({ from: "/devices" })
+  const { items, total, all, isPending, error, fetchMore, sort, setVisible, facets } = useDevices(search)
+  const [current, setCurrent] = useState<string | null>(null)
+  const [choosing, setChoosing] = useState(false)
+  const hidden = useMemo(() => new Set(search.hide?.split(",") ?? DEFAULT_HIDDEN), [search.hide])
+  const open = ({ id }: DeviceItem) => navigate({ to: "/devices/$id", params: { id } })
+  const narrowed = total !== null && all !== null && total !== all
+  const clear = () => navigate({ search: ({ sort: kept, hide }) => ({ sort: kept, hide }) })
+
+  useKeys({
+    d: () => {
+      const row = items.find(({ id }) => id === current)
+      if (row) open(row)
+    },
+  })
+
+  const toggleColumn = (id: string) => {
+    const next = new Set(hidden)
+    if (!next.delete(id)) next.add(id)
+    navigate({ search: (before) => ({ ...before, hide: [...next].join(",") || "none" }), replace: true })
+  }
+
+  let body: ReactNode
+  if (error) body = <Failed error={error} retry={fetchMore} />
+  else if (isPending) body = <Skeleton rows={14} />
+  else
+    body = (
+      <DataTable
+        label={say("devices.table")}
+        columns={COLUMNS}
+        hidden={hidden}
+        rows={items}
+        rowId={idOf}
+        total={total ?? 0}
+        sort={sort}
+        onSort={(next) => navigate({ search: (before) => ({ ...before, sort: next }), replace: true })}
+        onNearEnd={fetchMore}
+        onOpen={open}
+        current={current}
+        onCurrent={({ id }) => setCurrent(id)}
+        isStrong={isAbnormal}
+        onVisible={setVisible}
+        empty={
+          <Empty title={say("devices.none")} action={<Button onClick={clear}>{say("devices.clear")}</Button>}>
+            {say("devices.noneHelp", { n: count(all) })}
+          </Empty>
+        }
+      />
+    )
+
+  return (
+    <>
+      <header className={css.header}>
+        <h1 className={css.title}>{say("devices.title")}</h1>
+        <span className={css.count} aria-live="polite">
+          {total === null
+            ? ""
+            : narrowed
+              ? say("devices.ofAll", { n: count(total), all: count(all) })
+              : say("devices.count", { n: total, shown: count(total) })}
+        </span>
+        {search.filter || search.q ? (
+          <Chip onClick={clear} label={`${say("devices.clear")}: ${search.filter ?? search.q}`}>
+            <span className={css.filter}>{search.filter ?? search.q}</span> ×
+          </Chip>
+        ) : null}
+        <div className={css.tools}>
+          <Button aria-expanded={choosing} onClick={() => setChoosing(!choosing)}>
+            {say("devices.columns")}
+          </Button>
+        </div>
+      </header>
+      {choosing ? (
+        <fieldset className={css.columns}>
+          <legend className="visually-hidden">{say("devices.columns")}</legend>
+          {COLUMNS.filter(({ id }) => id !== "id" && id !== "mark").map(({ id, title }) => (
+            <Chip key={id} pressed={!hidden.has(id)} onClick={() => toggleColumn(id)}>
+              {title}
+            </Chip>
+          ))}
+        </fieldset>
+      ) : null}
+      <div className={css.body}>
+        <Facets
+          groups={facets}
+          search={search}
+          onChoose={(key, value) => navigate({ search: (before) => ({ ...before, [key]: value }) })}
+        />
+        <section className={css.card} aria-label={say("devices.table")}>
+          {body}
+        </section>
+      </div>
+    </>
+  )
+}
+
+const DEFAULT_HIDDEN = ["name", "parent", "anomaly", "heardAt"]
+
+function idOf({ id }: DeviceItem): string {
+  return id
+}
+
+function isAbnormal({ alerts, health, status }: DeviceItem): boolean {
+  return alerts > 0 || (health !== null && health < 50) || status === "stale"
+}
