@@ -5,29 +5,37 @@ keeps nothing but its results; an import goes through journal and recorder like 
 mapping means is ``mappings.py``, reading the files ``sources.py``.
 """
 
-import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from training.errors import SourceFileError
-from training.mappings import FileMapping
+from training.errors import MappingError, SourceFileError
+from training.mappings import FileMapping, load
 from training.outputs import ReplayWriter
+from training.recorder import Recorder
 from training.sources import ROWS, Problem, SourceBatch, SourceRecord, check, is_skipped, read
 from twins.clock import VirtualClock, WallClock
 from twins.commands import RecordMaintenance
 from twins.devices import Device
+from twins.errors import DeviceExistsError
 from twins.events import KINDS, Event, EventBatch, Kind, decode
 from twins.fleet import FleetConfig, LocalFleet, WriteResult
-from twins.host import HostConfig
+from twins.host import HostConfig, ShardHost
+from twins.journal import StoredEntry
 from twins.kernels import LineResults
 from twins.readings import ReadingBatch
 from twins.shard import ShardConfig
+from twins.typefiles import content_hash
 
 PROBLEMS_KEPT = 100
 """Problems that a summary describes; the rest it only counts."""
+
+_CONFIG = FleetConfig(host=HostConfig(shard=ShardConfig(own_clock=True)))
 
 
 @dataclass(slots=True)
@@ -59,12 +67,32 @@ class Summary:
         self.problem_count += batch.problem_count
         self.problems += batch.problems[: PROBLEMS_KEPT - len(self.problems)]
 
+    def as_json(self) -> dict[str, Any]:
+        """Everything, as JSON values."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """A few lines for a person."""
+        fates = ", ".join(f"{count} {name}" for name, count in self.fates.items()) or "nothing"
+        lines = [
+            f"{self.rows} rows of {self.files} files: {self.devices} devices, {self.events} events",
+            f"what became of them: {fates}",
+        ]
+        if self.skipped:
+            lines.append(f"skipped, as the mapping says: {', '.join(self.skipped)}")
+        if self.problem_count:
+            lines.append(f"{self.problem_count} cells or rows could not be used:")
+            lines += [f"  {problem}" for problem in self.problems[:10]]
+            if self.problem_count > 10:
+                lines.append(f"  and {self.problem_count - 10} more")
+        return "\n".join(lines)
+
 
 Progress = Callable[[Summary], None]
 
 
 def replay(
-    mapping: FileMapping,
+    mapping: FileMapping | Path,
     files: Sequence[str | Path],
     out: Path,
     *,
@@ -83,11 +111,14 @@ def replay(
     MappingError, SourceFileError : before anything is scored if a file does not fit; later if one turns out
         to be cut off, and then nothing is left in ``out``.
     """
+    mapping = load(mapping) if isinstance(mapping, Path) else mapping
     summary = _begun(mapping, files)
     clock = VirtualClock()
-    config = FleetConfig(host=HostConfig(shard=ShardConfig(own_clock=True)))
-    with LocalFleet(None, config, clock) as fleet, ReplayWriter(out, [str(file) for file in files]) as writer:
-        fleet.install(mapping.device_type, by=mapping.name)
+    with (
+        LocalFleet(None, _CONFIG, clock) as fleet,
+        ReplayWriter(out, [str(file) for file in files]) as writer,
+    ):
+        _install(fleet, mapping)
         for batch, pieces in _driven(fleet, clock, mapping, files, until_us, rows):
             for result in pieces:
                 writer.tell(_events(fleet, result))
@@ -99,6 +130,107 @@ def replay(
                 progress(summary)
         summary.fates = {name: count for name, count in writer.dispositions.items() if count}
     return summary
+
+
+def import_files(
+    mapping: FileMapping | Path,
+    files: Sequence[str | Path],
+    data: Path,
+    *,
+    live: bool = False,
+    progress: Progress | None = None,
+    until_us: int | None = None,
+    rows: int = ROWS,
+) -> Summary:
+    """Bring files into the history of the data folder ``data``, through the twins, as if they had come live.
+
+    The caller holds the folder's lock: no platform runs on it. Devices that are new are registered and, when
+    all has been read, retired, unless ``live``: then their twins stay and take further readings. Nobody is
+    notified.
+    An import that was interrupted can be run again; what is in history already is a duplicate.
+
+    Raises
+    ------
+    MappingError : also if another version of the device type is installed in the folder.
+    DeviceExistsError : if a device of the files was there before and has been retired.
+    FleetError, OSError : of journal and history; what was acknowledged is kept.
+    """
+    mapping = load(mapping) if isinstance(mapping, Path) else mapping
+    summary = _begun(mapping, files)
+    clock = VirtualClock()
+    fates: Counter[str] = Counter()
+    with LocalFleet(data / "hosts", _CONFIG, clock) as fleet, closing(Recorder(data / "history")) as recorder:
+        _install(fleet, mapping)
+        batch: SourceBatch | None = None
+        for batch, pieces in _driven(fleet, clock, mapping, files, until_us, rows):
+            summary.note(batch)
+            for result in pieces:
+                fates.update(result.fates)
+                summary.events += sum(len(events) for _, _, events in result.events)
+            fates["bad"] += len(batch.rejected)
+            _record(recorder, fleet)
+            if progress is not None:
+                progress(summary)
+        if batch is not None and not live:
+            for device_id in batch.readings.ids.to_pylist():
+                fleet.retire(device_id, by=mapping.name)
+        _record(recorder, fleet)
+        recorder.flush()
+        _archive(recorder, fleet)
+    summary.fates = {name: count for name, count in fates.items() if count}
+    return summary
+
+
+@dataclass(frozen=True, slots=True)
+class _HostSource:
+    """The journal of a host of this process, for the recorder."""
+
+    host: ShardHost
+
+    @property
+    def actor(self) -> str:
+        return self.host.name
+
+    def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
+        return self.host.read_after(cursor, limit)
+
+
+def _record(recorder: Recorder, fleet: LocalFleet) -> None:
+    """Let the recorder read everything that is new; it commits when it holds enough."""
+    for host in fleet.shard_hosts():
+        if host.name not in recorder.cursors:
+            recorder.add_source(_HostSource(host))
+    while recorder.step():
+        pass
+    _archive(recorder, fleet)
+
+
+def _archive(recorder: Recorder, fleet: LocalFleet) -> None:
+    """Tell the hosts what they need not keep."""
+    for host in fleet.shard_hosts():
+        host.archive(recorder.cursors[host.name])
+
+
+def _install(fleet: LocalFleet, mapping: FileMapping) -> None:
+    """Put the mapping's device type in force, unless it is."""
+    wanted = mapping.device_type
+    installed = fleet.types.get(wanted.name)
+    if installed is None or installed.version < wanted.version:
+        fleet.install(wanted, by=mapping.name)
+    elif content_hash(installed) != content_hash(wanted):
+        problem = f"version {installed.version} of type {wanted.name!r} is installed and says something else"
+        remedy = "give the type another name or a higher version, and leave `baseline_rows` to the type"
+        raise MappingError(mapping.path, mapping.lines["device"], problem, remedy)
+
+
+def _register(fleet: LocalFleet, mapping: FileMapping, ids: Sequence[str]) -> None:
+    """Give twins to devices that have none."""
+    new = [device_id for device_id in ids if device_id not in fleet.directory]
+    for device_id in set(ids).difference(new):
+        if fleet.read_twin(device_id)["status"] == "retired":
+            raise DeviceExistsError(device_id)
+    type_name, interval_s = mapping.device_type.name, mapping.interval_s
+    fleet.register([Device(each, type_name, interval_s=interval_s) for each in new], by=mapping.name)
 
 
 def _begun(mapping: FileMapping, files: Sequence[str | Path]) -> Summary:
@@ -122,20 +254,13 @@ def _driven(
 ) -> Iterator[tuple[SourceBatch, list[WriteResult]]]:
     """Every batch of the files and what the fleet made of it, in pieces: records stand between them."""
     until_us = WallClock().now_us() if until_us is None else until_us
-    numbers = itertools.count(1)
     registered = 0
     for batch in read(mapping, files, rows):
         readings = batch.readings
         newest_us = int(readings.event_us.max()) if len(readings) else 0
         clock.advance_to(min(newest_us, until_us))
         if registered < len(readings.ids):
-            fleet.register(
-                [
-                    Device(name, mapping.device_type.name, interval_s=mapping.interval_s)
-                    for name in readings.ids[registered:].to_pylist()
-                ],
-                by=mapping.name,
-            )
+            _register(fleet, mapping, readings.ids[registered:].to_pylist())
             registered = len(readings.ids)
         pieces: list[WriteResult] = []
         done = 0
@@ -143,14 +268,16 @@ def _driven(
             if record.after_line >= done:
                 pieces.append(fleet.write(_cut(readings, done, record.after_line + 1), trace=True))
                 done = record.after_line + 1
-            fleet.command(_command(record, f"{mapping.name}-{next(numbers)}", mapping.name))
+            fleet.command(_command(record, mapping.name))
         pieces.append(fleet.write(_cut(readings, done, len(readings)), trace=True))
         yield batch, pieces
 
 
-def _command(record: SourceRecord, command_id: str, by: str) -> RecordMaintenance:
+def _command(record: SourceRecord, by: str) -> RecordMaintenance:
+    """The command that a record asks for. Its id is what it says, so that none is done twice."""
+    said = (record.device_id, record.at_us, record.kind, record.action, record.failure_mode, record.note)
     return RecordMaintenance(
-        command_id=command_id,
+        command_id=" ".join((by, *map(str, said))),
         by=by,
         device_id=record.device_id,
         kind=record.kind,

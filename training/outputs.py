@@ -85,8 +85,8 @@ class ReplayWriter:
         disposition = pa.array(DISPOSITIONS).take(table["code"])
         for file in batch.files:
             source = self._files.take(pa.array(np.full(len(table), file)))
-            whole = table.set_column(4, "disposition", disposition).add_column(2, "source_file", source)
-            self._results.add(whole.drop_columns(["code"]).select(RESULTS.names))
+            whole = table.append_column("disposition", disposition).append_column("source_file", source)
+            self._results.add(whole.select(RESULTS.names))
 
     def tell(self, events: Iterable[Event]) -> None:
         """What happened."""

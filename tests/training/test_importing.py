@@ -7,9 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from training.errors import MappingError, SourceFileError
-from training.importing import replay
+from training.history import History
+from training.importing import import_files, replay
 from training.mappings import load, parse
 from training.outputs import EVENTS, RESULTS
+from twins.clock import VirtualClock
+from twins.errors import DeviceExistsError
+from twins.fleet import LocalFleet
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -196,7 +200,7 @@ def test_a_file_that_ends_early_leaves_no_results(tmp_path):
     path.write_bytes(gzip.compress(text.encode())[:-20_000])
     with pytest.raises(SourceFileError, match=r"cut\.csv\.gz"):
         replay(parse(MAPPING, "m.yaml"), [path], tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_nothing_to_read_is_an_error(tmp_path):
@@ -229,3 +233,64 @@ def test_samples_of_public_data_replay(name, pattern, tmp_path):
             assert of_device["source_row"].is_monotonic_increasing
             assert of_device["source_row"].is_unique
     assert results["source_file"].nunique() == len(files)
+
+
+def history(data, sql):
+    found = History(data / "history")
+    try:
+        return found.query(sql).to_pandas()
+    finally:
+        found.close()
+
+
+def twins_of(data):
+    with LocalFleet(data / "hosts", clock=VirtualClock()) as fleet:
+        return {name: fleet.read_twin(name) for name in ("north", "south")}
+
+
+def test_an_import_ends_in_history(tanks, tmp_path):
+    data = tmp_path / "data"
+    summary = import_files(parse(MAPPING + RECORDS, "m.yaml"), [tanks], data)
+    assert summary.fates == {"scored": 240}
+    rows = history(data, "SELECT device_id, event_time, level, inflow FROM readings_tank ORDER BY event_time")
+    assert len(rows) == 240
+    assert rows["device_id"].tolist()[:4] == ["north", "south", "north", "south"]
+    lines = [line.split(",") for line in tanks.read_text().splitlines()[1:]]
+    assert rows["level"].tolist() == pytest.approx([float(line[2]) for line in lines], abs=1e-5)
+    assert rows["event_time"].astype("int64").tolist() == [int(line[0]) * 1_000_000 for line in lines]
+    told = history(data, "SELECT type, count(*) AS n FROM events GROUP BY type").set_index("type")["n"]
+    assert told["device.registered"] == told["device.retired"] == 2
+    assert told["maintenance.recorded"] == 3
+    assert all(twin["status"] == "retired" for twin in twins_of(data).values())
+
+
+def test_an_import_makes_of_readings_what_a_replay_does(tanks, tmp_path):
+    mapping = parse(MAPPING + RECORDS, "m.yaml")
+    _, results, _ = run(mapping, [tanks], tmp_path / "out")
+    import_files(mapping, [tanks], tmp_path / "data", live=True)
+    for name, twin in twins_of(tmp_path / "data").items():
+        last = results[results["device_id"] == name].iloc[-1]
+        assert twin["anomaly_score"] == last["anomaly_score"]
+        assert twin["health"] == last["health"]
+        assert twin["status"] != "retired"
+
+
+def test_an_import_can_be_continued_and_repeated_while_its_devices_live(tanks, tmp_path):
+    mapping = parse(MAPPING, "m.yaml")
+    lines = tanks.read_text().splitlines(keepends=True)
+    first = tmp_path / "first.csv"
+    first.write_text("".join(lines[:101]))
+    import_files(mapping, [first], tmp_path / "data", live=True)
+    summary = import_files(mapping, [tanks], tmp_path / "data")
+    assert summary.fates == {"scored": 140, "late": 98, "duplicate": 2}
+    rows = history(tmp_path / "data", "SELECT device_id, event_time FROM readings_tank")
+    assert len(rows) == len(rows.drop_duplicates()) == 240
+    with pytest.raises(DeviceExistsError, match="north"):
+        import_files(mapping, [tanks], tmp_path / "data")
+
+
+def test_an_import_does_not_change_an_installed_type(tanks, tmp_path):
+    import_files(parse(MAPPING, "m.yaml"), [tanks], tmp_path / "data")
+    other = parse(MAPPING.replace("high: 100", "high: 90"), "m.yaml")
+    with pytest.raises(MappingError, match="version 1 of type 'tank' is installed and says something else"):
+        import_files(other, [tanks], tmp_path / "data")
