@@ -5,7 +5,10 @@
     FleetError
     ├── DescriptionError
     │   └── MappingError           a mapping file is wrong: file, line, remedy
-    └── SourceFileError            a data file cannot be read as its mapping says
+    ├── SourceFileError            a data file cannot be read as its mapping says
+    └── HistoryError               a table of history cannot be read or written
+        ├── HistoryConflictError   another recorder writes the same history
+        └── HistoryBehindError     journal entries are gone that history does not have
 """
 
 from twins.errors import DescriptionError, FleetError
@@ -30,3 +33,29 @@ class SourceFileError(FleetError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}; {self.remedy}"
+
+
+class HistoryError(FleetError):
+    """A table of history cannot be read or written."""
+
+    code = "history.error"
+
+    def __init__(self, table: str, problem: str) -> None:
+        super().__init__(table, problem)
+        self.table = table
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"history table {self.table}: {self.problem}"
+
+
+class HistoryConflictError(HistoryError):
+    """Somebody else committed in between: two recorders follow one fleet. Nothing was written twice."""
+
+    code = "history.conflict"
+
+
+class HistoryBehindError(HistoryError):
+    """The journal was cut beyond what history holds; the entries between are lost to history."""
+
+    code = "history.behind"

@@ -1,216 +1,421 @@
-"""Files to tables of text, a bounded piece at a time, every row in its place.
+"""The tables of history on disk: what each is called, its columns, and how files come into it and go.
 
-CSV, plain or compressed, with any separator, with or without header; and Parquet. A row that cannot be cut
-into its columns keeps its place as a row of nulls, so that row numbers always count what the file holds.
-What the columns mean is ``mappings.py``, what becomes of them ``sources.py``.
+A table is a Delta table: Parquet files and a log that names those which count. A file is written under
+another name, synced and renamed; then one commit adds it together with the cursor of every actor whose
+entries it holds. The cursor is read from the very handle that commits, and a handle that is behind may not
+commit: that is what makes it exactly once.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import math
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
+from urllib.parse import unquote
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pv
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import AddAction, RemoveAction
 
-from training.errors import MappingError, SourceFileError
-from training.mappings import FileMapping
+from training.errors import HistoryConflictError, HistoryError
+from twins.devices import DeviceType
 
-_BLOCK_BYTES: Final = 4 << 20
-_HEAD_BYTES: Final = 1 << 20
-_ENDINGS: Final = re.compile(r"(\.(csv|tsv|txt|dat|parquet|pq|gz|bz2|zst|lz4))+$", re.IGNORECASE)
-_BLANKS: Final = re.compile(rb"[ \t]+")
-_AT_ENDS: Final = re.compile(rb"(?<=\n) | (?=\r?\n)")
+TIMESTAMP: Final = pa.timestamp("us", "UTC")
+ROW_GROUP_ROWS: Final = 1 << 16
+
+READINGS: Final = "readings_"
+ROLLUP: Final = "rollup_"
+
+EVENTS: Final = pa.schema(
+    [
+        ("type", pa.string()),
+        ("device_id", pa.string()),
+        ("device_type", pa.string()),
+        ("event_time", TIMESTAMP),
+        ("recorded_at", TIMESTAMP),
+        ("detail", pa.string()),  # JSON
+        ("actor", pa.string()),
+        ("cursor", pa.int64()),
+        ("number", pa.int32()),  # its place among the events of the entry
+    ]
+)
+INPUTS: Final = pa.schema(
+    [
+        ("kind", pa.string()),  # command, tick, mark, scores, lost
+        ("recorded_at", TIMESTAMP),
+        ("command", pa.string()),
+        ("by", pa.string()),
+        ("body", pa.string()),  # JSON of a command
+        ("payload", pa.binary()),  # of anything else
+        ("epoch", pa.int64()),
+        ("actor", pa.string()),
+        ("cursor", pa.int64()),
+    ]
+)
+DEVICES: Final = pa.schema(
+    [
+        ("device_type", pa.string()),
+        ("device_id", pa.string()),
+        ("row", pa.int32()),
+        ("site", pa.string()),
+        ("parent", pa.string()),
+        ("name", pa.string()),
+        ("labels", pa.string()),  # JSON
+        ("retired", pa.bool_()),
+        ("recorded_at", TIMESTAMP),
+        ("actor", pa.string()),
+        ("cursor", pa.int64()),
+    ]
+)
+TYPES: Final = pa.schema(
+    [
+        ("device_type", pa.string()),
+        ("version", pa.int64()),
+        ("document", pa.string()),  # JSON
+        ("recorded_at", TIMESTAMP),
+        ("actor", pa.string()),
+        ("cursor", pa.int64()),
+    ]
+)
+CONDITION: Final = pa.schema(
+    [
+        ("device_id", pa.string()),
+        ("device_type", pa.string()),
+        ("event_time", TIMESTAMP),
+        ("health", pa.float32()),
+        ("anomaly_score", pa.float32()),
+        ("anomalous", pa.bool_()),
+        ("detail", pa.string()),  # JSON: risk, prognosis and the like
+        ("actor", pa.string()),
+        ("cursor", pa.int64()),
+    ]
+)
+ROLLUPS: Final = pa.schema(
+    [
+        ("device_id", pa.string()),
+        ("channel", pa.string()),
+        ("event_time", TIMESTAMP),  # start of the bucket
+        ("count", pa.int64()),
+        ("sum", pa.float64()),
+        ("sum_of_squares", pa.float64()),
+        ("min", pa.float64()),
+        ("max", pa.float64()),
+        ("first", pa.float64()),
+        ("last", pa.float64()),
+        ("first_at", TIMESTAMP),
+        ("last_at", TIMESTAMP),
+    ]
+)
+FIXED: Final[Mapping[str, pa.Schema]] = {
+    "events": EVENTS,
+    "inputs": INPUTS,
+    "devices": DEVICES,
+    "types": TYPES,
+    "condition": CONDITION,
+}
+"""The tables that every history has, besides ``readings_<type>`` and ``rollup_<span>_<type>``."""
+
+_STATISTICS: Final = ("device_id", "event_time", "recorded_at", "cursor")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_UNFINISHED: Final = ".part"
+_LOG_OPTIONS: Final = {
+    "delta.checkpointInterval": "100",
+    "delta.logRetentionDuration": "interval 1 days",
+    "delta.deletedFileRetentionDuration": "interval 1 days",
+}
+_DICTIONARY_BYTES: Final = 8 << 20
+_WORTH_A_DICTIONARY: Final = 2.6  # bytes a value; what BYTE_STREAM_SPLIT and zstd leave of rounded floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
-    """Rows ``first`` onwards of a file. ``broken`` rows, with the reason, are null in every column."""
-
-    first: int
-    table: pa.Table
-    broken: Mapping[int, str]
-
-
-def stem(path: str) -> str:
-    """The file's name without its endings: ``data/train_FD001.txt.gz`` is ``train_FD001``."""
-    return _ENDINGS.sub("", Path(path).name)
-
-
-def is_parquet(path: str) -> bool:
-    """Whether the file is read as Parquet, by its ending."""
-    return path.lower().endswith((".parquet", ".pq"))
-
-
-def column_names(path: str, mapping: FileMapping) -> list[str]:
-    """The names of a file's columns; of a file without header those that the mapping gives.
-
-    Raises
-    ------
-    SourceFileError : if the file cannot be opened.
-    MappingError : if the mapping names more or fewer columns than the file has.
+def sql_name(device_type: str) -> str:
+    """A device type's name as it stands in table names: ``centrifugal-pump`` is ``centrifugal_pump``
+    there.
     """
-    layout = mapping.layout
-    try:
-        if is_parquet(path):
-            return list(pq.read_schema(path).names)
-        with _text(path, mapping) as stream:
-            head = bytes(stream.read(_HEAD_BYTES)).split(b"\n", 1)[0].rstrip(b"\r")
-    except (OSError, pa.ArrowException) as error:
-        raise SourceFileError(
-            path, f"it cannot be read: {error}", "check the path and that it is whole"
-        ) from None
-    line = head.decode(layout.encoding, "replace").removeprefix("\ufeff")
-    fields = [text.strip().strip('"') for text in line.split(layout.separator)] if line else []
-    if not layout.columns:
-        return fields
-    if fields and len(fields) != len(layout.columns):
-        problem = f"`columns` names {len(layout.columns)} columns, {path} has {len(fields)}"
-        remedy = "name every column in order, and check the separator"
-        raise MappingError(mapping.path, mapping.lines["files"], problem, remedy)
-    return list(layout.columns)
+    return device_type.replace("-", "_")
 
 
-def blocks(path: str, mapping: FileMapping, wanted: Sequence[str], rows: int) -> Iterator[Block]:
-    """The ``wanted`` columns of a file in blocks of ``rows`` rows, but for the last.
+def readings_schema(device_type: DeviceType) -> pa.Schema:
+    """One column a channel; null where the reading is missing or BAD.
 
-    Raises
-    ------
-    SourceFileError : where the file is cut off, damaged or of another format.
+    ``bad`` is a mask of channels whose reading was BAD, and ``bad_values`` holds those values in the order
+    of the channels: kept, but apart, so that no average includes them by accident. ``late``: at least one
+    channel's reading came after a newer one of it.
     """
-    try:
-        pieces = _parquet(path, wanted, rows) if is_parquet(path) else _csv(path, mapping, wanted)
-        yield from _of_equal_size(pieces, rows)
-    except (OSError, EOFError, pa.ArrowException) as error:
-        remedy = "check that it is whole, and `files:` of the mapping: separator, columns, encoding"
-        raise SourceFileError(path, f"it cannot be read on: {error}", remedy) from None
-
-
-def _parquet(path: str, wanted: Sequence[str], rows: int) -> Iterator[Block]:
-    first = 0
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(rows, columns=list(wanted)):
-            yield Block(first, pa.Table.from_batches([batch]), {})
-            first += len(batch)
-
-
-def _csv(path: str, mapping: FileMapping, wanted: Sequence[str]) -> Iterator[Block]:
-    names = column_names(path, mapping)
-    if not names:
-        return
-    layout = mapping.layout
-    header = 0 if layout.columns else 1
-    broken: dict[int, str] = {}
-
-    def note(row: Any) -> str:
-        broken[row.number - 1 - header] = f"{row.actual_columns} columns, not {row.expected_columns}"
-        return "skip"
-
-    read_options = pv.ReadOptions(
-        use_threads=False,
-        block_size=_BLOCK_BYTES,
-        column_names=names,
-        skip_rows=header,
-        encoding=layout.encoding,
+    value = pa.float64() if device_type.dtype.itemsize == 8 else pa.float32()
+    return pa.schema(
+        [
+            ("device_id", pa.string()),
+            ("event_time", TIMESTAMP),
+            *((name, value) for name in device_type.channel_names),
+            ("bad", pa.int64()),
+            ("bad_values", pa.list_(value)),
+            ("late", pa.bool_()),
+            ("ingest_us", pa.int64()),
+            ("actor", pa.string()),
+            ("cursor", pa.int64()),
+        ]
     )
-    convert_options = pv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()),
-        include_columns=list(wanted),
-        null_values=list(layout.missing),
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=True,
-    )
-    parse_options = pv.ParseOptions(delimiter=layout.separator, invalid_row_handler=note)
-    first = 0
-    with _text(path, mapping) as stream:
-        try:
-            reader = pv.open_csv(stream, read_options, parse_options, convert_options)
-        except pa.ArrowInvalid as error:
-            if "Empty CSV" not in str(error):
-                raise
-        else:
-            for batch in reader:
-                block = _with_broken_rows(first, pa.Table.from_batches([batch]), broken)
-                yield block
-                first += len(block.table)
-    if late := {row: broken[row] for row in sorted(broken) if row >= first}:
-        yield Block(first, pa.table({name: pa.nulls(len(late), pa.string()) for name in wanted}), late)
 
 
-def _with_broken_rows(first: int, table: pa.Table, broken: Mapping[int, str]) -> Block:
-    """The rows as the file has them: a broken row stands before the whole row that follows it."""
-    gaps: list[int] = []
-    for row in sorted(row for row in broken if row >= first):
-        if row >= first + len(table) + len(gaps):
-            break
-        gaps.append(row)
-    if not gaps:
-        return Block(first, table, {})
-    is_whole = np.ones(len(table) + len(gaps), bool)
-    is_whole[np.asarray(gaps) - first] = False
-    source = pa.array(np.cumsum(is_whole) - 1, mask=~is_whole)
-    return Block(first, table.take(source), {row: broken[row] for row in gaps})
+def channels_of(schema: pa.Schema) -> list[str]:
+    """The channels of a readings table."""
+    names = schema.names
+    return list(names[2 : names.index("bad")])
 
 
-def _of_equal_size(pieces: Iterator[Block], rows: int) -> Iterator[Block]:
-    """The same rows cut anew, so that files can be read side by side."""
-    held: list[pa.Table] = []
-    broken: dict[int, str] = {}
-    first = count = 0
-    for piece in pieces:
-        held.append(piece.table)
-        broken.update(piece.broken)
-        count += len(piece.table)
-        if count < rows:
-            continue
-        table = pa.concat_tables(held)
-        while count >= rows:
-            yield Block(
-                first, table.slice(0, rows), {row: why for row, why in broken.items() if row < first + rows}
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that counts. The bounds are None where the table has no such column."""
+
+    path: str  # absolute
+    size: int
+    rows: int
+    least: Mapping[str, Any]  # by column: device_id, event_time (µs), cursor
+    greatest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a table: its files, and how far each actor's journal is in it."""
+
+    number: int
+    schema: pa.Schema
+    files: tuple[File, ...]
+    cursors: Mapping[str, int]
+
+
+class Table:
+    """One table. Not shared between threads that write; reading a ``Version`` needs no lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self._delta: DeltaTable | None = None
+        self._read: Version | None = None
+
+    @property
+    def exists(self) -> bool:
+        return (self.folder / "_delta_log").is_dir()
+
+    def create(self, schema: pa.Schema) -> None:
+        """Make the table if it is not there; HistoryError if it is there with other columns."""
+        if not self.exists:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            delta_schema = Schema.from_arrow(schema)
+            self._delta = DeltaTable.create(
+                self.folder, schema=delta_schema, mode="ignore", configuration=_LOG_OPTIONS
             )
-            broken = {row: why for row, why in broken.items() if row >= first + rows}
-            table, first, count = table.slice(rows), first + rows, count - rows
-        held = [table]
-    if count:
-        yield Block(first, pa.concat_tables(held), broken)
+        found = self._handle().schema()
+        if {field.name for field in found.fields} != set(schema.names):
+            raise HistoryError(
+                self.name, f"has the columns {[f.name for f in found.fields]}, not {schema.names}"
+            )
+
+    def cursor(self, actor: str) -> int:
+        """How far the journal of ``actor`` is in the newest version; 0 at the start."""
+        delta = self._handle()
+        delta.update_incremental()
+        return int(delta.transaction_version(actor) or 0)
+
+    def version(self, actors: Iterable[str]) -> Version:
+        """The newest version: files and cursors of one moment."""
+        delta = self._handle()
+        delta.update_incremental()
+        number = delta.version()
+        if self._read is None or self._read.number != number:
+            schema = pa.schema(delta.schema().to_arrow())
+            self._read = Version(number, schema, tuple(self._files(delta)), {})
+        cursors = {actor: int(delta.transaction_version(actor) or 0) for actor in actors}
+        return Version(number, self._read.schema, self._read.files, cursors)
+
+    def write(self, rows: pa.Table) -> AddAction:
+        """Put rows into a file of their own, whole and on disk. It counts once it has been committed."""
+        path = self.folder / f"{uuid.uuid4().hex}.parquet"
+        unfinished = path.with_suffix(_UNFINISHED)
+        with open(unfinished, "wb") as file:
+            write_parquet(rows, file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+        _sync(self.folder)
+        return AddAction(
+            path.name, path.stat().st_size, {}, time.time_ns() // 1_000_000, True, _statistics(rows)
+        )
+
+    def commit(
+        self,
+        adds: Sequence[AddAction],
+        removes: Sequence[File] = (),
+        *,
+        before: Mapping[str, int] | None = None,
+        after: Mapping[str, int] | None = None,
+        new_rows: bool = True,
+    ) -> int:
+        """Add and remove files in one commit, moving cursors from ``before`` to ``after``. Returns the
+        version.
+
+        ``new_rows`` is off where the same rows merely lie in other files. A commit by somebody else in
+        between is harmless as long as it moved none of these cursors and removed none of these files.
+
+        Raises
+        ------
+        HistoryConflictError : it did.
+        """
+        delta = self._handle()
+        actions: list[AddAction | RemoveAction] = [
+            AddAction(a.path, a.size, a.partition_values, a.modification_time, new_rows, a.stats)
+            for a in adds
+        ]
+        now_ms = time.time_ns() // 1_000_000
+        actions += [RemoveAction(Path(file.path).name, new_rows, now_ms, file.size, {}) for file in removes]
+        transactions = [Transaction(actor, cursor) for actor, cursor in (after or {}).items()]
+        properties = CommitProperties(max_commit_retries=0, app_transactions=transactions)
+        hooks = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True)
+        for _ in range(20):
+            delta.update_incremental()
+            for actor, cursor in (before or {}).items():
+                found = int(delta.transaction_version(actor) or 0)
+                if found != cursor:
+                    problem = (
+                        f"stands at entry {found} of {actor} instead of {cursor}; does a second recorder run?"
+                    )
+                    raise HistoryConflictError(self.name, problem)
+            if removes:
+                standing = {Path(uri).name for uri in delta.file_uris()}
+                gone = [file.path for file in removes if Path(file.path).name not in standing]
+                if gone:
+                    raise HistoryConflictError(self.name, f"{gone[0]} has been replaced meanwhile")
+            try:
+                delta.create_write_transaction(
+                    actions,
+                    "append",
+                    delta.schema(),
+                    commit_properties=properties,
+                    post_commithook_properties=hooks,
+                )
+            except CommitFailedError:
+                continue
+            return int(delta.version())
+        raise HistoryConflictError(self.name, "others commit so often that there is no getting in")
+
+    def clean(self, older_than_s: float) -> None:
+        """Delete files that no version of the last ``older_than_s`` names, and what was never finished.
+
+        It has to be longer than any query lasts: a reader may still hold a version that names them.
+        """
+        delta = self._handle()
+        delta.update_incremental()
+        hours = -(-int(older_than_s) // 3600)
+        delta.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
+        horizon = time.time() - older_than_s
+        for path in self.folder.glob(f"*{_UNFINISHED}"):
+            if path.stat().st_mtime < horizon:
+                path.unlink(missing_ok=True)
+
+    def _handle(self) -> DeltaTable:
+        if self._delta is None:
+            if not self.exists:
+                raise HistoryError(self.name, "does not exist yet; nothing of its kind has been recorded")
+            self._delta = DeltaTable(self.folder)
+        return self._delta
+
+    def _files(self, delta: DeltaTable) -> Iterator[File]:
+        actions = pa.table(delta.get_add_actions(flatten=True))
+        names = set(actions.column_names)
+        bounds = [(name, f"min.{name}", f"max.{name}") for name in _STATISTICS if f"min.{name}" in names]
+        for add in actions.to_pylist():
+            least = {name: _plain(add[low]) for name, low, _ in bounds}
+            greatest = {name: _plain(add[high]) for name, _, high in bounds}
+            path = str(self.folder / unquote(add["path"]))
+            yield File(path, add["size_bytes"], add["num_records"], least, greatest)
 
 
-def _text(path: str, mapping: FileMapping) -> Any:
-    stream = pa.input_stream(path, compression="detect")
-    return pa.PythonFile(_OneBlank(stream), mode="r") if mapping.layout.separator == " " else stream
+def write_parquet(rows: pa.Table, file: BinaryIO) -> None:
+    """Write rows in the form that history keeps: zstd, time as differences, and floats as what is smaller for
+    them.
 
-
-class _OneBlank:
-    """A stream of bytes in which every run of blanks is one, and none begins or ends a line."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._rest = b""  # of a line whose end has not been read
-        self._ready = b""
-        self.closed = False
-
-    def read(self, size: int = -1) -> bytes:
-        while not self._ready:
-            piece = self._stream.read(_BLOCK_BYTES)
-            if piece:
-                lines, newline, self._rest = (self._rest + piece).rpartition(b"\n")
-                lines += newline
-            elif self._rest:
-                lines, self._rest = self._rest + b"\n", b""
+    Rounded values repeat, so a dictionary a row group is worth it for most; else their bytes are split into
+    streams. Measured by ``bench/history.py``; the first rows decide for the file.
+    """
+    schema = pa.schema([field.with_type(_stored(field.type)) for field in rows.schema])
+    dictionaries, encodings = [], {}
+    sample = rows.slice(0, ROW_GROUP_ROWS)
+    for field in schema:
+        if pa.types.is_floating(field.type):
+            if _dictionary_bytes(sample[field.name]) < _WORTH_A_DICTIONARY:
+                dictionaries.append(field.name)
             else:
-                return b""
-            self._ready = _AT_ENDS.sub(b"", b"\n" + _BLANKS.sub(b" ", lines))[1:]
-        size = len(self._ready) if size < 0 else size
-        piece, self._ready = self._ready[:size], self._ready[size:]
-        return piece
+                encodings[field.name] = "BYTE_STREAM_SPLIT"
+        elif field.name == "event_time":
+            encodings[field.name] = "DELTA_BINARY_PACKED"
+        elif not pa.types.is_nested(field.type) and not pa.types.is_boolean(field.type):
+            dictionaries.append(field.name)
+    with pq.ParquetWriter(
+        file,
+        schema,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=dictionaries,
+        column_encoding=encodings or None,
+        dictionary_pagesize_limit=_DICTIONARY_BYTES,
+        data_page_version="2.0",
+        store_schema=False,
+        write_page_checksum=True,
+    ) as writer:
+        for at in range(0, rows.num_rows, ROW_GROUP_ROWS):
+            group = rows.slice(at, ROW_GROUP_ROWS)
+            writer.write_table(group.cast(schema), row_group_size=ROW_GROUP_ROWS)
 
-    def readable(self) -> bool:
-        return True
 
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self._stream.close()
+def _stored(type_: pa.DataType) -> pa.DataType:
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+def _dictionary_bytes(values: pa.ChunkedArray) -> float:
+    """Bytes a value that a dictionary would take: its index, and its share of the dictionary."""
+    rows = max(1, len(values))
+    distinct: int = max(1, pc.count_distinct(values).as_py())
+    return math.log2(distinct + 1) / 8 + distinct * int(values.type.bit_width) / 8 / rows
+
+
+def _statistics(rows: pa.Table) -> str:
+    """The JSON that a Delta log keeps of a file: what lets a query skip it."""
+    least, greatest = {}, {}
+    for name in _STATISTICS:
+        if name in rows.column_names and rows.num_rows:
+            column = rows[name]
+            if pa.types.is_dictionary(column.type):
+                column = pc.unique(column).cast(pa.string())
+            bounds = pc.min_max(column)
+            least[name], greatest[name] = (_as_json(bounds[end]) for end in ("min", "max"))
+    return json.dumps(
+        {"numRecords": rows.num_rows, "minValues": least, "maxValues": greatest, "nullCount": {}}
+    )
+
+
+def _as_json(value: pa.Scalar) -> Any:
+    if pa.types.is_timestamp(value.type):
+        return value.cast(pa.timestamp("us")).as_py().isoformat(timespec="microseconds") + "Z"
+    return value.as_py()
+
+
+def _plain(value: Any) -> Any:
+    """Times as microseconds."""
+    return (value - _EPOCH) // _MICROSECOND if isinstance(value, datetime) else value
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,289 @@
+"""Exactly once, whatever happens to the recorder: failures between any two steps, death, a rival."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.training.journals import START_US, Account, Actor, Following, same, told
+from training.errors import HistoryConflictError
+from training.history import History
+from training.recorder import JournalSource, Recorder, RecorderConfig
+from training.tables import Table
+from twins.clock import VirtualClock
+from twins.entries import EntryKind
+from twins.journal import Entry
+
+READINGS = "readings_test_pump"
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account()
+
+
+@pytest.fixture
+def actor(tmp_path: Path, account: Account) -> Iterator[Actor]:
+    actor = Actor("a", tmp_path / "a", account)
+    yield actor
+    actor.close()
+
+
+def source(actor: Actor) -> Following:
+    return Following(actor.name, actor.folder)
+
+
+def recorded(folder: Path, account: Account) -> None:
+    """History alone, without any journal, holds everything once."""
+    history = History(folder / "history")
+    good, bad = told(history.query(f"SELECT * FROM {READINGS}"))
+    assert same(good, account.readings)
+    assert same(bad, account.bad)
+    events = history.query("SELECT type, device_id, cursor FROM events").to_pylist()
+    assert sorted(tuple(row.values()) for row in events) == sorted(account.events)
+    inputs = history.query("SELECT actor, cursor FROM inputs").to_pylist()
+    assert sorted(tuple(row.values()) for row in inputs) == sorted(account.inputs)
+    history.close()
+
+
+def drain(recorder: Recorder) -> None:
+    while recorder.step():
+        pass
+    recorder.flush()
+
+
+class TestCommits:
+    def test_commits_when_it_is_time_or_enough(self, tmp_path: Path, actor: Actor) -> None:
+        clock = VirtualClock(START_US)
+        config = RecorderConfig(commit_every_s=10.0, commit_rows=50)
+        recorder = Recorder(tmp_path / "history", [source(actor)], config, clock)
+        recorder.step()
+        assert recorder.cursors == {"a": 0}
+        clock.advance_by(10.0)
+        assert recorder.step() == 0
+        assert recorder.cursors == {"a": 2}
+        for second in range(20):
+            actor.readings([(row, second, [1.0, 2.0, 3.0]) for row in (0, 1)])
+        recorder.step()
+        assert recorder.pending == 40
+        actor.readings([(row, 30, [1.0, 2.0, 3.0]) for row in (0, 1, 2, 3)] * 3)
+        for second in range(40, 46):
+            actor.readings([(0, second, [1.0, 2.0, 3.0])])
+        recorder.step()
+        assert (recorder.pending, recorder.cursors) == (0, {"a": actor.journal.last_cursor})
+        recorder.close()
+
+    def test_every_row_says_where_it_came_from(self, tmp_path: Path, actor: Actor, account: Account) -> None:
+        actor.readings([(0, 1, [1.0, 2.0, 3.0])])
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        drain(recorder)
+        (file,) = Table(tmp_path / "history" / READINGS).version(()).files
+        (row,) = pq.read_table(file.path).to_pylist()
+        assert (row["actor"], row["cursor"], row["ingest_us"], row["late"]) == ("a", 3, actor.now_us, False)
+        recorder.close()
+        recorded(tmp_path, account)
+
+    def test_files_are_readable_by_anyone(self, tmp_path: Path, actor: Actor) -> None:
+        """Plain Parquet types, no index of ours: what pandas, Polars and Spark expect."""
+        actor.readings([(0, 1, [1.0, 2.0, None])])
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        drain(recorder)
+        (file,) = Table(tmp_path / "history" / READINGS).version(()).files
+        schema = pq.read_schema(file.path)
+        assert schema.field("device_id").type == pa.string()
+        assert schema.field("event_time").type == pa.timestamp("us", "UTC")
+        assert schema.field("speed").type == pa.float32()
+        recorder.close()
+
+    def test_it_goes_on_where_history_ends_although_the_journal_was_cut(
+        self, tmp_path: Path, account: Account
+    ) -> None:
+        actor = Actor("a", tmp_path / "a", account, file_bytes=50_000)
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        for second in range(30):
+            actor.readings([(row, second, [1.0, 2.0, 3.0]) for row in range(4)])
+        drain(recorder)
+        recorder.close()
+        actor.journal.cut(actor.journal.last_cursor)
+        assert actor.journal.first_cursor > 3
+        recorder = Recorder(tmp_path / "history", [JournalSource("a", actor.folder)])
+        actor.readings([(2, 60, [1.0, 2.0, 3.0])])
+        drain(recorder)
+        recorder.close()
+        actor.close()
+        recorded(tmp_path, account)
+
+
+class TestFailures:
+    def test_an_interruption_at_any_step_loses_and_doubles_nothing(
+        self, tmp_path: Path, actor: Actor, account: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Let the n-th step of writing fail, before it or just after it was done, for every n there is."""
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        done = interrupted = 0
+        while True:
+            second = 10 * done
+            actor.readings(
+                [(0, second, [1.0, None, 3.0]), (1, second, [1.0, 5000.0, 3.0]), (0, 1, [7.0, 7.0, 7.0])]
+            )
+            actor.tick(1)
+            actor.register(1)
+            with monkeypatch.context() as patch:
+                failing = Failing(done)
+                patch.setattr(Table, "commit", failing.wrapped(Table.commit))
+                patch.setattr(Table, "write", failing.wrapped(Table.write))
+                try:
+                    drain(recorder)
+                except OSError:
+                    interrupted += 1
+            if done % 3 == 2:  # another takes its place, as after a crash; else the same one goes on
+                recorder.close()
+                recorder = Recorder(tmp_path / "history", [source(actor)])
+            done += 1
+            if failing.left >= 0:
+                break
+        drain(recorder)
+        recorder.close()
+        assert interrupted >= 16
+        recorded(tmp_path, account)
+
+    def test_two_recorders_are_one_too_many(self, tmp_path: Path, actor: Actor, account: Account) -> None:
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        with pytest.raises(HistoryConflictError, match="another recorder"):
+            Recorder(tmp_path / "history", [source(actor)])
+        (tmp_path / "history" / "recorder.lock").unlink()
+        rival = Recorder(tmp_path / "history", [source(actor)])
+        actor.readings([(0, 1, [1.0, 2.0, 3.0])])
+        recorder.step()
+        drain(rival)
+        with pytest.raises(HistoryConflictError, match="second recorder"):
+            recorder.flush()
+        drain(recorder)  # it has learnt how far history is
+        rival.close()
+        recorder.close()
+        recorded(tmp_path, account)
+
+    def test_a_lost_entry_is_recorded_as_lost(self, tmp_path: Path, actor: Actor) -> None:
+        lost = Lossy(source(actor), cursor=3)
+        actor.readings([(0, 1, [1.0, 2.0, 3.0])])
+        actor.readings([(0, 2, [4.0, 5.0, 6.0])])
+        recorder = Recorder(tmp_path / "history", [lost])
+        drain(recorder)
+        recorder.close()
+        history = History(tmp_path / "history")
+        assert history.query("SELECT kind FROM inputs WHERE cursor = 3").to_pylist() == [{"kind": "lost"}]
+        assert history.query(f"SELECT flow FROM {READINGS}").to_pylist() == [{"flow": 5.0}]
+        history.close()
+
+    def test_devices_whose_registration_is_lost_get_stand_in_names(
+        self, tmp_path: Path, actor: Actor
+    ) -> None:
+        actor.readings([(0, 1, [1.0, 2.0, 3.0])])
+        recorder = Recorder(tmp_path / "history", [Lossy(source(actor), cursor=2)])
+        drain(recorder)
+        recorder.close()
+        history = History(tmp_path / "history")
+        assert history.query(f"SELECT device_id FROM {READINGS}").to_pylist() == [{"device_id": "?a/0"}]
+        history.close()
+
+    def test_readings_whose_type_is_lost_are_kept_as_they_are(self, tmp_path: Path, actor: Actor) -> None:
+        actor.readings([(0, 1, [1.0, 2.0, 3.0])])
+        recorder = Recorder(tmp_path / "history", [Lossy(source(actor), cursor=1)])
+        drain(recorder)
+        recorder.close()
+        history = History(tmp_path / "history")
+        (row,) = history.query("SELECT payload FROM inputs WHERE kind = 'readings'").to_pylist()
+        assert row["payload"] == source(actor).read_after(2, 1)[0].payload
+        history.close()
+
+    def test_marks_and_scores_are_kept(self, tmp_path: Path, actor: Actor) -> None:
+        actor.journal.append(
+            [Entry(EntryKind.SCORES, START_US, b"scores"), Entry(EntryKind.MARK, START_US, b"")]
+        )
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        drain(recorder)
+        recorder.close()
+        history = History(tmp_path / "history")
+        found = history.query("SELECT kind, payload FROM inputs WHERE cursor > 2 ORDER BY cursor").to_pylist()
+        assert found == [{"kind": "scores", "payload": b"scores"}, {"kind": "mark", "payload": None}]
+        history.close()
+
+
+class Failing:
+    """Lets a number of steps pass; the next one fails, in turns before and after it has been done."""
+
+    def __init__(self, passes: int) -> None:
+        self.left, self._late = passes // 2, passes % 2
+
+    def wrapped(self, real):  # type: ignore[no-untyped-def]
+        def step(*args: object, **options: object) -> object:
+            self.left -= 1
+            if self.left == -1 and not self._late:
+                raise OSError(28, "No space left on device")
+            result = real(*args, **options)
+            if self.left == -1:
+                raise OSError(5, "Input/output error")
+            return result
+
+        return step
+
+
+class Lossy:
+    """A journal of which one entry could not be salvaged."""
+
+    def __init__(self, real: Following, cursor: int) -> None:
+        self.actor = real.actor
+        self._real = real
+        self._cursor = cursor
+
+    def read_after(self, cursor: int, limit: int) -> list[object]:
+        return [
+            entry._replace(kind=0, payload=b"", events=None) if entry.cursor == self._cursor else entry
+            for entry in self._real.read_after(cursor, limit)
+        ]
+
+
+RECORD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from training.recorder import JournalSource, Recorder, RecorderConfig
+source = JournalSource("a", sys.argv[2] + "/a")
+recorder = Recorder(sys.argv[2] + "/history", [source], RecorderConfig(commit_rows=30))
+print("up", flush=True)
+while True:
+    recorder.step()
+    print(recorder.cursors["a"], flush=True)
+"""
+
+
+def test_a_killed_recorder_goes_on_where_it_was(tmp_path: Path, actor: Actor, account: Account) -> None:
+    """Killed at seeded moments while the actor goes on: then nothing is missing, and nothing there twice."""
+    root = str(Path(__file__).parents[2])
+    dice = random.Random(11)
+    second = 0
+    for _ in range(4):
+        command = [sys.executable, "-c", RECORD, root, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as recorder:
+            assert recorder.stdout is not None
+            assert recorder.stdout.readline() == "up\n"
+            for _ in range(dice.randrange(1, 40)):
+                actor.readings(
+                    [(row, second, [1.0 * second, None, 2.0]) for row in range(4)]
+                    + [(0, second // 2, [9.0, 9.0, 9.0])] * 8
+                )
+                second += 1
+                if dice.random() < 0.3:
+                    recorder.stdout.readline()
+            os.kill(recorder.pid, signal.SIGKILL)
+    recorder_here = Recorder(tmp_path / "history", [source(actor)])
+    assert recorder_here.cursors["a"] > 2
+    drain(recorder_here)
+    recorder_here.close()
+    recorded(tmp_path, account)

@@ -1,0 +1,373 @@
+"""The past as tables: SQL over everything that was acknowledged, each reading once, the newest included.
+
+A query reads one moment: the files and cursors of one version of each table, then the tail, which is what the
+journals hold after those cursors. If a journal was cut in between, it starts over from a newer version. Files
+are those the Delta log names, never a glob.
+"""
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from training import rollups
+from training.decoding import Names
+from training.errors import HistoryBehindError
+from training.recorder import Source, load_names
+from training.tables import READINGS, ROLLUP, TIMESTAMP, File, Table, Version, channels_of, sql_name
+from training.tail import Tail
+from twins.errors import JournalGapError
+
+_ATTEMPTS: Final = 20
+_WORD: Final = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
+
+
+Envelope = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+"""Times, least and greatest values of one channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryConfig:
+    """What a query may use: ``threads`` (0: all cores) and ``memory_mb``."""
+
+    threads: int = 0
+    memory_mb: int = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Readings of one device over time, in the order of their event times.
+
+    ``resolution_us`` is 0 where ``rows`` holds the readings themselves: ``event_time`` and a column a
+    channel. Else it is the width of the buckets, and there are ``<channel>_min`` and ``<channel>_max``, so
+    that no peak is lost.
+    """
+
+    rows: pa.Table
+    resolution_us: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moment:
+    """Versions of tables, and how far each table is with each actor."""
+
+    versions: Mapping[str, Version]
+    after: Mapping[str, Mapping[str, int]]
+
+
+class History:
+    """Queries over the past, up to what was acknowledged last. May be shared between threads.
+
+    Parameters
+    ----------
+    folder : of the history
+    sources : the journals of all actors, for what is not recorded yet; none: only what is
+    """
+
+    def __init__(
+        self, folder: str | Path, sources: Sequence[Source] = (), config: HistoryConfig | None = None
+    ) -> None:
+        self.folder = Path(folder)
+        config = config or HistoryConfig()
+        self._sources = list(sources)
+        self._lock = threading.RLock()
+        self._tables: dict[str, Table] = {}
+        self._tail: Tail | None = None
+        self._registered: dict[str, Any] = {}
+        self._database = duckdb.connect()
+        self._database.execute(f"SET memory_limit = '{config.memory_mb}MB'")
+        self._database.execute("SET parquet_metadata_cache = true")
+        if config.threads:
+            self._database.execute(f"SET threads = {config.threads}")
+
+    def close(self) -> None:
+        """Let go of files and memory."""
+        with self._lock:
+            self._database.close()
+            self._tail = None
+
+    def register(self, name: str, table: Any) -> None:
+        """Let queries see an Arrow table or data set under ``name``, as ``live`` for the live table."""
+        with self._lock:
+            self._registered[name] = table
+
+    def tables(self) -> dict[str, pa.Schema]:
+        """What can be queried: names and columns."""
+        with self._lock:
+            _, tail = self._moment(set())
+            found = {name: table.schema for name, table in self._registered.items()}
+            for name in tail.tables:
+                found[name] = tail.schema(name)
+            for name in self._stored_names():
+                schema = self._table(name).version(()).schema
+                found[name] = rollups.SCHEMA if name.startswith(ROLLUP) else schema
+            return dict(sorted(found.items()))
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """The answer to a DuckDB query.
+
+        ``parameters`` stand for ``$name`` in it. Times are UTC.
+
+        Raises
+        ------
+        duckdb.Error : the query makes no sense.
+        HistoryBehindError : journal entries are gone that history does not have.
+        """
+        with self._database.cursor() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            with self._lock:
+                self._show(connection, {word.lower() for word in _WORD.findall(sql)})
+            return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
+
+    def device_history(
+        self,
+        device_type: str,
+        device_id: str,
+        start_us: int,
+        end_us: int,
+        channels: Sequence[str] | None = None,
+        max_points: int = 2000,
+    ) -> Series:
+        """The readings of one device with ``start_us <= event time < end_us``, BAD ones left out.
+
+        More than ``max_points`` of them are told as minimum and maximum in at most that many buckets of equal
+        width; long spans come from rollups, and what those do not have yet from the readings themselves.
+        Buckets are then widened to whole ones of the rollup. An unknown device has no readings.
+
+        Raises
+        ------
+        KeyError : the type has no such channel.
+        """
+        if end_us <= start_us or max_points < 1:
+            raise ValueError(f"an empty span ({start_us} to {end_us}) or no points ({max_points}) asked for")
+        name = READINGS + sql_name(device_type)
+        width_us = -(-(end_us - start_us) // max_points)
+        span = rollups.coarsest(width_us)
+        rollup = rollups.table_name(span, device_type) if span is not None else ""
+        with self._lock:
+            moment, tail = self._moment({name, rollup})
+            fresh = tail.of_device(name, device_id, moment.after[name]) if name in moment.after else []
+        version = moment.versions.get(name)
+        if version is None and not fresh:
+            return Series(pa.table({"event_time": pa.array([], TIMESTAMP)}), 0)
+        names = channels_of(version.schema if version is not None else fresh[0].schema)
+        channels = names if channels is None else list(channels)
+        for channel in channels:
+            if channel not in names:
+                raise KeyError(
+                    f"device type {device_type!r} has no channel {channel!r} (it has: {', '.join(names)})"
+                )
+        summary = moment.versions.get(rollup)
+        passed = {} if summary is None else summary.cursors
+        if summary is not None and span is not None:  # whole buckets of the rollup in each of ours
+            unit_us = rollups.SPANS[span]
+            start_us -= start_us % unit_us
+            width_us = -(-width_us // unit_us) * unit_us
+        parts = [part.select(["event_time", *channels]) for part in fresh]
+        if version is not None:
+            parts.append(self._stored(version, device_id, start_us, end_us, channels, passed))
+        rows = pa.concat_tables(parts)
+        times = rows["event_time"].cast(pa.int64())
+        rows = rows.filter(pc.and_(pc.greater_equal(times, start_us), pc.less(times, end_us)))
+        if summary is None and rows.num_rows <= max_points:
+            return Series(rows.sort_by("event_time"), 0)
+        envelopes = [_readings_envelope(rows, channel) for channel in channels]
+        if summary is not None:
+            stored = self._rolled_up(summary, device_id, start_us, end_us)
+            envelopes = [
+                _joined(envelope, _rollup_envelope(stored, channel))
+                for envelope, channel in zip(envelopes, channels, strict=True)
+            ]
+        return Series(_buckets(envelopes, channels, start_us, width_us), width_us)
+
+    def _stored(
+        self,
+        version: Version,
+        device_id: str,
+        start_us: int,
+        end_us: int,
+        channels: Sequence[str],
+        passed: Mapping[str, int],
+    ) -> pa.Table:
+        """Readings of a device in the files that may hold some, without those of entries that were
+        ``passed``.
+        """
+        schema = pa.schema([version.schema.field(name) for name in ["event_time", *channels]])
+        least = min(passed.values(), default=0)
+        paths = [
+            file.path for file in version.files
+            if file.least["device_id"] <= device_id <= file.greatest["device_id"]
+            and file.least["event_time"] < end_us and file.greatest["event_time"] >= start_us
+            and file.greatest["cursor"] > least
+        ]  # fmt: skip
+        if not paths:
+            return schema.empty_table()
+        columns = ", ".join(f'"{name}"' for name in schema.names)
+        parameters = {"files": paths, "device": device_id, "start": start_us, "end": end_us}
+        sql = (
+            f"SELECT {columns} FROM read_parquet($files) WHERE device_id = $device"
+            " AND event_time >= make_timestamptz($start) AND event_time < make_timestamptz($end)"
+        )
+        for number, (actor, cursor) in enumerate(passed.items()):
+            sql += f" AND (actor <> $actor_{number} OR cursor > $cursor_{number})"
+            parameters |= {f"actor_{number}": actor, f"cursor_{number}": cursor}
+        with self._database.cursor() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.sql(sql, params=parameters).to_arrow_table().cast(schema)
+
+    def _rolled_up(self, version: Version, device_id: str, start_us: int, end_us: int) -> pa.Table:
+        """Buckets of a device that begin in the span, not yet merged."""
+        paths = [
+            file.path for file in version.files
+            if file.least["device_id"] <= device_id <= file.greatest["device_id"]
+            and file.least["event_time"] < end_us and file.greatest["event_time"] >= start_us
+        ]  # fmt: skip
+        schema = pa.schema([rollups.SCHEMA.field(name) for name in ("channel", "event_time", "min", "max")])
+        if not paths:
+            return schema.empty_table()
+        with self._database.cursor() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return (
+                connection.sql(
+                    "SELECT channel, event_time, min, max FROM read_parquet($files) WHERE device_id = $device"
+                    " AND event_time >= make_timestamptz($start) AND event_time < make_timestamptz($end)",
+                    params={"files": paths, "device": device_id, "start": start_us, "end": end_us},
+                )
+                .to_arrow_table()
+                .cast(schema)
+            )
+
+    def _show(self, connection: duckdb.DuckDBPyConnection, words: set[str]) -> None:
+        """Give a connection the tables that a query names."""
+        for name in words & set(self._registered):
+            connection.register(name, self._registered[name])
+        moment, tail = self._moment(words)
+        for name, after in moment.after.items():
+            version = moment.versions.get(name)
+            fresh = tail.newer(name, after)
+            parts = []
+            schema = version.schema if version is not None else fresh[0].schema
+            columns = ", ".join(f'"{column}"' for column in schema.names)
+            if version is not None and version.files:
+                paths = ", ".join(_quoted(file.path) for file in version.files)
+                parts.append(f"SELECT {columns} FROM read_parquet([{paths}])")
+            for number, rows in enumerate([*fresh, schema.empty_table()]):
+                connection.register(f"{name}__newer_{number}", rows)
+                parts.append(f"SELECT {columns} FROM {name}__newer_{number}")
+            union = " UNION ALL ".join(parts)
+            if name.startswith(ROLLUP):
+                union = rollups.merging(union)
+            connection.execute(f"CREATE TEMP VIEW {name} AS {union}")
+
+    def _moment(self, words: set[str]) -> tuple[_Moment, Tail]:
+        """Versions of those of the tables that are meant, and the tail that continues them.
+
+        The order matters. History's place is read before any table, so that a table has at least everything
+        up to it. The tail comes before the tables, so that what it leaves out because it is stored is in
+        them.
+        """
+        for _ in range(_ATTEMPTS):
+            place = self._place()
+            try:
+                if self._tail is None:
+                    self._tail = Tail(self._sources, place, self._known_names())
+                self._tail.catch_up(place, self._files_of)
+            except JournalGapError:
+                self._tail = None
+                continue
+            versions = {
+                name: self._table(name).version(place) for name in sorted(words & self._stored_names())
+            }
+            after = {
+                name: {
+                    actor: max(cursor, versions[name].cursors[actor] if name in versions else 0)
+                    for actor, cursor in place.items()
+                }
+                for name in sorted(words & (versions.keys() | set(self._tail.tables)))
+            }
+            return _Moment(versions, after), self._tail
+        problem = "journals are cut before history has what they hold; does the recorder write elsewhere?"
+        raise HistoryBehindError(str(self.folder), problem)
+
+    def _place(self) -> dict[str, int]:
+        inputs = self._table("inputs")
+        actors = [source.actor for source in self._sources]
+        if not inputs.exists:
+            return dict.fromkeys(actors, 0)
+        return dict(inputs.version(actors).cursors)
+
+    def _known_names(self) -> Names:
+        names = Names()
+        types, devices = self._table("types"), self._table("devices")
+        if types.exists and devices.exists:
+            for source in self._sources:
+                load_names(types, devices, names, source.actor)
+        return names
+
+    def _files_of(self, name: str) -> Sequence[File]:
+        return self._table(name).version(()).files if self._table(name).exists else ()
+
+    def _stored_names(self) -> set[str]:
+        return {path.name for path in self.folder.glob("*") if (path / "_delta_log").is_dir()}
+
+    def _table(self, name: str) -> Table:
+        table = self._tables.get(name)
+        if table is None:
+            table = self._tables[name] = Table(self.folder / name)
+        return table
+
+
+def _readings_envelope(rows: pa.Table, channel: str) -> Envelope:
+    values = rows[channel].combine_chunks().cast(pa.float64())
+    there = values.is_valid()
+    times = rows["event_time"].combine_chunks().cast(pa.int64()).filter(there).to_numpy()
+    found = values.filter(there).to_numpy()
+    return times, found, found
+
+
+def _rollup_envelope(rows: pa.Table, channel: str) -> Envelope:
+    mine = rows.filter(pc.equal(rows["channel"], channel))
+    times = mine["event_time"].cast(pa.int64()).to_numpy()
+    return times, mine["min"].to_numpy(), mine["max"].to_numpy()
+
+
+def _joined(one: Envelope, other: Envelope) -> Envelope:
+    return (
+        np.concatenate([one[0], other[0]]),
+        np.concatenate([one[1], other[1]]),
+        np.concatenate([one[2], other[2]]),
+    )
+
+
+def _buckets(
+    envelopes: Sequence[Envelope], channels: Sequence[str], start_us: int, width_us: int
+) -> pa.Table:
+    """Least and greatest value a bucket and channel; null where a channel has none, no line where none
+    has.
+    """
+    places = [(times - start_us) // width_us for times, _, _ in envelopes]
+    filled = np.unique(np.concatenate(places)) if places else np.zeros(0, np.int64)
+    columns: dict[str, pa.Array] = {
+        "event_time": pa.array(start_us + filled * width_us, pa.int64()).cast(TIMESTAMP)
+    }
+    for channel, place, (_, low, high) in zip(channels, places, envelopes, strict=True):
+        at = np.searchsorted(filled, place)
+        least, greatest = np.full(len(filled), np.inf), np.full(len(filled), -np.inf)
+        np.minimum.at(least, at, low)
+        np.maximum.at(greatest, at, high)
+        empty = np.isinf(least) & (least > 0) & np.isinf(greatest)
+        columns[f"{channel}_min"] = pa.array(least, mask=empty)
+        columns[f"{channel}_max"] = pa.array(greatest, mask=empty)
+    return pa.table(columns)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

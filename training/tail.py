@@ -1,0 +1,167 @@
+"""What is acknowledged and not yet in history: read from the journals, decoded, sorted, ready to be queried.
+
+The tail keeps runs: tables in the shape of history's own, each sorted by device and time, the newest small
+ones merged as they come. A run leaves when history has passed it; until then a query leaves out, by cursor,
+what the version of history that it reads has already.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from training import decoding, ordering
+from training.decoding import Lines, Names, Rows
+from training.lookup import StoredReadings
+from training.recorder import Source
+from training.tables import READINGS, File, sql_name
+
+_ENTRIES_AT_ONCE: Final = 256
+_MERGE_UP_TO_ROWS: Final = 1 << 18
+_PLAIN_ACTOR: Final = pa.schema([("actor", pa.string())])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Some rows of a table that are newer than history, and the newest entry of each actor among them."""
+
+    rows: pa.Table
+    newest: Mapping[str, int]
+
+
+class Tail:
+    """The newest rows of every table. Not thread-safe: ``History`` holds a lock around it.
+
+    Parameters
+    ----------
+    sources : the journals
+    place : how far history is with each
+    names : devices and types, as far as history knows them; learns from what is read
+    """
+
+    def __init__(self, sources: Iterable[Source], place: Mapping[str, int], names: Names) -> None:
+        self._sources = {source.actor: source for source in sources}
+        self._position = {actor: place.get(actor, 0) for actor in self._sources}
+        self._names = names
+        self._runs: dict[str, list[Run]] = {}
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables of which there are newer rows."""
+        return sorted(self._runs)
+
+    @property
+    def rows(self) -> int:
+        return sum(run.rows.num_rows for runs in self._runs.values() for run in runs)
+
+    def schema(self, name: str) -> pa.Schema:
+        """The columns of a table of which there are newer rows."""
+        return self._runs[name][0].rows.schema
+
+    def catch_up(self, place: Mapping[str, int], files_of: Callable[[str], Sequence[File]]) -> None:
+        """Read what is new in the journals; let go what history has passed.
+
+        ``files_of`` gives the files of a readings table, where late readings are looked up.
+
+        Raises
+        ------
+        JournalGapError : a journal was cut beyond what was read; start over from a newer version of history.
+        """
+        for name, runs in list(self._runs.items()):
+            self._runs[name] = [
+                run for run in runs if any(place.get(a, 0) < c for a, c in run.newest.items())
+            ]
+            if not self._runs[name]:
+                del self._runs[name]
+        rows = Rows()
+        for actor, source in self._sources.items():
+            while found := source.read_after(self._position[actor], _ENTRIES_AT_ONCE):
+                for entry in found:
+                    decoding.take(entry, actor, self._names, rows, {})
+                self._position[actor] = found[-1].cursor
+        for name, table in rows.fixed().items():
+            self._add(name, Run(table, dict(self._position)), self._joined)
+        for device_type, lines in rows.readings.items():
+            self._add_readings(device_type, lines, files_of)
+
+    def newer(self, name: str, after: Mapping[str, int]) -> list[pa.Table]:
+        """Rows of a table that follow the entries ``after``, one table a run."""
+        return [self._following(run, after) for run in self._runs.get(name, [])]
+
+    def of_device(self, name: str, device_id: str, after: Mapping[str, int]) -> list[pa.Table]:
+        """As ``newer``, of one device of a readings table: found by bisection."""
+        found = []
+        for run in self._runs.get(name, []):
+            column = run.rows["device_id"].chunk(0)
+            place = pc.index(column.dictionary, device_id).as_py()
+            if place >= 0:
+                places = column.indices.to_numpy()
+                start, stop = np.searchsorted(places, [place, place + 1])
+                found.append(self._following(Run(run.rows.slice(start, stop - start), run.newest), after))
+        return found
+
+    def _add_readings(
+        self, device_type: str, lines: Sequence[Lines], files_of: Callable[[str], Sequence[File]]
+    ) -> None:
+        name = READINGS + sql_name(device_type)
+        newest = self._names.newest(device_type)
+        assert newest is not None
+        runs = [run.rows for run in self._runs.get(name, [])]
+        already = StoredReadings(lambda: files_of(name), newest, runs)
+        rows = decoding.sorted_readings(lines, newest, self._names, already)
+        if rows.num_rows:
+            self._add(name, Run(rows, dict(self._position)), self._merged)
+
+    def _add(self, name: str, run: Run, merge: Callable[[pa.Table, pa.Table], pa.Table]) -> None:
+        runs = self._runs.setdefault(name, [])
+        while runs and runs[-1].rows.num_rows + run.rows.num_rows <= _MERGE_UP_TO_ROWS:
+            run = Run(merge(runs.pop().rows, run.rows), run.newest)
+        runs.append(run)
+
+    @staticmethod
+    def _joined(older: pa.Table, newer: pa.Table) -> pa.Table:
+        return pa.concat_tables([older, newer]).combine_chunks()
+
+    @staticmethod
+    def _merged(older: pa.Table, newer: pa.Table) -> pa.Table:
+        """Both in one, sorted; device ids by the dictionary of the newer, which has all of them."""
+        ids = newer["device_id"].chunk(0).dictionary
+        place = np.concatenate([_places(table, ids) for table in (older, newer)])
+        both = pa.concat_tables([table.drop_columns(["device_id", "actor"]) for table in (older, newer)])
+        event_us = both["event_time"].cast(pa.int64()).to_numpy()
+        order = ordering.by_device_and_time(place, event_us, len(ids))
+        actors = pa.concat_tables([table.select(["actor"]).cast(_PLAIN_ACTOR) for table in (older, newer)])
+        both = both.take(pa.array(order)).combine_chunks()
+        actor = actors["actor"].take(pa.array(order)).combine_chunks().dictionary_encode()
+        device = pa.DictionaryArray.from_arrays(pa.array(place[order]), ids)
+        columns = {name: both[name] for name in both.column_names} | {"device_id": device, "actor": actor}
+        return pa.table({name: columns[name] for name in newer.column_names})
+
+    @staticmethod
+    def _following(run: Run, after: Mapping[str, int]) -> pa.Table:
+        """The rows of a run that follow the entries ``after``; the run itself where that is all of them."""
+        rows = run.rows
+        if rows.num_rows == 0:
+            return rows
+        keep = None
+        cursor = rows["cursor"]
+        for actor, passed in after.items():
+            if pc.min(cursor).as_py() <= passed:
+                stays = pc.or_(
+                    pc.not_equal(rows["actor"].cast(pa.string()), actor), pc.greater(cursor, passed)
+                )
+                keep = stays if keep is None else pc.and_(keep, stays)
+        return rows if keep is None else rows.filter(keep)
+
+
+def _places(table: pa.Table, ids: pa.Array) -> NDArray[np.int32]:
+    column = table["device_id"].chunk(0)
+    places: NDArray[np.int32] = column.indices.to_numpy()
+    if column.dictionary is ids or len(column.dictionary) == len(ids):
+        return places  # ids are only ever added, so as many are the same ones
+    moved: NDArray[np.int32] = pc.index_in(column.dictionary, ids).to_numpy()
+    return moved[places]
