@@ -173,10 +173,9 @@ class Platform:
                 self.fleet.install(device_type)
 
     def _start_recorder(self) -> None:
-        from cluster.services import RecorderService
+        from cluster.services import Service
 
-        self.recorder = RecorderService.start(self.data / "history", self.settings.history)
-        self._down.append(("the recorder", self.recorder.stop))
+        self._down.append(("the recorder", Service.recorder(self.data, self.settings.history).stop))
 
     def _start_applications(self) -> None:
         from serve.deployments import run_applications, stop_applications
@@ -185,10 +184,9 @@ class Platform:
         self._down.append(("the applications", stop_applications))
 
     def _start_simulator(self) -> None:
-        from cluster.services import SimulatorService
+        from cluster.services import Service
 
-        simulator = SimulatorService.start(self.data, self.settings.simulator)
-        self._down.append(("the simulated devices", simulator.stop))
+        self._down.append(("the simulated devices", Service.traffic(self.data, self.settings.simulator).stop))
 
     def _write_run_file(self) -> None:
         import ray

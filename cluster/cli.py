@@ -59,6 +59,7 @@ def up(
     address: Annotated[str | None, typer.Option(help="Join this running Ray cluster.")] = None,
     simulate: Annotated[Path | None, typer.Option(help="Fleet file of simulated devices to start with.")] = None,
     recorded: Annotated[Path | None, typer.Option(help="Mapping of a recorded set to play back live.")] = None,
+    recorded_files: Annotated[str | None, typer.Option(help="Its files, separated by commas.")] = None,
     types: Annotated[Path | None, typer.Option(help="Folder with device types of your own.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -68,7 +69,8 @@ def up(
     settings = _settings(
         {
             "data": data, "api.port": port, "fleet.hosts": hosts, "ray.address": address,
-            "simulator.fleet": simulate, "simulator.recorded": recorded, "types": types,
+            "simulator.fleet": simulate, "simulator.recorded": recorded,
+            "simulator.recorded_files": recorded_files, "types": types,
         }
     )  # fmt: skip
     enough = threading.Event()

@@ -8,16 +8,18 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from twins.actors import ActorConfig
 from twins.errors import FleetError
 from twins.fleet import FleetConfig
 from twins.host import HostConfig
 from twins.journal import JournalConfig
 from twins.shard import ShardConfig
+
+if TYPE_CHECKING:
+    from twins.actors import ActorConfig
 
 PREFIX: Final = "TWINFOLD_"
 FILE_NAME: Final = "twinfold.toml"
@@ -79,6 +81,8 @@ class SimulatorSettings(_Section):
 
     fleet: str = Field("", description="fleet file to simulate; empty: none")
     recorded: str = Field("", description="mapping of a recorded set to play back as live devices; empty: none")
+    recorded_files: str = Field("", description="files of the recorded set, separated by commas")
+    backfill_s: float = Field(2400.0, ge=0, description="how much of the past is told at the first start, s")
     recorded_speed: float = Field(600.0, gt=0, description="how much faster than recorded it is played")
 
 
@@ -118,7 +122,9 @@ class Settings(_Section):
             ),
         )
 
-    def actor_config(self) -> ActorConfig:
+    def actor_config(self) -> "ActorConfig":
+        from twins.actors import ActorConfig  # imports Ray, which reads its environment when it is imported
+
         return ActorConfig(self.fleet_config().host, self.fleet.tick_every_s, self.fleet.publish_every_s)
 
 

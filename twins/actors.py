@@ -295,8 +295,12 @@ def _share(reply: HostReply, start: int, lines: int, trace: bool) -> HostReply:
     )
 
 
+def host_actors() -> dict[str, Any]:
+    """The handles of all hosts that are up, by name, in the order of their numbers."""
+    return {name: ray.get_actor(name, NAMESPACE) for name in _actor_names()}
+
+
 def _actor_names() -> list[str]:
-    """The names of all hosts that are up."""
     found = ray.util.list_named_actors(all_namespaces=True)
     return sorted(each["name"] for each in found if each["namespace"] == NAMESPACE and each["name"].startswith("host-"))
 

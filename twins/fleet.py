@@ -41,6 +41,9 @@ REGISTER_CHUNK: Final = 20_000
 LINES_AT_ONCE: Final = 50_000
 """Lines of a batch that a host takes between two chances for others to be heard."""
 
+REFUSALS_TOLD: Final = 100
+"""Refused lines of a batch that are told one by one; all are counted."""
+
 _ROUTES_KEPT: Final = 64
 
 
@@ -193,30 +196,25 @@ class Fleet(ABC):
         DeviceTypeNotFoundError, ReadingError : the batch as a whole makes no sense.
         OverloadedError, DegradedError : nothing, or only the part of other hosts, was taken; sending again is safe.
         """
-        now_us = self.clock.now_us() if now_us is None else now_us
-        device_type = self.types.get(batch.device_type)
-        if device_type is None:
-            raise DeviceTypeNotFoundError(batch.device_type, tuple(sorted(self.types)))
-        places = self._places(batch.ids)
-        type_code = self.directory.types.index(batch.device_type) if batch.device_type in self.directory.types else -2
-        host_of = places.host[batch.index]
-        taken = places.type_code[batch.index] == type_code
-        refused = np.flatnonzero(~taken)
-        values = rounded(batch.values, device_type)
-        present = batch.present
-        if present is None:
-            present = np.full(len(batch), all_present(len(device_type.channels)))
-        rows = places.row[batch.index]
+        (result,) = self.write_many([batch], now_us=now_us, trace=trace)
+        return result
 
-        parts: list[tuple[int, NDArray[np.intp] | slice, ShardBatch]] = []
-        for host in np.unique(host_of[taken]).tolist():
-            mine = taken & (host_of == host)
-            lines: NDArray[np.intp] | slice = slice(None) if mine.all() else np.flatnonzero(mine)
-            parts.append(
-                (host, lines, ShardBatch(rows[lines], batch.event_us[lines], values[lines], present[lines], places.version))
-            )
-        replies = self._call([(host, "write", (batch.device_type, part, now_us, trace)) for host, _, part in parts])
-        return self._gather(batch, refused, places, parts, replies, trace)
+    def write_many(
+        self, batches: Sequence[ReadingBatch], *, now_us: int | None = None, trace: bool = False
+    ) -> list[WriteResult]:
+        """Take several batches in, of any types, the hosts working side by side; raises what ``write`` raises."""
+        now_us = self.clock.now_us() if now_us is None else now_us
+        routed = [self._route(batch) for batch in batches]
+        calls = [
+            (part.host, "write", (batch.device_type, part.batch, now_us, trace))
+            for batch, route in zip(batches, routed, strict=True)
+            for part in route.parts
+        ]
+        replies = iter(self._call(calls))
+        return [
+            self._gather(batch, route, [next(replies) for _ in route.parts], trace)
+            for batch, route in zip(batches, routed, strict=True)
+        ]
 
     def command(self, command: c.Command) -> dict[int, int]:
         """Do what is asked; returns, when it is durable, the cursor of each host it touched.
@@ -382,37 +380,52 @@ class Fleet(ABC):
             self._routes.popitem(last=False)
         return places
 
+    def _route(self, batch: ReadingBatch) -> "_Route":
+        """Round a batch's values and cut it by host."""
+        device_type = self.types.get(batch.device_type)
+        if device_type is None:
+            raise DeviceTypeNotFoundError(batch.device_type, tuple(sorted(self.types)))
+        values = rounded(batch.values, device_type)
+        present = batch.present
+        if present is None:
+            present = np.full(len(batch), all_present(len(device_type.channels)))
+        places = self._places(batch.ids)
+        known = self.directory.types
+        type_code = known.index(batch.device_type) if batch.device_type in known else -2
+        host_of, rows = places.host[batch.index], places.row[batch.index]
+        taken = places.type_code[batch.index] == type_code
+        parts = []
+        for host in np.unique(host_of[taken]).tolist():
+            mine = taken & (host_of == host)
+            lines: NDArray[np.intp] | slice = slice(None) if mine.all() else np.flatnonzero(mine)
+            part = ShardBatch(rows[lines], batch.event_us[lines], values[lines], present[lines], places.version)
+            parts.append(_Part(host, lines, part))
+        return _Route(places, parts, np.flatnonzero(~taken))
+
     def _gather(
-        self,
-        batch: ReadingBatch,
-        refused: NDArray[np.intp],
-        places: Places,
-        parts: Sequence[tuple[int, NDArray[np.intp] | slice, ShardBatch]],
-        replies: Sequence[HostReply],
-        trace: bool,
+        self, batch: ReadingBatch, route: "_Route", replies: Sequence[HostReply], trace: bool
     ) -> WriteResult:
         counts = np.zeros(len(Fate), np.int64)
         results = line_results(len(batch)) if trace else None
         events: list[tuple[int, str, EventBatch]] = []
-        for (host, lines, _), reply in zip(parts, replies, strict=True):
+        for part, reply in zip(route.parts, replies, strict=True):
             counts += reply.counts
             if results is not None and reply.results is not None:
-                for whole, part in zip(results, reply.results, strict=True):
-                    whole[lines] = part
-                events += [(host, name, each) for name, each in reply.events]
+                for whole, share in zip(results, reply.results, strict=True):
+                    whole[part.lines] = share
+                events += [(part.host, name, each) for name, each in reply.events]
             self._tell_children(reply.parents)
-        told = [
-            (int(line), batch.ids[int(batch.index[line])].as_py(),
-             "device.not_found" if places.host[batch.index[line]] < 0 else "device.other_type")
-            for line in refused[:100]
-        ]  # fmt: skip
         if results is not None:
-            results.fate[refused] = Fate.EMPTY
+            results.fate[route.refused] = Fate.EMPTY
+        unknown = route.places.host[batch.index[route.refused]] < 0
         return WriteResult(
             fates={fate.name.lower(): int(counts[fate]) for fate in Fate if counts[fate]},
-            refused=told,
-            refused_total=len(refused),
-            cursors={host: reply.cursor for (host, _, _), reply in zip(parts, replies, strict=True)},
+            refused=[
+                (line, batch.ids[int(batch.index[line])].as_py(), "device.not_found" if no_such else "device.other_type")
+                for line, no_such in zip(route.refused[:REFUSALS_TOLD].tolist(), unknown.tolist(), strict=False)
+            ],
+            refused_total=len(route.refused),
+            cursors={part.host: reply.cursor for part, reply in zip(route.parts, replies, strict=True)},
             results=results,
             events=events,
         )
@@ -422,6 +435,24 @@ class Fleet(ABC):
             self._everywhere(
                 c.SetParentState(command_id=self.command_id(), by="system", parent_id=parent_id, flags=flags)
             )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The lines of a batch that go to one host."""
+
+    host: int
+    lines: "NDArray[np.intp] | slice"
+    batch: ShardBatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Route:
+    """Where the lines of a batch go, and which go nowhere."""
+
+    places: Places
+    parts: Sequence[_Part]
+    refused: NDArray[np.intp]
 
 
 class HostService:
