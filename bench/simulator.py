@@ -72,7 +72,9 @@ def physics(device_type, devices: int, seconds: float) -> float:  # type: ignore
 
 def simulator(device_type, devices: int, seconds: float) -> tuple[float, float]:  # type: ignore[no-untyped-def]
     """Seconds to build a fleet, and lines a second of the whole simulator at a 1 s cadence."""
-    group = DeviceGroup(device_type.name, devices, ("oslo",), id="{site}-{n}", interval_s=1.0, wear=(0.0, 0.4))
+    group = DeviceGroup(
+        device_type.name, devices, ("oslo",), id="{site}-{n}", interval_s=1.0, wear=(0.0, 0.4)
+    )
     fleet = FleetSpec("bench", (Site("oslo"),), (group,), repair_after_s=600.0)
     began = time.perf_counter()
     simulated = Simulator(fleet, {device_type.name: device_type}, start_us=START_US)

@@ -39,8 +39,8 @@ from twins.draws import (
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-LOAD_STEPS: Final = 192
-"""Responses are tabulated on equal steps of load from 0 to ``MAX_LOAD``, straight lines between."""
+LOAD_STEPS: Final = 300
+"""Responses are tabulated on steps of 0.005 of load from 0 to ``MAX_LOAD``, straight lines between."""
 DAMAGE_STEPS: Final = 128
 """Marks of damage are tabulated likewise, from 0 to 1."""
 

@@ -62,7 +62,7 @@ TRUTH: Final = pa.schema(
         ("what", pa.string()),  # damage, failed, repaired, fault_started, fault_ended
         ("name", pa.string()),  # the failure mode, or how the sensor fails
         ("channel", pa.string()),  # of the failing sensor
-        ("value", pa.float64()),  # damage 0 to 1; speed or size of an injected fault
+        ("value", pa.float64()),  # damage 0 to 1; speed or size of an injected fault; null for a repair
     ]
 )
 """The columns of the ground truth. ``failed`` gives the time and mode of a failure."""
@@ -428,7 +428,7 @@ class Simulator:
                     state.pace[row, m] = pace[m]
             state.running[row] = bool((state.wear[row] < 1.0).all())
             cohort.recorded[row] = 0.0
-        self._note(device, at_us, "repaired", action.name, "", float("nan"))
+        self._note(device, at_us, "repaired", action.name, "", None)
         self._tell(device, int(state.life_cycle[row]), at_us, action.kind, action.name, None)
 
     def _tell(
@@ -446,7 +446,9 @@ class Simulator:
             )
         )
 
-    def _note(self, device: Device, at_us: int, what: str, name: str, channel: str, value: float) -> None:
+    def _note(
+        self, device: Device, at_us: int, what: str, name: str, channel: str, value: float | None
+    ) -> None:
         self._truth.append((device.id, device.device_type, at_us, what, name, channel, value))
 
     def _record_damage(self, at_us: int) -> None:

@@ -6,7 +6,7 @@ from twins.units import is_unit
 
 RIGHT = """
     1 % Cel K mm/s m/s2 [g] bar mbar kPa kW kW.h V A mA Hz kHz {rev}/min /min m3/h L/min m3/min [psi] [degR]
-    10*3.[ft_i] [lb_av]/s [lb_av]/s/[psi] {count}/mL {count} deg h d um dB[W] g/m3 mol/L kg.m/s2 (m/s)2 J/(kg.K)
+    10*3.[ft_i] [lb_av]/s [lb_av]/s/[psi] {count}/mL {count} deg h d um dB[W] g/m3 mol/L J/(kg.K) (m/s)2
 """
 WRONG = ["", "°C", "sec", "mm//s", "mm/", "rpm", "kW h", "m/(s", "m)s", ".m", "k[psi]", "kmin", "10^", "{rev"]
 
