@@ -1,14 +1,16 @@
 """One figure for a device's condition, 0 to 100, and what each channel takes from it.
 
-Each feature has three indicators, all against the baseline alone, so that no machine becomes healthy by being ill for
-long: *level*, how far its mean stands off beyond what the baseline itself wandered; *noise*, how much louder it is;
-*relation*, whether it still goes with the others. An indicator has a severity: zero while ordinary, and bounded, the
-bound falling with the number of features, because one sensor of many is weaker evidence than the only one. With S the
-sum of severities the device loses ``100 (1 - exp(-S))`` points, shared out in proportion. Points are whole 64ths, so
-``100 - sum(points)`` is ``health`` exactly, in float32 as in any other number.
+Each feature has three indicators, all against the baseline alone, so that no machine becomes healthy by being
+ill for long: *level*, how far its mean stands off beyond what the baseline itself wandered; *noise*, how much
+louder it is; *relation*, whether it still goes with the others. An indicator has a severity: zero while
+ordinary, and bounded, the bound falling with the number of features, because one sensor of many is weaker
+evidence than the only one. With S the sum of severities the device loses ``100 (1 - exp(-S))`` points, shared
+out in proportion. Points are whole 64ths, so ``100 - sum(points)`` is ``health`` exactly, in float32 as in
+any other number.
 
-Health says nothing of what it cannot see: a channel that is missing, stuck, or in a regime not yet known lowers
-``observed``, the share of the features that are seen, and not the score. Until the baseline stands, health is NaN.
+Health says nothing of what it cannot see: a channel that is missing, stuck, or in a regime not yet known
+lowers ``observed``, the share of the features that are seen, and not the score. Until the baseline stands,
+health is NaN.
 """
 
 import math
@@ -125,7 +127,8 @@ def breakdown(s: SignalState, p: SignalParams, rows: NDArray[np.integer]) -> dic
     Returns
     -------
     ``{"level": (n, channels), "noise": ..., "relation": ...}``, points of 100 in whole 64ths: for each row
-    ``100 - sum == health`` exactly. Zero for channels that are no features, NaN throughout until the baseline stands.
+    ``100 - sum == health`` exactly. Zero for channels that are no features, NaN throughout until the baseline
+    stands.
     """
     points = np.zeros((len(rows), s.patterns.shape[1], len(INDICATORS)), np.float32)
     _points(s, p, np.asarray(rows, np.int64), points)

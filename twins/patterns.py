@@ -1,21 +1,21 @@
 """Recognise seven patterns in a channel: where each starts, how large it is, how sure that is. Compiled.
 
-============= ============================================================ ======================================
-pattern       present while                                                size (``a`` of its events)
-============= ============================================================ ======================================
-drift         REFERENCE, slow by design, has left the baseline             channel units, signed
-shift         FAST stands off REFERENCE                                    channel units, signed
-spike         a single reading stands off LEVEL                            channel units, signed
-stuck         the noise that the baseline had is gone                      spread of the baseline, channel units
-oscillation   the noise has grown and swings at a steady period            amplitude, channel units
-dropout       the channel is missing where others of the device arrive     lines missed
-decorrelation the channel no longer follows the others                     what they leave open, channel units
-============= ============================================================ ======================================
+============= ========================================================= =====================================
+pattern       present while                                             size (``a`` of its events)
+============= ========================================================= =====================================
+drift         REFERENCE, slow by design, has left the baseline          channel units, signed
+shift         FAST stands off REFERENCE                                 channel units, signed
+spike         a single reading stands off LEVEL                         channel units, signed
+stuck         the noise that the baseline had is gone                   spread of the baseline, channel units
+oscillation   the noise has grown and swings at a steady period         amplitude, channel units
+dropout       the channel is missing where others of the device arrive  lines missed
+decorrelation the channel no longer follows the others                  what they leave open, channel units
+============= ========================================================= =====================================
 
-Confidence (``b``) is 0.5 where a pattern is only just recognised and nears 1 as its measure grows: ``1 - 0.5 / q²``, q
-the ratio of the measure to the threshold. Each pattern ends at a lower threshold than it starts at, so none chatters.
-A channel that was constant throughout its baseline is never stuck, and one that was often still has to be still for
-twice as long as it ever was.
+Confidence (``b``) is 0.5 where a pattern is only just recognised and nears 1 as its measure grows: ``1 - 0.5
+/ q²``, q the ratio of the measure to the threshold. Each pattern ends at a lower threshold than it starts at,
+so none chatters. A channel that was constant throughout its baseline is never stuck, and one that was often
+still has to be still for twice as long as it ever was.
 """
 
 from typing import Final
@@ -103,7 +103,7 @@ def missed(s: SignalState, r: int, j: int, c: int, t_us: int, ev: EventBuffer) -
 def watch(
     s: SignalState, p: SignalParams, r: int, g: int, j: int, t_us: int, fresh: float, ev: EventBuffer
 ) -> None:
-    """Look at feature ``j`` after a reading in regime ``g``; ``fresh`` is its distance from LEVEL before it."""
+    """Look at feature ``j`` after a reading in regime ``g`` that was ``fresh`` off the LEVEL before it."""
     c = int(p.channel[j])
     flags = int(s.patterns[r, c])
     reference = float(s.track[r, REFERENCE, j])
@@ -174,7 +174,7 @@ def _spike(
     spread: float,
     ev: EventBuffer,
 ) -> None:
-    """A spike is one reading; what stays away for a second is none, and none starts within a span of another."""
+    """A spike is one reading: what stays away for a second is none. None starts within a span of another."""
     held = int(s.marks[r, SPIKE, j])
     high = fresh * fresh > _SPIKE_ON * _SPIKE_ON * noise
     if held == 0 and not high:
@@ -192,7 +192,7 @@ def _spike(
 
 @inlined
 def _swing(s: SignalState, r: int, j: int, fresh: float) -> None:
-    """Count how often one period, from upward crossing to upward crossing, is about as long as the one before."""
+    """Count how often one period, between two upward crossings, is about as long as the one before."""
     mark = int(s.marks[r, CROSSING, j])
     since = min((mark & 127) + 1, _LONGEST_PERIOD)
     if fresh > 0.0 and mark < 128:
@@ -218,8 +218,9 @@ def watch_relations(
 ) -> None:
     """Look for channels that the other channels no longer explain.
 
-    ``away`` (features,) is the standardised vector behind T² (``t2``), in regime ``g``. With Q the inverse correlation
-    matrix, what the others leave open of feature j is ``(Q away)_j / sqrt(Q_jj)`` standard deviations.
+    ``away`` (features,) is the standardised vector behind T² (``t2``), in regime ``g``. With Q the inverse
+    correlation matrix, what the others leave open of feature j is ``(Q away)_j / sqrt(Q_jj)`` standard
+    deviations.
     """
     if t2 < _OPEN_ON * _OPEN_ON:
         standing = 0

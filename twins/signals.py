@@ -1,28 +1,31 @@
-"""What one line of readings does to a twin: baseline, running statistics, novelty. Compiled, recursive, row by row.
+"""What one line of readings does to a twin: baseline, running statistics, novelty. Compiled and recursive.
 
-Each feature (see ``traces.py``) is standardised by the device's own baseline in the present operating regime, a
-combination of bins of the type's ``conditions``, then followed by a handful of exponential means, never by a window:
+Each feature (see ``traces.py``) is standardised by the device's own baseline in the present operating regime,
+a combination of bins of the type's ``conditions``, then followed by a handful of exponential means, never by
+a window:
 
 * FAST, span 20: where it is now. Its input is clipped, so that one wild reading moves it little.
-* REFERENCE, span 400: where it has been of late. A reading far off weighs little (Cauchy weights; Huber 1981), so that
-  a jump stands out for long while slow ageing or weather is followed.
-* WANDER: how far FAST usually strays from REFERENCE. It starts as the *prequential* error of the baseline, each
-  smoothed value against the mean of what came before (Dawid 1984), which is honest where readings are autocorrelated;
-  and it keeps learning, so that excursions which turn out to be ordinary stop being news.
+* REFERENCE, span 600: where it has been of late. A reading far off weighs little (Cauchy weights; Huber
+  1981), so that a jump stands out for long while slow ageing or weather is followed.
+* WANDER: how far FAST usually strays from REFERENCE. It starts as the *prequential* error of the baseline,
+  each smoothed value against the mean of what came before (Dawid 1984), which is honest where readings are
+  autocorrelated; and it keeps learning, so that excursions which turn out to be ordinary stop being news.
 * LEVEL and NOISE, span 20: against the baseline alone, for health.
 
-``(FAST - REFERENCE) / sqrt(WANDER)`` has a squared length under the device's shrunk correlation matrix: Hotelling's T²
-of an EWMA (Lowry et al. 1992, Technometrics 34). ``anomalous`` is that length with hysteresis. ``anomaly_score`` asks
-how rare a reading is *for this device*: the tail probabilities of its innovation and of T² (with LEVEL for FAST), each
-from a running quantile and the mean log-excess above it (Hill 1975), joined as Fisher joins them. It fades while an
-anomaly lasts. The last two departures from the sources: thresholds assume the normal law, and Fisher's independence.
+``(FAST - REFERENCE) / sqrt(WANDER)`` has a squared length under the device's shrunk correlation matrix:
+Hotelling's T² of an EWMA (Lowry et al. 1992, Technometrics 34). ``anomalous`` is that length with hysteresis.
+``anomaly_score`` asks how rare a reading is *for this device*: the tail probabilities of its innovation and
+of T² (with LEVEL for FAST), each from a running quantile and the mean log-excess above it (Hill 1975), joined
+as Fisher joins them. It fades while an anomaly lasts.
 
-The baseline is learned from the first readings: means and spreads by Welford's recursion, winsorised at four standard
-deviations; lines in which a smoothed feature is three of them away are set aside, until they are half as many as make a
-baseline, which is then learned anew from there. A regime first met later is learned when met.
+The baseline is learned from the first readings: means and spreads by Welford's recursion, winsorised at four
+standard deviations. While all of a feature's newest readings are further off than that, lines are set aside;
+once they are half as many as make a baseline, it is learned anew from there. A regime first met later is
+learned when met.
 
-Spans count a channel's own readings. Time enters where a device was silent for more than 1.5 nominal intervals: what
-was known of its present then fades by the intervals that passed. Values are float64 between float32 rests.
+Spans count a channel's own readings. Time enters where a device was silent for more than 1.5 nominal
+intervals: what was known of its present then fades by the intervals that passed. Values are float64 between
+float32 rests.
 """
 
 import math
@@ -80,6 +83,7 @@ _REACH: Final = 1.0e3  # the furthest that a standardised value counts
 _WINSOR: Final = 4.0  # the furthest that one moves a mean, in spreads
 _ASIDE: Final = 3.9  # a smoothed feature further off than this sets a line aside
 _WANDER_CLIP: Final = 25.0  # the most that one reading counts in WANDER and NOISE, in multiples of them
+_CLIP_WANDER: Final = 6.0  # square roots of WANDER that a reading may always move FAST
 _GAP_FROM: Final = 1.5  # intervals of silence that count as such
 _LONGEST: Final = 1.0e4  # intervals of silence beyond which more make no difference
 _TAIL: Final = 0.02  # share of readings above the running quantile
@@ -136,6 +140,7 @@ def relearn(s: SignalState, p: SignalParams, r: int) -> None:
     s.observed[r] = 0.0
     s.anomaly_score[r] = 0.0
     s.anomalous[r] = 0
+    s.streak[r] = 0
     s.patterns[r] = 0
     s.regime[r] = 0
     s.learned[r] = 0
@@ -162,6 +167,7 @@ def reset_detectors(s: SignalState, p: SignalParams, r: int) -> None:
         return
     s.anomaly_score[r] = 0.0
     s.anomalous[r] = 0
+    s.streak[r] = 0
     s.patterns[r] = 0
     s.peak[r] = 0.0
     _settle(s, p, r)
@@ -182,17 +188,18 @@ def give_baseline(
     spread: NDArray[np.float64],
     correlation: NDArray[np.float64] | None = None,
 ) -> None:
-    """Set the baseline of device ``r`` from outside, as from its type or a twin of it; nothing is learned then.
+    """Set the baseline of device ``r`` from outside, as from its type or a like device; none is learned then.
 
     Parameters
     ----------
     mean, spread : (regimes, features) in channel units; spread is a standard deviation, above zero
-    correlation : (features, features) of the features within a regime, symmetric with a unit diagonal; None: unknown, so
-        the unit matrix. It is shrunk like a learned one.
+    correlation : (features, features) of the features within a regime, symmetric with a unit diagonal; None:
+        unknown, so the unit matrix. It is shrunk like a learned one.
 
     Raises
     ------
-    ValueError : if a shape does not fit the device type, or a number is not finite, or a spread not above zero.
+    ValueError : if a shape does not fit the device type, or a number is not finite, or a spread not above
+        zero.
     """
     shape = s.mean.shape[1:]
     features = shape[1]
@@ -225,7 +232,7 @@ def give_baseline(
 
 @inlined
 def _regime(s: SignalState, p: SignalParams, r: int, x: NDArray[Any], scored: np.uint64) -> int:
-    """The regime of this line. A condition that it lacks stays as it was; before the first, in its lowest bin."""
+    """The regime of this line. A condition that it lacks stays as it was; its lowest bin, if never heard."""
     if len(p.condition) == 0:
         return 0
     old = int(s.regime[r])
@@ -265,7 +272,7 @@ def _least_spread(p: SignalParams, j: int, mean: float) -> float:
 
 @inlined
 def _refine(s: SignalState, p: SignalParams, r: int, g: int, j: int, value: float) -> float:
-    """Put a value into a regime's mean and spread (Welford 1962, winsorised); its standardised distance from before."""
+    """Put a value into a regime's mean and spread (Welford 1962, winsorised); how far off it was."""
     k = int(s.counted[r, g, j]) + 1
     if k == 1:
         s.mean[r, g, j] = value
@@ -330,8 +337,9 @@ def _learn(
         s.marks[r, GAP, j] = 0
         value = float(x[c])
         if aside:
-            mean = float(s.mean[r, g, j])
-            raw = _clamp((value - mean) / float(s.spread[r, g, j]), _REACH) if s.counted[r, g, j] > _FEW else 0.0
+            raw = 0.0
+            if s.counted[r, g, j] > _FEW:
+                raw = _clamp((value - float(s.mean[r, g, j])) / float(s.spread[r, g, j]), _REACH)
         else:
             raw = _refine(s, p, r, g, j, value)
         z[j] = _clamp(raw, p.clip)
@@ -413,7 +421,7 @@ def _begin_tail(s: SignalState, r: int) -> None:
 
 @inlined
 def _invert(s: SignalState, p: SignalParams, r: int) -> None:
-    """Replace the mean products in ``bond`` by the inverse of the shrunk correlation matrix, by Cholesky factors."""
+    """Replace the mean products in ``bond`` by the inverse of the shrunk correlations (Cholesky)."""
     n = len(p.channel)
     a = p.square
     a[:, :] = 0.0
@@ -513,7 +521,7 @@ def _follow(
                 if counted < p.baseline and counted < 65535 and s.anomalous[r] == 0:
                     _refine(s, p, r, g, j, value)
                 judged += 1
-                step = _clamp(z - reference, p.clip)
+                step = _clamp(z - reference, max(p.clip, _CLIP_WANDER * math.sqrt(wander)))
                 fast += p.fast * (reference + step - fast)
                 fresh[j] = z - level
                 level += p.fast * fresh[j]
@@ -542,8 +550,10 @@ def _follow(
     if judged > 0:
         t2, t2_plain, innovation = _lengths(s, r, away, plain, fresh)
         if s.anomalous[r] == 0:
-            if t2 > p.on_at[features]:
+            s.streak[r] = min(int(s.streak[r]) + 1, 255) if t2 > p.on_at else 0
+            if t2 > p.clear_at or s.streak[r] >= p.confirm:
                 s.anomalous[r] = 1
+                s.streak[r] = 0
                 emit(
                     ev,
                     _ANOMALY_STARTED,
@@ -554,7 +564,7 @@ def _follow(
                     float(s.anomaly_score[r]),
                     np.nan,
                 )
-        elif t2 < p.off_at[features]:
+        elif t2 < p.off_at:
             s.anomalous[r] = 0
             emit(ev, _ANOMALY_ENDED, r, -1, 0, t_us, float(s.anomaly_score[r]), np.nan)
         watch_relations(s, p, r, g, t_us, away, t2, ev)
@@ -582,7 +592,7 @@ def _culprit(s: SignalState, p: SignalParams, r: int, away: NDArray[np.float64])
 
 @inlined
 def _tell(s: SignalState, p: SignalParams, r: int, innovation: float, t2: float, steps: float) -> None:
-    """Turn two mean squares into the anomaly score. What does not exceed the recent peak counts for less and less."""
+    """Turn two mean squares into the anomaly score. What is below the recent peak counts for little."""
     novelty = _rarity(s, p, r, 0, innovation) + _rarity(s, p, r, 1, t2)
     peak = float(s.peak[r]) * (p.keep if steps <= _GAP_FROM else math.exp(steps * math.log(p.keep)))
     shown = novelty
@@ -595,7 +605,7 @@ def _tell(s: SignalState, p: SignalParams, r: int, innovation: float, t2: float,
 
 @inlined
 def _rarity(s: SignalState, p: SignalParams, r: int, i: int, value: float) -> float:
-    """Decimal orders by which statistic ``i`` is rarely this high; 0 below its running quantile. Learns from it."""
+    """Minus the decimal logarithm of how often statistic ``i`` is this high; 0 below its running quantile."""
     y = 0.5 * math.log(value + 1.0)
     quantile = float(s.tail[r, i, QUANTILE])
     excess = float(s.tail[r, i, EXCESS])

@@ -1,9 +1,11 @@
-"""What analytics keep of each device, and what they are told about its type: arrays and their meaning, no arithmetic.
+"""What analytics keep of each device and are told about its type: arrays and their meaning, no arithmetic.
 
-A *feature* is a gauge channel that is not a condition; counters, states and flags have no level to be far from. R is
-the number of operating regimes, F of features, P = F (F + 1) / 2. Rows come first; a row is a device.
+A *feature* is a gauge channel that is not a condition; counters, states and flags have no level to be far
+from. R is the number of operating regimes, F of features, P = F (F + 1) / 2. Rows come first; a row is a
+device.
 """
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,11 +14,11 @@ from numpy.typing import NDArray
 from twins.devices import DeviceType
 
 MAX_REGIMES: Final = 32
-"""The most operating regimes kept apart; conditions that would make more are left out, from the first such on."""
+"""The most operating regimes kept apart; from the first condition that would make more, they are left out."""
 
 FAST_SPAN: Final = 20.0
-REFERENCE_SPAN: Final = 400.0
-WANDER_SPAN: Final = 2000.0
+REFERENCE_SPAN: Final = 600.0
+WANDER_SPAN: Final = 2500.0
 TAIL_SPAN: Final = 2000.0
 PEAK_SPAN: Final = 300.0
 """Spans of the exponential means, in readings; that of the peak in nominal intervals."""
@@ -25,25 +27,25 @@ FAST, REFERENCE, WANDER, LEVEL, NOISE = range(5)
 """Layers of ``SignalState.track``, in standard deviations of the baseline or their squares.
 
 ``FAST`` is a mean over span 20 that no single reading moves much, ``LEVEL`` the same without that protection,
-``REFERENCE`` where the feature has been of late, ``WANDER`` the mean square of ``FAST - REFERENCE``, ``NOISE`` the mean
-square of a reading's distance from ``LEVEL``. While the baseline is learned, ``NOISE`` and ``WANDER`` are plain means
-and ``REFERENCE`` follows the noise.
+``REFERENCE`` where the feature has been of late, ``WANDER`` the mean square of ``FAST - REFERENCE``,
+``NOISE`` the mean square of a reading's distance from ``LEVEL``. While the baseline is learned, ``NOISE`` and
+``WANDER`` are plain means and ``REFERENCE`` follows the noise.
 """
 
 GAP, GAP_USUAL, NOISE_USUAL, WANDER_USUAL, QUIET, CROSSING, PERIOD, HITS, SPIKE = range(9)
 """Layers of ``SignalState.marks``.
 
-Lines since the channel was last heard, and the most of them in the baseline; codes (``SignalParams.decode``) of the
-baseline's mean noise, its wander, and its least noise as a share of the mean; readings since the last upward crossing
-(bit 7: now above), the period before it, how often periods agreed; readings left of a spike.
+Lines since the channel was last heard, and the most of them in the baseline; codes (``SignalParams.decode``)
+of the baseline's mean noise, its wander, and its least noise as a share of the mean; readings since the last
+upward crossing (bit 7: now above), the period before it, how often periods agreed; readings left of a spike.
 """
 
 QUANTILE, EXCESS, SCATTER = range(3)
-"""Of each statistic in ``SignalState.tail``: running upper quantile, mean excess over it, mean distance from it."""
+"""Of each statistic in ``SignalState.tail``: running quantile, mean excess over it, mean distance to it."""
 
 
 class SignalParams(NamedTuple):
-    """What is the same for all devices of a type. ``room`` is for the kernel to work in: one thread at a time."""
+    """What is the same for all devices of a type. ``room`` is scratch: one thread at a time."""
 
     channel: NDArray[np.int64]  # (F,) the channel behind each feature
     resolution: NDArray[np.float64]  # (F,) channel units
@@ -60,13 +62,17 @@ class SignalParams(NamedTuple):
     clip: float  # standard deviations from REFERENCE beyond which a reading moves FAST no more
     doubt: float  # scale of the Cauchy weights of REFERENCE, in square roots of WANDER
     shrink: float  # share of the unit matrix in the correlation matrix
-    on_at: NDArray[np.float64]  # (F + 1,) T² that starts an anomaly, by the number of features at hand
-    off_at: NDArray[np.float64]  # (F + 1,) T² that ends it
+    on_at: float  # T² that starts an anomaly where it stays above for ``confirm`` lines
+    clear_at: float  # T² that starts one at once
+    off_at: float  # T² that ends it
+    confirm: int
     decode: NDArray[np.float64]  # (256,) the variances that the codes in ``marks`` stand for
     root: NDArray[np.float64]  # (256,) their square roots
     keep: float  # share of the novelty's peak kept over one interval
     room: NDArray[np.float64]  # (3, F)
-    square: NDArray[np.float64]  # (F, F) more room: compiled code allocates nothing, so it can do without counting references
+    square: NDArray[
+        np.float64
+    ]  # (F, F) more room: compiled code allocates nothing, so it can do without counting references
 
 
 class SignalState(NamedTuple):
@@ -76,6 +82,7 @@ class SignalState(NamedTuple):
     observed: NDArray[np.float32]  # (n,) share of the features that health can presently see, 0 to 1
     anomaly_score: NDArray[np.float32]  # (n,) novelty, 0 to 1; 0 until ``warm`` readings are known
     anomalous: NDArray[np.uint8]  # (n,) 1 while far from what the device usually does
+    streak: NDArray[np.uint8]  # (n,) lines in a row that say an anomaly starts
     patterns: NDArray[np.uint8]  # (n, channels) bit i: events.PATTERNS[i] is present
     regime: NDArray[np.uint8]  # (n,)
     learned: NDArray[np.uint8]  # (n,) 1: the baseline stands
@@ -115,7 +122,6 @@ def signal_params(device_type: DeviceType) -> SignalParams:
     edges = np.full((len(used), max((len(c.edges) for c in used), default=0)), np.inf)
     for row, condition in zip(edges, used, strict=True):
         row[: len(condition.edges)] = sorted(condition.edges)
-    dof = np.arange(len(features) + 1)
     decode = np.exp2((np.arange(256) - 128) / 4.0)
     return SignalParams(
         channel=np.array(features, np.int64),
@@ -133,8 +139,10 @@ def signal_params(device_type: DeviceType) -> SignalParams:
         clip=4.0,
         doubt=2.0,
         shrink=0.2,
-        on_at=chi_square_at(3.5, dof),
-        off_at=chi_square_at(0.4, dof),
+        on_at=chi_square_at(3.25, len(features)),
+        clear_at=chi_square_at(6.0, len(features)),
+        off_at=chi_square_at(0.7, len(features)),
+        confirm=10,
         decode=decode,
         root=np.sqrt(decode),
         keep=1.0 - 1.0 / PEAK_SPAN,
@@ -152,6 +160,7 @@ def blank_signals(capacity: int, device_type: DeviceType) -> SignalState:
         observed=np.zeros(n, np.float32),
         anomaly_score=np.zeros(n, np.float32),
         anomalous=np.zeros(n, np.uint8),
+        streak=np.zeros(n, np.uint8),
         patterns=np.zeros((n, len(device_type.channels)), np.uint8),
         regime=np.zeros(n, np.uint8),
         learned=np.zeros(n, np.uint8),
@@ -169,8 +178,7 @@ def blank_signals(capacity: int, device_type: DeviceType) -> SignalState:
     )
 
 
-def chi_square_at(z: float, dof: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The chi-square values as rare as ``z`` is under a normal law (Wilson and Hilferty 1931); inf for no degree."""
-    k = np.maximum(dof, 1).astype(np.float64)
-    root = 1.0 - 2.0 / (9.0 * k) + z * np.sqrt(2.0 / (9.0 * k))
-    return np.where(dof > 0, k * root * root * root, np.inf)
+def chi_square_at(z: float, dof: int) -> float:
+    """The chi-square value as rare as ``z`` is under a normal law (Wilson and Hilferty 1931)."""
+    k = max(dof, 1)
+    return float(k * (1.0 - 2.0 / (9.0 * k) + z * math.sqrt(2.0 / (9.0 * k))) ** 3)
