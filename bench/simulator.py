@@ -1,6 +1,6 @@
 """How fast the simulator is, on one core, against a plain numpy generator of the same lines in the same run.
 
-Budgets: what-if physics at least 3 M device-steps/s/core, aim 8 M; the fleet simulator 1 M devices at a 1 s cadence.
+Budgets: what-if physics at least 3 M device-steps/s/core, aim 8 M; the fleet simulator 1 M devices at 1 s.
 
     python bench/simulator.py [--devices 1000000] [--seconds 5]
 """
