@@ -4,6 +4,10 @@ import { preferences } from "@/words/preferences"
 import type { Problem } from "./schema"
 
 const TIMEOUT_MS = 20_000
+/** For how long lists are asked to include what this person did last. */
+const REACHED_MS = 5_000
+
+let reached = { cursor: "", at: Number.NEGATIVE_INFINITY }
 
 /** The API refused, or did not answer: status 0. */
 export class ApiError extends Error {
@@ -51,7 +55,15 @@ export async function api<T>(path: string, { method = "GET", query, body, signal
     throw new ApiError(noAnswer(timeout.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : ""))
   }
   if (!response.ok) throw new ApiError(await problemOf(response))
-  return (response.status === 204 ? undefined : await response.json()) as T
+  const answer = response.status === 204 ? undefined : await response.json()
+  if (method !== "GET" && typeof answer?.cursor === "string")
+    reached = { cursor: answer.cursor, at: performance.now() }
+  return answer as T
+}
+
+/** Where the last command got to: a list given this cursor shows what was just done. */
+export function ownCursor(): string | undefined {
+  return performance.now() - reached.at < REACHED_MS ? reached.cursor : undefined
 }
 
 /** A header holds ASCII only; what is beyond is percent-encoded. */

@@ -2,16 +2,16 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { ApiError, api, segment } from "./client"
 import { keys } from "./queries"
-import type { Alert, AlertCommand, AlertOrder, MaintenanceEntry } from "./schema"
+import type { AlertCommand, AlertItem, AlertOrder, Maintenance } from "./schema"
 
 export interface Outcome {
-  readonly done: readonly Alert[]
-  readonly refused: readonly { readonly alert: Alert; readonly reason: string }[]
+  readonly done: readonly AlertItem[]
+  readonly refused: readonly { readonly alert: AlertItem; readonly reason: string }[]
 }
 
 export interface AlertAct {
   readonly command: AlertCommand
-  readonly alerts: readonly Alert[]
+  readonly alerts: readonly AlertItem[]
   readonly order?: AlertOrder
 }
 
@@ -33,7 +33,7 @@ export function useAlertCommand() {
 export function useLogMaintenance(id: string) {
   const cache = useQueryClient()
   return useMutation({
-    mutationFn: (entry: MaintenanceEntry) =>
+    mutationFn: (entry: Maintenance) =>
       api(`/devices/${segment(id)}/maintenance`, { method: "POST", body: entry }),
     onSuccess: () =>
       Promise.all([
@@ -43,9 +43,13 @@ export function useLogMaintenance(id: string) {
   })
 }
 
-async function send(command: AlertCommand, alerts: readonly Alert[], order: AlertOrder): Promise<Outcome> {
-  const done: Alert[] = []
-  const refused: { alert: Alert; reason: string }[] = []
+async function send(
+  command: AlertCommand,
+  alerts: readonly AlertItem[],
+  order: AlertOrder,
+): Promise<Outcome> {
+  const done: AlertItem[] = []
+  const refused: { alert: AlertItem; reason: string }[] = []
   const waiting = [...alerts]
   const work = async () => {
     for (let alert = waiting.shift(); alert; alert = waiting.shift()) {

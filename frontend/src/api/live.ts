@@ -6,16 +6,16 @@
  */
 import type { InfiniteData, QueryClient } from "@tanstack/react-query"
 import { setSkew } from "@/words/times"
-import { keys, sameAlert } from "./queries"
+import { keys } from "./queries"
 import type {
-  Alert,
   AlertPage,
-  Device,
+  ChangedAlert,
   DeviceColumns,
+  DeviceDetail,
   DeviceItem,
   DevicePage,
   FleetSummary,
-  StreamMessage,
+  ServerMessage,
 } from "./schema"
 import type { LiveStream } from "./stream"
 
@@ -43,7 +43,7 @@ interface Refresh {
 }
 
 /** Put one message into the cache. */
-export function apply(message: StreamMessage, cache: QueryClient, refresh: Refresh): void {
+export function apply(message: ServerMessage, cache: QueryClient, refresh: Refresh): void {
   switch (message.type) {
     case "data_update":
       if (message.data.fleet) {
@@ -55,10 +55,13 @@ export function apply(message: StreamMessage, cache: QueryClient, refresh: Refre
     case "NEW_ALERT":
       refresh.alertLists()
       cache.invalidateQueries({ queryKey: keys.events(message.data.device_id) })
+      cache.invalidateQueries({ queryKey: keys.device(message.data.device_id) })
       return
     case "ALERT_CHANGED":
       putAlert(cache, message.data)
       refresh.alertLists()
+      cache.invalidateQueries({ queryKey: keys.events(message.data.device_id) })
+      cache.invalidateQueries({ queryKey: keys.device(message.data.device_id) })
       return
     case "gap":
       cache.invalidateQueries()
@@ -74,7 +77,7 @@ function putColumns(cache: QueryClient, columns: DeviceColumns): void {
   const rows = rowsOf(columns)
   if (rows.size === 0) return
   for (const [id, row] of rows) {
-    cache.setQueryData<Device>(keys.device(id), (device) => device && mergeDevice(device, row))
+    cache.setQueryData<DeviceDetail>(keys.device(id), (device) => device && mergeDevice(device, row))
   }
   const freshen = (page: DevicePage): DevicePage => {
     if (!page.items.some(({ id }) => rows.has(id))) return page
@@ -86,13 +89,26 @@ function putColumns(cache: QueryClient, columns: DeviceColumns): void {
   })
 }
 
-type Row = Record<string, unknown>
+type Row = Pick<DeviceItem, "status" | "health" | "anomaly_score" | "alerts" | "event_time"> & {
+  readonly values: Readonly<Record<string, number | null>>
+}
 
-/** Columns turned into rows by id. */
-export function rowsOf(columns: DeviceColumns): Map<string, Row> {
-  const names = Object.keys(columns).filter((name) => name !== "id" && Array.isArray(columns[name]))
+/** Columns turned into rows by id; times as everywhere else. */
+export function rowsOf({ id, values, ...columns }: DeviceColumns): Map<string, Row> {
+  const channels = Object.entries(values)
   return new Map(
-    columns.id.map((id, i) => [id, Object.fromEntries(names.map((name) => [name, columns[name]?.[i]]))]),
+    id.map((each, i) => {
+      const at = columns.event_time[i]
+      const row: Row = {
+        status: columns.status[i] ?? "silent",
+        health: columns.health[i] ?? null,
+        anomaly_score: columns.anomaly_score[i] ?? null,
+        alerts: columns.alerts[i] ?? 0,
+        event_time: at === null || at === undefined ? null : new Date(at).toISOString(),
+        values: Object.fromEntries(channels.map(([name, column]) => [name, column[i] ?? null])),
+      }
+      return [each, row]
+    }),
   )
 }
 
@@ -102,36 +118,25 @@ function mergeItem(item: DeviceItem, row: Row | undefined): DeviceItem {
   return { ...item, ...known }
 }
 
-/** A device's page holds patterns and alerts in full; the stream only names them, so those stay as read. */
-function mergeDevice(device: Device, row: Row): Device {
-  const { values, patterns: _p, alerts: _a, breakdown: _b, ...known } = row
-  const merged: Device = { ...device, ...known }
-  if (values && typeof values === "object") merged.values = mergeValues(device, values as Row, row.event_time)
-  return merged
-}
-
-function mergeValues(device: Device, values: Row, eventTime: unknown): Device["values"] {
+/** A device's page holds its alerts in full; the stream only counts them, so those stay as read. */
+function mergeDevice(device: DeviceDetail, { values, alerts: _, ...known }: Row): DeviceDetail {
   const merged = { ...device.values }
-  for (const [channel, told] of Object.entries(values)) {
+  for (const [channel, value] of Object.entries(values)) {
     const before = merged[channel]
-    if (!before) continue
-    if (told !== null && typeof told === "object") merged[channel] = { ...before, ...told }
-    else if (typeof told === "number" && told !== before.value)
-      merged[channel] = {
-        ...before,
-        value: told,
-        time: typeof eventTime === "string" ? eventTime : before.time,
-      }
+    if (before && value !== null && value !== before.value)
+      merged[channel] = { ...before, value, time: known.event_time ?? before.time }
   }
-  return merged
+  return { ...device, ...known, values: merged }
 }
 
-function putAlert(cache: QueryClient, alert: Alert): void {
+/** What is now known of an alert. Without a state too many changed at once: the lists are read anew anyway. */
+function putAlert(cache: QueryClient, { event: _, ...changed }: ChangedAlert): void {
+  const known = Object.fromEntries(Object.entries(changed).filter(([, value]) => value !== undefined))
   const freshen = (page: AlertPage): AlertPage => {
-    if (!page.items.some((item) => sameAlert(item, alert))) return page
+    if (changed.state === null || !page.items.some(({ id }) => id === changed.id)) return page
     return {
       ...page,
-      items: page.items.map((item) => (sameAlert(item, alert) ? { ...item, ...alert } : item)),
+      items: page.items.map((item) => (item.id === changed.id ? { ...item, ...known } : item)),
     }
   }
   cache.setQueriesData<InfiniteData<AlertPage> | AlertPage>({ queryKey: keys.alertLists }, (data) => {

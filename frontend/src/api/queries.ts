@@ -1,19 +1,18 @@
 /** Every question the app asks, with its key in the query cache. The live stream writes under the same keys. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query"
-import { api, segment } from "./client"
+import { api, ownCursor, segment } from "./client"
 import type {
-  Alert,
+  AlertKpis,
   AlertPage,
-  AlertState,
-  Condition,
-  Device,
+  ConditionHistory,
+  DeviceDetail,
+  DeviceHistory,
   DeviceItem,
   DevicePage,
-  DeviceType,
-  FleetEvent,
+  EventItem,
   FleetMap,
   FleetSummary,
-  History,
+  TypeInfo,
 } from "./schema"
 
 export const keys = {
@@ -35,12 +34,12 @@ export interface DeviceChoice {
 }
 
 /** The states in which an alert waits for a person. */
-export const UNACKNOWLEDGED: readonly AlertState[] = ["UNACK", "RTN_UNACK", "LATCHED_UNACK"]
+export const UNACKNOWLEDGED: readonly string[] = ["UNACK", "RTN_UNACK", "LATCHED_UNACK"]
 /** The states of alerts that are neither shelved, suppressed nor out of service. */
-export const STANDING: readonly AlertState[] = [...UNACKNOWLEDGED, "ACKED", "LATCHED_ACKED"]
+export const STANDING: readonly string[] = [...UNACKNOWLEDGED, "ACKED", "LATCHED_ACKED"]
 
 export interface AlertChoice {
-  readonly state?: readonly AlertState[]
+  readonly state?: readonly string[]
   readonly priority?: string
   readonly device?: string
   readonly type?: string
@@ -54,7 +53,7 @@ const PAGE = 100
 
 export const summaryQuery = queryOptions({
   queryKey: keys.summary,
-  queryFn: ({ signal }) => api<FleetSummary>("/fleet/summary", { signal }),
+  queryFn: ({ signal }) => api<FleetSummary>("/fleet/summary", { query: { cursor: ownCursor() }, signal }),
 })
 
 export const mapQuery = queryOptions({
@@ -65,7 +64,7 @@ export const mapQuery = queryOptions({
 
 export const typesQuery = queryOptions({
   queryKey: keys.types,
-  queryFn: ({ signal }) => api<DeviceType[]>("/types", { signal }),
+  queryFn: ({ signal }) => api<TypeInfo[]>("/types", { signal }),
   staleTime: 5 * 60_000,
 })
 
@@ -81,7 +80,10 @@ export function deviceListQuery(choice: DeviceChoice) {
   return infiniteQueryOptions({
     queryKey: [...keys.deviceLists, choice],
     queryFn: ({ pageParam, signal }) =>
-      api<DevicePage>("/devices", { query: { ...choice, limit: PAGE, after: pageParam }, signal }),
+      api<DevicePage>("/devices", {
+        query: { ...choice, limit: PAGE, after: pageParam, cursor: ownCursor() },
+        signal,
+      }),
     initialPageParam: "",
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,
@@ -91,7 +93,8 @@ export function deviceListQuery(choice: DeviceChoice) {
 export function fewDevicesQuery(choice: DeviceChoice, limit: number) {
   return queryOptions({
     queryKey: [...keys.deviceLists, "few", choice, limit],
-    queryFn: ({ signal }) => api<DevicePage>("/devices", { query: { ...choice, limit }, signal }),
+    queryFn: ({ signal }) =>
+      api<DevicePage>("/devices", { query: { ...choice, limit, cursor: ownCursor() }, signal }),
     placeholderData: keepPreviousData,
   })
 }
@@ -99,7 +102,7 @@ export function fewDevicesQuery(choice: DeviceChoice, limit: number) {
 export function deviceQuery(id: string) {
   return queryOptions({
     queryKey: keys.device(id),
-    queryFn: ({ signal }) => api<Device>(`/devices/${segment(id)}`, { signal }),
+    queryFn: ({ signal }) => api<DeviceDetail>(`/devices/${segment(id)}`, { signal }),
     refetchInterval: 10_000,
   })
 }
@@ -108,7 +111,7 @@ export function historyQuery(id: string, range: Range, points: number) {
   return queryOptions({
     queryKey: [...keys.history(id), range, points],
     queryFn: ({ signal }) =>
-      api<History>(`/devices/${segment(id)}/history`, { query: { ...bounds(range), points }, signal }),
+      api<DeviceHistory>(`/devices/${segment(id)}/history`, { query: { ...bounds(range), points }, signal }),
     placeholderData: keepPreviousData,
     structuralSharing: false,
     refetchInterval: "lastS" in range ? Math.max(5_000, (range.lastS * 1000) / points) : false,
@@ -119,7 +122,7 @@ export function conditionQuery(id: string, range: Range) {
   return queryOptions({
     queryKey: [...keys.history(id), "condition", range],
     queryFn: ({ signal }) =>
-      api<Condition>(`/devices/${segment(id)}/condition`, { query: bounds(range), signal }),
+      api<ConditionHistory>(`/devices/${segment(id)}/condition`, { query: bounds(range), signal }),
     placeholderData: keepPreviousData,
     structuralSharing: false,
     refetchInterval: "lastS" in range ? 60_000 : false,
@@ -130,7 +133,7 @@ export function eventsQuery(id: string) {
   return queryOptions({
     queryKey: keys.events(id),
     queryFn: ({ signal }) =>
-      api<{ items: FleetEvent[] }>(`/devices/${segment(id)}/events`, { query: { limit: 200 }, signal }),
+      api<{ items: EventItem[] }>(`/devices/${segment(id)}/events`, { query: { limit: 200 }, signal }),
     refetchInterval: 15_000,
   })
 }
@@ -139,7 +142,10 @@ export function alertListQuery(choice: AlertChoice) {
   return infiniteQueryOptions({
     queryKey: [...keys.alertLists, choice],
     queryFn: ({ pageParam, signal }) =>
-      api<AlertPage>("/alerts", { query: { ...choice, limit: PAGE, after: pageParam }, signal }),
+      api<AlertPage>("/alerts", {
+        query: { ...choice, limit: PAGE, after: pageParam, cursor: ownCursor() },
+        signal,
+      }),
     initialPageParam: "",
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,
@@ -149,15 +155,18 @@ export function alertListQuery(choice: AlertChoice) {
 export function fewAlertsQuery(choice: AlertChoice, limit: number) {
   return queryOptions({
     queryKey: [...keys.alertLists, "few", choice, limit],
-    queryFn: ({ signal }) => api<AlertPage>("/alerts", { query: { ...choice, limit }, signal }),
+    queryFn: ({ signal }) =>
+      api<AlertPage>("/alerts", { query: { ...choice, limit, cursor: ownCursor() }, signal }),
     placeholderData: keepPreviousData,
   })
 }
 
-/** An alert's place, whatever list it is seen in. */
-export function sameAlert(a: Alert, b: Alert): boolean {
-  return a.id === b.id
-}
+/** How the alerts of the last day treated the people who answer them. */
+export const alertKpisQuery = queryOptions({
+  queryKey: keys.alertKpis,
+  queryFn: ({ signal }) => api<AlertKpis>("/alerts/kpis", { query: { hours: 24 }, signal }),
+  refetchInterval: 60_000,
+})
 
 /** The bounds of a range as the API takes them, from the present where it is relative. */
 export function bounds(range: Range, present = Date.now()): { start: string; end: string } {

@@ -5,7 +5,7 @@
  * cannot, it says `gap`, and whoever listens reads anew. A connection that falls silent counts as lost. Waits between
  * attempts double up to half a minute, each shortened by chance, so that a restarted server is not met by all at once.
  */
-import type { StreamMessage } from "./schema"
+import type { ServerMessage } from "./schema"
 
 export type Topic = "fleet" | "alerts" | "devices"
 
@@ -44,7 +44,7 @@ export class LiveStream {
   private skewMs = Number.POSITIVE_INFINITY
   private readonly behind: number[] = []
   private readonly watched = new Map<string, number>()
-  private readonly listeners = new Set<(message: StreamMessage) => void>()
+  private readonly listeners = new Set<(message: ServerMessage) => void>()
   private readonly statusListeners = new Set<() => void>()
   private current: StreamStatus = { phase: "connecting", behindMs: null, heardAt: null, retryAt: null }
 
@@ -69,7 +69,7 @@ export class LiveStream {
   }
 
   /** Hear every message; answers how to stop. */
-  listen(listener: (message: StreamMessage) => void): () => void {
+  listen(listener: (message: ServerMessage) => void): () => void {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
   }
@@ -170,7 +170,7 @@ export class LiveStream {
 
   private receive(text: string): void {
     this.expectSound()
-    const message = JSON.parse(text) as StreamMessage
+    const message = JSON.parse(text) as ServerMessage
     const at = this.world.now()
     if ("cursor" in message && message.cursor) this.cursor = message.cursor
     if (message.type === "heartbeat") this.measureSkew(at, message.at)

@@ -26,7 +26,7 @@ const JOINERS = ["and", "or"]
 /** Whether a line compares something, or names a flag; else it is words to search for. */
 export function isFilter(line: string, terms: readonly Term[] = []): boolean {
   const text = line.trim()
-  if (/[<>=()]|\b(in|like|is)\b\s/i.test(text)) return true
+  if (/[<>=()]|\blike\s+'|\bis\s+(not\s+)?(null|present)\b/i.test(text)) return true
   const flags = new Set(terms.filter(({ kind }) => kind === "flag").map(({ name }) => name))
   const parts = text.split(/\s+(?:and|or)\s+/i).map((part) => part.replace(/^not\s+/i, ""))
   return text !== "" && parts.every((part) => flags.has(part))
@@ -35,7 +35,8 @@ export function isFilter(line: string, terms: readonly Term[] = []): boolean {
 /** Suggestions for what stands before the caret. */
 export function complete(line: string, caret: number, terms: readonly Term[]): Suggestion[] {
   const before = line.slice(0, caret)
-  const word = /(?:'[^']*|[\w.]+)$/.exec(before)?.[0] ?? ""
+  const quoting = before.split("'").length % 2 === 0
+  const word = quoting ? before.slice(before.lastIndexOf("'")) : (/[\w.]+$/.exec(before)?.[0] ?? "")
   const from = caret - word.length
   const tokens = before.slice(0, from).match(/'[^']*'|[\w.]+|<=|>=|!=|<>|[<>=(),]/g) ?? []
   const last = tokens.at(-1)?.toLowerCase() ?? ""

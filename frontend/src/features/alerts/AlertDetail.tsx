@@ -1,7 +1,7 @@
 /** One alert opened in its row: why it matters, what to do, and every act it can take. */
 import { Button } from "@mantine/core"
 import { Link } from "@tanstack/react-router"
-import type { Alert, AlertCommand, AlertState } from "@/api/schema"
+import type { AlertCommand, AlertItem } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { count, quantity } from "@/words/figures"
 import { type Phrase, say } from "@/words/say"
@@ -9,7 +9,7 @@ import css from "./AlertDetail.module.css"
 import type { Question } from "./dialogs"
 
 interface Props {
-  readonly alert: Alert
+  readonly alert: AlertItem
   readonly onCommand: (command: AlertCommand) => void
   readonly onAsk: (question: Question) => void
 }
@@ -88,7 +88,7 @@ function Fact({
 }
 
 /** What can be done without a question, by state. */
-function commandsFor(state: AlertState): readonly (readonly [AlertCommand, Phrase])[] {
+function commandsFor(state: string): readonly (readonly [AlertCommand, Phrase])[] {
   switch (state) {
     case "UNACK":
     case "RTN_UNACK":
@@ -114,6 +114,6 @@ function commandsFor(state: AlertState): readonly (readonly [AlertCommand, Phras
   }
 }
 
-function isShelvable(state: AlertState): boolean {
+function isShelvable(state: string): boolean {
   return !["SHELVED", "SUPPRESSED_BY_DESIGN", "OUT_OF_SERVICE"].includes(state)
 }

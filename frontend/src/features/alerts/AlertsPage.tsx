@@ -3,7 +3,7 @@ import { Button, Checkbox } from "@mantine/core"
 import { getRouteApi, useNavigate } from "@tanstack/react-router"
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react"
 import { ALERT_TABS } from "@/addresses"
-import type { Alert, AlertCommand, AlertOrder } from "@/api/schema"
+import type { AlertCommand, AlertItem, AlertOrder } from "@/api/schema"
 import { Chip } from "@/components/Chip"
 import { DataTable } from "@/components/DataTable"
 import { PriorityMark } from "@/components/PriorityMark"
@@ -33,14 +33,14 @@ export function AlertsPage() {
   const [opened, setOpened] = useState<string | null>(null)
   const [question, setQuestion] = useState<{
     readonly kind: Question
-    readonly alerts: readonly Alert[]
+    readonly alerts: readonly AlertItem[]
   } | null>(null)
 
   const row = items.find(({ id }) => id === current)
   const meant = selected.length > 0 ? selected : row ? [row] : []
-  const command = (name: AlertCommand, alerts: readonly Alert[] = meant, order?: AlertOrder) =>
+  const command = (name: AlertCommand, alerts: readonly AlertItem[] = meant, order?: AlertOrder) =>
     act({ command: name, alerts, order }, selected.length > 0 ? clear : undefined)
-  const ask = (kind: Question, alerts: readonly Alert[] = meant) =>
+  const ask = (kind: Question, alerts: readonly AlertItem[] = meant) =>
     alerts.length > 0 && setQuestion({ kind, alerts })
 
   useKeys({
@@ -196,10 +196,10 @@ export function AlertsPage() {
   )
 }
 
-function idOf({ id }: Alert): string {
+function idOf({ id }: AlertItem): string {
   return id
 }
 
-function waits({ state }: Alert): boolean {
+function waits({ state }: AlertItem): boolean {
   return state === "UNACK" || state === "LATCHED_UNACK"
 }

@@ -2,7 +2,7 @@
 import { Checkbox } from "@mantine/core"
 import { Link } from "@tanstack/react-router"
 import type { ReactNode } from "react"
-import type { Alert } from "@/api/schema"
+import type { AlertItem } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { alertText } from "@/components/alertText"
 import type { Column } from "@/components/DataTable"
@@ -13,11 +13,11 @@ import css from "./columns.module.css"
 
 interface Selecting {
   readonly header: ReactNode
-  readonly isSelected: (alert: Alert) => boolean
-  readonly toggle: (alert: Alert) => void
+  readonly isSelected: (alert: AlertItem) => boolean
+  readonly toggle: (alert: AlertItem) => void
 }
 
-export function alertColumns({ header, isSelected, toggle }: Selecting): readonly Column<Alert>[] {
+export function alertColumns({ header, isSelected, toggle }: Selecting): readonly Column<AlertItem>[] {
   return [
     {
       id: "mark",
@@ -91,7 +91,7 @@ export function alertColumns({ header, isSelected, toggle }: Selecting): readonl
 }
 
 /** The state in plain words, with who or until when where that is known. */
-export function State({ alert }: { readonly alert: Alert }) {
+export function State({ alert }: { readonly alert: AlertItem }) {
   const { state, acknowledged_by, shelved_until } = alert
   const word = sayOf("alerts.states", state.toLowerCase(), state)
   const until = parse(shelved_until)

@@ -3,9 +3,9 @@ import { useInfiniteQuery, useQueries } from "@tanstack/react-query"
 import { useCallback, useMemo, useState } from "react"
 import { ALERT_TABS, type AlertSearch, type AlertTab } from "@/addresses"
 import { alertListQuery, fewAlertsQuery, STANDING, UNACKNOWLEDGED } from "@/api/queries"
-import type { Alert, AlertState } from "@/api/schema"
+import type { AlertItem } from "@/api/schema"
 
-const STATES: Readonly<Record<AlertTab, readonly AlertState[]>> = {
+const STATES: Readonly<Record<AlertTab, readonly string[]>> = {
   unacknowledged: UNACKNOWLEDGED,
   active: STANDING,
   shelved: ["SHELVED"],
@@ -24,7 +24,7 @@ export function useAlerts({ tab = "unacknowledged", ...narrowing }: AlertSearch)
   // What left the list is no longer selected: nobody acts on rows they do not see.
   const selected = useMemo(() => items.filter(({ id }) => chosen.has(id)), [items, chosen])
   const selectedIds = useMemo(() => new Set(selected.map(({ id }) => id)), [selected])
-  const toggle = useCallback((alert: Alert) => {
+  const toggle = useCallback((alert: AlertItem) => {
     setChosen((before) => {
       const next = new Set(before)
       if (!next.delete(alert.id)) next.add(alert.id)
@@ -50,7 +50,7 @@ export function useAlerts({ tab = "unacknowledged", ...narrowing }: AlertSearch)
     selected,
     selectedIds,
     toggle,
-    select: (alerts: readonly Alert[]) => setChosen(new Set(alerts.map(({ id }) => id))),
+    select: (alerts: readonly AlertItem[]) => setChosen(new Set(alerts.map(({ id }) => id))),
     clear: () => setChosen(new Set()),
   }
 }

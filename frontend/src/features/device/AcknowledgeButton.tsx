@@ -2,11 +2,11 @@
 import { Button } from "@mantine/core"
 import { useAlertCommand } from "@/api/commands"
 import { UNACKNOWLEDGED } from "@/api/queries"
-import type { Alert } from "@/api/schema"
+import type { AlertItem } from "@/api/schema"
 import { notify } from "@/components/notices"
 import { say } from "@/words/say"
 
-export function AcknowledgeButton({ alert }: { readonly alert: Alert }) {
+export function AcknowledgeButton({ alert }: { readonly alert: AlertItem }) {
   const { mutate, isPending } = useAlertCommand()
   if (!UNACKNOWLEDGED.includes(alert.state)) return null
   const acknowledge = () =>

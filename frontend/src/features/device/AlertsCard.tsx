@@ -1,6 +1,6 @@
 /** The alerts that stand for this device. */
 import { Link } from "@tanstack/react-router"
-import type { Alert } from "@/api/schema"
+import type { AlertItem } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { alertText } from "@/components/alertText"
 import { Card } from "@/components/Card"
@@ -9,7 +9,7 @@ import { say } from "@/words/say"
 import { AcknowledgeButton } from "./AcknowledgeButton"
 import css from "./cards.module.css"
 
-export function AlertsCard({ alerts }: { readonly alerts: readonly Alert[] }) {
+export function AlertsCard({ alerts }: { readonly alerts: readonly AlertItem[] }) {
   const standing = alerts.filter(({ state }) => state !== "NORMAL")
   const device = standing[0]?.device_id
   return (

@@ -1,6 +1,6 @@
 /** Every channel of a device on one time axis: one cursor, one zoom, alerts and patterns where they happened. */
 import { Button } from "@mantine/core"
-import type { Device, DeviceType, Series } from "@/api/schema"
+import type { DeviceDetail, Series, TypeInfo } from "@/api/schema"
 import { Card } from "@/components/Card"
 import { Chip } from "@/components/Chip"
 import { SeriesChart } from "@/components/SeriesChart"
@@ -13,8 +13,8 @@ import { PRESETS, type Preset, useCharts } from "./useCharts"
 import { channelTitle } from "./useDevice"
 
 interface Props {
-  readonly device: Device
-  readonly type: DeviceType | undefined
+  readonly device: DeviceDetail
+  readonly type: TypeInfo | undefined
 }
 
 const HEALTH_AXIS = [0, 100] as const
@@ -116,7 +116,7 @@ export function ChannelCharts({ device, type }: Props) {
 const EMPTY: Series = { time: [], value: [] }
 
 /** What is measured first, what the device is asked to do last. */
-function namesOf(type: DeviceType | undefined, channels: Readonly<Record<string, Series>>): string[] {
+function namesOf(type: TypeInfo | undefined, channels: Readonly<Record<string, Series>>): string[] {
   const known = type?.channels ?? []
   const rank = (name: string) => {
     const at = known.findIndex((channel) => channel.name === name)

@@ -75,7 +75,7 @@ export function DevicePage() {
         <div className={css.side}>
           <HealthCard device={device} type={type} />
           <AlertsCard alerts={device.alerts} />
-          <PatternsCard patterns={device.patterns} type={type} />
+          <PatternsCard device={device} type={type} />
           <ValuesCard device={device} type={type} />
         </div>
         <div className={css.main}>

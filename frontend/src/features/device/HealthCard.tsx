@@ -1,7 +1,7 @@
 /** The health score and what it is made of: 100 less the points that each channel costs. */
 import { useQuery } from "@tanstack/react-query"
 import { conditionQuery } from "@/api/queries"
-import type { Device, DeviceType } from "@/api/schema"
+import type { DeviceDetail, TypeInfo } from "@/api/schema"
 import { change, count, fixed, share, health as whole } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
 import { span } from "@/words/times"
@@ -15,8 +15,8 @@ export function HealthCard({
   device,
   type,
 }: {
-  readonly device: Device
-  readonly type: DeviceType | undefined
+  readonly device: DeviceDetail
+  readonly type: TypeInfo | undefined
 }) {
   const { id, health, observed, breakdown, baseline } = device
   const before = useQuery(conditionQuery(id, { lastS: WEEK_S })).data
@@ -82,7 +82,7 @@ export function HealthCard({
 const SHOWN = 6
 
 /** The dearest few, and all the others as one, so that what is shown adds up to the score. */
-export function whatCosts({ breakdown, health }: Pick<Device, "breakdown" | "health">) {
+export function whatCosts({ breakdown, health }: Pick<DeviceDetail, "breakdown" | "health">) {
   if (health === null) return []
   const dear = breakdown
     .filter(({ points }) => points >= 0.05)

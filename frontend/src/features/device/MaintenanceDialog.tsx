@@ -2,7 +2,7 @@
 import { Button, Modal, NativeSelect, Textarea } from "@mantine/core"
 import { useState } from "react"
 import { useLogMaintenance } from "@/api/commands"
-import type { DeviceType, MaintenanceEntry } from "@/api/schema"
+import type { Maintenance, TypeInfo } from "@/api/schema"
 import { notify } from "@/components/notices"
 import { Failed } from "@/components/states"
 import { say } from "@/words/say"
@@ -10,7 +10,7 @@ import css from "./MaintenanceDialog.module.css"
 
 interface Props {
   readonly id: string
-  readonly type: DeviceType | undefined
+  readonly type: TypeInfo | undefined
   readonly onClose: () => void
 }
 
@@ -18,7 +18,7 @@ const KINDS = ["inspection", "repair", "replacement", "failure"] as const
 
 export default function MaintenanceDialog({ id, type, onClose }: Props) {
   const { mutate, isPending, error } = useLogMaintenance(id)
-  const [kind, setKind] = useState<MaintenanceEntry["kind"]>("inspection")
+  const [kind, setKind] = useState<Maintenance["kind"]>("inspection")
   const [action, setAction] = useState("")
   const [mode, setMode] = useState("")
   const [note, setNote] = useState("")

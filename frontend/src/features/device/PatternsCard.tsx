@@ -1,5 +1,7 @@
-/** The patterns seen on the device's channels at present. */
-import type { DeviceType, Pattern } from "@/api/schema"
+/** The patterns seen on the device's channels at present; since when and how sure comes from their events. */
+import { useQuery } from "@tanstack/react-query"
+import { eventsQuery } from "@/api/queries"
+import type { DeviceDetail, EventItem, PatternItem, TypeInfo } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
 import { share } from "@/words/figures"
@@ -8,37 +10,43 @@ import css from "./cards.module.css"
 import { channelTitle } from "./useDevice"
 
 interface Props {
-  readonly patterns: readonly Pattern[]
-  readonly type: DeviceType | undefined
+  readonly device: DeviceDetail
+  readonly type: TypeInfo | undefined
 }
 
-export function PatternsCard({ patterns, type }: Props) {
+export function PatternsCard({ device: { id, patterns }, type }: Props) {
+  const events = useQuery(eventsQuery(id)).data?.items ?? []
   return (
     <Card title={say("device.patterns")}>
       {patterns.length === 0 ? (
         <p className={css.none}>{say("device.noPatterns")}</p>
       ) : (
         <ul>
-          {patterns.map(({ pattern, channel, since, confidence }) => (
-            <li key={`${pattern} ${channel}`} className={css.row}>
-              <span className={css.name}>
-                {channelTitle(type, channel)}, {sayOf("patterns", pattern, pattern)}
-              </span>
-              <span className={css.faint}>
-                {confidence === null || confidence === undefined
-                  ? ""
-                  : say("device.confidence", { share: share(confidence) })}
-                {since ? (
-                  <>
-                    {" · "}
-                    <Age at={since} bare />
-                  </>
-                ) : null}
-              </span>
-            </li>
-          ))}
+          {patterns.map((seen) => {
+            const start = startOf(seen, events)
+            const sure = start?.detail.confidence
+            return (
+              <li key={`${seen.pattern} ${seen.channel}`} className={css.row}>
+                <span className={css.name}>
+                  {channelTitle(type, seen.channel)}, {sayOf("patterns", seen.pattern, seen.pattern)}
+                </span>
+                <span className={css.faint}>
+                  {typeof sure === "number" ? `${say("device.confidence", { share: share(sure) })} · ` : ""}
+                  {start ? <Age at={start.at} bare /> : null}
+                </span>
+              </li>
+            )
+          })}
         </ul>
       )}
     </Card>
+  )
+}
+
+/** The newest start of a pattern; events come newest first. */
+function startOf({ pattern, channel }: PatternItem, events: readonly EventItem[]): EventItem | undefined {
+  return events.find(
+    ({ type, detail }) =>
+      type === "pattern.started" && detail.pattern === pattern && detail.channel === channel,
   )
 }

@@ -1,12 +1,12 @@
 /** The twin as the API tells it, for whoever wants every field. */
 import { Button } from "@mantine/core"
 import { useState } from "react"
-import type { Device } from "@/api/schema"
+import type { DeviceDetail } from "@/api/schema"
 import { notify } from "@/components/notices"
 import { say } from "@/words/say"
 import css from "./RawTwin.module.css"
 
-export function RawTwin({ device }: { readonly device: Device }) {
+export function RawTwin({ device }: { readonly device: DeviceDetail }) {
   const [open, setOpen] = useState(false)
   const text = open ? JSON.stringify(device, null, 2) : ""
   return (

@@ -1,7 +1,7 @@
 /** What happened to the device, newest first. */
 import { useQuery } from "@tanstack/react-query"
 import { eventsQuery } from "@/api/queries"
-import type { DeviceType, FleetEvent } from "@/api/schema"
+import type { EventItem, TypeInfo } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
 import { PriorityMark } from "@/components/PriorityMark"
@@ -16,7 +16,7 @@ const SHOWN = 100
 
 interface Props {
   readonly id: string
-  readonly type: DeviceType | undefined
+  readonly type: TypeInfo | undefined
 }
 
 export function Timeline({ id, type }: Props) {
@@ -51,14 +51,14 @@ export function Timeline({ id, type }: Props) {
   )
 }
 
-function Mark({ event, type }: { readonly event: FleetEvent; readonly type: DeviceType | undefined }) {
+function Mark({ event, type }: { readonly event: EventItem; readonly type: TypeInfo | undefined }) {
   if (event.type !== "alert.raised" && event.type !== "alert.reraised") return <span />
   const priority = type?.rules.find(({ name }) => name === event.detail.rule)?.priority
   return priority ? <PriorityMark priority={priority} /> : <span />
 }
 
 /** An event in plain words; one not known yet is named by its type. */
-export function eventText({ type: kind, detail }: FleetEvent, type: DeviceType | undefined): string {
+export function eventText({ type: kind, detail }: EventItem, type: TypeInfo | undefined): string {
   const rule = type?.rules.find(({ name }) => name === detail.rule)?.title || detail.rule
   const facts = {
     ...Object.fromEntries(Object.entries(detail).map(([key, value]) => [key, plain(value)])),
@@ -72,7 +72,7 @@ export function eventText({ type: kind, detail }: FleetEvent, type: DeviceType |
   return sayOf("events", kind, kind, facts)
 }
 
-function who({ detail }: FleetEvent): string {
+function who({ detail }: EventItem): string {
   const parts = [
     detail.by ? say("alerts.by", { name: plain(detail.by) }) : "",
     plain(detail.note ?? detail.reason ?? ""),

@@ -1,5 +1,5 @@
 /** The latest value of every channel, with its age; a stale one is outlined, a bad one says so. */
-import type { Device, DeviceType } from "@/api/schema"
+import type { DeviceDetail, TypeInfo } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
 import { quantity } from "@/words/figures"
@@ -8,8 +8,8 @@ import css from "./cards.module.css"
 import { channelTitle } from "./useDevice"
 
 interface Props {
-  readonly device: Device
-  readonly type: DeviceType | undefined
+  readonly device: DeviceDetail
+  readonly type: TypeInfo | undefined
 }
 
 export function ValuesCard({ device: { values, baseline, life_cycle }, type }: Props) {

@@ -4,7 +4,7 @@ import { getRouteApi, useNavigate, useRouter } from "@tanstack/react-router"
 import { useMemo } from "react"
 import type { DeviceSearch } from "@/addresses"
 import { conditionQuery, eventsQuery, historyQuery, type Range } from "@/api/queries"
-import type { Alert, Device, DeviceType, FleetEvent, Pattern, Priority } from "@/api/schema"
+import type { AlertItem, DeviceDetail, EventItem, PatternItem, Priority, TypeInfo } from "@/api/schema"
 import type { Moment, Stretch } from "@/components/SeriesChart"
 import { useNow } from "@/components/useNow"
 import { parse } from "@/words/times"
@@ -16,7 +16,7 @@ const LEAST_SPAN_MS = 2000
 
 const route = getRouteApi("/devices/$id")
 
-export function useCharts(device: Device, type: DeviceType | undefined) {
+export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
   const search = route.useSearch()
   const navigate = useNavigate({ from: "/devices/$id" })
   const router = useRouter()
@@ -76,9 +76,9 @@ function presetFor(intervalS: number | null): Preset {
 
 /** When alerts were raised, marked by their priority. */
 export function momentsOf(
-  events: readonly FleetEvent[],
-  standing: readonly Alert[],
-  type: DeviceType | undefined,
+  events: readonly EventItem[],
+  standing: readonly AlertItem[],
+  type: TypeInfo | undefined,
 ): Moment[] {
   const priorities = new Map<string, Priority>(type?.rules.map(({ name, priority }) => [name, priority]))
   for (const { rule, priority } of standing) priorities.set(rule, priority)
@@ -102,8 +102,8 @@ export function momentsOf(
 
 /** When patterns were seen, by channel; those that last go on to the right. */
 export function stretchesOf(
-  events: readonly FleetEvent[],
-  present: readonly Pattern[],
+  events: readonly EventItem[],
+  present: readonly PatternItem[],
 ): ReadonlyMap<string, Stretch[]> {
   const byChannel = new Map<string, Stretch[]>()
   const open = new Map<string, number>()
@@ -120,9 +120,9 @@ export function stretchesOf(
       open.delete(key)
     }
   }
-  for (const { pattern, channel, since } of present) {
-    const start = open.get(`${channel}\n${pattern}`) ?? parse(since)
-    if (start !== null && start !== undefined) add(channel, { start, end: Number.POSITIVE_INFINITY })
+  for (const { pattern, channel } of present) {
+    const start = open.get(`${channel}\n${pattern}`)
+    if (start !== undefined) add(channel, { start, end: Number.POSITIVE_INFINITY })
   }
   return byChannel
 }

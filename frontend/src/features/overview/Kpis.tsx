@@ -8,6 +8,7 @@ import { PRIORITIES } from "@/components/tokens"
 import { count, share, short } from "@/words/figures"
 import { say } from "@/words/say"
 import { span } from "@/words/times"
+import { AlertRate } from "./AlertRate"
 import css from "./Kpis.module.css"
 
 export function Kpis({ summary }: { readonly summary: FleetSummary | undefined }) {
@@ -49,11 +50,7 @@ export function Kpis({ summary }: { readonly summary: FleetSummary | undefined }
         figure={summary && count(total(summary.alerts.unacknowledged))}
         help={summary && <Waiting summary={summary} />}
       />
-      <Kpi
-        title={say("overview.scored")}
-        figure={summary && count(summary.health.known)}
-        help={summary && learningText(summary)}
-      />
+      <AlertRate />
       <Kpi
         title={say("overview.readings")}
         figure={summary && say("overview.perSecond", { n: short(summary.readings_per_s) })}
@@ -121,11 +118,6 @@ function Behind() {
       }
     />
   )
-}
-
-function learningText({ devices, silent, health }: FleetSummary): string {
-  const learning = Math.max(0, devices - silent - health.known)
-  return learning > 0 ? say("overview.learning", { n: count(learning) }) : say("overview.allScored")
 }
 
 function total(counts: Readonly<Record<(typeof PRIORITIES)[number], number>>): number {

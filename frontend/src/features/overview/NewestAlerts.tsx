@@ -18,7 +18,8 @@ export function NewestAlerts({ className }: { readonly className?: string }) {
   const { data, error, refetch } = useInfiniteQuery(alertListQuery({ state: UNACKNOWLEDGED }))
   const first = data?.pages[0]
   const newest = useMemo(
-    () => [...(first?.items ?? [])].sort((a, b) => b.since.localeCompare(a.since)).slice(0, SHOWN),
+    () =>
+      [...(first?.items ?? [])].sort((a, b) => (b.since ?? "").localeCompare(a.since ?? "")).slice(0, SHOWN),
     [first],
   )
   return (

@@ -2,7 +2,7 @@
 import { useQueries, useQuery } from "@tanstack/react-query"
 import { Link } from "@tanstack/react-router"
 import { conditionQuery, fewDevicesQuery } from "@/api/queries"
-import type { Condition } from "@/api/schema"
+import type { ConditionHistory } from "@/api/schema"
 import { Card } from "@/components/Card"
 import { HealthBar } from "@/components/HealthBar"
 import { Empty, Failed, Skeleton } from "@/components/states"
@@ -55,7 +55,7 @@ export function WorstDevices() {
 }
 
 /** "−5 in 24 h", or since the first score known. */
-function changeText(health: number | null, condition: Condition | undefined): string {
+function changeText(health: number | null, condition: ConditionHistory | undefined): string {
   const first = condition?.health.findIndex((each) => each !== null) ?? -1
   const then = condition?.health[first]
   const at = condition?.time[first]

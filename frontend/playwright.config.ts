@@ -1,0 +1,35 @@
+/** The browser tests: Debian's Chromium against a simulated fleet with its API, started for them. */
+import { defineConfig } from "@playwright/test"
+
+const port = Number(process.env.TWINFOLD_E2E_PORT ?? 8765)
+const given = process.env.TWINFOLD_URL
+const python = process.env.PYTHON ?? "../.venv/bin/python"
+
+export default defineConfig({
+  testDir: "../tests/e2e",
+  outputDir: "test-results",
+  fullyParallel: false,
+  workers: 1,
+  timeout: 60_000,
+  expect: { timeout: 15_000 },
+  reporter: [["line"]],
+  use: {
+    baseURL: given ?? `http://127.0.0.1:${port}`,
+    viewport: { width: 1440, height: 900 },
+    timezoneId: "Europe/Oslo",
+    trace: "retain-on-failure",
+    launchOptions: {
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+    },
+  },
+  webServer: given
+    ? undefined
+    : {
+        command: `${python} ../tests/e2e/devfleet.py --port ${port} --share 0.02 --warm-minutes 30`,
+        env: { PYTHONPATH: ".." },
+        url: `http://127.0.0.1:${port}/api/alerts?limit=1`,
+        timeout: 600_000,
+        stderr: "pipe",
+      },
+})

@@ -1,0 +1,137 @@
+import { QueryClient } from "@tanstack/react-query"
+import { beforeEach, expect, test, vi } from "vitest"
+import { apply, CALM_MS, calmly, rowsOf } from "./live"
+import { alertListQuery, deviceListQuery, keys } from "./queries"
+import type { AlertItem, DeviceColumns, DeviceDetail, DeviceItem, ServerMessage } from "./schema"
+
+const refresh = { alertLists: vi.fn(), fleetMap: vi.fn() }
+const EVENT = { type: "alert.acknowledged", at: "", recorded_at: "", detail: {} }
+let cache: QueryClient
+
+beforeEach(() => {
+  cache = new QueryClient()
+  refresh.alertLists.mockClear()
+  refresh.fleetMap.mockClear()
+})
+
+/** Columns as the socket sends them; what a test does not say is unknown. */
+function columns(given: Partial<DeviceColumns> & Pick<DeviceColumns, "id">): DeviceColumns {
+  const blank = given.id.map(() => null)
+  return {
+    alerts: given.id.map(() => 0),
+    anomaly_score: blank,
+    event_time: blank,
+    health: blank,
+    status: given.id.map(() => "reporting"),
+    values: {},
+    ...given,
+  }
+}
+
+function update(given: Partial<DeviceColumns> & Pick<DeviceColumns, "id">): ServerMessage {
+  return { type: "data_update", seq: 1, cursor: "c", data: { devices: columns(given) } }
+}
+
+test("columns become rows", () => {
+  const rows = rowsOf(columns({ id: ["a", "b"], health: [1, null], values: { flow: [null, 7] } }))
+  expect(rows.get("a")).toMatchObject({ health: 1, values: { flow: null } })
+  expect(rows.get("b")).toMatchObject({ health: null, values: { flow: 7 } })
+})
+
+test("changes known devices where they stand and leaves the others the same objects", () => {
+  const { queryKey } = deviceListQuery({ sort: "id" })
+  const untouched = { id: "b", health: 80 } as DeviceItem
+  cache.setQueryData(queryKey, {
+    pages: [
+      {
+        items: [{ id: "a", health: 90 } as DeviceItem, untouched],
+        total: 2,
+        as_of: null,
+        next: null,
+        previous: null,
+        cursor: "c",
+      },
+    ],
+    pageParams: [""],
+  })
+  apply(update({ id: ["a", "z"], health: [12, 5] }), cache, refresh)
+  const items = cache.getQueryData(queryKey)?.pages[0]?.items
+  expect(items?.[0]?.health).toBe(12)
+  expect(items?.[1]).toBe(untouched)
+  expect(items).toHaveLength(2)
+})
+
+test("a device's page keeps its patterns and alerts, which the stream only names", () => {
+  const device = {
+    id: "a",
+    health: 50,
+    patterns: [{ pattern: "drift", channel: "flow" }],
+    alerts: [],
+    values: { flow: { value: 1, unit: "m3/h", time: null, quality: "GOOD" } },
+  } as unknown as DeviceDetail
+  cache.setQueryData(keys.device("a"), device)
+  const message = update({
+    id: ["a"],
+    health: [49],
+    alerts: [3],
+    event_time: [Date.parse("2026-01-01T00:00:00Z")],
+    values: { flow: [2] },
+  })
+  apply(message, cache, refresh)
+  const after = cache.getQueryData<DeviceDetail>(keys.device("a"))
+  expect(after?.health).toBe(49)
+  expect(after?.patterns).toEqual(device.patterns)
+  expect(after?.alerts).toEqual([])
+  expect(after?.values.flow).toEqual({
+    value: 2,
+    unit: "m3/h",
+    time: "2026-01-01T00:00:00.000Z",
+    quality: "GOOD",
+  })
+})
+
+test("a changed alert changes in every list; a new one asks for the lists anew", () => {
+  const { queryKey } = alertListQuery({})
+  const alert = { id: "a:r:1", device_id: "a", state: "UNACK" } as AlertItem
+  cache.setQueryData(queryKey, {
+    pages: [
+      {
+        items: [alert],
+        total: 1,
+        counts: { critical: 1, high: 0, medium: 0, low: 0 },
+        as_of: null,
+        next: null,
+      },
+    ],
+    pageParams: [""],
+  })
+  apply(
+    { type: "ALERT_CHANGED", seq: 1, cursor: "c", data: { ...alert, state: "ACKED", event: EVENT } },
+    cache,
+    refresh,
+  )
+  expect(cache.getQueryData(queryKey)?.pages[0]?.items[0]?.state).toBe("ACKED")
+  apply({ type: "NEW_ALERT", seq: 2, cursor: "c", data: { ...alert, id: "a:r:2" } }, cache, refresh)
+  expect(refresh.alertLists).toHaveBeenCalledTimes(2)
+})
+
+test("a gap makes everything be read anew", () => {
+  const invalidate = vi.spyOn(cache, "invalidateQueries")
+  apply({ type: "gap", seq: 1, missed: 3 }, cache, refresh)
+  expect(invalidate).toHaveBeenCalledWith()
+})
+
+test("ten thousand alerts ask for the lists a handful of times", () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] })
+  const act = vi.fn()
+  const calm = calmly(CALM_MS, act)
+  for (let i = 0; i < 10_000; i++) {
+    calm.ask()
+    vi.advanceTimersByTime(1)
+  }
+  vi.advanceTimersByTime(CALM_MS)
+  expect(act.mock.calls.length).toBeLessThanOrEqual(10_000 / CALM_MS + 2)
+  expect(act.mock.calls.length).toBeGreaterThan(5)
+  calm.cancel()
+  vi.useRealTimers()
+})

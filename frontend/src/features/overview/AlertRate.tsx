@@ -1,0 +1,17 @@
+/** Alerts per hour against what a person can answer. */
+import { useQuery } from "@tanstack/react-query"
+import { alertKpisQuery } from "@/api/queries"
+import { short } from "@/words/figures"
+import { say } from "@/words/say"
+import { Kpi } from "./Kpis"
+
+export function AlertRate() {
+  const { data } = useQuery(alertKpisQuery)
+  return (
+    <Kpi
+      title={say("overview.alertRate")}
+      figure={data && short(data.per_hour)}
+      help={data && say("overview.alertRateHelp", { n: short(data.acceptable_per_hour) })}
+    />
+  )
+}

@@ -1,0 +1,51 @@
+/**
+ * Pictures of every page at 1440 and 390 px, light and dark, from a running platform.
+ *
+ *     TWINFOLD_URL=http://127.0.0.1:8000 CHROMIUM=/usr/bin/chromium node tools/screenshots.mjs OUT [page ...]
+ */
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import { chromium } from "@playwright/test"
+
+const [out = "screenshots", ...only] = process.argv.slice(2)
+const url = process.env.TWINFOLD_URL ?? "http://127.0.0.1:8000"
+const sizes = { 1440: { width: 1440, height: 900 }, 390: { width: 390, height: 844 } }
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+})
+mkdirSync(out, { recursive: true })
+const worst = await fetch(`${url}/api/alerts?limit=1`).then((answer) => answer.json())
+const device =
+  worst.items[0]?.device_id ??
+  (await fetch(`${url}/api/devices?limit=1`).then((answer) => answer.json())).items[0].id
+const pages = {
+  overview: "/",
+  devices: "/devices",
+  device: `/devices/${encodeURIComponent(device)}`,
+  alerts: "/alerts?tab=active",
+}
+
+for (const [width, viewport] of Object.entries(sizes)) {
+  for (const scheme of ["light", "dark"]) {
+    const context = await browser.newContext({
+      viewport,
+      colorScheme: scheme,
+      timezoneId: "Europe/Oslo",
+      reducedMotion: "reduce",
+    })
+    const page = await context.newPage()
+    page.on("console", (message) => message.type() === "error" && process.stderr.write(`${message.text()}\n`))
+    page.on("pageerror", (error) => process.stderr.write(`${error.stack}\n`))
+    for (const [name, path] of Object.entries(pages)) {
+      if (only.length > 0 && !only.includes(name)) continue
+      await page.goto(url + path)
+      await page.waitForLoadState("networkidle").catch(() => undefined)
+      await page.waitForTimeout(2500)
+      await page.screenshot({ path: join(out, `${name}-${scheme}-${width}.png`) })
+    }
+    await context.close()
+  }
+}
+await browser.close()
