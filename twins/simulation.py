@@ -230,7 +230,7 @@ class Simulator:
         arrays: dict[str, NDArray[Any]] = {}
         for k, cohort in enumerate(self._cohorts):
             arrays.update((f"{k}.{name}", array) for name, array in _named(cohort.state))
-            arrays[f"{k}.held"] = cohort.faults.held
+            arrays.update((f"{k}.fault.{name}", array) for name, array in _named(cohort.faults))
             arrays[f"{k}.recorded"] = cohort.recorded
         meta = {
             "fleet": self.spec.name,
@@ -243,30 +243,40 @@ class Simulator:
         return pack(meta, arrays)
 
     def restore(self, block: bytes | bytearray | memoryview) -> None:
-        """Go on where ``snapshot`` was taken.
+        """Go on where ``snapshot`` was taken, with its start time and its seed's injections.
 
         Raises
         ------
-        ValueError : if the snapshot is of another fleet, or is damaged (``packing.PackingError``).
+        ValueError : if the snapshot is of another fleet or seed, or is damaged (``packing.PackingError``).
         """
         meta, arrays = unpack(block)
-        mine = {f"{k}.{name}" for k, cohort in enumerate(self._cohorts) for name in cohort.state._fields}
-        fits = mine <= arrays.keys() and all(
-            arrays[f"{k}.device"].tobytes() == cohort.state.device.tobytes()
-            and arrays[f"{k}.held"].shape == cohort.faults.held.shape
+        fits = meta["seed"] == self.seed and all(
+            f"{k}.device" in arrays and arrays[f"{k}.device"].tobytes() == cohort.state.device.tobytes()
             for k, cohort in enumerate(self._cohorts)
         )
-        if not fits or meta["seed"] != self.seed or meta["start_us"] != self.start_us:
+        if not fits:
             raise ValueError(f"the snapshot is of another fleet or seed than {self.spec.name!r}; start anew")
+        self.start_us = meta["start_us"]
         for k, cohort in enumerate(self._cohorts):
             for name, array in _named(cohort.state):
                 array[...] = arrays[f"{k}.{name}"]
-            cohort.faults.held[...] = arrays[f"{k}.held"]
+            faults = (arrays[f"{k}.fault.{name}"].copy() for name in SensorFaults._fields)
+            cohort.faults = SensorFaults(*faults)
             cohort.recorded[...] = arrays[f"{k}.recorded"]
         self._truth_us = meta["truth_us"]
         self._due = [(at_us, k, slot) for at_us, k, slot in meta["due"]]
         self._deeds = [tuple(deed) for deed in meta["deeds"]]
         self._late = []
+
+    def skip_to(self, now_us: int) -> None:
+        """Leave out the readings before ``now_us``: nobody was there to send them, and nothing wore."""
+        due: list[tuple[int, int, int]] = []
+        for at_us, k, slot in self._due:
+            interval_us = self._cohorts[k].interval_us
+            missed = max(0, -((at_us - now_us) // interval_us))
+            due.append((at_us + missed * interval_us, k, slot))
+        heapq.heapify(due)
+        self._due = due
 
     def _begin(self) -> None:
         """Give every device its own draws and the wear it starts with."""
@@ -578,8 +588,8 @@ def _deliver(
             now[i], later[i] = False, False
 
 
-def _named(state: PhysicsState) -> list[tuple[str, NDArray[Any]]]:
-    return [(name, getattr(state, name)) for name in state._fields]
+def _named(arrays: PhysicsState | SensorFaults) -> list[tuple[str, NDArray[Any]]]:
+    return [(name, getattr(arrays, name)) for name in arrays._fields]
 
 
 def _lines(batch: ReadingBatch, keep: NDArray[np.bool_]) -> ReadingBatch:

@@ -275,7 +275,7 @@ def test_goes_on_where_a_snapshot_was_taken() -> None:
     fault = Injection("*", count=9, start_s=20, duration_s=60, channel="flow", sensor="stuck")
     hurry = Injection("oslo-pump-7", start_s=30, mode="bearing-wear", damage=0.5, speed=3e7)
     fleet = replace(FLEET, injections=(fault, hurry))
-    through, again = simulated(fleet), simulated(fleet)
+    through, again = simulated(fleet), Simulator(fleet, TYPES, start_us=START_US + 50 * SECOND_US)
     list(through.advance(START_US + 50 * SECOND_US))
     through.take_truth(), through.take_maintenance()
     block = through.snapshot()
@@ -286,12 +286,25 @@ def test_goes_on_where_a_snapshot_was_taken() -> None:
     assert again.take_maintenance() == through.take_maintenance()
 
 
+def test_time_that_nobody_saw_is_left_out() -> None:
+    fleet = simulated()
+    before = readings(fleet.advance(START_US + 9 * SECOND_US))
+    fleet.skip_to(START_US + 3600 * SECOND_US)
+    after = readings(fleet.advance(START_US + 3604 * SECOND_US))
+    assert min(at_us for _, at_us in after) == START_US + 3600 * SECOND_US
+    assert {device for device, _ in after} == {device for device, _ in before}
+    step_us = {device: 2 if device.startswith("meter") else 5 for device, _ in before}
+    phase = {device: at_us // SECOND_US % step_us[device] for device, at_us in before}
+    assert all(at_us // SECOND_US % step_us[device] == phase[device] for device, at_us in after)
+
+
 def test_a_snapshot_of_another_fleet_is_refused() -> None:
     block = simulated().snapshot()
     with pytest.raises(ValueError, match="another fleet"):
         simulated(replace(FLEET, groups=(replace(PUMPS, count=39), METERS))).restore(block)
     with pytest.raises(ValueError, match="another fleet"):
         Simulator(FLEET, TYPES, start_us=START_US, seed=9).restore(block)
+    simulated(replace(FLEET, speedup=2.0)).restore(block)
     block[-1] ^= 1
     with pytest.raises(PackingError):
         simulated().restore(block)
