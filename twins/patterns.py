@@ -18,6 +18,7 @@ so none chatters. A channel that was constant throughout its baseline is never s
 still has to be still for twice as long as it ever was.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -119,14 +120,14 @@ def watch(
         if far < _DRIFT_OFF or far * far < _DRIFT_WANDER_OFF * _DRIFT_WANDER_OFF * wander:
             _turn(s, r, c, DRIFTING, True, reference * spread, far / _DRIFT_ON, t_us, ev)
     elif far > _DRIFT_ON and far * far > _DRIFT_WANDER_ON * _DRIFT_WANDER_ON * wander:
-        strength = min(far / _DRIFT_ON, far / (_DRIFT_WANDER_ON * wander**0.5))
+        strength = min(far / _DRIFT_ON, far / (_DRIFT_WANDER_ON * math.sqrt(wander)))
         _turn(s, r, c, DRIFTING, False, reference * spread, strength, t_us, ev)
 
     if (flags >> SHIFTED) & 1:
         if off * off < _SHIFT_OFF * _SHIFT_OFF * wander:
             _turn(s, r, c, SHIFTED, True, off * spread, 1.0, t_us, ev)
     elif off * off > _SHIFT_ON * _SHIFT_ON * wander:
-        _turn(s, r, c, SHIFTED, False, off * spread, abs(off) / (_SHIFT_ON * wander**0.5), t_us, ev)
+        _turn(s, r, c, SHIFTED, False, off * spread, abs(off) / (_SHIFT_ON * math.sqrt(wander)), t_us, ev)
 
     if s.marks[r, NOISE_USUAL, j] == 0:
         return
@@ -147,19 +148,10 @@ def watch(
     hits = int(s.marks[r, HITS, j])
     if (flags >> OSCILLATING) & 1:
         if hits <= _SWINGS_OFF or noise < _SWING_OFF * usual:
-            _turn(s, r, c, OSCILLATING, True, (2.0 * noise) ** 0.5 * spread, 1.0, t_us, ev)
+            _turn(s, r, c, OSCILLATING, True, math.sqrt(2.0 * noise) * spread, 1.0, t_us, ev)
     elif hits >= _SWINGS_ON and noise > _SWING_ON * usual:
-        _turn(
-            s,
-            r,
-            c,
-            OSCILLATING,
-            False,
-            (2.0 * noise) ** 0.5 * spread,
-            (noise / usual / _SWING_ON) ** 0.5,
-            t_us,
-            ev,
-        )
+        strength = math.sqrt(noise / usual / _SWING_ON)
+        _turn(s, r, c, OSCILLATING, False, math.sqrt(2.0 * noise) * spread, strength, t_us, ev)
 
 
 @inlined
@@ -183,7 +175,8 @@ def _spike(
     if high:
         s.marks[r, SPIKE, j] = _SPIKE_HELD
         if held == 0 or (present and held == _SPIKE_HELD):
-            _turn(s, r, c, SPIKED, present, fresh * spread, abs(fresh) / (_SPIKE_ON * noise**0.5), t_us, ev)
+            strength = abs(fresh) / (_SPIKE_ON * math.sqrt(noise))
+            _turn(s, r, c, SPIKED, present, fresh * spread, strength, t_us, ev)
     else:
         s.marks[r, SPIKE, j] = held - 1
         if present and held == 1:
@@ -235,10 +228,10 @@ def watch_relations(
         for i in range(len(away)):
             at = j * (j + 1) // 2 + i if i <= j else i * (i + 1) // 2 + j
             total += s.bond[r, at] * away[i]
-        left = abs(total) / own**0.5
+        left = abs(total) / math.sqrt(own)
         present = (int(s.patterns[r, c]) >> DECORRELATED) & 1 == 1
         ends = present and left < _OPEN_OFF
         starts = not present and own > _BOUND and left > _OPEN_ON and left > _BOUND * abs(away[j])
         if starts or ends:
-            size = total / own * float(s.track[r, WANDER, j]) ** 0.5 * float(s.spread[r, g, j])
+            size = total / own * math.sqrt(float(s.track[r, WANDER, j])) * float(s.spread[r, g, j])
             _turn(s, r, c, DECORRELATED, present, size, left / _OPEN_ON, t_us, ev)

@@ -309,7 +309,7 @@ def _learn(
     aside = False
     if s.readings[r] > _UNCOUNTED + FAST_SPAN:
         for j in range(features):
-            if abs(s.track[r, FAST, j]) > _ASIDE:
+            if abs(float(s.track[r, FAST, j])) > _ASIDE:
                 aside = True
     if aside:
         s.disturbed[r] = min(int(s.disturbed[r]) + 1, 65535)
@@ -319,32 +319,40 @@ def _learn(
             s.seen_us[r] = t_us
             aside = False
             g = _regime(s, p, r, x, scored)
-    k = int(s.readings[r]) + (0 if aside else 1)
-    counted = k - _UNCOUNTED
-    weight = max(p.fast, 1.0 / counted) if counted > 0 else 0.0
-    z = p.room[0]
+    heard = 0
+    longest = 0
     innovation = 0.0
     t2 = 0.0
     least = p.fast / (2.0 - p.fast)
+    z = p.room[0]
+    own = p.room[1]
     for j in range(features):
         c = p.channel[j]
         z[j] = 0.0
+        own[j] = 0.0
         if not (scored >> np.uint64(c)) & np.uint64(1):
             gap = min(int(s.marks[r, GAP, j]) + 1, 255)
             s.marks[r, GAP, j] = gap
             s.marks[r, GAP_USUAL, j] = max(int(s.marks[r, GAP_USUAL, j]), gap)
             continue
+        heard += 1
         s.marks[r, GAP, j] = 0
         value = float(x[c])
-        if aside:
-            raw = 0.0
-            if s.counted[r, g, j] > _FEW:
-                raw = _clamp((value - float(s.mean[r, g, j])) / float(s.spread[r, g, j]), _REACH)
-        else:
+        raw = 0.0
+        if not aside:
             raw = _refine(s, p, r, g, j, value)
-        z[j] = _clamp(raw, p.clip)
-        if counted <= 0:
+        elif s.counted[r, g, j] > _FEW:
+            raw = _clamp((value - float(s.mean[r, g, j])) / float(s.spread[r, g, j]), _REACH)
+        known = 0
+        for regime in range(s.counted.shape[1]):
+            known += int(s.counted[r, regime, j])
+        longest = max(longest, known)
+        k = known - _UNCOUNTED
+        if k <= 0:
             continue
+        z[j] = _clamp(raw, p.clip)
+        own[j] = k
+        weight = max(p.fast, 1.0 / k)
         level = float(s.track[r, LEVEL, j])
         fast = float(s.track[r, FAST, j])
         fresh = raw - level
@@ -354,35 +362,40 @@ def _learn(
         s.track[r, LEVEL, j] = level
         wander = float(s.track[r, WANDER, j])
         innovation += fresh * fresh
-        t2 += level * level / (max(wander, least) if counted > 2.0 * FAST_SPAN else least)
+        t2 += level * level / (max(wander, least) if k > 2.0 * FAST_SPAN else least)
         if aside:
             continue
         noise = _clamp(fresh, 2.0 * p.clip)
         noise *= noise
-        s.track[r, NOISE, j] += (noise - s.track[r, NOISE, j]) / counted
+        s.track[r, NOISE, j] += (noise - float(s.track[r, NOISE, j])) / k
         running = float(s.track[r, REFERENCE, j])
         running += weight * (noise - running)
         s.track[r, REFERENCE, j] = running
-        if counted > FAST_SPAN:
-            s.track[r, WANDER, j] = wander + (fast * fast - wander) / (counted - FAST_SPAN)
+        if k > FAST_SPAN:
+            s.track[r, WANDER, j] = wander + (fast * fast - wander) / (k - FAST_SPAN)
             code = _code(running)
             if s.marks[r, QUIET, j] == 0 or code < s.marks[r, QUIET, j]:
                 s.marks[r, QUIET, j] = code
-    s.readings[r] = k
-    if k == p.warm:
-        _begin_tail(s, r)
-    elif k > p.warm:
-        _tell(s, p, r, innovation / features, t2 / features, steps)
-    if aside or counted <= 0:
+    if heard == 0:
         return
-    for j in range(features):
-        at = j * (j + 1) // 2
-        for i in range(j + 1):
-            s.bond[r, at + i] += (z[j] * z[i] - s.bond[r, at + i]) / counted
-    if k >= p.baseline and k > p.warm:
-        _finish(s, p, r)
-        emit(ev, _BASELINE_LEARNED, r, -1, 0, t_us, float(k), np.nan)
-        score_health(s, p, r)
+    lines = int(s.readings[r])
+    if not aside:
+        lines += 1
+        s.readings[r] = lines
+        for j in range(features):
+            for i in range(j + 1):
+                at = j * (j + 1) // 2 + i
+                k = min(own[j], own[i])
+                if k > 0.0:
+                    s.bond[r, at] += (z[j] * z[i] - float(s.bond[r, at])) / k
+        if lines == p.warm:
+            _begin_tail(s, r)
+    if lines > p.warm:
+        _tell(s, p, r, innovation / heard, t2 / heard, steps)
+        if longest >= p.baseline:
+            _finish(s, p, r)
+            emit(ev, _BASELINE_LEARNED, r, -1, 0, t_us, float(lines), np.nan)
+            score_health(s, p, r)
 
 
 @inlined
