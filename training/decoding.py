@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,8 @@ from twins.journal import StoredEntry
 from twins.readings import Fate
 
 _log = logging.getLogger("twinfold.history")
+
+_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 Masks = NDArray[np.uint64]
 
@@ -71,10 +73,12 @@ class Names:
         """The number of the device in each row; a row nobody registered gets a name that says so."""
         return self._fleet(device_type).numbers(actor, rows)
 
-    def device_id(self, actor: str, device_type: str, row: int) -> str:
+    def device_ids(self, actor: str, device_type: str, rows: NDArray[np.int32]) -> dict[int, str]:
+        """The ids of some rows, by row; of negative ones none."""
         fleet = self._fleet(device_type)
-        number = int(fleet.numbers(actor, np.array([row], np.int32))[0])
-        return str(fleet.ids()[number].as_py())
+        rows = np.unique(rows[rows >= 0])
+        ids = fleet.ids_of(fleet.numbers(actor, rows))
+        return dict(zip(rows.tolist(), ids, strict=True))
 
     def sorted_ids(self, device_type: str) -> tuple[pa.Array, NDArray[np.int32]]:
         """All ids in their order, and the place of each number among them."""
@@ -122,6 +126,10 @@ class _Fleet:
             self.add(actor, nameless, pa.array([f"?{actor}/{row}" for row in nameless.tolist()], pa.string()))
             table = self._number_of_row[actor]
         return table[rows]
+
+    def ids_of(self, numbers: NDArray[np.int32]) -> list[str]:
+        ids: list[str] = self.ids().take(pa.array(numbers)).to_pylist()
+        return ids
 
     def ids(self) -> pa.Array:
         if len(self._chunks) != 1:
@@ -262,7 +270,7 @@ def _take_command(entry: StoredEntry, actor: str, names: Names, rows: Rows, want
     command, body = entries.decode_command(entry.payload)
     at, cursor = entry.now_us, entry.cursor
     if wanted("inputs"):
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        text = _json(body)
         rows.inputs.append(("command", at, command, body.get("by"), text, None, entry.epoch, actor, cursor))
     devices: list[tuple[int, str, Mapping[str, Any]]] = []  # row, type, what is said
     match command:
@@ -270,7 +278,7 @@ def _take_command(entry: StoredEntry, actor: str, names: Names, rows: Rows, want
             device_type = typefiles.from_document(body["document"])
             names.install(actor, cursor, device_type)
             if wanted("types"):
-                document = json.dumps(body["document"], ensure_ascii=False, separators=(",", ":"))
+                document = _json(body["document"])
                 rows.types.append((device_type.name, device_type.version, document, at, actor, cursor))
         case "RegisterDevices":
             registered = _rows_of(entry, Kind.DEVICE_REGISTERED)
@@ -285,7 +293,7 @@ def _take_command(entry: StoredEntry, actor: str, names: Names, rows: Rows, want
             devices = [(row, name, gone) for name, row in _rows_of(entry, Kind.DEVICE_RETIRED)]
     if wanted("devices"):
         for row, name, said in devices:
-            labels = json.dumps(said.get("labels", {}), ensure_ascii=False, sort_keys=True)
+            labels = _json(said.get("labels", {}))
             place = (said.get("site", ""), said.get("parent"), said.get("name", ""))
             retired = said.get("retired", False)
             rows.devices.append((name, said["id"], row, *place, labels, retired, at, actor, cursor))
@@ -310,16 +318,17 @@ def _take_events(entry: StoredEntry, actor: str, names: Names, rows: Rows) -> No
             _log.warning("%s: the type of entry %d is lost; its events are left out", actor, entry.cursor)
             continue
         for event in _decoded(batch, actor, device_type, names, entry):
-            detail = json.dumps(event.detail, ensure_ascii=False, separators=(",", ":"))
+            detail = _json(event.detail) if event.detail else "{}"
             what = (event.type, event.device_id, name, event.at_us, event.recorded_us, detail)
             rows.events.append((*what, actor, entry.cursor, number))
             number += 1
 
 
 def _decoded(batch: EventBatch, actor: str, device_type: DeviceType, names: Names, entry: StoredEntry) -> Any:
+    ids = names.device_ids(actor, device_type.name, batch.records["row"])
     return events.decode(
         batch,
-        device_id=lambda row: names.device_id(actor, device_type.name, row),
+        device_id=ids.__getitem__,
         rules=[rule.name for rule in device_type.rules],
         channels=device_type.channel_names,
         recorded_us=entry.now_us,

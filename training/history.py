@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import duckdb
 import numpy as np
@@ -27,6 +27,7 @@ from training.tail import Tail
 from twins.errors import JournalGapError
 
 _ATTEMPTS: Final = 20
+_ENTRIES_WORTH_READING: Final = 1000  # a tail further behind history than this starts anew from it
 _WORD: Final = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
 
 
@@ -36,10 +37,13 @@ Envelope = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class HistoryConfig:
-    """What a query may use: ``threads`` (0: all cores) and ``memory_mb``."""
+    """What queries may use: ``threads`` (0: all cores), ``memory_mb``, and ``tail_rows`` of what is not
+    recorded yet.
+    """
 
     threads: int = 0
     memory_mb: int = 2048
+    tail_rows: int = 20_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,11 +80,12 @@ class History:
         self, folder: str | Path, sources: Sequence[Source] = (), config: HistoryConfig | None = None
     ) -> None:
         self.folder = Path(folder)
-        config = config or HistoryConfig()
+        self.config = config = config or HistoryConfig()
         self._sources = list(sources)
         self._lock = threading.RLock()
         self._tables: dict[str, Table] = {}
         self._tail: Tail | None = None
+        self._known: tuple[tuple[int, ...], Names] | None = None
         self._registered: dict[str, Any] = {}
         self._database = duckdb.connect()
         self._database.execute(f"SET memory_limit = '{config.memory_mb}MB'")
@@ -93,6 +98,18 @@ class History:
         with self._lock:
             self._database.close()
             self._tail = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add_source(self, source: Source) -> None:
+        """Continue history from another journal, too."""
+        with self._lock:
+            self._sources.append(source)
+            self._known = self._tail = None
 
     def register(self, name: str, table: Any) -> None:
         """Let queries see an Arrow table or data set under ``name``, as ``live`` for the live table."""
@@ -277,9 +294,12 @@ class History:
         for _ in range(_ATTEMPTS):
             place = self._place()
             try:
-                if self._tail is None:
-                    self._tail = Tail(self._sources, place, self._known_names())
+                if self._tail is None or self._tail.behind(place) > _ENTRIES_WORTH_READING:
+                    self._tail = Tail(self._sources, place, self._known_names(), self.config.tail_rows)
                 self._tail.catch_up(place, self._files_of)
+            except HistoryBehindError:
+                self._tail = None
+                raise
             except JournalGapError:
                 self._tail = None
                 continue
@@ -305,12 +325,17 @@ class History:
         return dict(inputs.version(actors).cursors)
 
     def _known_names(self) -> Names:
-        names = Names()
+        """Devices and types as of the newest version, read anew only when there is one."""
         types, devices = self._table("types"), self._table("devices")
-        if types.exists and devices.exists:
+        if not (types.exists and devices.exists):
+            return Names()
+        versions = (types.version(()).number, devices.version(()).number)
+        if self._known is None or self._known[0] != versions:
+            names = Names()
             for source in self._sources:
                 load_names(types, devices, names, source.actor)
-        return names
+            self._known = versions, names
+        return self._known[1]
 
     def _files_of(self, name: str) -> Sequence[File]:
         return self._table(name).version(()).files if self._table(name).exists else ()

@@ -89,11 +89,14 @@ CONDITION: Final = pa.schema(
     [
         ("device_id", pa.string()),
         ("device_type", pa.string()),
-        ("event_time", TIMESTAMP),
+        ("event_time", TIMESTAMP),  # of the newest reading behind it
+        ("recorded_at", TIMESTAMP),
         ("health", pa.float32()),
+        ("observed", pa.float32()),
         ("anomaly_score", pa.float32()),
         ("anomalous", pa.bool_()),
-        ("detail", pa.string()),  # JSON: risk, prognosis and the like
+        ("patterns", pa.int16()),  # bit i: twins.events.PATTERNS[i]
+        ("life_cycle", pa.int32()),
         ("actor", pa.string()),
         ("cursor", pa.int64()),
     ]
@@ -124,6 +127,7 @@ FIXED: Final[Mapping[str, pa.Schema]] = {
 """The tables that every history has, besides ``readings_<type>`` and ``rollup_<span>_<type>``."""
 
 _STATISTICS: Final = ("device_id", "event_time", "recorded_at", "cursor")
+_STEADY: Final = ("event_time", "recorded_at", "ingest_us", "cursor")  # grow by much the same from row to row
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UNFINISHED: Final = ".part"
@@ -355,7 +359,7 @@ def write_parquet(rows: pa.Table, file: BinaryIO) -> None:
                 dictionaries.append(field.name)
             else:
                 encodings[field.name] = "BYTE_STREAM_SPLIT"
-        elif field.name == "event_time":
+        elif field.name in _STEADY:
             encodings[field.name] = "DELTA_BINARY_PACKED"
         elif not pa.types.is_nested(field.type) and not pa.types.is_boolean(field.type):
             dictionaries.append(field.name)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from training import decoding, ordering
 from training.decoding import Lines, Names, Rows
+from training.errors import HistoryBehindError
 from training.lookup import StoredReadings
 from training.recorder import Source
 from training.tables import READINGS, File, sql_name
@@ -41,9 +42,13 @@ class Tail:
     sources : the journals
     place : how far history is with each
     names : devices and types, as far as history knows them; learns from what is read
+    limit_rows : more than that and the recorder has stopped, rather than fallen behind for a moment
     """
 
-    def __init__(self, sources: Iterable[Source], place: Mapping[str, int], names: Names) -> None:
+    def __init__(
+        self, sources: Iterable[Source], place: Mapping[str, int], names: Names, limit_rows: int
+    ) -> None:
+        self._limit_rows = limit_rows
         self._sources = {source.actor: source for source in sources}
         self._position = {actor: place.get(actor, 0) for actor in self._sources}
         self._names = names
@@ -58,6 +63,10 @@ class Tail:
     def rows(self) -> int:
         return sum(run.rows.num_rows for runs in self._runs.values() for run in runs)
 
+    def behind(self, place: Mapping[str, int]) -> int:
+        """How many entries history has that the tail would still have to read."""
+        return max((place.get(actor, 0) - at for actor, at in self._position.items()), default=0)
+
     def schema(self, name: str) -> pa.Schema:
         """The columns of a table of which there are newer rows."""
         return self._runs[name][0].rows.schema
@@ -70,6 +79,7 @@ class Tail:
         Raises
         ------
         JournalGapError : a journal was cut beyond what was read; start over from a newer version of history.
+        HistoryBehindError : there is more than ``limit_rows`` of it.
         """
         for name, runs in list(self._runs.items()):
             self._runs[name] = [
@@ -83,6 +93,11 @@ class Tail:
                 for entry in found:
                     decoding.take(entry, actor, self._names, rows, {})
                 self._position[actor] = found[-1].cursor
+                if self.rows + len(rows) > self._limit_rows:
+                    problem = (
+                        f"more than {self._limit_rows:,} rows behind {actor}; see that the recorder runs"
+                    )
+                    raise HistoryBehindError("tail", problem)
         for name, table in rows.fixed().items():
             self._add(name, Run(table, dict(self._position)), self._joined)
         for device_type, lines in rows.readings.items():

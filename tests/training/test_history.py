@@ -15,7 +15,7 @@ from tests.training.journals import START_US, Account, Actor, Following, same, t
 from training import rollups
 from training.compaction import CompactionConfig, compact
 from training.errors import HistoryBehindError
-from training.history import History
+from training.history import History, HistoryConfig
 from training.recorder import Recorder, RecorderConfig
 from training.tables import Table
 from training.upkeep import RetentionConfig, UpkeepConfig, limit_bytes, retain, upkeep
@@ -160,6 +160,40 @@ class TestQueries:
             world.history.query(f"SELECT 1 FROM {READINGS}")
         with pytest.raises(HistoryBehindError, match="cut after entry 0"):
             world.recorder.step()
+
+    def test_a_reader_far_behind_history_starts_from_it(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("training.history._ENTRIES_WORTH_READING", 5)
+        a = world.actors[0]
+        a.readings([(0, 0, [1.0, 2.0, 3.0])])
+        world.check()
+        a.register(2)
+        for second in range(1, 9):
+            a.readings([(5, second, [1.0, 2.0, 3.0])])
+        world.flush()
+        a.readings([(4, 9, [1.0, 2.0, 3.0])])
+        world.check()
+
+    def test_a_recorder_that_stopped_is_told_before_memory_runs_out(self, world: World) -> None:
+        for second in range(40):
+            world.actors[0].readings([(row, second, [1.0, 2.0, 3.0]) for row in range(4)])
+        with History(world.folder / "history", world.sources, HistoryConfig(tail_rows=100)) as reader:
+            with pytest.raises(HistoryBehindError, match="more than 100 rows behind"):
+                reader.query(f"SELECT 1 FROM {READINGS}")
+            world.flush()
+            assert reader.query(f"SELECT 1 FROM {READINGS}").num_rows == 160
+
+    def test_a_journal_that_appears_later_is_followed(self, world: World) -> None:
+        actor = Actor("c", world.folder / "c", world.account)
+        world.history.add_source(Following("c", actor.folder))
+        world.recorder.add_source(Following("c", actor.folder))
+        actor.readings([(1, 1, [1.0, 2.0, 3.0])])
+        world.check()
+        world.flush()
+        actor.readings([(1, 2, [1.0, 2.0, 3.0])])
+        world.check()
+        actor.close()
 
     def test_other_tables_can_be_joined_in(self, world: World) -> None:
         world.actors[0].readings([(0, 1, [1.0, 2.0, 3.0])])
