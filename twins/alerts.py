@@ -198,7 +198,7 @@ class AlertBook:
                     "shelve", _id(target, word), f"{duration_s:g} s is not between 0 and {MAX_SHELF_S:g} s"
                 )
             until_us = 0 if duration_s is None else now_us + round(duration_s * 1e6)
-            lifecycle.shelve(target.state.alerts, target.row, k, until_us, now_us, ev)
+            lifecycle.shelve(target.state.alerts, target.params, target.row, k, until_us, now_us, ev)
             return self._put_aside(target, word, "shelved", by, reason, now_us)
 
         return self._do(target, by, note, now_us, act)
@@ -278,7 +278,7 @@ class AlertBook:
                 _say(ev, Kind.ALERT_RETURNED, row, k, word, now_us)
             a.word[row, k] = word >> FLAG_BITS << FLAG_BITS
             self._notes.pop((row, rule.name), None)
-        a.due_us[row] = a.shelf_us[row] = lifecycle.FAR_US
+        a.due_us[row] = a.clock_us[row] = lifecycle.FAR_US
         records = ev.items[: ev.used[0]].copy()
         return EventBatch(
             records, {EVERY: {"by": by, "reason": "the device was retired"}} if len(records) else {}
@@ -316,7 +316,15 @@ class AlertBook:
 
     def to_meta(self) -> list[Any]:
         """The book as JSON values."""
-        return [[row, rule, asdict(self._notes[row, rule])] for row, rule in sorted(self._notes)]
+        return [
+            [
+                row,
+                rule,
+                {**asdict(note), "comments": [list(comment) for comment in note.comments], "aside": aside},
+            ]
+            for (row, rule), note in sorted(self._notes.items(), key=lambda item: item[0])
+            for aside in [{what: list(said) for what, said in sorted(note.aside.items())}]
+        ]
 
     @staticmethod
     def from_meta(meta: list[Any]) -> "AlertBook":
@@ -478,7 +486,7 @@ def open_alerts(
         rule=rule,
         phase=PHASES[word & 0xFF],
         active=(word & ACTIVE) > 0,
-        priority=params.priority[rule],
+        priority=params.rules["priority"][rule],
         occurrence=(word >> FLAG_BITS).astype(np.int64),
         since_us=np.where(shelved, 0, stamp_us),
         until_us=np.where(shelved, stamp_us, 0),
@@ -498,7 +506,7 @@ def put_scores(
 
 
 def follow_parents(state: Twins, params: AlertParams, rows: NDArray[np.int32], now_us: int) -> EventBatch:
-    """Suppress and release what the parents of ``rows`` ask for, once their flags in ``core.status`` change."""
+    """Suppress and release what the parents of ``rows`` ask for: their flags in ``core.status`` changed."""
     ev = event_buffer(max(16_384, 2 * MAX_EVENTS))
     parts: list[Records] = []
     done = 0
@@ -535,7 +543,7 @@ def carried_over(state: AlertState, old: DeviceType, new: DeviceType, rows: int)
     p_old, p_new = compile_rules(old), compile_rules(new)
     fresh = blank_alerts(len(state.word), new)
     before = {rule.name: k for k, rule in enumerate(old.rules)}
-    silent_old, silent_new = set(p_old.silent_rule.tolist()), set(p_new.silent_rule.tolist())
+    silent_old, silent_new = set(p_old.silences["rule"].tolist()), set(p_new.silences["rule"].tolist())
     for k, rule in enumerate(new.rules):
         if rule.name not in before:
             continue
@@ -547,9 +555,9 @@ def carried_over(state: AlertState, old: DeviceType, new: DeviceType, rows: int)
     atoms_old = {key: i for i, key in enumerate(_atom_keys(p_old, old))}
     for i, key in enumerate(_atom_keys(p_new, new)):
         if key in atoms_old:
-            was = atoms_old[key]
-            held = (state.atoms[:rows, p_old.atom_word[was]] & p_old.atom_bit[was]) > 0
-            fresh.atoms[:rows, p_new.atom_word[i]] |= np.where(held, p_new.atom_bit[i], np.uint64(0))
+            was, now = p_old.atoms[atoms_old[key]], p_new.atoms[i]
+            held = (state.atoms[:rows, was["word"]] & was["bit"]) > 0
+            fresh.atoms[:rows, now["word"]] |= np.where(held, now["bit"], np.uint64(0))
     fresh.atoms[:rows, 0] |= np.uint64(1 << 63)
     rates_old = p_old.rate_channel.tolist()
     for j, channel in enumerate(p_new.rate_channel.tolist()):
@@ -560,7 +568,7 @@ def carried_over(state: AlertState, old: DeviceType, new: DeviceType, rows: int)
     for j, score in enumerate(scores_in_use(new)):
         if score in scores_old:
             fresh.scores[:rows, j] = state.scores[:rows, scores_old.index(score)]
-    fresh.due_us[:rows] = state.due_us[:rows]
+    fresh.due_us[:rows], fresh.clock_us[:rows] = state.due_us[:rows], state.clock_us[:rows]
     lifecycle.find_timers(fresh, p_new, rows)
     return fresh
 
@@ -572,8 +580,11 @@ def _atom_keys(params: AlertParams, device_type: DeviceType) -> list[tuple[Any, 
     """What each comparison compares, under names that outlast a change of rules."""
     scores = scores_in_use(device_type)
     keys: list[tuple[Any, ...]] = []
-    for i, source in enumerate(params.atom_source.tolist()):
-        kind, index = int(params.source_kind[source]), int(params.source_index[source])
+    for atom in params.atoms:
+        kind, index = (
+            int(params.sources[atom["source"]]["kind"]),
+            int(params.sources[atom["source"]]["index"]),
+        )
         name: Any = index
         if kind == CHANNEL:
             name = device_type.channels[index].name
@@ -581,9 +592,7 @@ def _atom_keys(params: AlertParams, device_type: DeviceType) -> list[tuple[Any, 
             name = device_type.channels[params.rate_channel[index]].name
         elif kind == SCORE:
             name = scores[index]
-        keys.append(
-            (kind, name, int(params.atom_operator[i]), float(params.atom_set[i]), float(params.atom_clear[i]))
-        )
+        keys.append((kind, name, int(atom["operator"]), float(atom["set"]), float(atom["clear"])))
     return keys
 
 

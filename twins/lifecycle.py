@@ -118,16 +118,15 @@ _NEVER_US: Final = -(2**63)
 _MS: Final = 1000
 _MASK: Final = 0xFFFFFFFF
 _MAX_DELAY_US: Final = 20 * 86_400_000_000
-_LOOK: Final = np.uint64(1 << 63)
 _ZERO: Final = np.uint64(0)
 
 
 class AlertState(NamedTuple):
     """One row per device."""
 
-    atoms: NDArray[np.uint64]  # (n, words) which comparisons held; top bit of the first: look at every rule
+    atoms: NDArray[np.uint64]  # (n, words) which comparisons held; the top bit: look at every rule
     due_us: NDArray[np.int64]  # (n,) event time of the earliest delay that runs; FAR_US: none
-    shelf_us: NDArray[np.int64]  # (n,) shard time at which the earliest timed shelf ends; FAR_US: none
+    clock_us: NDArray[np.int64]  # (n,) shard time of the earliest end of a shelf or of silence; FAR_US: none
     word: NDArray[np.int32]  # (n, rules) occurrence << 8 | flags
     stamp_s: NDArray[np.uint32]  # (n, rules) raised at; while SHELVED: until when, 0: one-shot
     timer_ms: NDArray[np.uint32]  # (n, rules) while PENDING: when the delay is over, ms modulo 2³²
@@ -139,11 +138,11 @@ class AlertState(NamedTuple):
 def blank_alerts(capacity: int, device_type: DeviceType) -> AlertState:
     """Devices without an alert, of which nothing is known."""
     p = compile_rules(device_type)
-    rules, rates = len(p.latch), len(p.rate_channel)
+    rules, rates = len(p.rules), len(p.rate_channel)
     return AlertState(
-        atoms=np.zeros((capacity, len(p.word_split)), np.uint64),
+        atoms=np.zeros((capacity, len(p.words)), np.uint64),
         due_us=np.full(capacity, FAR_US, np.int64),
-        shelf_us=np.full(capacity, FAR_US, np.int64),
+        clock_us=np.full(capacity, FAR_US, np.int64),
         word=np.zeros((capacity, rules), np.int32),
         stamp_s=np.zeros((capacity, rules), np.uint32),
         timer_ms=np.zeros((capacity, rules), np.uint32),
@@ -164,9 +163,9 @@ def fire_due(
 
     Called before a line of event time ``t_us`` touches ``core`` or ``s``, and as time passes.
     """
-    clock_us = a.shelf_us[r]
-    for i in range(len(p.silent_rule)):
-        clock_us = min(clock_us, _silence_due(a, p, core, r, i))
+    clock_us = a.clock_us[r]
+    for i in range(len(p.silences)):
+        clock_us = min(clock_us, _silent_at(p, core, r, i))
     if clock_us <= now_us:
         _fire_clock(a, p, core, s, r, now_us, ev)
     if a.due_us[r] <= t_us:
@@ -195,33 +194,29 @@ def evaluate(
         if (scored >> np.uint64(c)) & np.uint64(1):
             _follow_rate(a, r, j, t_us, float(core.last_value[r, c]), core.interval_us[r])
     changed = False
-    for w in range(len(p.word_split)):
+    for w in range(len(p.words)):
         before = a.atoms[r, w]
         word = _ZERO
-        for i in range(p.word_start[w], p.word_split[w]):
-            x = float(core.last_value[r, p.source_index[i]])
-            if not (p.source_low[i] <= x <= p.source_high[i]):
+        for i in range(p.words[w].start, p.words[w].split):
+            source = p.sources[i]
+            x = float(core.last_value[r, source.index])
+            if not (source.low <= x <= source.high):
                 word |= _atoms(p, i, x, before)
-        for i in range(p.word_split[w], p.word_start[w + 1]):
-            x = _read(a, core, s, r, p.source_kind[i], p.source_index[i])
-            if not (p.source_low[i] <= x <= p.source_high[i]):
+        for i in range(p.words[w].split, p.words[w].stop):
+            source = p.sources[i]
+            x = _read(a, core, s, r, source.kind, source.index)
+            if not (source.low <= x <= source.high):
                 word |= _atoms(p, i, x, before)
         if word != before:
             a.atoms[r, w] = word
             changed = True
     if changed:
         at_us = core.event_us[r]
-        for k in range(len(p.latch)):
-            if p.code_start[k] < p.code_start[k + 1]:
+        for k in range(len(p.rules)):
+            if p.rules[k].silence < 0:
                 _condition(a, p, core, s, r, k, _holds(a, p, r, k), at_us, ev)
-    for i in range(len(p.silent_rule)):
-        k = p.silent_rule[i]
-        if a.word[r, k] & (ACTIVE | PENDING) == ACTIVE:
-            if p.off_us[k] > 0:
-                a.word[r, k] |= PENDING
-                a.timer_ms[r, k] = np.uint32(-(-(now_us + p.off_us[k]) // _MS) & _MASK)
-            else:
-                _settle(a, p, core, s, r, k, False, now_us, np.float64(0.0), _silent_limit(p, core, r, i), ev)
+            elif a.word[r, k] & (ACTIVE | PENDING) == ACTIVE:
+                _heard_again(a, p, core, s, r, k, now_us, ev)
 
 
 @kernel
@@ -242,10 +237,10 @@ def follow_parents(
     for n in range(start, len(rows)):
         if ev.used[0] + MAX_EVENTS > len(ev.items):
             return n
-        r = rows[n]
-        fire_due(a, p, core, s, r, _NEVER_US, now_us, ev)
-        for k in range(len(p.latch)):
-            why = p.suppressed_by[k] & core.status[r]
+        r = int(rows[n])  # as wide as everywhere else: one compiled form of what is called
+        _fire_clock(a, p, core, s, r, now_us, ev)
+        for k in range(len(p.rules)):
+            why = p.rules[k].suppressed_by & core.status[r]
             if why and not a.word[r, k] & PARENT:
                 hide(a, r, k, PARENT, _SUPPRESSED, now_us, float(why), ev)
             elif not why and a.word[r, k] & PARENT:
@@ -278,7 +273,7 @@ def shelve(
     until_s = -(-until_us // 1_000_000)
     a.stamp_s[r, k] = np.uint32(until_s)
     hide(a, r, k, SHELVED, _SHELVED, now_us, float(until_s) * 1e6 if until_s else np.nan, ev)
-    _find_shelf(a, r)
+    _find_clock(a, p, r)
 
 
 @kernel
@@ -307,41 +302,39 @@ def reveal(
     ev: EventBuffer,
 ) -> None:
     """End one reason for hiding. With the last of them gone, a condition that holds is raised anew."""
-    a.word[r, k] &= ~flag
-    word = a.word[r, k]
-    emit(ev, kind, r, k, occurrence_of(word), at_us, np.nan, np.nan)
-    if flag == SHELVED:
-        a.stamp_s[r, k] = _seconds(at_us)
-        _find_shelf(a, r)
-    if not word & HIDDEN and word & ACTIVE:
-        value, limit = reason(a, p, core, s, r, k)
+    _bring_back(a, p, r, k, flag, kind, at_us, ev)
+    if a.word[r, k] & (HIDDEN | ACTIVE) == ACTIVE:
+        value, limit = reason(a, p, core, s, r, k, at_us)
         _annunciate(a, r, k, at_us, value, limit, ev)
 
 
 @kernel
-def reason(a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int) -> tuple[float, float]:
+def reason(
+    a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int, at_us: int
+) -> tuple[float, float]:
     """The newest value and the limit of rule ``k``'s first comparison that holds, else its first; NaN: none.
 
-    For a rule about silence: the silence, s, as long as its limit at least, and that limit.
+    For a rule about silence: how long it had lasted at ``at_us``, and its limit, s.
     """
-    for i in range(len(p.silent_rule)):
-        if p.silent_rule[i] == k:
-            limit = _silent_limit(p, core, r, i)
-            return limit, limit
+    silence = p.rules[k].silence
+    if silence >= 0:
+        silent_us = _silent_us(p, core, r, silence)
+        limit = np.nan if silent_us == FAR_US else silent_us / 1e6
+        return (at_us - core.heard_us[r]) / 1e6, limit
     first = -1
-    for n in range(p.code_start[k], p.code_start[k + 1]):
+    for n in range(p.rules[k].start, p.rules[k].stop):
         atom = p.code[n]
-        if atom < 0 or p.atom_limit[atom] != p.atom_limit[atom]:
+        if atom < 0 or p.atoms[atom].limit != p.atoms[atom].limit:
             continue
         if first < 0:
             first = atom
-        if a.atoms[r, p.atom_word[atom]] & p.atom_bit[atom]:
+        if a.atoms[r, p.atoms[atom].word] & p.atoms[atom].bit:
             first = atom
             break
     if first < 0:
         return np.nan, np.nan
-    i = p.atom_source[first]
-    return _read(a, core, s, r, p.source_kind[i], p.source_index[i]), p.atom_limit[first]
+    source = p.sources[p.atoms[first].source]
+    return _read(a, core, s, r, source.kind, source.index), p.atoms[first].limit
 
 
 @inlined
@@ -370,12 +363,12 @@ def count_standing(
         standing[n] = 0
         unacknowledged[n] = 0
         priority[n] = 255
-        for k in range(len(p.latch)):
+        for k in range(len(p.rules)):
             word = a.word[rows[n], k]
             if word & HIDDEN or not word & (ACTIVE | UNACKED | LATCHED):
                 continue
             standing[n] += 1
-            priority[n] = min(priority[n], p.priority[k])
+            priority[n] = min(priority[n], p.rules[k].priority)
             if word & UNACKED:
                 unacknowledged[n] += 1
 
@@ -397,24 +390,24 @@ def list_open(
     there are.
     """
     found = 0
-    rules = len(p.latch)
+    rules = len(p.rules)
     for r in rows:
         for k in range(rules):
             if a.word[r, k] & 0xFF & ~(PENDING | PARENT):
                 if found < len(at):
                     at[found] = r * rules + k
-                    value[found], limit[found] = reason(a, p, core, s, r, k)
+                    value[found], limit[found] = reason(a, p, core, s, r, k, core.heard_us[r])
                 found += 1
     return found
 
 
 @kernel
 def find_timers(a: AlertState, p: AlertParams, rows: int) -> None:
-    """Set ``due_us`` and ``shelf_us`` anew after rules were dropped."""
+    """Set ``due_us`` and ``clock_us`` anew after rules were dropped."""
     for r in range(rows):
         if a.due_us[r] != FAR_US:
             _find_due(a, p, r)
-        _find_shelf(a, r)
+        _find_clock(a, p, r)
 
 
 # -- conditions --------------------------------------------------------------------------------------------
@@ -444,17 +437,18 @@ def _read(a: AlertState, core: Any, s: Any, r: int, kind: int, index: int) -> fl
         return float(a.scores[r, index])
     if kind == RATE:
         return float(a.rate[r, index, 2])
-    return np.nan
+    return 0.0  # silence: the device has just been heard
 
 
 @inlined
 def _atoms(p: AlertParams, i: int, x: float, before: np.uint64) -> np.uint64:
     """The bits of the atoms of source ``i`` that hold at ``x``."""
     word = _ZERO
-    for j in range(p.source_start[i], p.source_start[i + 1]):
-        bit = p.atom_bit[j]
-        operator = p.atom_operator[j]
-        edge = p.atom_clear[j] if before & bit else p.atom_set[j]
+    for j in range(p.sources[i].start, p.sources[i].stop):
+        atom = p.atoms[j]
+        bit = atom.bit
+        operator = atom.operator
+        edge = atom.clear if before & bit else atom.set
         if operator == ABOVE:
             holds = x > edge
         elif operator == BELOW:
@@ -477,10 +471,10 @@ def _holds(a: AlertState, p: AlertParams, r: int, k: int) -> bool:
     """Run the program of rule ``k``; its stack is the bits of one number."""
     stack = _ZERO
     one = np.uint64(1)
-    for n in range(p.code_start[k], p.code_start[k + 1]):
+    for n in range(p.rules[k].start, p.rules[k].stop):
         step = p.code[n]
         if step >= 0:
-            held = a.atoms[r, p.atom_word[step]] & p.atom_bit[step] != _ZERO
+            held = a.atoms[r, p.atoms[step].word] & p.atoms[step].bit != _ZERO
             stack = (stack << one) | np.uint64(held)
         elif step == AND:
             stack = (stack >> one) & (stack | ~one)
@@ -526,13 +520,12 @@ def _condition(
         return
     if word & PENDING:
         return
-    delay_us = p.on_us[k] if holds else p.off_us[k]
+    delay_us = p.rules[k].on_us if holds else p.rules[k].off_us
     if delay_us < 0:
         intervals = ON_DELAY_INTERVALS if holds else OFF_DELAY_INTERVALS
         delay_us = min(int(intervals * core.interval_us[r]), _MAX_DELAY_US)
     if delay_us == 0:
-        value, limit = reason(a, p, core, s, r, k)
-        _settle(a, p, core, s, r, k, holds, at_us, value, limit, ev)
+        _settle(a, p, core, s, r, k, holds, at_us, ev)
         return
     due_ms = -(-(at_us + delay_us) // _MS)
     a.word[r, k] = word | PENDING
@@ -550,28 +543,35 @@ def _settle(
     k: int,
     active: bool,
     at_us: int,
-    value: float,
-    limit: float,
     ev: EventBuffer,
 ) -> None:
     """The delay is over: the condition counts as met, or as cleared."""
     word = a.word[r, k] & ~(ACTIVE | PENDING)
-    if active:
-        a.word[r, k] = word | ACTIVE
-        if not word & HIDDEN:
-            _annunciate(a, r, k, at_us, value, limit, ev)
-        return
+    a.word[r, k] = word | ACTIVE if active else word
     if word & HIDDEN:
-        a.word[r, k] = word
-        if word & SHELVED and a.stamp_s[r, k] == 0:
-            reveal(a, p, core, s, r, k, SHELVED, _UNSHELVED, at_us, ev)
+        if not active and word & SHELVED and a.stamp_s[r, k] == 0:
+            _bring_back(a, p, r, k, SHELVED, _UNSHELVED, at_us, ev)
         return
-    if p.latch[k]:
-        a.word[r, k] = word | LATCHED
+    value, limit = reason(a, p, core, s, r, k, at_us)
+    if active:
+        _annunciate(a, r, k, at_us, value, limit, ev)
+    elif p.rules[k].latch:
+        a.word[r, k] |= LATCHED
         emit(ev, _LATCHED, r, k, occurrence_of(word), at_us, value, np.nan)
     else:
-        a.word[r, k] = word
         emit(ev, _RETURNED, r, k, occurrence_of(word), at_us, value, np.nan)
+
+
+@kernel
+def _bring_back(
+    a: AlertState, p: AlertParams, r: int, k: int, flag: int, kind: int, at_us: int, ev: EventBuffer
+) -> None:
+    """End one reason for hiding."""
+    a.word[r, k] &= ~flag
+    emit(ev, kind, r, k, occurrence_of(a.word[r, k]), at_us, np.nan, np.nan)
+    if flag == SHELVED:
+        a.stamp_s[r, k] = _seconds(at_us)
+        _find_clock(a, p, r)
 
 
 @kernel
@@ -602,10 +602,9 @@ def _fire_delays(
     """End the delays of device ``r`` that are over by event time ``t_us``, in their order."""
     while a.due_us[r] <= t_us:
         at_us = a.due_us[r]
-        for k in range(len(p.latch)):
+        for k in range(len(p.rules)):
             if _delayed(a, p, r, k) and _unwrapped(a.timer_ms[r, k], at_us) == at_us:
-                value, limit = reason(a, p, core, s, r, k)
-                _settle(a, p, core, s, r, k, a.word[r, k] & ACTIVE == 0, at_us, value, limit, ev)
+                _settle(a, p, core, s, r, k, a.word[r, k] & ACTIVE == 0, at_us, ev)
         _find_due(a, p, r)
 
 
@@ -614,7 +613,7 @@ def _find_due(a: AlertState, p: AlertParams, r: int) -> None:
     """The earliest delay that runs; none is earlier than the one on record."""
     from_us = a.due_us[r]
     due_us = FAR_US
-    for k in range(len(p.latch)):
+    for k in range(len(p.rules)):
         if _delayed(a, p, r, k):
             due_us = min(due_us, _unwrapped(a.timer_ms[r, k], from_us))
     a.due_us[r] = due_us
@@ -622,61 +621,97 @@ def _find_due(a: AlertState, p: AlertParams, r: int) -> None:
 
 @inlined
 def _delayed(a: AlertState, p: AlertParams, r: int, k: int) -> bool:
-    """Whether a delay in event time runs: rules about silence have no program, and the other clock."""
-    return bool(a.word[r, k] & PENDING) and bool(p.code_start[k] < p.code_start[k + 1])
+    """Whether a delay in event time runs for rule ``k``."""
+    return bool(a.word[r, k] & PENDING) and bool(p.rules[k].silence < 0)
 
 
 @kernel
 def _fire_clock(
     a: AlertState, p: AlertParams, core: Any, s: Any, r: int, now_us: int, ev: EventBuffer
 ) -> None:
-    """End shelves and count silences up to shard time ``now_us``, in their order; shelves before silences."""
-    while True:
-        due_us = a.shelf_us[r]
-        which = -1
-        for i in range(len(p.silent_rule)):
-            at_us = _silence_due(a, p, core, r, i)
-            if at_us < due_us:
-                due_us = at_us
-                which = i
-        if due_us > now_us:
-            return
-        if which < 0:
-            for k in range(len(p.latch)):
-                if a.word[r, k] & SHELVED and int(a.stamp_s[r, k]) * 1_000_000 == due_us:
-                    reveal(a, p, core, s, r, k, SHELVED, _UNSHELVED, due_us, ev)
-            continue
-        k = p.silent_rule[which]
-        limit = _silent_limit(p, core, r, which)
-        silent_s = (due_us - core.heard_us[r]) / 1e6
-        if not a.word[r, k] & ACTIVE:
-            _settle(a, p, core, s, r, k, True, due_us, silent_s, limit, ev)
-        elif _unwrapped(a.timer_ms[r, k], core.heard_us[r]) == due_us:
-            _settle(a, p, core, s, r, k, False, due_us, silent_s, limit, ev)
+    """End shelves and count silences up to shard time ``now_us``, in the order of time, then of rules."""
+    k = _next_by_clock(a, p, core, r, now_us)
+    while k >= 0:
+        at_us = _clock_due(a, p, core, r, k)
+        if _shelf_end(a, r, k) == at_us:
+            reveal(a, p, core, s, r, k, SHELVED, _UNSHELVED, at_us, ev)
         else:
-            a.word[r, k] &= ~PENDING
+            _change_silence(a, p, core, s, r, k, at_us, ev)
+        k = _next_by_clock(a, p, core, r, now_us)
+    _find_clock(a, p, r)
+
+
+@kernel
+def _next_by_clock(a: AlertState, p: AlertParams, core: Any, r: int, now_us: int) -> int:
+    """The rule that shard time changes next, by ``now_us`` at the latest; -1: none."""
+    first_us = FAR_US
+    which = -1
+    for k in range(len(p.rules)):
+        at_us = _clock_due(a, p, core, r, k)
+        if at_us <= now_us and at_us < first_us:
+            first_us = at_us
+            which = k
+    return which
+
+
+@kernel
+def _clock_due(a: AlertState, p: AlertParams, core: Any, r: int, k: int) -> int:
+    """When rule ``k`` next changes by shard time: its shelf ends, or silence begins or is over for good."""
+    word = a.word[r, k]
+    due_us = _shelf_end(a, r, k)
+    silence = p.rules[k].silence
+    if silence >= 0 and word & (ACTIVE | PENDING) != ACTIVE:
+        silent_at = _silent_at(p, core, r, silence)
+        if word & ACTIVE:
+            due_us = min(due_us, silent_at, _unwrapped(a.timer_ms[r, k], a.clock_us[r]))
+        elif silent_at != FAR_US:
+            due_us = min(due_us, silent_at + p.rules[k].on_us)
+    return due_us
+
+
+@kernel
+def _change_silence(
+    a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int, at_us: int, ev: EventBuffer
+) -> None:
+    """Silence has lasted too long at ``at_us``, or the off-delay after it is over without another."""
+    was_active = a.word[r, k] & ACTIVE != 0
+    over = was_active and _unwrapped(a.timer_ms[r, k], a.clock_us[r]) == at_us
+    if not over:
+        atom = p.atoms[p.code[p.rules[k].start]]
+        a.atoms[r, atom.word] |= atom.bit
+    if was_active and not over:
+        a.word[r, k] &= ~PENDING
+    else:
+        _settle(a, p, core, s, r, k, not over, at_us, ev)
+
+
+@kernel
+def _heard_again(
+    a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int, now_us: int, ev: EventBuffer
+) -> None:
+    """The device speaks at ``now_us``: begin the off-delay of rule ``k`` about its silence, or end it."""
+    off_us = p.rules[k].off_us
+    if off_us == 0:
+        _settle(a, p, core, s, r, k, False, now_us, ev)
+        return
+    due_ms = -(-(now_us + off_us) // _MS)
+    a.word[r, k] |= PENDING
+    a.timer_ms[r, k] = np.uint32(due_ms & _MASK)
+    a.clock_us[r] = min(a.clock_us[r], due_ms * _MS)
 
 
 @inlined
-def _silence_due(a: AlertState, p: AlertParams, core: Any, r: int, i: int) -> int:
-    """When silence rule ``i`` next changes: raised, or on its way back returned or silent again."""
-    k = p.silent_rule[i]
-    word = a.word[r, k]
-    if word & (ACTIVE | PENDING) == ACTIVE:
-        return FAR_US
+def _silent_at(p: AlertParams, core: Any, r: int, i: int) -> int:
+    """When a device that is not heard from now on counts as silent; FAR_US while that cannot be said."""
     heard_us: int = core.heard_us[r]
     silent_us = _silent_us(p, core, r, i)
-    silent_at = FAR_US if silent_us == FAR_US else heard_us + silent_us
-    if word & ACTIVE:
-        return min(silent_at, _unwrapped(a.timer_ms[r, k], heard_us))
-    on_us: int = p.on_us[k]
-    return FAR_US if silent_at == FAR_US else silent_at + on_us
+    return FAR_US if silent_us == FAR_US else heard_us + silent_us
 
 
 @inlined
 def _silent_us(p: AlertParams, core: Any, r: int, i: int) -> int:
     """How long a silence rule ``i`` allows; FAR_US while that cannot be said."""
-    silent_us: int = p.silent_us[i]
+    silent_us: int = p.silences[i].us
     if core.heard_us[r] == _NEVER_US:
         return FAR_US
     if silent_us >= 0:
@@ -686,20 +721,23 @@ def _silent_us(p: AlertParams, core: Any, r: int, i: int) -> int:
     return max(int(p.stale_intervals * float(core.interval_us[r])), p.stale_at_least_us)
 
 
-@inlined
-def _silent_limit(p: AlertParams, core: Any, r: int, i: int) -> float:
-    silent_us = _silent_us(p, core, r, i)
-    return np.nan if silent_us == FAR_US else silent_us / 1e6
-
-
 @kernel
-def _find_shelf(a: AlertState, r: int) -> None:
-    """The earliest end of a timed shelf."""
-    until_us = FAR_US
-    for k in range(a.word.shape[1]):
-        if a.word[r, k] & SHELVED and a.stamp_s[r, k]:
-            until_us = min(until_us, int(a.stamp_s[r, k]) * 1_000_000)
-    a.shelf_us[r] = until_us
+def _find_clock(a: AlertState, p: AlertParams, r: int) -> None:
+    """The earliest end of a shelf, or of an off-delay after silence; none is before the one on record."""
+    from_us = a.clock_us[r]
+    due_us = FAR_US
+    for k in range(len(p.rules)):
+        due_us = min(due_us, _shelf_end(a, r, k))
+        if p.rules[k].silence >= 0 and a.word[r, k] & PENDING:
+            due_us = min(due_us, _unwrapped(a.timer_ms[r, k], from_us))
+    a.clock_us[r] = due_us
+
+
+@inlined
+def _shelf_end(a: AlertState, r: int, k: int) -> int:
+    """When a timed shelf ends; FAR_US: there is none, or it is one-shot."""
+    until_s = int(a.stamp_s[r, k])
+    return until_s * 1_000_000 if a.word[r, k] & SHELVED and until_s else FAR_US
 
 
 @inlined

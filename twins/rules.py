@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from twins.devices import PRIORITIES, AlertRule, Channel, DeviceType, ParentState
 from twins.errors import FilterError
-from twins.events import PATTERNS
+from twins.events import PATTERNS, Records
 from twins.filters import (
     And,
     Compare,
@@ -59,41 +59,61 @@ ABOVE, BELOW, EQUAL, UNEQUAL, ABSENT, PRESENT = range(6)
 AND, OR = -1, -2
 
 BITS: Final = 63
-"""Atoms in one word of a device's memory; the last bit of the first asks for a fresh look at every rule."""
+"""Atoms in one word of a device's memory; its last bit asks for a fresh look at every rule."""
 
+
+WORD: Final = np.dtype([("start", "i4"), ("split", "i4"), ("stop", "i4")])
+"""Sources ``start`` to ``stop`` of one word of a device's memory; from ``split`` on they are not channels."""
+
+SOURCE: Final = np.dtype(
+    [
+        ("kind", "i4"),  # CHANNEL …
+        ("index", "i4"),  # which channel, score, rate, pattern
+        ("low", "f8"),  # from here …
+        ("high", "f8"),  # … to here, both included, none of its atoms holds, whatever held before
+        ("start", "i4"),  # its atoms
+        ("stop", "i4"),
+    ]
+)
+ATOM: Final = np.dtype(
+    [
+        ("operator", "i4"),  # ABOVE …
+        ("source", "i4"),
+        ("word", "i4"),
+        ("bit", "u8"),  # its place in its word
+        ("set", "f8"),  # strictly past this value it begins to hold …
+        ("clear", "f8"),  # … and strictly past this one it goes on: the deadband
+        ("limit", "f8"),  # the limit as it was written; NaN: none
+    ]
+)
+RULE: Final = np.dtype(
+    [
+        ("on_us", "i8"),  # delays; -1: in nominal intervals
+        ("off_us", "i8"),
+        ("start", "i4"),  # its program
+        ("stop", "i4"),
+        ("silence", "i4"),  # its place among the rules about silence; -1: it is about something else
+        ("latch", "u1"),
+        ("suppressed_by", "u1"),  # flags of PARENT_FLAGS
+        ("priority", "u1"),  # index in PRIORITIES
+    ]
+)
+SILENCE_RULE: Final = np.dtype([("rule", "i4"), ("us", "i8")])
+"""A rule about silence, and how long that is; -1: as long as makes a device STALE."""
 
 _STACK: Final = 64
 
 
 class AlertParams(NamedTuple):
-    """The rules of a device type, for compiled functions. A word of atoms has 64 bits, ``BITS`` are used."""
+    """The rules of a device type, for compiled functions: few arrays of records, as every array costs."""
 
-    word_start: NDArray[np.int32]  # (words + 1,) first source of each word
-    word_split: NDArray[np.int32]  # (words,) its first source that is not a channel
-    source_kind: NDArray[np.int8]  # (sources,) CHANNEL …
-    source_index: NDArray[np.int32]  # (sources,) which channel, score, rate, pattern
-    source_low: NDArray[np.float64]  # (sources,) from here …
-    source_high: NDArray[
-        np.float64
-    ]  # … to here, both included, none of its atoms holds, whatever held before
-    source_start: NDArray[np.int32]  # (sources + 1,) first atom
-    atom_operator: NDArray[np.int8]  # (atoms,) ABOVE …
-    atom_set: NDArray[np.float64]  # (atoms,) strictly past this value it begins to hold
-    atom_clear: NDArray[np.float64]  # (atoms,) and strictly past this one it goes on: the deadband
-    atom_limit: NDArray[np.float64]  # (atoms,) the limit as it was written; NaN: none
-    atom_bit: NDArray[np.uint64]  # (atoms,) its place in its word
-    atom_word: NDArray[np.int32]  # (atoms,)
-    atom_source: NDArray[np.int32]  # (atoms,)
+    words: Records  # WORD
+    sources: Records  # SOURCE, by word; in each word channels come first
+    atoms: Records  # ATOM, by source
     code: NDArray[np.int16]  # the rules' programs in postfix: an atom, AND or OR
-    code_start: NDArray[np.int32]  # (rules + 1,)
-    on_us: NDArray[np.int64]  # (rules,) on-delay; -1: in nominal intervals
-    off_us: NDArray[np.int64]  # (rules,) off-delay; -1: in nominal intervals
-    latch: NDArray[np.bool_]  # (rules,)
-    suppressed_by: NDArray[np.uint8]  # (rules,) flags of PARENT_FLAGS
-    priority: NDArray[np.uint8]  # (rules,) index in PRIORITIES
-    silent_rule: NDArray[np.int32]  # (silence rules,) which rules are about silence
-    silent_us: NDArray[np.int64]  # (silence rules,) how long; -1: as long as makes a device STALE
-    rate_channel: NDArray[np.int32]  # (rates,) the channels whose rate is followed
+    rules: Records  # RULE
+    silences: Records  # SILENCE_RULE
+    rate_channel: NDArray[np.int32]  # the channels whose rate is followed
     stale_intervals: float
     stale_at_least_us: int
 
@@ -183,32 +203,34 @@ def compile_rules(
         )
     names = _names(device_type)
     programs: list[list[_Atom | int]] = []
+    table = np.zeros(len(rules), RULE)
     silences: list[tuple[int, int]] = []
     for k, rule in enumerate(rules):
         condition = read_rule(rule, names.vocabulary)
         _check_numbers(rule, condition)
-        programs.append([] if condition.silence else _program(rule, condition.tree, names, device_type))
+        programs.append(_program(rule, condition.tree, names, device_type))
         if _deepest(programs[-1]) > _STACK:
             raise FilterError(
                 rule.when, 1, f"more than {_STACK} results are open at once", "write it flatter"
             )
+        table[k]["on_us"] = _delay_us(rule.on_delay_s, condition.silence)
+        table[k]["off_us"] = _delay_us(rule.off_delay_s, condition.silence)
+        table[k]["silence"] = len(silences) if condition.silence else -1
+        table[k]["latch"] = rule.latch
+        table[k]["suppressed_by"] = sum(PARENT_FLAGS[state] for state in set(rule.suppressed_by))
+        table[k]["priority"] = PRIORITIES.index(rule.priority)
         if condition.silence:
             silences.append((k, -1 if condition.silent_s is None else round(condition.silent_s * 1e6)))
-    silent = {k for k, _ in silences}
-    code_start = np.cumsum([0, *map(len, programs)])
-    table = _atom_table(programs, rules)
+    ends = np.cumsum([0, *map(len, programs)])
+    table["start"], table["stop"] = ends[:-1], ends[1:]
+    words, sources, atoms, code = _layout(programs, rules)
     return AlertParams(
-        **table,
-        code_start=code_start.astype(np.int32),
-        on_us=np.array([_delay_us(rule.on_delay_s, k in silent) for k, rule in enumerate(rules)], np.int64),
-        off_us=np.array([_delay_us(rule.off_delay_s, k in silent) for k, rule in enumerate(rules)], np.int64),
-        latch=np.array([rule.latch for rule in rules], np.bool_),
-        suppressed_by=np.array(
-            [sum(PARENT_FLAGS[s] for s in set(rule.suppressed_by)) for rule in rules], np.uint8
-        ),
-        priority=np.array([PRIORITIES.index(rule.priority) for rule in rules], np.uint8),
-        silent_rule=np.array([k for k, _ in silences], np.int32),
-        silent_us=np.array([us for _, us in silences], np.int64),
+        words=words,
+        sources=sources,
+        atoms=atoms,
+        code=code,
+        rules=table,
+        silences=np.array(silences, SILENCE_RULE),
         rate_channel=np.array(names.rates, np.int32),
         stale_intervals=float(stale_intervals),
         stale_at_least_us=round(stale_at_least_s * 1e6),
@@ -359,7 +381,9 @@ def _comparison(source: tuple[int, int], operator: str, limit: float, band: floa
     return _Atom(source, ABOVE if up else BELOW, float(edge), float(clear), limit)
 
 
-def _atom_table(programs: Sequence[Sequence[_Atom | int]], rules: Sequence[AlertRule]) -> dict[str, Any]:
+def _layout(
+    programs: Sequence[Sequence[_Atom | int]], rules: Sequence[AlertRule]
+) -> tuple[Records, Records, Records, NDArray[np.int16]]:
     """Atoms by source, sources in words: channels first, as most conditions are about them."""
     by_source: dict[tuple[int, int], list[_Atom]] = {}
     for program, rule in zip(programs, rules, strict=True):
@@ -373,42 +397,33 @@ def _atom_table(programs: Sequence[Sequence[_Atom | int]], rules: Sequence[Alert
     words: list[list[tuple[int, int]]] = [[]]
     room = BITS
     for source in sorted(by_source):
-        size = len(by_source[source])
-        if size > room:
+        if len(by_source[source]) > room:
             words.append([])
             room = BITS
         words[-1].append(source)
-        room -= size
-    sources = [source for word in words for source in word]
-    atoms = [(atom, s) for s, source in enumerate(sources) for atom in by_source[source]]
-    number = {atom: i for i, (atom, _) in enumerate(atoms)}
-    word_of = [w for w, word in enumerate(words) for source in word for _ in by_source[source]]
-    bit_of = [bit for word in words for bit in range(sum(len(by_source[source]) for source in word))]
-    calm = [_calm(by_source[source]) for source in sources]
-    starts = np.cumsum([0, *map(len, words)])
-    return {
-        "word_start": starts.astype(np.int32),
-        "word_split": np.array(
-            [s + sum(kind == CHANNEL for kind, _ in word) for s, word in zip(starts, words, strict=False)],
-            np.int32,
-        ),
-        "source_kind": np.array([kind for kind, _ in sources], np.int8),
-        "source_index": np.array([index for _, index in sources], np.int32),
-        "source_low": np.array([low for low, _ in calm], np.float64),
-        "source_high": np.array([high for _, high in calm], np.float64),
-        "source_start": np.cumsum([0, *(len(by_source[source]) for source in sources)]).astype(np.int32),
-        "atom_operator": np.array([atom.operator for atom, _ in atoms], np.int8),
-        "atom_set": np.array([atom.set for atom, _ in atoms], np.float64),
-        "atom_clear": np.array([atom.clear for atom, _ in atoms], np.float64),
-        "atom_limit": np.array([atom.limit for atom, _ in atoms], np.float64),
-        "atom_bit": np.array([1 << bit for bit in bit_of], np.uint64),
-        "atom_word": np.array(word_of, np.int32),
-        "atom_source": np.array([s for _, s in atoms], np.int32),
-        "code": np.array(
-            [number[step] if isinstance(step, _Atom) else step for program in programs for step in program],
-            np.int16,
-        ),
-    }
+        room -= len(by_source[source])
+    word_rows: list[tuple[int, int, int]] = []
+    source_rows: list[tuple[int, int, float, float, int, int]] = []
+    atom_rows: list[tuple[int, int, int, int, float, float, float]] = []
+    number: dict[_Atom, int] = {}
+    for w, word in enumerate(words):
+        first, first_atom = len(source_rows), len(atom_rows)
+        for source in word:
+            start = len(atom_rows)
+            for atom in by_source[source]:
+                number[atom] = len(atom_rows)
+                bit = 1 << len(atom_rows) - first_atom
+                atom_rows.append((atom.operator, len(source_rows), w, bit, atom.set, atom.clear, atom.limit))
+            source_rows.append((*source, *_calm(by_source[source]), start, len(atom_rows)))
+        channels = sum(kind == CHANNEL for kind, _ in word)
+        word_rows.append((first, first + channels, len(source_rows)))
+    code = [number[step] if isinstance(step, _Atom) else step for program in programs for step in program]
+    return (
+        np.array(word_rows, WORD),
+        np.array(source_rows, SOURCE),
+        np.array(atom_rows, ATOM),
+        np.array(code, np.int16),
+    )
 
 
 def _calm(atoms: Sequence[_Atom]) -> tuple[float, float]:
