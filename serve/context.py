@@ -1,11 +1,12 @@
 """What every route works with: the fleet, history, the live table, and threads for whatever blocks."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Header
 from starlette.requests import HTTPConnection
@@ -14,6 +15,8 @@ from serve.cursors import Reached, read_stream_cursor, stream_cursor
 from serve.live import LiveTable, View
 from serve.metrics import Metrics
 from serve.overview import Overview
+from serve.present import Rules
+from training.history import History
 from twins.clock import stopwatch_s
 from twins.errors import OverloadedError
 from twins.fleet import Fleet
@@ -57,14 +60,6 @@ class ApiConfig:
     watched: int = 500
 
 
-class Past(Protocol):
-    """What the edge asks of history."""
-
-    def device_history(
-        self, device_id: str, device_type: str, channels: list[str], start_us: int, end_us: int, points: int
-    ) -> Any: ...
-
-
 class Workers:
     """A few threads and a bounded queue before them: too much is refused at once, not queued."""
 
@@ -99,10 +94,13 @@ class Context:
 
     config: ApiConfig
     fleet: Fleet
-    history: Any
+    history: History
     live: LiveTable
     metrics: Metrics = field(default_factory=Metrics)
+    rules: Rules = field(default_factory=Rules)
+    membership: threading.Lock = field(default_factory=threading.Lock)  # one registers at a time
     overview: Overview = field(init=False)
+    sockets: int = 0
     calls: Workers = field(init=False)
     reads: Workers = field(init=False)
 

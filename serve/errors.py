@@ -6,7 +6,9 @@
     └── RequestError               the request cannot be read as it stands
         ├── CursorError            a cursor that was not given out for this list or stream
         ├── SortError              a sort key that the list does not have
-        └── BodyError              a body that is no JSON, or not of the right shape as a whole
+        └── UnfitError             a part of it does not fit
+            ├── RangeError         a stretch of time, or channels, that make no sense
+            └── BodyError          a body that is no JSON, or not of the right shape as a whole
 """
 
 from twins.errors import FleetError
@@ -48,10 +50,10 @@ class SortError(RequestError):
         )
 
 
-class BodyError(RequestError):
-    """A body that is no JSON, or not of the right shape as a whole."""
+class UnfitError(RequestError):
+    """A part of the request does not fit."""
 
-    code = "body.invalid"
+    code = "request.unfit"
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem, remedy)
@@ -60,3 +62,15 @@ class BodyError(RequestError):
 
     def __str__(self) -> str:
         return f"{self.problem}; {self.remedy}"
+
+
+class RangeError(UnfitError):
+    """A stretch of time, or channels, that make no sense."""
+
+    code = "range.invalid"
+
+
+class BodyError(UnfitError):
+    """A body that is no JSON, or not of the right shape as a whole."""
+
+    code = "body.invalid"

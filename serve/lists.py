@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import duckdb
+import pyarrow as pa
+
 from serve.cursors import page_cursor, read_page_cursor
 from serve.errors import SortError
-from serve.live import Place, View, known
+from serve.live import Place, View, short
 from serve.vocabulary import SORT_KEYS, channels_in, device_vocabulary, sort_expression
 from twins import filters
 from twins.devices import PRIORITIES, DeviceType
@@ -21,6 +24,7 @@ _SHOWN: Final = (
     "anomaly_score", "anomalous", "patterns", "alerts", "unacknowledged", "priority", "event_time",
     "heard_at",
 )  # fmt: skip
+_ALL: Final = filters.Sql("TRUE", ())
 _URGENCY: Final = f"list_position({list(PRIORITIES)}, CAST(priority AS VARCHAR))"
 
 
@@ -86,28 +90,23 @@ def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery
         parameters += [value, value, device_id]
     if not view.types:
         return Page([], 0, view.as_of_us, None)
-    relation = view.relation(channels)
+    relation, filtered = view.relation(channels), condition.text != _ALL.text
     with view.cursor() as cursor:
         found = cursor.execute(
-            f"SELECT {expression} AS k, device_id, t, n FROM {relation} WHERE {text}"
+            f"SELECT {expression} AS k, device_id, n FROM {relation} WHERE {text}"
             f" ORDER BY k {'DESC' if descending != backwards else 'ASC'},"
             f" device_id {'DESC' if backwards else 'ASC'}"
             f" LIMIT {query.limit + 1:d}",
             parameters,
         ).fetchall()
-        total = view.once(
-            condition,
-            lambda: cursor.execute(
-                f"SELECT count(*) FROM {relation} WHERE {condition.text}", condition.parameters
-            ).fetchall()[0][0],
-        )
+        total = view.once(condition, lambda: _count(cursor, relation, condition)) if filtered else len(view)
     more = len(found) > query.limit
     found = found[: query.limit]
     if backwards:
         found.reverse()
     has_next, has_previous = (at is not None, more) if backwards else (more, at is not None)
     return Page(
-        items=device_items(view, [view.place(type_number, line) for _, _, type_number, line in found]),
+        items=device_items(view, [view.place(line) for _, _, line in found]),
         total=total,
         as_of_us=view.as_of_us,
         next=page_cursor(binding, found[-1][:2]) if found and has_next else None,
@@ -117,7 +116,7 @@ def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery
 
 def device_items(view: View, places: Sequence[Place]) -> list[dict[str, Any]]:
     """The devices at ``places`` as lists show them, in that order."""
-    return [_device_item(line) for line in view.lines(places, _SHOWN)]
+    return [_device_item(line) for line in view.fetch(places, _SHOWN)]
 
 
 def list_alerts(view: View, query: AlertQuery) -> Page:
@@ -147,28 +146,25 @@ def list_alerts(view: View, query: AlertQuery) -> Page:
         if at is not None:
             text += " AND (k > ? OR k = ? AND (s < ? OR s = ? AND (device_id, rule) > (?, ?)))"
             parameters += [at[0], at[0], at[1], at[1], at[2], at[3]]
-        result = cursor.execute(
-            f"SELECT * FROM (SELECT {_URGENCY} AS k, epoch_us(since) AS s, * FROM alerts) WHERE {text}"
-            f" ORDER BY k, s DESC, device_id, rule LIMIT {query.limit + 1:d}",
+        found = cursor.execute(
+            f"SELECT {_URGENCY} AS k, coalesce(epoch_us(since), 0) AS s, device_id, rule, n FROM alerts"
+            f" WHERE {text} ORDER BY k, s DESC, device_id, rule LIMIT {query.limit + 1:d}",
             parameters,
-        )
-        names = [column[0] for column in result.description]
-        found = [dict(zip(names, line, strict=True)) for line in result.fetchall()]
+        ).fetchall()
     more = len(found) > query.limit
     found = found[: query.limit]
-    keys = [(line.pop("k"), line.pop("s"), line["device_id"], line["rule"]) for line in found]
     return Page(
-        items=found,
+        items=view.alerts.take(pa.array([line[-1] for line in found], pa.int64())).to_pylist(),
         total=sum(counts[priority] for priority in chosen),
         as_of_us=view.as_of_us,
-        next=page_cursor(binding, keys[-1]) if more else None,
+        next=page_cursor(binding, found[-1][:4]) if more else None,
         counts=counts,
     )
 
 
 def _condition(query: DeviceQuery, types: Mapping[str, DeviceType]) -> tuple[filters.Sql, list[str]]:
     """The filter and the search text as SQL, and the channels that it reads."""
-    condition, channels = filters.Sql("TRUE", ()), []
+    condition, channels = _ALL, []
     if query.filter.strip():
         vocabulary = device_vocabulary(types)
         tree = filters.parse(query.filter, vocabulary)
@@ -180,6 +176,12 @@ def _condition(query: DeviceQuery, types: Mapping[str, DeviceType]) -> tuple[fil
             (*condition.parameters, wanted, wanted),
         )
     return condition, channels
+
+
+def _count(cursor: duckdb.DuckDBPyConnection, relation: str, condition: filters.Sql) -> int:
+    sql = f"SELECT count(*) FROM {relation} WHERE {condition.text}"
+    total: int = cursor.execute(sql, condition.parameters).fetchall()[0][0]
+    return total
 
 
 def _any_of(choices: Mapping[str, Sequence[str]]) -> tuple[str, list[Any]]:
@@ -203,9 +205,9 @@ def _device_item(line: Mapping[str, Any]) -> dict[str, Any]:
         "name": line["name"],
         "labels": line["labels"],
         "status": line["status"],
-        "health": known(line["health"]),
-        "observed": known(line["observed"]),
-        "anomaly_score": known(line["anomaly_score"]),
+        "health": short(line["health"]),
+        "observed": short(line["observed"]),
+        "anomaly_score": short(line["anomaly_score"]),
         "anomalous": bool(line["anomalous"]),
         "patterns": [name for bit, name in enumerate(PATTERNS) if mask >> bit & 1],
         "alerts": line["alerts"],

@@ -7,7 +7,7 @@ to ``lists.py`` and ``overview.py``.
 """
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from serve.cursors import Reached
+from twins import views
 from twins.clock import SECOND_US
+from twins.fleet import LocalFleet
 
 COUNTERS: Final = ("scored", "late", "duplicate", "bad", "future")
 
@@ -43,7 +45,7 @@ class Generation:
     host, epoch, cursor : which host, which life of it, and the newest journal entry that is included
     at_us : when it was shown
     tables : by device type; line i of a table is row i of that host's shard
-    alerts : the alerts that stand
+    alerts : the alerts that stand; None: no type is installed yet
     reachable : off for the last copy of a host that no longer answers
     """
 
@@ -52,7 +54,7 @@ class Generation:
     cursor: int
     at_us: int
     tables: Mapping[str, pa.Table]
-    alerts: pa.Table
+    alerts: pa.Table | None
     reachable: bool = True
 
 
@@ -62,6 +64,28 @@ class Source(Protocol):
     def newest(self) -> Sequence[Generation]:
         """The newest of each host; may wait for the hosts to answer."""
         ...
+
+
+class LocalSource:
+    """The hosts of a fleet in this process, as they are at the moment of asking."""
+
+    def __init__(self, fleet: LocalFleet) -> None:
+        self._fleet = fleet
+
+    def newest(self) -> list[Generation]:
+        return [
+            Generation(
+                host=number,
+                epoch=0,
+                cursor=host.cursor,
+                at_us=self._fleet.clock.now_us(),
+                tables={name: views.live(shard) for name, shard in host.shards.items()},
+                alerts=pa.concat_tables([views.standing_alerts(shard) for shard in host.shards.values()])
+                if host.shards
+                else None,
+            )
+            for number, host in enumerate(self._fleet.shard_hosts())
+        ]
 
 
 class Place(NamedTuple):
@@ -94,8 +118,11 @@ class View:
         self.parts: dict[str, list[tuple[int, pa.Table]]] = {
             name: [(g.host, g.tables[name]) for g in generations if name in g.tables] for name in self.types
         }
-        self.tables = {name: _numbered([table for _, table in parts]) for name, parts in self.parts.items()}
-        self.alerts = pa.concat_tables([g.alerts for g in generations]) if generations else None
+        self.tables = {name: pa.concat_tables([t for _, t in parts]) for name, parts in self.parts.items()}
+        self.starts = np.cumsum([0, *(len(self.tables[name]) for name in self.types)])
+        self.lines = _common(self.tables.values())
+        alerts = [generation.alerts for generation in generations if generation.alerts is not None]
+        self.alerts = pa.concat_tables(alerts) if alerts else None
         self.readings = sum(self.total(name, counter) for name in self.types for counter in COUNTERS)
         self.readings_per_s = _rate(before, self)
         self._connection = connection
@@ -106,7 +133,7 @@ class View:
 
     def __len__(self) -> int:
         """How many devices it shows, retired ones included."""
-        return sum(len(table) for table in self.tables.values())
+        return int(self.starts[-1])
 
     @property
     def vector(self) -> dict[int, Reached]:
@@ -125,15 +152,17 @@ class View:
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A DuckDB cursor that sees the tables of this view as ``live_0``, ``live_1`` … and ``alerts``."""
+        """A DuckDB cursor that sees ``live``, ``live_0``, ``live_1`` … (see ``relation``) and ``alerts``."""
         with self._lock:
             cursor = self._idle.pop() if self._idle else None
         if cursor is None:
             cursor = self._connection.cursor()
             for number, name in enumerate(self.types):
-                cursor.register(f"live_{number}", self.tables[name])
+                cursor.register(f"live_{number}", _numbered(self.tables[name], int(self.starts[number])))
+            if self.lines is not None:
+                cursor.register("live", self.lines)
             if self.alerts is not None:
-                cursor.register("alerts", self.alerts)
+                cursor.register("alerts", _numbered(self.alerts, 0))
         try:
             yield cursor
         finally:
@@ -164,25 +193,31 @@ class View:
         return answer
 
     def relation(self, channels: Sequence[str] = ()) -> str:
-        """SQL for the tables of all types as one relation.
+        """SQL for all devices: the common columns, and the line as ``n``, all types one after the other.
 
-        It has the common columns, these channels (NULL where a type does not have one), the number of the
-        type as ``t`` and the line in its table as ``n``.
+        With channels it is a union over the types; a channel that a type does not have is NULL there.
         """
+        if not channels:
+            return "live"
         parts = []
         for number, name in enumerate(self.types):
             own = set(self.tables[name].column_names)
             extra = [quoted(c) if c in own else f"CAST(NULL AS FLOAT) AS {quoted(c)}" for c in channels]
-            parts.append(f"SELECT {', '.join((*COMMON, *extra))}, {number} AS t, n FROM live_{number}")
+            parts.append(f"SELECT {', '.join((*COMMON, *extra))}, n FROM live_{number}")
         return f"({' UNION ALL '.join(parts)})"
 
-    def place(self, type_number: int, line: int) -> Place:
+    def channels(self, device_type: str) -> list[str]:
+        """The channels of a type, by the columns of its table."""
+        return [name for name in self.tables[device_type].column_names if name not in COMMON]
+
+    def place(self, line: int) -> Place:
         """Where a line of ``relation`` comes from."""
-        name = self.types[type_number]
+        number = int(np.searchsorted(self.starts, line, side="right")) - 1
+        name, row = self.types[number], line - int(self.starts[number])
         for host, table in self.parts[name]:
-            if line < len(table):
-                return Place(host, name, line)
-            line -= len(table)
+            if row < len(table):
+                return Place(host, name, row)
+            row -= len(table)
         raise IndexError(line)
 
     def has(self, place: Place) -> bool:
@@ -196,7 +231,7 @@ class View:
         text: str = self.generations[place.host].tables[place.device_type]["device_id"][place.row].as_py()
         return text
 
-    def lines(self, places: Sequence[Place], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    def fetch(self, places: Sequence[Place], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Columns (None: all of the device's type) of the lines at ``places``, in that order."""
         found: list[dict[str, Any]] = [{}] * len(places)
         grouped: dict[tuple[int, str], list[int]] = {}
@@ -225,7 +260,7 @@ class LiveTable:
 
     def __init__(self, source: Source, threads: int = 2) -> None:
         self._source = source
-        self._connection = duckdb.connect(config={"threads": threads})
+        self._connection = duckdb.connect(config={"threads": threads, "python_enable_replacements": False})
         self._refreshing = threading.Lock()
         self._view = View(0, [], self._connection)
 
@@ -260,10 +295,19 @@ def known(number: float | None) -> float | None:
     return None if number is None or number != number else number
 
 
-def _numbered(parts: Sequence[pa.Table]) -> pa.Table:
-    """The tables of one type, one host after the other and without a copy, with the line as column ``n``."""
-    table = pa.concat_tables(parts)
-    return table.append_column("n", pa.array(np.arange(len(table), dtype=np.int32)))
+def short(number: float | None) -> float | None:
+    """A float32 as the float64 with as few digits: 7.1, not 7.099999904632568; None for NaN."""
+    return None if number is None or number != number else float(str(np.float32(number)))
+
+
+def _common(tables: Iterable[pa.Table]) -> pa.Table | None:
+    """The common columns of all types, one after the other, numbered; without a copy."""
+    parts = [table.select(COMMON) for table in tables]
+    return _numbered(pa.concat_tables(parts), 0) if parts else None
+
+
+def _numbered(table: pa.Table, start: int) -> pa.Table:
+    return table.append_column("n", pa.array(np.arange(start, start + len(table), dtype=np.int32)))
 
 
 def _rate(before: View | None, view: View) -> float | None:

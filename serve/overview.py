@@ -17,9 +17,10 @@ from serve.live import LiveTable, Place, View
 from twins.devices import PRIORITIES
 from twins.views import STATUSES
 
-STANDING: Final = "state NOT IN ('SHELVED', 'SUPPRESSED_BY_DESIGN', 'OUT_OF_SERVICE')"
-UNACKNOWLEDGED: Final = "state IN ('UNACK', 'RTN_UNACK', 'LATCHED_UNACK')"
-
+_STANDING: Final = """
+    SELECT priority, count(*), count(*) FILTER (state IN ('UNACK', 'RTN_UNACK', 'LATCHED_UNACK')) FROM alerts
+    WHERE state NOT IN ('SHELVED', 'SUPPRESSED_BY_DESIGN', 'OUT_OF_SERVICE') GROUP BY ALL
+"""
 _SITES_TOLD: Final = 100
 _STALE, _RETIRED = 5, 7
 
@@ -55,11 +56,7 @@ class Overview:
         order = self._order_of(view)
         for name, first, count in order.sites:
             if name == site and 0 <= index < count:
-                line = int(order.lines[first + index])
-                for number, type_name in enumerate(view.types):
-                    if line < len(view.tables[type_name]):
-                        return view.place(number, line)
-                    line -= len(view.tables[type_name])
+                return view.place(int(order.lines[first + index]))
         return None
 
     def _order_of(self, view: View) -> "_Order":
@@ -83,15 +80,10 @@ class _Order:
     def of(view: View, key: Sequence[tuple[int, str, Sequence[str], NDArray[Any]]]) -> "_Order":
         if not view.types:
             return _Order(key, np.zeros(0, np.int64), ())
-        starts = np.cumsum([0, *(len(view.tables[name]) for name in view.types)])
         with view.cursor() as cursor:
-            found = cursor.execute(
-                f"SELECT t, n FROM {view.relation()} ORDER BY site, device_type, device_id"
-            ).fetchnumpy()
-            counts = cursor.execute(
-                f"SELECT site, count(*) FROM {view.relation()} GROUP BY site ORDER BY site"
-            ).fetchall()
-        lines = starts[np.asarray(found["t"])] + np.asarray(found["n"])
+            found = cursor.execute("SELECT n FROM live ORDER BY site, device_type, device_id").fetchnumpy()
+            counts = cursor.execute("SELECT site, count(n) FROM live GROUP BY site ORDER BY site").fetchall()
+        lines = np.asarray(found["n"], np.int64)
         firsts = np.cumsum([0, *(count for _, count in counts)]).tolist()
         return _Order(key, lines, [(site, firsts[i], count) for i, (site, count) in enumerate(counts)])
 
@@ -123,13 +115,10 @@ def _summary(view: View) -> dict[str, Any]:
     if view.types:
         with view.cursor() as cursor:
             groups = cursor.execute(
-                "SELECT device_type, site, status, count(*), count_if(NOT isnan(health)),"
-                f" count_if(health < 50), count_if(health < 80) FROM {view.relation()} GROUP BY ALL"
+                "SELECT device_type, site, status, count(n), count(*) FILTER (NOT isnan(health)),"
+                " count(*) FILTER (health < 50), count(*) FILTER (health < 80) FROM live GROUP BY ALL"
             ).fetchall()
-            standing = cursor.execute(
-                f"SELECT priority, count(*), count_if({UNACKNOWLEDGED})"
-                f" FROM alerts WHERE {STANDING} GROUP BY ALL"
-            ).fetchall()
+            standing = cursor.execute(_STANDING).fetchall() if view.alerts is not None else []
         for device_type, site, state, devices, *counts in groups:
             status[state] += devices
             if state == "retired":
@@ -137,9 +126,9 @@ def _summary(view: View) -> dict[str, Any]:
             types[device_type] = types.get(device_type, 0) + devices
             sites[site] = sites.get(site, 0) + devices
             for name, number in zip(("known", "below_50", "below_80"), counts, strict=True):
-                health[name] += int(number)
+                health[name] += number
         for priority, number, waiting in standing:
-            alerts[priority], unacknowledged[priority] = number, int(waiting)
+            alerts[priority], unacknowledged[priority] = number, waiting
     largest = sorted(sites.items(), key=lambda each: (-each[1], each[0]))[:_SITES_TOLD]
     return {
         "devices": sum(types.values()),

@@ -47,6 +47,8 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.RequestError: 400,
     request_errors.CursorError: 400,
     request_errors.SortError: 400,
+    request_errors.UnfitError: 400,
+    request_errors.RangeError: 400,
     request_errors.BodyError: 400,
 }
 """Every error of the tree. What is not of the tree is 500 and says nothing of itself."""

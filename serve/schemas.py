@@ -3,16 +3,16 @@
 Requests refuse what they do not know. Times are ISO 8601, UTC; numbers are null where nothing is known.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from twins.alerts import MAX_SHELF_S
 
 Text = Annotated[str, Field(max_length=2_000)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Priority = Literal["critical", "high", "medium", "low"]
 Status = Literal["reporting", "stale", "silent", "retired"]
-
-MAX_SHELVE_S = 30 * 86_400.0
 
 
 class Request(BaseModel):
@@ -27,7 +27,7 @@ class Reply(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-# -- what goes wrong -------------------------------------------------------------------------------
+# -- what goes wrong --------------------------------------------------------------------------
 
 
 class Problem(Reply):
@@ -56,7 +56,7 @@ class Problem(Reply):
     code: str
 
 
-# -- device types --------------------------------------------------------------------------------
+# -- device types -----------------------------------------------------------------------------
 
 
 class ChannelInfo(Reply):
@@ -139,6 +139,7 @@ class DevicePage(Reply):
     items: list[DeviceItem]
     total: int
     as_of: AwareDatetime | None = Field(description="the live table's age")
+    cursor: str = Field(description="how far into the journals it reaches; a socket can go on from here")
     next: str | None = Field(description="pass as `after`; null on the last page")
     previous: str | None = Field(description="pass as `before`; null on the first page")
 
@@ -177,8 +178,9 @@ class AlertItem(Reply):
     title: str
     priority: Priority
     state: str = Field(description="of ISA-18.2: UNACK, ACKED, RTN_UNACK, LATCHED_UNACK, SHELVED, …")
+    active: bool = Field(description="the condition holds")
     occurrence: int
-    since: AwareDatetime
+    since: AwareDatetime | None
     value: float | None
     limit: float | None
     unit: str
@@ -273,21 +275,28 @@ class Note(Request):
     note: Text = ""
 
 
-class Shelving(Request):
+class Reason(Note):
+    reason: Text = ""
+
+
+class Shelving(Reason):
     model_config = ConfigDict(json_schema_extra={"examples": [{"duration_s": 3600, "reason": "sensor swap"}]})
 
-    duration_s: Annotated[float, Field(gt=0, le=MAX_SHELVE_S)] | None = None
+    duration_s: Annotated[float, Field(gt=0, le=MAX_SHELF_S)] | None = None
     one_shot: bool = Field(False, description="until it next returns to normal, instead of a duration")
-    reason: Text = ""
-    note: Text = ""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.one_shot == (self.duration_s is not None):
+            raise ValueError("give either duration_s or one_shot")
+        return self
 
 
-class Assignment(Request):
+class Assignment(Note):
     assignee: Annotated[str, Field(max_length=256)] = Field(description="empty: nobody any more")
-    note: Text = ""
 
 
-class Comment(Request):
+class Comment(Note):
     note: Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
@@ -429,7 +438,47 @@ class DeviceEvents(Reply):
     items: list[EventItem] = Field(description="newest first")
 
 
-# -- the platform --------------------------------------------------------------------------------
+class Flood(Reply):
+    start: AwareDatetime
+    end: AwareDatetime
+    alerts: int
+
+
+class RaisedBy(Reply):
+    device_id: str
+    rule: str
+    alerts: int
+
+
+class BadActor(RaisedBy):
+    share: float
+
+
+class AlertKpis(Reply):
+    """ISA-18.2, for one operator position."""
+
+    as_of: AwareDatetime | None
+    hours: float
+    raised: int
+    per_hour: float
+    acceptable_per_hour: float
+    manageable_per_hour: float
+    most_in_10_min: int
+    share_of_10_min_above_10: float
+    by_priority: AlertCounts
+    floods: int = Field(description="begun by more than 10 in 10 minutes, ended by fewer than 5")
+    share_of_time_in_flood: float
+    worst_floods: list[Flood]
+    chattering: list[RaisedBy] = Field(description="three times in a minute")
+    stale: int = Field(description="standing for more than a day")
+    bad_actors: list[BadActor]
+    share_of_ten_worst: float | None
+    acknowledged: int
+    median_s_to_acknowledge: float | None
+    p90_s_to_acknowledge: float | None
+
+
+# -- the platform -----------------------------------------------------------------------------
 
 
 class Healthy(Reply):
@@ -451,3 +500,86 @@ class Readiness(Reply):
     ready: bool
     as_of: AwareDatetime | None
     hosts: list[HostInfo]
+
+
+# -- the socket -------------------------------------------------------------------------------
+
+
+class Subscribe(Request):
+    """What a client wants to be told; sent again, it takes the place of what was wanted before."""
+
+    type: Literal["subscribe"]
+    topics: Annotated[list[Literal["fleet", "alerts", "devices"]], Field(max_length=3)]
+    devices: Annotated[list[Name], Field(max_length=500)] = []
+    cursor: Annotated[str, Field(max_length=8_192)] | None = None
+
+
+class Hello(Reply):
+    type: Literal["hello"]
+    cursor: str
+
+
+class DeviceColumns(Reply):
+    """The watched devices; all columns have one length."""
+
+    id: list[str]
+    status: list[Status]
+    health: list[float | None]
+    anomaly_score: list[float | None]
+    alerts: list[int]
+    event_time: list[int | None] = Field(description="ms since the epoch")
+    values: dict[str, list[float | None]]
+
+
+class Update(Reply):
+    fleet: FleetSummary | None = None
+    devices: DeviceColumns | None = None
+
+
+class DataUpdate(Reply):
+    type: Literal["data_update"]
+    seq: int
+    cursor: str
+    data: Update
+
+
+class NewAlert(Reply):
+    type: Literal["NEW_ALERT"]
+    seq: int
+    cursor: str
+    data: AlertItem
+
+
+class AlertEvent(EventItem):
+    """What happened to the alert."""
+
+
+class ChangedAlert(AlertItem):
+    state: str | None = Field(description="null where too many changed at once: fetch the list")  # type: ignore[assignment]
+    event: AlertEvent
+
+
+class AlertChanged(Reply):
+    type: Literal["ALERT_CHANGED"]
+    seq: int
+    cursor: str
+    data: ChangedAlert
+
+
+class Gap(Reply):
+    """Messages were left out: fetch the lists again."""
+
+    type: Literal["gap"]
+    seq: int
+    missed: int = Field(description="at least so many messages, or journal entries")
+
+
+class Heartbeat(Reply):
+    type: Literal["heartbeat"]
+    seq: int
+    at: AwareDatetime
+
+
+ServerMessage = Annotated[
+    Hello | DataUpdate | NewAlert | AlertChanged | Gap | Heartbeat, Field(discriminator="type")
+]

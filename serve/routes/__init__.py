@@ -1,0 +1,16 @@
+"""One router per noun. They are thin: read the request, ask, present."""
+
+from typing import Final
+
+from serve.routes import alerts, devices, fleet, history, live, platform, readings, types
+
+ROUTERS: Final = (  # a path of its own goes before the ids that could look like it
+    platform.router,
+    types.router,
+    fleet.router,
+    readings.router,
+    history.router,
+    alerts.router,
+    devices.router,
+    live.router,
+)

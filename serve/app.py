@@ -1,0 +1,129 @@
+"""The edge as one ASGI application, from parts that are handed to it. No Ray, environment or globals."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse
+
+from serve.context import ApiConfig, Context
+from serve.guards import Guard
+from serve.live import LiveTable
+from serve.problems import install_handlers
+from serve.push import Hub, Journals, PolledJournals
+from serve.routes import ROUTERS
+from training.history import History
+from twins.errors import FleetError
+from twins.fleet import Fleet
+
+VERSION: Final = "0.1.0"
+
+_FOREVER: Final = "public, max-age=31536000, immutable"
+_ASK_FIRST: Final = "no-cache"
+
+_log = logging.getLogger("twinfold.api")
+
+
+def create_app(
+    config: ApiConfig,
+    fleet: Fleet,
+    history: History,
+    live: LiveTable,
+    journals: Callable[[Context], Journals] = PolledJournals,
+    relearn: Callable[[], None] | None = None,
+) -> FastAPI:
+    """The API and the built app.
+
+    Parameters
+    ----------
+    config : how it behaves
+    fleet : where readings and commands go
+    history : where the past is read from
+    live : the live table; the app keeps it fresh
+    journals : how push follows the journals
+    relearn : learn what others registered; called when the live table shows more than the fleet knows
+    """
+    context = Context(config, fleet, history, live)
+    hub = Hub(context, journals(context))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeper = asyncio.create_task(_keep_fresh(context, hub, relearn))
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+            await hub.close()
+            context.close()
+
+    app = FastAPI(
+        title="Twinfold",
+        version=VERSION,
+        summary="Live digital twins for IoT fleets",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        max_body_size=config.body_bytes,
+    )
+    app.state.context = context
+    app.state.hub = hub
+    install_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    if config.static is not None:
+        _serve_static(app, config.static)
+    app.add_middleware(Guard, hosts=config.hosts, metrics=context.metrics)
+    return app
+
+
+async def _keep_fresh(context: Context, hub: Hub, relearn: Callable[[], None] | None) -> None:
+    """Move the live table on, and tell everyone, for as long as the app runs."""
+    failed = False
+    while True:
+        try:
+            view = await context.call(context.live.refresh)
+            if relearn is not None and len(view) > len(context.fleet.directory):
+                await context.call(relearn)
+            await hub.show(view)
+            failed = False
+        except FleetError as error:
+            if not failed:
+                _log.warning("the live table stands still: %s", error)
+            failed = True
+        except Exception:
+            if not failed:
+                _log.exception("the live table stands still")
+            failed = True
+        await asyncio.sleep(context.config.update_every_s)
+
+
+def _serve_static(app: FastAPI, folder: Path) -> None:
+    """The built app: files under ``assets/`` are named by their content, so they may be kept for ever.
+
+    Paths without a file are places inside the app, which finds its way itself.
+    """
+    root = folder.resolve()
+
+    @app.get("/{path:path}", include_in_schema=False)
+    async def static(path: str) -> Response:
+        if path.startswith("api/") or path in ("api", "metrics"):
+            raise HTTPException(404, f"there is nothing at /{path[:100]}")
+        file = (root / path).resolve()
+        if not file.is_relative_to(root):
+            raise HTTPException(404, "there is nothing here")
+        exists = await asyncio.to_thread(file.is_file)
+        if exists:
+            lasting = file.is_relative_to(root / "assets")
+            return FileResponse(file, headers={"Cache-Control": _FOREVER if lasting else _ASK_FIRST})
+        if "." in path.rpartition("/")[2]:
+            raise HTTPException(404, f"there is no file {path[:100]!r}")
+        return FileResponse(root / "index.html", headers={"Cache-Control": _ASK_FIRST})

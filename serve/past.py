@@ -1,0 +1,143 @@
+"""What the edge asks of history, in the shape in which it is shown."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from serve.kpis import AlertKey, AlertLog
+from serve.live import known, short
+from serve.present import iso
+from training.history import History
+from twins.clock import SECOND_US
+from twins.devices import PRIORITIES, DeviceType
+
+_EVENTS: Final = """
+    SELECT type, epoch_us(event_time) AS at_us, epoch_us(recorded_at) AS recorded_us, detail FROM events
+    WHERE device_id = $device ORDER BY recorded_at DESC, cursor DESC, number DESC LIMIT $limit
+"""
+_CONDITION: Final = """
+    SELECT epoch_ms(event_time) AS at_ms, health, anomaly_score FROM condition
+    WHERE device_id = $device AND event_time >= make_timestamptz($start) AND event_time < make_timestamptz($end)
+    ORDER BY event_time
+"""
+_RAISED: Final = """
+    SELECT device_id, device_type, json_extract_string(detail, '/rule') AS rule,
+           CAST(json_extract_string(detail, '/occurrence') AS BIGINT) AS occurrence,
+           min(epoch_us(event_time)) FILTER (WHERE type = 'alert.raised') AS raised_us,
+           min(epoch_us(event_time)) FILTER (WHERE type = 'alert.acknowledged') AS acknowledged_us
+    FROM events
+    WHERE type IN ('alert.raised', 'alert.acknowledged') AND recorded_at >= make_timestamptz($start)
+    GROUP BY ALL
+    HAVING raised_us >= $start AND raised_us < $end ORDER BY raised_us
+"""
+
+
+def device_history(
+    history: History,
+    device_type: str,
+    device_id: str,
+    start_us: int,
+    end_us: int,
+    channels: Sequence[str],
+    points: int,
+) -> dict[str, Any]:
+    """Readings of one device; more than ``points`` of them as the least and the greatest of each bucket."""
+    series = history.device_history(device_type, device_id, start_us, end_us, channels, points)
+    rows = series.rows
+    times = pc.divide(rows["event_time"].cast(pa.int64()), 1_000).to_pylist()
+    shown: dict[str, dict[str, Any]] = {}
+    for name in channels:
+        if series.resolution_us:
+            least, most = (
+                rows[f"{name}_{end}"] if f"{name}_{end}" in rows.column_names else None
+                for end in ("min", "max")
+            )
+            shown[name] = {"time": times, "min": _values(least, len(times)), "max": _values(most, len(times))}
+        else:
+            column = rows[name] if name in rows.column_names else None
+            shown[name] = {"time": times, "value": _values(column, len(times))}
+    return {
+        "start": iso(start_us),
+        "end": iso(end_us),
+        "bucket_s": series.resolution_us / SECOND_US or None,
+        "rows": len(times),
+        "channels": shown,
+    }
+
+
+def device_events(history: History, device_id: str, limit: int) -> list[dict[str, Any]]:
+    """What happened to one device, newest first."""
+    return [
+        {
+            "type": row["type"],
+            "at": iso(row["at_us"]),
+            "recorded_at": iso(row["recorded_us"]),
+            "detail": json.loads(row["detail"]),
+        }
+        for row in _rows(history, _EVENTS, {"device": device_id, "limit": limit})
+    ]
+
+
+def device_condition(history: History, device_id: str, start_us: int, end_us: int) -> dict[str, list[Any]]:
+    """Health and anomaly score over time, as columns."""
+    rows = _rows(history, _CONDITION, {"device": device_id, "start": start_us, "end": end_us})
+    return {
+        "time": [row["at_ms"] for row in rows],
+        "health": [short(row["health"]) for row in rows],
+        "anomaly_score": [short(row["anomaly_score"]) for row in rows],
+    }
+
+
+def alert_log(
+    history: History, types: Mapping[str, DeviceType], standing: pa.Table | None, start_us: int, end_us: int
+) -> AlertLog:
+    """The alerts that were raised in a stretch of time, and what stands now."""
+    level = {
+        (name, rule.name): PRIORITIES.index(rule.priority)
+        for name, each in types.items()
+        for rule in each.rules
+    }
+    rows = _rows(history, _RAISED, {"start": start_us, "end": end_us})
+    keys: dict[AlertKey, int] = {}
+    lines = [
+        (
+            row["raised_us"],
+            keys.setdefault(AlertKey(row["device_id"], row["rule"]), len(keys)),
+            level.get((row["device_type"], row["rule"]), len(PRIORITIES) - 1),
+            -1 if row["acknowledged_us"] is None else row["acknowledged_us"],
+        )
+        for row in rows
+    ]
+    columns = np.array(lines, np.int64).reshape(len(lines), 4).T
+    since = np.zeros(0, np.int64)
+    if standing is not None:
+        since = standing["since"].drop_null().cast(pa.int64()).to_numpy()
+    return AlertLog(columns[0], columns[1], columns[2], columns[3], list(keys), since)
+
+
+def _rows(history: History, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The answer as dicts; nothing where the table has not been begun."""
+    try:
+        rows: list[dict[str, Any]] = history.query(sql, parameters).to_pylist()
+    except duckdb.CatalogException:
+        return []
+    return rows
+
+
+def _values(column: pa.ChunkedArray | None, rows: int) -> list[float | None]:
+    """Numbers, and None where there is none; float32 as the shortest text that reads back the same."""
+    if column is None:
+        return [None] * rows
+    return [known(value) for value in _short(column).to_pylist()]
+
+
+def _short(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """float32 as the float64 that is written with as few digits: 7.1, not 7.099999904632568."""
+    if not pa.types.is_float32(column.type):
+        return column
+    return column.cast(pa.string()).cast(pa.float64())

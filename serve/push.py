@@ -1,0 +1,414 @@
+"""Telling browsers what happens: one follower of the journals a replica, one bounded outbox a socket.
+
+Alerts are told one by one as they enter the journals, the state of the fleet once for every view of the live
+table. A socket that reads too slowly holds up nobody: of updates it gets the latest, of alerts it is told how
+many it missed. Every message carries a cursor to go on from after a break. No storage.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from serve.context import Context
+from serve.cursors import Reached, read_stream_cursor, stream_cursor
+from serve.live import Place, View, known, short
+from serve.present import alert_item, as_of, iso
+from twins import entries
+from twins.errors import FleetError, JournalError
+from twins.events import Event, EventBatch, Kind, decode
+from twins.fleet import Fleet
+from twins.journal import StoredEntry
+
+REPLAYED: Final = 4_096
+"""Alert messages kept for sockets that come back."""
+
+OUTBOX: Final = 1_000
+"""Messages that may wait for one socket."""
+
+_PAGE: Final = 64
+_WAIT_S: Final = 1.0
+_RETRY_S: Final = 1.0
+_TOLD_AT_ONCE: Final = 500
+_ASKED_AT_ONCE: Final = 64
+_LOOKS: Final = 20
+_LOOK_AGAIN_S: Final = 0.1
+_FIRST_ALERT: Final = int(Kind.ALERT_RAISED)
+
+_log = logging.getLogger("twinfold.push")
+
+
+class Journals(Protocol):
+    """The journals of all hosts, as far as push reads them."""
+
+    async def follow(self, host: int, cursor: int, limit: int, wait_s: float) -> Sequence[StoredEntry]:
+        """Entries after ``cursor``; waits up to ``wait_s`` for the first."""
+        ...
+
+
+class PolledJournals:
+    """The journals of a fleet that cannot wait for entries: looked at again and again."""
+
+    def __init__(self, context: Context, every_s: float = 0.2) -> None:
+        self._context = context
+        self._every_s = every_s
+
+    async def follow(self, host: int, cursor: int, limit: int, wait_s: float) -> Sequence[StoredEntry]:
+        fleet: Fleet = self._context.fleet
+        page = await self._context.call(fleet.read_after, host, cursor, limit)
+        if not page and wait_s > 0:
+            await asyncio.sleep(min(wait_s, self._every_s))
+            page = await self._context.call(fleet.read_after, host, cursor, limit)
+        return page
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An alert message: its place in the journals, and its text without braces and sequence number."""
+
+    host: int
+    cursor: int
+    after: str  # the stream cursor to go on from
+    body: str
+
+
+@dataclass(slots=True, eq=False)
+class Client:
+    """One socket's side of the hub: what it wants, and what waits for it."""
+
+    topics: frozenset[str] = frozenset()
+    watched: Mapping[str, Place] = field(default_factory=dict)
+    outbox: deque[Message] = field(default_factory=deque)
+    missed: int = 0
+    update: str | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    seq: int = 0
+
+    def take(self) -> list[str]:
+        """The texts to send now, oldest first."""
+        self.wake.clear()
+        texts = []
+        if self.missed:
+            texts.append(self._numbered(f'"type":"gap","missed":{self.missed}'))
+            self.missed = 0
+        while self.outbox:
+            message = self.outbox.popleft()
+            texts.append(self._numbered(f'"cursor":"{message.after}",{message.body}'))
+        if self.update is not None:
+            texts.append(self._numbered(self.update))
+            self.update = None
+        return texts
+
+    def heartbeat(self, now_us: int) -> str:
+        return self._numbered(f'"type":"heartbeat","at":"{iso(now_us)}"')
+
+    def _numbered(self, body: str) -> str:
+        self.seq += 1
+        return f'{{"seq":{self.seq},{body}}}'
+
+
+class Hub:
+    """Follows every host and fills the outboxes. All of it runs on one event loop.
+
+    Parameters
+    ----------
+    context : the fleet, the live table and how often to tell
+    journals : where events come from
+    """
+
+    def __init__(self, context: Context, journals: Journals) -> None:
+        self._context = context
+        self._journals = journals
+        self._clients: set[Client] = set()
+        self._at: dict[int, Reached] = {}
+        self._recent: deque[Message] = deque(maxlen=REPLAYED)
+        self._recent_from: dict[int, int] = {}  # host → everything after this cursor is in ``_recent``
+        self._followers: dict[int, asyncio.Task[None]] = {}
+        self._fleet_text = "null"
+
+    @property
+    def cursor(self) -> str:
+        """How far the journals have been read."""
+        return stream_cursor(self._at)
+
+    # -- sockets ----------------------------------------------------------------------------------
+
+    def join(self, client: Client) -> None:
+        """Begin to fill a client's outbox."""
+        self._clients.add(client)
+        self._context.metrics.sockets.set(len(self._clients))
+
+    def leave(self, client: Client) -> None:
+        """Stop."""
+        self._clients.discard(client)
+        self._context.metrics.sockets.set(len(self._clients))
+
+    def subscribe(
+        self, client: Client, topics: Sequence[str], devices: Sequence[str], cursor: str | None
+    ) -> None:
+        """What a client wants from now on; with a cursor, alerts since then first.
+
+        Raises
+        ------
+        CursorError : if the cursor was not given out by a stream.
+        """
+        vector = read_stream_cursor(cursor) if cursor is not None else None
+        client.topics = frozenset(topics)
+        client.watched = self._places(devices)
+        if vector is not None and "alerts" in client.topics:
+            self._replay(client, vector)
+        self._tell_state(client, self._context.live.view)
+
+    def _replay(self, client: Client, vector: Mapping[int, Reached]) -> None:
+        read = {host: vector[host].cursor if host in vector else 0 for host in self._at}
+        if any(at > self._at[host].cursor for host, at in read.items()):
+            client.missed += 1  # its journal is not this one: all it can do is to start again
+            return
+        client.missed += sum(max(0, self._recent_from[host] - at) for host, at in read.items())
+        for message in self._recent:
+            if message.cursor > read[message.host]:
+                self._put(client, message)
+
+    def _places(self, devices: Sequence[str]) -> dict[str, Place]:
+        places = {}
+        for device_id in devices[: self._context.config.watched]:
+            found = self._context.fleet.directory.locate_one(device_id)
+            if found is not None:
+                places[device_id] = Place(*found)
+        return places
+
+    def _put(self, client: Client, message: Message) -> None:
+        if len(client.outbox) >= OUTBOX:
+            client.missed += len(client.outbox)
+            self._context.metrics.skipped.labels("alert").inc(len(client.outbox))
+            client.outbox.clear()
+        client.outbox.append(message)
+        client.wake.set()
+
+    # -- the state of the fleet -------------------------------------------------------------------
+
+    async def show(self, view: View) -> None:
+        """Tell everyone the state of the fleet in a new view, and follow hosts that are new in it."""
+        for host, reached in view.vector.items():
+            if host not in self._followers:
+                self._at[host] = reached
+                self._recent_from[host] = reached.cursor
+                self._followers[host] = asyncio.create_task(self._follow(host))
+        if self._clients:
+            summary = await self._context.ask(self._context.overview.summary, view)
+            self._fleet_text = json.dumps(
+                {"as_of": as_of(view), **summary}, separators=(",", ":"), ensure_ascii=False
+            )
+            for client in list(self._clients):
+                self._tell_state(client, view)
+
+    def _tell_state(self, client: Client, view: View) -> None:
+        if not client.topics & {"fleet", "devices"} or self._fleet_text == "null":
+            return
+        if client.update is not None:
+            self._context.metrics.skipped.labels("update").inc()
+        parts = []
+        if "fleet" in client.topics:
+            parts.append(f'"fleet":{self._fleet_text}')
+        if "devices" in client.topics and client.watched:
+            columns = json.dumps(_columns(view, client.watched), separators=(",", ":"), ensure_ascii=False)
+            parts.append(f'"devices":{columns}')
+        client.update = f'"type":"data_update","cursor":"{self.cursor}","data":{{{",".join(parts)}}}'
+        client.wake.set()
+
+    # -- alerts -----------------------------------------------------------------------------------
+
+    async def _follow(self, host: int) -> None:
+        """Read a host's journal for as long as the hub lives."""
+        failed = False
+        while True:
+            try:
+                page = await self._journals.follow(host, self._at[host].cursor, _PAGE, _WAIT_S)
+                for entry in page:
+                    await self._tell(host, entry)
+                failed = False
+            except JournalError as error:
+                self._jump(host, error)
+                await asyncio.sleep(_RETRY_S)
+            except FleetError as error:
+                if not failed:
+                    _log.warning("the journal of host %d cannot be followed: %s", host, error)
+                failed = True
+                await asyncio.sleep(_RETRY_S)
+
+    def _jump(self, host: int, error: JournalError) -> None:
+        """Entries are gone: go on where the live table is."""
+        view = self._context.live.view
+        target = view.vector.get(host, self._at[host])
+        missed = max(1, target.cursor - self._at[host].cursor)
+        _log.warning("host %d: %s; going on %d entries later", host, error, missed)
+        self._at[host] = target
+        self._missed(host, missed)
+
+    def _missed(self, host: int, entries_missed: int) -> None:
+        self._recent_from[host] = self._at[host].cursor
+        for client in self._clients:
+            if "alerts" in client.topics:
+                client.missed += entries_missed
+                client.wake.set()
+
+    async def _tell(self, host: int, entry: StoredEntry) -> None:
+        """Make messages of the alert events in an entry."""
+        told: list[tuple[str, Event]] = []
+        left_out = 0
+        if entry.events:
+            for name, batch in entries.decode_events(entry.events).items():
+                batch = _of_alerts(batch)
+                left_out += max(0, len(batch) - _TOLD_AT_ONCE)
+                batch = EventBatch(batch.records[:_TOLD_AT_ONCE], batch.notes)
+                if len(batch):
+                    told += [(name, event) for event in await self._decoded(host, name, batch, entry)]
+        items = await self._items(host, told) if told else []
+        self._at[host] = Reached(entry.epoch, entry.cursor)
+        after = self.cursor if items else ""
+        for kind, item in items:
+            data = json.dumps(item, separators=(",", ":"), ensure_ascii=False)
+            message = Message(host, entry.cursor, after, f'"type":"{kind}","data":{data}')
+            if len(self._recent) == REPLAYED:
+                oldest = self._recent[0]
+                self._recent_from[oldest.host] = oldest.cursor
+            self._recent.append(message)
+            for client in self._clients:
+                if "alerts" in client.topics:
+                    self._put(client, message)
+        if left_out:
+            self._missed(host, left_out)
+
+    async def _decoded(self, host: int, name: str, batch: EventBatch, entry: StoredEntry) -> list[Event]:
+        """Events with ids and names; waits for the live table where a device is newer than that."""
+        newest = Place(host, name, int(batch.records["row"].max()))
+        view = self._context.live.view
+        for _ in range(_LOOKS):
+            if view.has(newest):
+                break
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            view = await self._context.call(self._context.live.refresh)
+        device_type = self._context.fleet.types.get(name)
+        if device_type is None or not view.has(newest):
+            return []
+        return list(
+            decode(
+                batch,
+                device_id=lambda row: view.device_id(Place(host, name, row)),
+                rules=[rule.name for rule in device_type.rules],
+                channels=device_type.channel_names,
+                recorded_us=entry.now_us,
+                cursor=entry.cursor,
+            )
+        )
+
+    async def _items(self, host: int, told: Sequence[tuple[str, Event]]) -> list[tuple[str, dict[str, Any]]]:
+        """Type and data of the messages for these events.
+
+        What a raised alert looks like is known from the event; of one that changed the shard is asked, unless
+        that would be too many at once: then its state is null.
+        """
+        changed = list(dict.fromkeys(e.device_id for _, e in told if e.type != "alert.raised"))[
+            :_ASKED_AT_ONCE
+        ]
+        standing = await self._context.call(_standing, self._context.fleet, changed)
+        view, fleet = self._context.live.view, self._context.fleet
+        items = []
+        for name, event in told:
+            device_type = fleet.types[name]
+            rule, occurrence = event.detail["rule"], event.detail["occurrence"]
+            line = standing.get((event.device_id, rule, occurrence))
+            if line is None:
+                asked = event.device_id in changed
+                line = _bare(event, name, self._site(view, event.device_id), asked)
+            item = alert_item(line, device_type, self._context.rules)
+            facts = self._context.rules.find(device_type, rule)
+            item["title"], item["priority"] = facts.title, facts.priority
+            if event.type == "alert.raised":
+                items.append(("NEW_ALERT", item))
+                continue
+            item["event"] = {
+                "type": event.type,
+                "at": iso(event.at_us),
+                "recorded_at": iso(event.recorded_us),
+                "detail": dict(event.detail),
+            }
+            items.append(("ALERT_CHANGED", item))
+        return items
+
+    def _site(self, view: View, device_id: str) -> str:
+        found = self._context.fleet.directory.locate_one(device_id)
+        if found is None or not view.has(Place(*found)):
+            return ""
+        site: str = view.fetch([Place(*found)], ["site"])[0]["site"]
+        return site
+
+    async def close(self) -> None:
+        """Stop following."""
+        for task in self._followers.values():
+            task.cancel()
+        for task in self._followers.values():
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def _of_alerts(batch: EventBatch) -> EventBatch:
+    """The events of a batch that are about alerts, with their notes."""
+    chosen = np.flatnonzero(batch.records["kind"] >= _FIRST_ALERT)
+    if len(chosen) == len(batch):
+        return batch
+    notes = {new: batch.notes[old] for new, old in enumerate(chosen.tolist()) if old in batch.notes}
+    notes.update({at: note for at, note in batch.notes.items() if at < 0})
+    return EventBatch(batch.records[chosen], notes)
+
+
+def _standing(fleet: Fleet, device_ids: Sequence[str]) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """The alerts of these devices as their shards have them now."""
+    lines = [line for device_id in device_ids for line in fleet.read_twin(device_id)["alerts"]]
+    return {(line["device_id"], line["rule"], line["occurrence"]): line for line in lines}
+
+
+def _bare(event: Event, device_type: str, site: str, asked: bool) -> dict[str, Any]:
+    """What the event itself says of its alert. One that its shard no longer has is back to normal."""
+    raised = event.type == "alert.raised"
+    return {
+        "device_id": event.device_id,
+        "device_type": device_type,
+        "site": site,
+        "rule": event.detail["rule"],
+        "title": "",
+        "priority": "low",
+        "state": "UNACK" if raised else "NORMAL" if asked else None,
+        "active": raised,
+        "occurrence": event.detail["occurrence"],
+        "since": event.at_us if raised else None,
+        "value": event.detail.get("value"),
+        "limit": event.detail.get("limit"),
+        "assignee": "",
+        "acknowledged_by": "",
+        "shelved_until": None,
+        "comments": 0,
+    }
+
+
+def _columns(view: View, watched: Mapping[str, Place]) -> dict[str, Any]:
+    """The watched devices as columns; a channel that a device does not have is null there."""
+    shown = [place for place in watched.values() if view.has(place)]
+    lines = view.fetch(shown)
+    types = {place.device_type for place in shown}
+    channels = sorted({name for each in types for name in view.channels(each)})
+    return {
+        "id": [line["device_id"] for line in lines],
+        "status": [line["status"] for line in lines],
+        "health": [short(line["health"]) for line in lines],
+        "anomaly_score": [short(line["anomaly_score"]) for line in lines],
+        "alerts": [line["alerts"] for line in lines],
+        "event_time": [line["event_time"] and round(line["event_time"].timestamp() * 1e3) for line in lines],
+        "values": {name: [known(line.get(name)) for line in lines] for name in channels},
+    }

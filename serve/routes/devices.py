@@ -1,0 +1,100 @@
+"""Devices: list, one, register, retire, maintain."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from serve.context import CommandId, Context, InContext, User
+from serve.lists import DeviceQuery, list_devices
+from serve.present import device_detail, device_page, reply
+from serve.schemas import DeviceDetail, DevicePage, Done, Maintenance, NewDevices, Problem, Registered
+from twins import commands as c
+from twins.devices import Device
+
+router = APIRouter(prefix="/api/devices", tags=["devices"])
+
+MAX_LIMIT = 1_000
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem},
+    409: {"model": Problem},
+    429: {"model": Problem},
+    503: {"model": Problem},
+}
+
+
+@router.get("", response_model=DevicePage, responses={400: {"model": Problem}})
+async def devices(
+    context: InContext,
+    filter: Annotated[str, Query(max_length=4_000, description="as `health < 50 and site = 'oslo'`")] = "",  # noqa: A002
+    q: Annotated[str, Query(max_length=200, description="part of an id or name")] = "",
+    sort: Annotated[str, Query(max_length=40, description="a key, `-` before it for descending")] = "id",
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    after: Annotated[str | None, Query(description="`next` of the page before")] = None,
+    before: Annotated[str | None, Query(description="`previous` of the page after")] = None,
+    cursor: Annotated[str | None, Query(description="wait for what this cursor names")] = None,
+) -> Response:
+    """One page of the fleet, from the live table."""
+    view = await context.view(cursor)
+    query = DeviceQuery(filter, q, sort, limit, after, before)
+    page = await context.ask(list_devices, view, context.fleet.types, query)
+    return reply(device_page(view, page))
+
+
+@router.post("", response_model=Registered, status_code=201, responses=_REFUSALS)
+async def register(context: InContext, by: User, body: NewDevices) -> Response:
+    """Give devices a twin each; all of them, or none."""
+    wanted = [
+        Device(
+            id=each.id,
+            device_type=each.type,
+            site=each.site,
+            parent=each.parent,
+            name=each.name,
+            labels=each.labels,
+            interval_s=each.interval_s,
+            placement=each.placement,
+        )
+        for each in body.devices
+    ]
+    cursor = await context.call(_register, context, wanted, by)
+    return reply({"registered": len(wanted), "cursor": cursor}, 201)
+
+
+@router.post("/{device_id:path}/maintenance", response_model=Done, responses=_REFUSALS)
+async def maintain(
+    context: InContext, by: User, command_id: CommandId, device_id: str, body: Maintenance
+) -> Response:
+    """Record what was done to a device, or found; what it resets is up to the action."""
+    command = c.RecordMaintenance(
+        command_id=command_id,
+        by=by,
+        device_id=device_id,
+        kind=body.kind,
+        action=body.action,
+        failure_mode=body.failure_mode,
+        at_us=None if body.at is None else round(body.at.timestamp() * 1e6),
+        note=body.note,
+    )
+    return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
+
+
+@router.delete("/{device_id:path}", response_model=Done, responses=_REFUSALS)
+async def retire(context: InContext, by: User, command_id: CommandId, device_id: str) -> Response:
+    """Take a device out of the living fleet; its history stays and its id is not used again."""
+    command = c.RetireDevice(command_id=command_id, by=by, device_id=device_id)
+    return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
+
+
+@router.get("/{device_id:path}", response_model=DeviceDetail, responses={404: {"model": Problem}})
+async def device(context: InContext, device_id: str) -> Response:
+    """Everything its shard knows of one device, at this moment."""
+    twin = await context.call(context.fleet.read_twin, device_id)
+    return reply(device_detail(twin, context.fleet.types[twin["type"]], context.rules))
+
+
+def _register(context: Context, devices: list[Device], by: str) -> str:
+    """One at a time: a fleet's map has one writer."""
+    with context.membership:
+        context.fleet.register(devices, by)
+        return context.cursor_at({host: status.cursor for host, status in enumerate(context.fleet.status())})

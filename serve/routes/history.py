@@ -1,0 +1,104 @@
+"""The past: of one device, and of the alerts of all."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime
+
+from serve import past
+from serve.context import Context, InContext
+from serve.errors import RangeError
+from serve.kpis import alert_kpis
+from serve.live import View
+from serve.present import as_of, iso, reply
+from serve.schemas import AlertKpis, ConditionHistory, DeviceEvents, DeviceHistory, Problem
+from twins.clock import DAY_US, HOUR_US
+from twins.errors import DeviceNotFoundError
+
+router = APIRouter(tags=["history"])
+
+MAX_POINTS = 5_000
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {400: {"model": Problem}, 404: {"model": Problem}}
+
+Start = Annotated[AwareDatetime | None, Query(description="ISO 8601 with zone; left out: a day before `end`")]
+End = Annotated[AwareDatetime | None, Query(description="ISO 8601 with zone; left out: now")]
+
+
+@router.get("/api/devices/{device_id:path}/history", response_model=DeviceHistory, responses=_REFUSALS)
+async def device_history(
+    context: InContext,
+    device_id: str,
+    channels: Annotated[str, Query(max_length=2_000, description="names with commas; left out: all")] = "",
+    start: Start = None,
+    end: End = None,
+    points: Annotated[int, Query(ge=2, le=MAX_POINTS)] = 600,
+) -> Response:
+    """Readings over time; more than ``points`` of them as the least and the greatest of each bucket."""
+    device_type = _type_of(context, device_id)
+    known = context.fleet.types[device_type].channel_names
+    wanted = [name.strip() for name in channels.split(",") if name.strip()] or list(known)
+    if unknown := next((name for name in wanted if name not in known), None):
+        raise RangeError(f"type {device_type!r} has no channel {unknown[:60]!r}", f"use {', '.join(known)}")
+    start_us, end_us = _span(context, start, end)
+    return reply(
+        await context.call(
+            past.device_history, context.history, device_type, device_id, start_us, end_us, wanted, points
+        )
+    )
+
+
+@router.get("/api/devices/{device_id:path}/condition", response_model=ConditionHistory, responses=_REFUSALS)
+async def device_condition(
+    context: InContext, device_id: str, start: Start = None, end: End = None
+) -> Response:
+    """Health and anomaly score over time, as they changed."""
+    _type_of(context, device_id)
+    return reply(
+        await context.call(past.device_condition, context.history, device_id, *_span(context, start, end))
+    )
+
+
+@router.get("/api/devices/{device_id:path}/events", response_model=DeviceEvents, responses=_REFUSALS)
+async def device_events(
+    context: InContext, device_id: str, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+) -> Response:
+    """What happened to a device, newest first."""
+    _type_of(context, device_id)
+    return reply({"items": await context.call(past.device_events, context.history, device_id, limit)})
+
+
+@router.get("/api/alerts/kpis", response_model=AlertKpis)
+async def kpis(
+    context: InContext, hours: Annotated[float, Query(gt=0, le=24 * 31, description="up to now")] = 24
+) -> Response:
+    """How the alerts treat the people who answer them: the KPIs of ISA-18.2."""
+    return reply(await context.call(_kpis, context, context.live.view, hours))
+
+
+def _kpis(context: Context, view: View, hours: float) -> dict[str, Any]:
+    end_us = context.fleet.clock.now_us() + 1
+    start_us = end_us - round(hours * HOUR_US)
+    log = past.alert_log(context.history, context.fleet.types, view.alerts, start_us, end_us)
+    found = alert_kpis(log, start_us, end_us)
+    floods = [
+        {"start": iso(flood["start_us"]), "end": iso(flood["end_us"]), "alerts": flood["alerts"]}
+        for flood in found["worst_floods"]
+    ]
+    return {**found, "worst_floods": floods, "as_of": as_of(view)}
+
+
+def _type_of(context: Context, device_id: str) -> str:
+    found = context.fleet.directory.locate_one(device_id)
+    if found is None:
+        raise DeviceNotFoundError(device_id)
+    return found[1]
+
+
+def _span(context: Context, start: AwareDatetime | None, end: AwareDatetime | None) -> tuple[int, int]:
+    """Start and end in µs, the end excluded."""
+    end_us = context.fleet.clock.now_us() + 1 if end is None else round(end.timestamp() * 1e6)
+    start_us = end_us - DAY_US if start is None else round(start.timestamp() * 1e6)
+    if start_us >= end_us:
+        raise RangeError("the start is not before the end", "give start < end")
+    return start_us, end_us

@@ -1,0 +1,111 @@
+"""The socket of a browser: the fleet once a second, alerts as they happen."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any, Final
+
+from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
+from pydantic import TypeAdapter, ValidationError
+
+from serve.context import Context, context
+from serve.errors import CursorError
+from serve.present import reply
+from serve.push import Client, Hub
+from serve.schemas import ServerMessage, Subscribe
+
+router = APIRouter(tags=["live"])
+
+MAX_MESSAGE: Final = 256 * 1024
+"""Characters of what a client may send at once."""
+
+_SEND_S: Final = 30.0
+_FULL: Final = 1013
+_REFUSED: Final = 1008
+
+
+@router.get("/api/events/schema", response_model=dict[str, Any])
+async def schema() -> Response:
+    """JSON schema of what the socket sends and takes; OpenAPI has no place for sockets."""
+    return reply(
+        {
+            "server": TypeAdapter(ServerMessage).json_schema(),
+            "client": Subscribe.model_json_schema(),
+        }
+    )
+
+
+@router.websocket("/api/live")
+async def live(socket: WebSocket) -> None:
+    """Subscribe, then listen; subscribe again to want something else."""
+    here = context(socket)
+    hub: Hub = socket.app.state.hub
+    await socket.accept()
+    if here.sockets >= here.config.sockets:
+        await socket.close(_FULL, "too many sockets are open")
+        return
+    here.sockets += 1
+    client = Client()
+    hub.join(client)
+    try:
+        await _send(socket, json.dumps({"type": "hello", "cursor": hub.cursor}))
+        await _first_done(_listen(socket, hub, client), _talk(socket, here, client))
+    except (WebSocketDisconnect, TimeoutError, RuntimeError):
+        pass  # gone, or too slow to be waited for; it will come back with its cursor
+    finally:
+        here.sockets -= 1
+        hub.leave(client)
+
+
+async def _listen(socket: WebSocket, hub: Hub, client: Client) -> None:
+    """Take subscriptions until the client goes, or says what cannot be understood."""
+    while True:
+        text = await socket.receive_text()
+        try:
+            if len(text) > MAX_MESSAGE:
+                raise ValueError(f"{len(text)} characters; at most {MAX_MESSAGE} are read")
+            wish = Subscribe.model_validate_json(text)
+            hub.subscribe(client, wish.topics, wish.devices, wish.cursor)
+        except ValidationError as error:
+            first = error.errors()[0]
+            await _refuse(socket, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+            return
+        except (ValueError, CursorError) as error:
+            await _refuse(socket, str(error))
+            return
+
+
+async def _talk(socket: WebSocket, here: Context, client: Client) -> None:
+    """Send what waits, and a sign of life when nothing does."""
+    while True:
+        try:
+            await asyncio.wait_for(client.wake.wait(), here.config.heartbeat_s)
+        except TimeoutError:
+            await _send(socket, client.heartbeat(here.fleet.clock.now_us()))
+            continue
+        for text in client.take():
+            await _send(socket, text)
+
+
+async def _send(socket: WebSocket, text: str) -> None:
+    await asyncio.wait_for(socket.send_text(text), _SEND_S)
+
+
+async def _refuse(socket: WebSocket, reason: str) -> None:
+    """Close, with as much of the reason as a close frame holds."""
+    await socket.close(_REFUSED, reason.encode()[:120].decode(errors="ignore"))
+
+
+async def _first_done(*works: Any) -> None:
+    """Run several until one ends; end the others; raise what the first raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+    for task in done:
+        task.result()

@@ -1,0 +1,53 @@
+"""Whether the platform is up, and how it fares."""
+
+from fastapi import APIRouter, Response
+
+from serve import metrics
+from serve.context import InContext
+from serve.present import as_of, reply
+from serve.schemas import Healthy, Problem, Readiness
+
+router = APIRouter(tags=["platform"])
+
+
+@router.get("/api/health", response_model=Healthy)
+async def health() -> Response:
+    """Answers as long as this process does."""
+    return reply({"status": "ok"})
+
+
+@router.get(
+    "/api/ready", response_model=Readiness, responses={503: {"model": Readiness}, 429: {"model": Problem}}
+)
+async def ready(context: InContext) -> Response:
+    """Whether every host takes readings, and what each says of itself."""
+    hosts = await context.call(context.fleet.status)
+    view = context.live.view
+    whole = bool(hosts) and all(host.state == "ready" for host in hosts) and bool(view.generations)
+    body = {
+        "ready": whole,
+        "as_of": as_of(view),
+        "hosts": [
+            {
+                "name": host.name,
+                "state": host.state,
+                "reason": host.reason,
+                "devices": host.devices,
+                "cursor": host.cursor,
+                "archived": host.archived,
+                "journal_bytes": host.journal_bytes,
+                "damage": [str(each) for each in host.damage],
+            }
+            for host in hosts
+        ],
+    }
+    return reply(body, 200 if whole else 503)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def prometheus(context: InContext) -> Response:
+    """Metrics in Prometheus' text format."""
+    hosts = await context.call(context.fleet.status)
+    now_us = context.fleet.clock.now_us()
+    text = await context.ask(context.metrics.text, context.live.view, hosts, now_us)
+    return Response(text, media_type=metrics.CONTENT_TYPE)
