@@ -71,7 +71,7 @@ _READ: Final = (
     "SELECT cursor, epoch, kind, now_us, crc, payload, events FROM entry"
     " WHERE cursor > ? ORDER BY cursor LIMIT ?"
 )
-_ADVICE: Final = "entries before it can be read; 'twinfold doctor --salvage' puts what is whole in order"
+_ADVICE: Final = "entries before it can be read; its owner salvages the rest when it opens the journal"
 
 Blob = bytes | bytearray | memoryview
 

@@ -3,6 +3,7 @@ tests.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from twins import entries, typefiles
 from twins.devices import DeviceType
 from twins.entries import EntryKind
 from twins.events import EVENT, KINDS, EventBatch, Kind
-from twins.journal import Entry, Journal, JournalConfig, JournalReader
+from twins.journal import Entry, Journal, JournalConfig, JournalReader, StoredEntry
 from twins.readings import Fate, ShardBatch
 
 START_US = 1_700_000_000_000_000
@@ -110,7 +111,7 @@ class Actor:
         self.append([Entry(EntryKind.TICK, self.now_us, b"", self.events(told))], told)
         self.account.inputs.append((self.name, self.journal.last_cursor))
 
-    def readings(self, lines: list[tuple[int, int, list[float | None]]]) -> None:
+    def readings(self, lines: Sequence[tuple[int, int, Sequence[float | None]]]) -> None:
         """Lines of row, second and a value a channel; None: not sent."""
         n, channels = len(lines), len(self.type.channels)
         batch = ShardBatch(
@@ -131,7 +132,7 @@ class Actor:
             [Entry(EntryKind.READINGS, self.now_us, entries.encode_readings(self.type.name, batch, out))]
         )
 
-    def _judge(self, out: Outcome, k: int, row: int, at_us: int, values: list[float | None]) -> None:
+    def _judge(self, out: Outcome, k: int, row: int, at_us: int, values: Sequence[float | None]) -> None:
         fates = []
         for c, value in enumerate(values):
             if value is None:
@@ -167,7 +168,7 @@ class Following:
         self.actor = actor
         self.reader = JournalReader(folder)
 
-    def read_after(self, cursor: int, limit: int) -> list[Any]:
+    def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
         return self.reader.read_after(cursor, limit)
 
 

@@ -1,6 +1,7 @@
 """Everything acknowledged is in the answer, each reading once, wherever it lies at the moment."""
 
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,7 +111,10 @@ class TestQueries:
     def test_duplicates_count_once_wherever_the_first_copy_lies(self, world: World) -> None:
         a = world.actors[0]
         a.readings([(0, 5, [1.0, 1.0, 1.0]), (0, 7, [2.0, 2.0, 2.0])])
-        late: list[tuple[int, int, list[float | None]]] = [(0, 5, [9.0, 9.0, 9.0]), (0, 6, [3.0, None, None])]
+        late: list[tuple[int, int, list[float | None]]] = [
+            (0, 5, [9.0, 9.0, 9.0]),
+            (0, 6, [3.0, None, None]),
+        ]
         a.readings(late)  # beside the first copy in the tail
         world.check()
         world.flush()
@@ -285,7 +289,8 @@ class TestUpkeep:
     def rolled_up(self, world: World, span: str) -> list[dict[str, object]]:
         name = rollups.table_name(span, "test-pump")
         sql = f"SELECT * FROM {name} WHERE channel = 'pressure' AND device_id = 'a-000' ORDER BY event_time"
-        return world.history.query(sql).to_pylist()
+        rows: list[dict[str, object]] = world.history.query(sql).to_pylist()
+        return rows
 
     def test_rollups_count_every_reading_once_late_ones_too(self, world: World) -> None:
         a = world.actors[0]
@@ -345,6 +350,45 @@ class TestUpkeep:
         world.readings.clean(older_than_s=0)
         assert not any(Path(file.path).exists() for file in before)
         world.check()
+
+
+def test_recorder_upkeep_and_queries_beside_each_other(world: World) -> None:
+    """All three at once, as in the platform: every query sees what was acknowledged before it, once."""
+    stop = threading.Event()
+    config = UpkeepConfig(JOIN_ALL)
+    failures: list[Exception] = []
+
+    def record() -> None:
+        while not stop.is_set():
+            world.flush()
+
+    def keep_order() -> None:
+        try:
+            while not stop.is_set():
+                upkeep(world.folder / "history", ["a", "b"], START_US, config)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for work in (record, keep_order)]
+    for thread in threads:
+        thread.start()
+    try:
+        for second in range(25):
+            for actor in world.actors:
+                actor.readings([(row, second, [float(second), None, 3.0]) for row in range(4)])
+                actor.readings([(1, second - 2, [9.0, 9.0, 9.0])])  # late: one channel of it is news
+            world.check()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not failures
+    world.flush()
+    rollups.roll_up(world.folder / "history", READINGS, ["a", "b"])
+    name = rollups.table_name("1d", "test-pump")
+    counted = world.history.query(f"SELECT sum(count)::BIGINT AS n FROM {name}")["n"].to_pylist()
+    assert counted == [len(world.account.readings)]
+    world.check()
 
 
 lines = st.lists(

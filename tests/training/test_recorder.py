@@ -5,7 +5,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ from training.recorder import JournalSource, Recorder, RecorderConfig
 from training.tables import Table
 from twins.clock import VirtualClock
 from twins.entries import EntryKind
-from twins.journal import Entry
+from twins.journal import Entry, StoredEntry
 
 READINGS = "readings_test_pump"
 
@@ -222,7 +222,7 @@ class Failing:
     def __init__(self, passes: int) -> None:
         self.left, self._late = passes // 2, passes % 2
 
-    def wrapped(self, real):  # type: ignore[no-untyped-def]
+    def wrapped(self, real: Callable[..., object]) -> Callable[..., object]:
         def step(*args: object, **options: object) -> object:
             self.left -= 1
             if self.left == -1 and not self._late:
@@ -243,7 +243,7 @@ class Lossy:
         self._real = real
         self._cursor = cursor
 
-    def read_after(self, cursor: int, limit: int) -> list[object]:
+    def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
         return [
             entry._replace(kind=0, payload=b"", events=None) if entry.cursor == self._cursor else entry
             for entry in self._real.read_after(cursor, limit)
