@@ -33,3 +33,15 @@ def use_kernel_cache() -> Path:
     cache = home / "twinfold" / "kernels" / digest.hexdigest()[:16]
     os.environ[VARIABLE] = str(cache)
     return cache
+
+
+def main() -> None:
+    """Compile all kernels into the cache: ``python -m cluster.compiled``, at set-up."""
+    use_kernel_cache()
+    from twins.warmup import compile_kernels  # only now: numba reads its settings when it is imported
+
+    print(f"kernels ready after {compile_kernels():.0f} s")
+
+
+if __name__ == "__main__":
+    main()

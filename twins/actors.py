@@ -26,6 +26,7 @@ from twins.fleet import LINES_AT_ONCE, Fleet, FleetConfig, HostReply, HostServic
 from twins.host import HostConfig, HostStatus, ShardHost
 from twins.journal import StoredEntry
 from twins.readings import ShardBatch, merged
+from twins.warmup import compile_kernels
 
 NAMESPACE: Final = "twinfold"
 
@@ -85,6 +86,7 @@ class ShardActor:
         threading.Thread(target=self._open, args=(loop,), name="restore", daemon=True).start()
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        compile_kernels()
         self._host.open()
         loop.call_soon_threadsafe(self._begin)
 
