@@ -183,7 +183,7 @@ def alert_kpis(log: AlertLog, start_us: int, stop_us: int) -> AlertKpis:
 
 
 def trailing_counts(time_us: Times, window_us: int) -> NDArray[np.int64]:
-    """At each of the rising times, how many there are in the window that ends with it, equal ones included."""
+    """At each of the rising times, how many there are in the window that ends with it, equals included."""
     first = np.searchsorted(time_us, time_us - window_us, side="right")
     return np.searchsorted(time_us, time_us, side="right") - first
 

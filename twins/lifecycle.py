@@ -235,7 +235,7 @@ def follow_parents(
     Stops early when ``ev`` has no room for another row. Returns the first place in ``rows`` not done.
     """
     for n in range(start, len(rows)):
-        if ev.used[0] + MAX_EVENTS > len(ev.items):
+        if ev.used[0] + 2 * MAX_EVENTS > len(ev.items):
             return n
         r = int(rows[n])  # as wide as everywhere else: one compiled form of what is called
         _fire_clock(a, p, core, s, r, now_us, ev)
