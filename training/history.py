@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from training import rollups
 from training.decoding import Names
+from training.envelope import Envelope
 from training.errors import HistoryBehindError
 from training.recorder import Source, load_names
 from training.tables import READINGS, ROLLUP, TIMESTAMP, File, Table, Version, channels_of, sql_name
@@ -29,10 +28,6 @@ from twins.errors import JournalGapError
 _ATTEMPTS: Final = 20
 _ENTRIES_WORTH_READING: Final = 1000  # a tail further behind history than this starts anew from it
 _WORD: Final = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
-
-
-Envelope = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
-"""Times, least and greatest values of one channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +191,11 @@ class History:
         rows = rows.filter(pc.and_(pc.greater_equal(times, start_us), pc.less(times, end_us)))
         if summary is None and rows.num_rows <= max_points:
             return Series(rows.sort_by("event_time"), 0)
-        envelopes = [_readings_envelope(rows, channel) for channel in channels]
+        envelope = Envelope(channels, start_us, end_us, width_us)
+        envelope.add_readings(rows)
         if summary is not None:
-            stored = self._rolled_up(summary, device_id, start_us, end_us)
-            envelopes = [
-                _joined(envelope, _rollup_envelope(stored, channel))
-                for envelope, channel in zip(envelopes, channels, strict=True)
-            ]
-        return Series(_buckets(envelopes, channels, start_us, width_us), width_us)
+            envelope.add_rollup(self._rolled_up(summary, device_id, start_us, end_us))
+        return Series(envelope.rows(), width_us)
 
     def _stored(
         self,
@@ -348,50 +340,6 @@ class History:
         if table is None:
             table = self._tables[name] = Table(self.folder / name)
         return table
-
-
-def _readings_envelope(rows: pa.Table, channel: str) -> Envelope:
-    values = rows[channel].combine_chunks().cast(pa.float64())
-    there = values.is_valid()
-    times = rows["event_time"].combine_chunks().cast(pa.int64()).filter(there).to_numpy()
-    found = values.filter(there).to_numpy()
-    return times, found, found
-
-
-def _rollup_envelope(rows: pa.Table, channel: str) -> Envelope:
-    mine = rows.filter(pc.equal(rows["channel"], channel))
-    times = mine["event_time"].cast(pa.int64()).to_numpy()
-    return times, mine["min"].to_numpy(), mine["max"].to_numpy()
-
-
-def _joined(one: Envelope, other: Envelope) -> Envelope:
-    return (
-        np.concatenate([one[0], other[0]]),
-        np.concatenate([one[1], other[1]]),
-        np.concatenate([one[2], other[2]]),
-    )
-
-
-def _buckets(
-    envelopes: Sequence[Envelope], channels: Sequence[str], start_us: int, width_us: int
-) -> pa.Table:
-    """Least and greatest value a bucket and channel; null where a channel has none, no line where none
-    has.
-    """
-    places = [(times - start_us) // width_us for times, _, _ in envelopes]
-    filled = np.unique(np.concatenate(places)) if places else np.zeros(0, np.int64)
-    columns: dict[str, pa.Array] = {
-        "event_time": pa.array(start_us + filled * width_us, pa.int64()).cast(TIMESTAMP)
-    }
-    for channel, place, (_, low, high) in zip(channels, places, envelopes, strict=True):
-        at = np.searchsorted(filled, place)
-        least, greatest = np.full(len(filled), np.inf), np.full(len(filled), -np.inf)
-        np.minimum.at(least, at, low)
-        np.maximum.at(greatest, at, high)
-        empty = np.isinf(least) & (least > 0) & np.isinf(greatest)
-        columns[f"{channel}_min"] = pa.array(least, mask=empty)
-        columns[f"{channel}_max"] = pa.array(greatest, mask=empty)
-    return pa.table(columns)
 
 
 def _quoted(text: str) -> str:

@@ -418,7 +418,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=steps)
 def test_nothing_is_missing_and_nothing_is_there_twice(
     tmp_path_factory: pytest.TempPathFactory,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ def outcome_of(n: int, rng: np.random.Generator, quiet: bool) -> Outcome:
     return Outcome(rng.integers(0, high, n).astype(np.uint8), *masks)
 
 
+@settings(deadline=None)
 @given(
     n=st.integers(0, 40),
     channels=st.sampled_from([1, 3, 8, 63, 64]),
@@ -88,6 +89,7 @@ def test_what_is_regular_is_said_once() -> None:
     assert len(entries.encode_readings("pump", batch, quiet)) < values.nbytes + 512
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.int32, st.integers(0, 6), elements=st.integers(-3, 3)))
 def test_counting_up_is_recognised_exactly(rows: NDArray[np.int32]) -> None:
     expected = all(b == a + 1 for a, b in pairwise(rows))
