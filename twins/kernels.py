@@ -165,7 +165,7 @@ def apply_lines(
     for k in range(start, n):
         if ev.used[0] > last_start:
             return k
-        r = rows[k]
+        r = int(rows[k])
         t = event_us[k]
         if core.status[r] & RETIRED:
             out.fate[k] = _EMPTY

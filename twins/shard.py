@@ -281,7 +281,8 @@ class Shard:
             self.state = self.state._replace(signals=signals.blank_signals(self.state.capacity, device_type))
         self._put_in_force(device_type)
         told = self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
-        return EventBatch.join([closed, told])
+        rows = np.arange(len(self), dtype=np.int32)
+        return EventBatch.join([closed, told, alerts.follow_parents(self.state, self.alert_params, rows, now_us)])
 
     def _update(self, command: c.UpdateDevice, now_us: int) -> EventBatch:
         row = self._row(command.device.id, "update")
