@@ -149,16 +149,28 @@ function Live() {
   useNow()
   const late = behindMs !== null && behindMs > DELAYED_MS
   const state = phase === "live" ? (late ? "delayed" : "live") : phase
+  const shown = (
+    <>
+      <span className={css.dot} aria-hidden />
+      <span className={css.liveText}>{liveText(state, behindMs, retryAt)}</span>
+    </>
+  )
+  if (phase !== "reconnecting") {
+    return (
+      <span className={css.live} data-state={state}>
+        {shown}
+      </span>
+    )
+  }
   return (
     <button
       type="button"
       className={css.live}
       data-state={state}
       onClick={stream.connectNow}
-      title={phase === "reconnecting" ? say("live.tryNow") : undefined}
+      title={say("live.tryNow")}
     >
-      <span className={css.dot} aria-hidden />
-      <span className={css.liveText}>{liveText(state, behindMs, retryAt)}</span>
+      {shown}
     </button>
   )
 }

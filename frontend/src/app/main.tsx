@@ -1,6 +1,7 @@
 /** Where the app starts: one query cache, one stream, one router. */
 import "@fontsource-variable/inter/wght.css"
 import "./mantine.css"
+import "virtual:theme.css"
 import "./global.css"
 import { MantineProvider } from "@mantine/core"
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query"
@@ -14,7 +15,7 @@ import { StreamContext } from "@/api/useStream"
 import { usePreferences } from "@/words/preferences"
 import { makeRouter } from "./router"
 import { schemeManager } from "./scheme"
-import { cssVariables, theme } from "./theme"
+import { theme } from "./theme"
 
 const RETRIES = 2
 
@@ -43,7 +44,8 @@ function App() {
   return (
     <MantineProvider
       theme={theme}
-      cssVariablesResolver={cssVariables}
+      withCssVariables={false}
+      withGlobalClasses={false}
       colorSchemeManager={schemeManager}
       defaultColorScheme="auto"
     >

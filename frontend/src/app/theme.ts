@@ -1,6 +1,6 @@
 /** Mantine's theme from the tokens: every part of the app takes its look from here. */
 import { type CSSVariablesResolver, createTheme, type MantineColorsTuple } from "@mantine/core"
-import { TOKENS, type Tokens, variable } from "@/components/tokens"
+import { TOKENS, type Tokens, variable } from "../components/tokens"
 
 /** Ten shades are Mantine's form; ours are one colour a scheme, chosen for contrast. */
 function flat(light: string, dark: string): MantineColorsTuple {
@@ -29,6 +29,7 @@ export const theme = createTheme({
       defaultProps: {
         centered: true,
         shadow: "xl",
+        lockScroll: false,
         overlayProps: { backgroundOpacity: 0.35 },
         transitionProps: { duration: 0 },
       },
@@ -40,6 +41,7 @@ export const theme = createTheme({
   },
 })
 
+/** Our variables beside Mantine's; they are written into the stylesheet when the app is built. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: { "--tf-gap": "12px" },
   light: scheme(TOKENS.light),

@@ -11,8 +11,10 @@ import css from "./DataTable.module.css"
 export interface Column<Row> {
   readonly id: string
   readonly title: string
-  /** A CSS grid track: "120px", "minmax(160px, 2fr)". */
-  readonly width: string
+  /** Least width in pixels. */
+  readonly width: number
+  /** Its share of the width that is left over; 0 keeps it as narrow as it is. */
+  readonly grow?: number
   readonly align?: "right"
   /** The server's name for sorting by this column. */
   readonly sort?: string
@@ -50,6 +52,8 @@ interface Props<Row> {
 
 const features = tableFeatures({ columnVisibilityFeature })
 const NEAR = 20
+const GAP = 16
+const PADDING = 14
 
 export function DataTable<Row>(props: Props<Row>) {
   const { label, columns, rows, rowId, total, hidden, rowHeight = 32, onNearEnd, onVisible, current } = props
@@ -67,7 +71,10 @@ export function DataTable<Row>(props: Props<Row>) {
   })
   const byId = useMemo(() => new Map(columns.map((column) => [column.id, column])), [columns])
   const shown = table.getVisibleLeafColumns().flatMap(({ id }) => byId.get(id) ?? [])
-  const tracks = shown.map(({ width }) => width).join(" ")
+  const tracks = shown
+    .map(({ width, grow = 0 }) => (grow > 0 ? `minmax(${width}px, ${grow}fr)` : `${width}px`))
+    .join(" ")
+  const least = shown.reduce((sum, { width }) => sum + width + GAP, 2 * PADDING - GAP)
 
   const virtual = useVirtualizer({
     count: rows.length,
@@ -119,7 +126,7 @@ export function DataTable<Row>(props: Props<Row>) {
       role="table"
       aria-label={label}
       aria-rowcount={total + 1}
-      style={{ "--tracks": tracks } as React.CSSProperties}
+      style={{ "--tracks": tracks, "--least": `${least}px` } as React.CSSProperties}
     >
       <div
         className={css.scroll}

@@ -74,6 +74,10 @@ export const en = {
     future: "in {age}",
   },
   overview: {
+    extent: {
+      one: "{n} device · {sites} sites · {types} types",
+      other: "{n} devices · {sites} sites · {types} types",
+    },
     reporting: "Devices reporting",
     reportingOf: "of {n}",
     stale: "{n} stale",
@@ -128,6 +132,8 @@ export const en = {
     stale: "stale",
     silent: "never heard",
     retired: "retired",
+    highOrWorn: "An alert of high priority, or health below 30",
+    mediumOrWorn: "An alert of medium priority, or health below 50",
     health: "health {n}",
   },
   devices: {
@@ -176,6 +182,8 @@ export const en = {
     health: "Health",
     of100: "of 100",
     healthUnknown: "not scored yet",
+    healthBlind: "cannot be judged",
+    healthBlindHelp: "Nothing that it reports now can be compared with its normal.",
     healthLearning: "Learning its own normal: {n} readings so far.",
     observed: "judged from {share} of what wears",
     was: "was {health} {span} ago",

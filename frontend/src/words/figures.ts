@@ -68,7 +68,7 @@ export function unitText(unit: string): string {
   return (
     UNITS[unit] ??
     unit
-      .replace(/\[(\w+)\]/g, "$1")
+      .replace(/[[{](\w+)[\]}]/g, "$1")
       .replaceAll("*", "·")
       .replace(/2$/, "²")
       .replace(/3$/, "³")

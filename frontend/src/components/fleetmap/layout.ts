@@ -38,7 +38,7 @@ export interface Frame {
 export const LABEL_PX = 20
 const GAP_PX = 14
 const LEAST_WIDTH_PX = 52
-const LARGEST_CELL_PX = 16
+const LARGEST_CELL_PX = 24
 const LEAST_CELL_PX = 6
 const MOST_SHELVES = 12
 

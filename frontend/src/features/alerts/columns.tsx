@@ -22,7 +22,7 @@ export function alertColumns({ header, isSelected, toggle }: Selecting): readonl
     {
       id: "mark",
       title: "",
-      width: "44px",
+      width: 44,
       narrow: "mark",
       header,
       cell: (alert) => (
@@ -39,10 +39,11 @@ export function alertColumns({ header, isSelected, toggle }: Selecting): readonl
     {
       id: "device",
       title: say("alerts.device"),
-      width: "minmax(112px, 1.2fr)",
+      width: 152,
+      grow: 1.2,
       narrow: "more",
       cell: ({ device_id }) => (
-        <Link to="/devices/$id" params={{ id: device_id }} preload={false} className={css.device}>
+        <Link to="/devices/$id" params={{ id: device_id }} preload={false} className={`id ${css.device}`}>
           {device_id}
         </Link>
       ),
@@ -50,21 +51,23 @@ export function alertColumns({ header, isSelected, toggle }: Selecting): readonl
     {
       id: "alert",
       title: say("alerts.alert"),
-      width: "minmax(200px, 2.6fr)",
+      width: 200,
+      grow: 2.6,
       narrow: "main",
       cell: (alert) => <span className={css.text}>{alertText(alert)}</span>,
     },
     {
       id: "state",
       title: say("alerts.state"),
-      width: "minmax(116px, 1fr)",
+      width: 116,
+      grow: 1,
       narrow: "end",
       cell: (alert) => <State alert={alert} />,
     },
     {
       id: "since",
       title: say("alerts.since"),
-      width: "64px",
+      width: 64,
       align: "right",
       narrow: "side",
       cell: ({ since }) => <Age at={since} bare />,
@@ -72,19 +75,22 @@ export function alertColumns({ header, isSelected, toggle }: Selecting): readonl
     {
       id: "response",
       title: say("alerts.response"),
-      width: "minmax(160px, 2.2fr)",
+      width: 160,
+      grow: 2.2,
       cell: ({ response }) => <span title={response}>{response}</span>,
     },
     {
       id: "consequence",
       title: say("alerts.consequence"),
-      width: "minmax(140px, 2fr)",
+      width: 140,
+      grow: 2,
       cell: ({ consequence }) => <span title={consequence}>{consequence}</span>,
     },
     {
       id: "assigned",
       title: say("alerts.assigned"),
-      width: "minmax(72px, 0.8fr)",
+      width: 72,
+      grow: 0.8,
       cell: ({ assignee }) => assignee,
     },
   ]

@@ -31,6 +31,11 @@ export function useAlerts({ tab = "unacknowledged", ...narrowing }: AlertSearch)
       return next
     })
   }, [])
+  const select = useCallback(
+    (alerts: readonly AlertItem[]) => setChosen(new Set(alerts.map(({ id }) => id))),
+    [],
+  )
+  const clear = useCallback(() => setChosen(new Set()), [])
   const { fetchNextPage, hasNextPage, isFetching } = list
 
   return {
@@ -50,7 +55,7 @@ export function useAlerts({ tab = "unacknowledged", ...narrowing }: AlertSearch)
     selected,
     selectedIds,
     toggle,
-    select: (alerts: readonly AlertItem[]) => setChosen(new Set(alerts.map(({ id }) => id))),
-    clear: () => setChosen(new Set()),
+    select,
+    clear,
   }
 }

@@ -21,8 +21,8 @@ const HEALTH_AXIS = [0, 100] as const
 
 export function ChannelCharts({ device, type }: Props) {
   const charts = useCharts(device, type)
-  const { preset, start, end, history, condition, moments, stretches } = charts
-  const names = namesOf(type, history?.channels ?? {})
+  const { preset, start, end, channels, bucketS, condition, moments, stretches } = charts
+  const names = namesOf(type, channels)
   const shared = {
     start,
     end,
@@ -38,11 +38,11 @@ export function ChannelCharts({ device, type }: Props) {
         preset ? say(`device.last.${preset}`) : say("device.from", { start: moment(start), end: moment(end) })
       }
       hint={
-        history
-          ? history.bucket_s
-            ? say("device.bucket", { bucket: span(history.bucket_s * 1000) })
+        charts.isPending
+          ? ""
+          : bucketS
+            ? say("device.bucket", { bucket: span(bucketS * 1000) })
             : say("device.everyReading")
-          : ""
       }
       aside={
         <div className={css.tools}>
@@ -72,7 +72,7 @@ export function ChannelCharts({ device, type }: Props) {
         <Failed error={charts.error} retry={charts.retry} />
       ) : charts.isPending ? (
         <Skeleton rows={4} height={126} />
-      ) : names.length === 0 || history?.rows === 0 ? (
+      ) : names.length === 0 || charts.isEmpty ? (
         <Empty title={say("device.noHistory")}>{say("device.noHistoryHelp")}</Empty>
       ) : (
         <div data-stale={charts.isStale} className={css.stack}>
@@ -91,7 +91,7 @@ export function ChannelCharts({ device, type }: Props) {
             />
           ) : null}
           {names.map((name, i) => {
-            const series = history?.channels[name] ?? EMPTY
+            const series = channels[name] ?? EMPTY
             const unit = device.values[name]?.unit ?? ""
             return (
               <SeriesChart

@@ -46,7 +46,7 @@ export function DevicePage() {
   return (
     <>
       <header className={css.header}>
-        <h1 className={css.title}>{device.id}</h1>
+        <h1 className={`id ${css.title}`}>{device.id}</h1>
         <p className={css.facts}>
           {device.name ? <span>{device.name}</span> : null}
           {facts.filter(Boolean).map((fact) => (

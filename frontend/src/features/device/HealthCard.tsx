@@ -10,6 +10,8 @@ import { channelTitle } from "./useDevice"
 
 const WEEK_S = 7 * 86_400
 const LEAST_MS = 5 * 60_000
+/** A score that rests on less than this share of the channels says nothing. */
+const LEAST_OBSERVED = 0.005
 
 export function HealthCard({
   device,
@@ -25,13 +27,17 @@ export function HealthCard({
   const at = before?.time[first]
   const passed = at === undefined ? 0 : Date.now() - at
   const rows = whatCosts(device)
+  const judged = health !== null && (observed === null || observed >= LEAST_OBSERVED)
   return (
     <section className={css.card} aria-label={say("device.health")}>
       <div className={css.head}>
         <h2 className={css.title}>{say("device.health")}</h2>
-        {health === null ? (
+        {!judged ? (
           <>
-            <p className={css.unknown}>{say("device.healthUnknown")}</p>
+            <p className={css.unknown}>
+              {say(health === null ? "device.healthUnknown" : "device.healthBlind")}
+            </p>
+            {health === null ? null : <p className={css.help}>{say("device.healthBlindHelp")}</p>}
             {baseline.learned ? null : (
               <p className={css.help}>{say("device.healthLearning", { n: count(baseline.readings) })}</p>
             )}
@@ -47,11 +53,11 @@ export function HealthCard({
             </span>
           </p>
         )}
-        {health !== null && observed !== null && observed < 0.995 ? (
+        {judged && observed !== null && observed < 0.995 ? (
           <p className={css.help}>{say("device.observed", { share: share(observed) })}</p>
         ) : null}
       </div>
-      {health === null ? null : rows.length === 0 ? (
+      {!judged ? null : rows.length === 0 ? (
         <p className={css.row}>{say("device.nothingCosts")}</p>
       ) : (
         <dl>
@@ -70,7 +76,7 @@ export function HealthCard({
           ))}
         </dl>
       )}
-      {breakdown.length > 0 && health !== null ? (
+      {judged && breakdown.length > 0 ? (
         <p className={css.sum}>
           {say("device.breakdownSum", { points: fixed(100 - health, 1), health: fixed(health, 1) })}
         </p>

@@ -4,7 +4,17 @@ import { getRouteApi, useNavigate, useRouter } from "@tanstack/react-router"
 import { useMemo } from "react"
 import type { DeviceSearch } from "@/addresses"
 import { conditionQuery, eventsQuery, historyQuery, type Range } from "@/api/queries"
-import type { AlertItem, DeviceDetail, EventItem, PatternItem, Priority, TypeInfo } from "@/api/schema"
+import type {
+  AlertItem,
+  DeviceDetail,
+  DeviceHistory,
+  EventItem,
+  PatternItem,
+  Priority,
+  Series,
+  TypeInfo,
+} from "@/api/schema"
+import { withGaps } from "@/components/gaps"
 import type { Moment, Stretch } from "@/components/SeriesChart"
 import { useNow } from "@/components/useNow"
 import { parse } from "@/words/times"
@@ -42,7 +52,9 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
     preset,
     start,
     end,
-    history: history.data,
+    channels: useMemo(() => channelsOf(history.data, device.interval_s), [history.data, device.interval_s]),
+    bucketS: history.data?.bucket_s ?? null,
+    isEmpty: history.data?.rows === 0,
     condition: condition.data,
     isPending: history.isPending,
     isStale: history.isPlaceholderData,
@@ -66,6 +78,17 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
     shift: (share: number) =>
       go({ start: Math.round(start + span * share), end: Math.round(end + span * share) }),
   }
+}
+
+const MISSED = 3
+
+/** The series of a history, broken where several readings in a row are missing. */
+function channelsOf(history: DeviceHistory | undefined, intervalS: number | null): Record<string, Series> {
+  const paceS = Math.max(intervalS ?? 0, history?.bucket_s ?? 0)
+  const longestMs = paceS > 0 ? MISSED * paceS * 1000 : Number.POSITIVE_INFINITY
+  return Object.fromEntries(
+    Object.entries(history?.channels ?? {}).map(([name, series]) => [name, withGaps(series, longestMs)]),
+  )
 }
 
 /** A range with some hundred readings in it, whatever the device's pace. */

@@ -13,7 +13,7 @@ export const COLUMNS: readonly Column<DeviceItem>[] = [
   {
     id: "mark",
     title: "",
-    width: "12px",
+    width: 12,
     narrow: "mark",
     header: <span className="visually-hidden">{say("devices.priority")}</span>,
     cell: ({ priority, unacknowledged }) =>
@@ -22,20 +22,22 @@ export const COLUMNS: readonly Column<DeviceItem>[] = [
   {
     id: "id",
     title: say("devices.id"),
-    width: "minmax(132px, 2fr)",
+    width: 132,
+    grow: 2,
     sort: "id",
     narrow: "main",
     cell: ({ id }) => (
-      <Link to="/devices/$id" params={{ id }} preload={false}>
+      <Link to="/devices/$id" params={{ id }} preload={false} className="id">
         {id}
       </Link>
     ),
   },
-  { id: "name", title: say("devices.name"), width: "minmax(120px, 2fr)", cell: ({ name }) => name },
+  { id: "name", title: say("devices.name"), width: 120, grow: 2, cell: ({ name }) => name },
   {
     id: "type",
     title: say("devices.type"),
-    width: "minmax(112px, 1.5fr)",
+    width: 112,
+    grow: 1.5,
     sort: "type",
     narrow: "more",
     cell: ({ type }) => type,
@@ -43,15 +45,17 @@ export const COLUMNS: readonly Column<DeviceItem>[] = [
   {
     id: "site",
     title: say("devices.site"),
-    width: "minmax(80px, 1fr)",
+    width: 80,
+    grow: 1,
     sort: "site",
     cell: ({ site }) => site,
   },
-  { id: "parent", title: say("devices.parent"), width: "minmax(96px, 1fr)", cell: ({ parent }) => parent },
+  { id: "parent", title: say("devices.parent"), width: 96, grow: 1, cell: ({ parent }) => parent },
   {
     id: "health",
     title: say("devices.health"),
-    width: "minmax(112px, 1.2fr)",
+    width: 112,
+    grow: 1.2,
     sort: "health",
     narrow: "side",
     cell: ({ health }) => <HealthBar value={health} />,
@@ -59,7 +63,7 @@ export const COLUMNS: readonly Column<DeviceItem>[] = [
   {
     id: "anomaly",
     title: say("devices.anomaly"),
-    width: "72px",
+    width: 72,
     align: "right",
     sort: "anomaly_score",
     first: "down",
@@ -68,13 +72,14 @@ export const COLUMNS: readonly Column<DeviceItem>[] = [
   {
     id: "patterns",
     title: say("devices.patterns"),
-    width: "minmax(100px, 1.5fr)",
+    width: 100,
+    grow: 1.5,
     cell: ({ patterns }) => patterns.map((pattern) => sayOf("patterns", pattern, pattern)).join(", "),
   },
   {
     id: "alerts",
     title: say("devices.alerts"),
-    width: "64px",
+    width: 64,
     align: "right",
     sort: "alerts",
     first: "down",
@@ -83,13 +88,13 @@ export const COLUMNS: readonly Column<DeviceItem>[] = [
   {
     id: "status",
     title: say("devices.status"),
-    width: "104px",
+    width: 104,
     cell: ({ status }) => <Status status={status} />,
   },
   {
     id: "eventTime",
     title: say("devices.eventTime"),
-    width: "96px",
+    width: 96,
     align: "right",
     sort: "event_time",
     first: "down",
@@ -99,7 +104,7 @@ export const COLUMNS: readonly Column<DeviceItem>[] = [
   {
     id: "heardAt",
     title: say("devices.heardAt"),
-    width: "96px",
+    width: 96,
     align: "right",
     cell: ({ heard_at }) => <Age at={heard_at} />,
   },

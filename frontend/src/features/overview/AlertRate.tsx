@@ -1,7 +1,7 @@
 /** Alerts per hour against what a person can answer. */
 import { useQuery } from "@tanstack/react-query"
 import { alertKpisQuery } from "@/api/queries"
-import { short } from "@/words/figures"
+import { quantity, short } from "@/words/figures"
 import { say } from "@/words/say"
 import { Kpi } from "./Kpis"
 
@@ -10,7 +10,7 @@ export function AlertRate() {
   return (
     <Kpi
       title={say("overview.alertRate")}
-      figure={data && short(data.per_hour)}
+      figure={data && quantity(data.per_hour, "", 2)}
       help={data && say("overview.alertRateHelp", { n: short(data.acceptable_per_hour) })}
     />
   )

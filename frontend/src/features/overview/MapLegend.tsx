@@ -4,6 +4,7 @@ import type { Priority } from "@/api/schema"
 import { PriorityMark } from "@/components/PriorityMark"
 import { PRIORITIES } from "@/components/tokens"
 import { count } from "@/words/figures"
+import { say } from "@/words/say"
 import css from "./MapLegend.module.css"
 import { type CellName, cellWord } from "./useOverview"
 
@@ -18,7 +19,7 @@ export function MapLegend({ counts }: Props) {
         .filter(({ name, devices }) => devices > 0 || isPriority(name))
         .map(({ name, devices }) => (
           <li key={name} data-none={devices === 0}>
-            <Link to="/devices" search={filterFor(name)} className={css.entry}>
+            <Link to="/devices" search={filterFor(name)} className={css.entry} title={meaning(name)}>
               {isPriority(name) ? (
                 <PriorityMark priority={name} labelled />
               ) : (
@@ -35,6 +36,11 @@ export function MapLegend({ counts }: Props) {
 
 function isPriority(name: CellName): name is Priority {
   return (PRIORITIES as readonly string[]).includes(name)
+}
+
+function meaning(name: CellName): string | undefined {
+  if (name === "high") return say("map.highOrWorn")
+  return name === "medium" ? say("map.mediumOrWorn") : undefined
 }
 
 /** The devices behind a mark: the map also marks those in poor health. */

@@ -27,7 +27,7 @@ export function MapTip({ pointed }: { readonly pointed: Pointed }) {
       ) : null}
       {data && settled ? (
         <>
-          <div className={css.id}>
+          <div className={`id ${css.id}`}>
             {data.priority ? <PriorityMark priority={data.priority} /> : null}
             {data.id}
           </div>

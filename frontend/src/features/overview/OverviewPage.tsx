@@ -28,7 +28,19 @@ export function OverviewPage() {
   }
   return (
     <>
-      <h1 className="visually-hidden">{say("pages.overview")}</h1>
+      <header className={css.header}>
+        <h1 className={css.title}>{say("pages.overview")}</h1>
+        {summary ? (
+          <span className={css.extent}>
+            {say("overview.extent", {
+              n: summary.devices,
+              shown: count(summary.devices),
+              sites: count(summary.site_count),
+              types: count(summary.types.length),
+            })}
+          </span>
+        ) : null}
+      </header>
       <Kpis summary={summary} />
       <div className={css.wide}>
         <Card
