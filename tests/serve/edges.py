@@ -39,7 +39,9 @@ PUMP = DeviceType(
             "vibration-high", "vibration > 7.1", "high", "bearing damage", "plan a repair",
             on_delay_s=0.0, off_delay_s=0.0,
         ),
-        AlertRule("dry", "flow < 1", "critical", "seizure", "stop it", on_delay_s=0.0, off_delay_s=0.0, latch=True),
+        AlertRule(
+            "dry", "flow < 1", "critical", "seizure", "stop it", on_delay_s=0.0, off_delay_s=0.0, latch=True
+        ),
     ),
     actions=(MaintenanceAction("replace-bearing", kind="replacement", resets={"*": 1.0}, relearn=True),),
 )  # fmt: skip

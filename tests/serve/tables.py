@@ -60,14 +60,14 @@ def devices(
 def alerts(lines: list[Mapping[str, Any]]) -> pa.Table:
     """Standing alerts; what a line leaves out is blank."""
     blank: dict[str, Any] = {
-        "device_id": "pump-1", "device_type": "pump", "site": "oslo", "rule": "hot", "title": "Hot", "priority": "high",
-        "state": "UNACK", "active": True, "occurrence": 1, "since": NOW_US, "value": 1.0, "limit": None,
+        "device_id": "pump-1", "device_type": "pump", "site": "oslo", "rule": "hot", "title": "Hot",
+        "priority": "high", "state": "UNACK", "active": True, "occurrence": 1, "since": NOW_US, "value": 1.0, "limit": None,
         "shelved_until": None, "assignee": "", "acknowledged_by": "", "comments": 0,
     }  # fmt: skip
     schema = pa.schema(
         [
-            ("device_id", pa.string()), ("device_type", pa.string()), ("site", pa.string()), ("rule", pa.string()),
-            ("title", pa.string()), ("priority", pa.string()), ("state", pa.string()), ("active", pa.bool_()),
+            ("device_id", pa.string()), ("device_type", pa.string()), ("site", pa.string()),
+            ("rule", pa.string()), ("title", pa.string()), ("priority", pa.string()), ("state", pa.string()), ("active", pa.bool_()),
             ("occurrence", pa.int64()), ("since", TIME), ("value", pa.float64()), ("limit", pa.float64()),
             ("shelved_until", TIME), ("assignee", pa.string()), ("acknowledged_by", pa.string()),
             ("comments", pa.int32()),
