@@ -18,7 +18,6 @@ What holds, whatever becomes of process or disk:
 import contextlib
 import errno
 import fcntl
-import functools
 import itertools
 import os
 import sqlite3
@@ -29,11 +28,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
+from twins import write_ahead_log
 from twins.errors import (
     FencedError,
     JournalCorruptError,
@@ -57,8 +54,6 @@ _BUSY_S: Final = 5.0
 _RETRY_AFTER_S: Final = 1.0
 _URGENT_SHARE: Final = 1.1
 _HEAD: Final = struct.Struct("<qqqqqq")
-_WAL_HEADER_BYTES: Final = 32
-_WAL_FRAME_BYTES: Final = 24 + _PAGE_BYTES
 
 _SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -515,7 +510,7 @@ class Journal(JournalReader):
         """Every file that should be there is there, and follows the one before."""
         files = journal_files(self.folder)
         for i, (first, path) in enumerate(files):
-            _check_write_ahead_log(path)
+            write_ahead_log.check(path, _PAGE_BYTES)
             with contextlib.closing(_writable(path)) as connection:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 if version != FORMAT_VERSION:
@@ -718,68 +713,6 @@ def _set_meta(connection: sqlite3.Connection, **values: int) -> None:
 def _checksum(cursor: int, epoch: int, kind: int, now_us: int, payload: Blob, events: Blob | None) -> int:
     head = _HEAD.pack(cursor, epoch, kind, now_us, len(payload), -1 if events is None else len(events))
     return zlib.crc32(events or b"", zlib.crc32(payload, zlib.crc32(head)))
-
-
-def _check_write_ahead_log(path: Path) -> None:
-    """Tell a torn end from damage, before SQLite opens the file and forgets the difference.
-
-    SQLite believes the frames up to the first with a wrong checksum and drops the rest without a word. Every
-    commit is synced before the next begins, so a power cut leaves at most one commit beyond that point; more
-    than one means that synced bytes have changed.
-
-    Source: the SQLite database file format, section 4, https://sqlite.org/fileformat2.html#walformat
-    """
-    try:
-        log = np.fromfile(f"{path}-wal", np.uint8)
-    except FileNotFoundError:
-        return
-    if len(log) < _WAL_HEADER_BYTES:
-        return
-    words = ">u4" if log[3] & 1 else "<u4"
-    stored = log[: len(log) // 4 * 4].view(">u4")
-    running: tuple[int, int] | None = _wal_checksum((0, 0), log[:24].view(words))
-    whole = running == (stored[6], stored[7])
-    beyond = 0
-    for at in range(_WAL_HEADER_BYTES, len(log) - _WAL_FRAME_BYTES + 1, _WAL_FRAME_BYTES):
-        frame = log[at : at + _WAL_FRAME_BYTES]
-        head = frame[:24].view(">u4")  # page, pages after a commit (0: no commit), salts, checksums
-        if whole and tuple(head[2:4]) != tuple(stored[4:6]):
-            break  # left over from before the log was last begun anew
-        if running is not None:
-            running = _wal_checksum(running, np.concatenate([frame[:8], frame[24:]]).view(words))
-            if running != (head[4], head[5]):
-                running = None
-        beyond += bool(head[1] and (running is None or not whole))
-    if beyond > 1:
-        problem = f"synced entries at its end do not match their checksums; {_ADVICE}"
-        raise JournalCorruptError(f"{path}-wal", problem)
-
-
-def _wal_checksum(seed: tuple[int, int], words: NDArray[Any]) -> tuple[int, int]:
-    """SQLite's running checksum: ``s0 += x[i] + s1; s1 += x[i+1] + s0`` modulo 2³², all pairs at once.
-
-    One step multiplies (s0, s1) by the matrix (1 1; 1 2) and adds the pair, so each pair counts with a
-    Fibonacci number that depends on its distance from the end.
-    """
-    n = len(words) // 2
-    weights = _fibonacci(2 * n + 2)
-    x0, x1 = words[0::2].astype(np.uint32), words[1::2].astype(np.uint32)
-    back = 2 * np.arange(n - 1, -1, -1)
-    s0 = int((x0 * weights[back + 1] + x1 * weights[back]).sum(dtype=np.uint32))
-    s1 = int((x0 * weights[back + 2] + x1 * weights[back + 1]).sum(dtype=np.uint32))
-    a, b, c = (int(weights[2 * n + i]) for i in (-1, 0, 1))
-    return (s0 + a * seed[0] + b * seed[1]) & 0xFFFFFFFF, (s1 + b * seed[0] + c * seed[1]) & 0xFFFFFFFF
-
-
-@functools.cache
-def _fibonacci(n: int) -> NDArray[np.uint32]:
-    """F(0), F(1), … F(n) modulo 2³²."""
-    numbers = np.zeros(n + 1, np.uint32)
-    a, b = 0, 1
-    for i in range(n + 1):
-        numbers[i] = a
-        a, b = b, (a + b) & 0xFFFFFFFF
-    return numbers
 
 
 def _tidy(folder: Path) -> None:
