@@ -43,7 +43,8 @@ def check(path: Path, page_bytes: int) -> None:
         frame = log[at : at + frame_bytes]
         head = frame[:24].view(">u4")  # page, pages after a commit (0: no commit), salts, checksums
         if whole and tuple(head[2:4]) != tuple(stored[4:6]):
-            break  # left over from before the log was last begun anew
+            running = None  # left over from before the log was last begun anew, or damaged
+            continue
         if running is not None:
             running = _checksum(running, np.concatenate([frame[:8], frame[24:]]).view(words))
             if running != (head[4], head[5]):
