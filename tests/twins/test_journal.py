@@ -452,7 +452,7 @@ class TestDamage:
             wal = next((tmp_path / "journal").glob("*-wal"))
             frame = 24 + 16384
             inside = 32 + 3 * frame  # the header of a frame in the middle
-            # in a page, a page number, a salt, a checksum; in the header of the log, then none of it is believed
+            # in a page, a page number, a salt, a checksum; in the log's own header: none of it is believed
             for at in (wal.stat().st_size // 2, inside + 1, inside + 9, inside + 17, 9, 25):
                 flip(wal, at)
                 with pytest.raises(JournalCorruptError, match="synced entries at its end"):
