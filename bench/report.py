@@ -5,7 +5,9 @@ import platform
 import time
 
 
-def report(name: str, figure: float, unit: str, reference: float, reference_is: str, **conditions: object) -> None:
+def report(
+    name: str, figure: float, unit: str, reference: float, reference_is: str, **conditions: object
+) -> None:
     """Print ``figure`` beside ``reference``, and their ratio."""
     line = {
         "name": name,

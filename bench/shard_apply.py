@@ -31,10 +31,12 @@ def eight_channels(baseline: int) -> DeviceType:
         Channel("load", "%", low=-1000, high=1000, resolution=0.1, condition=True),
         *(Channel(f"c{i}", "1", low=-1000, high=1000, resolution=0.01) for i in range(7)),
     )
-    rules = tuple(
-        AlertRule(f"r{i}", f"c{i % 7} > {8 + i}", "high", "something breaks", "look at it", deadband={f"c{i % 7}": 0.5})
+    limits = tuple(
+        AlertRule(f"r{i}", f"c{i % 7} > {8 + i}", "high", "it breaks", "look", deadband={f"c{i % 7}": 0.5})
         for i in range(17)
-    ) + (
+    )
+    rules = (
+        *limits,
         AlertRule("ill", "health < 40", "medium", "it breaks", "look"),
         AlertRule("odd", "anomalous and c1 > 3", "low", "it breaks", "look"),
         AlertRule("silent", "silent_s > 600", "low", "blind", "look"),
@@ -96,7 +98,14 @@ def main() -> None:
            twins=n, roster_bytes=sum(c.nbytes for c in shard.roster.columns().values()) / n)  # fmt: skip
     began = time.perf_counter()
     shard.advance(now_us + 1)
-    report("Shard.advance, nothing due", (time.perf_counter() - began) * 1e3, "ms", 20.0, "longest hold allowed", twins=n)
+    report(
+        "Shard.advance, nothing due",
+        (time.perf_counter() - began) * 1e3,
+        "ms",
+        20.0,
+        "longest hold allowed",
+        twins=n,
+    )
 
 
 if __name__ == "__main__":

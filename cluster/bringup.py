@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from cluster.settings import Settings
 from twins.errors import FleetError
@@ -192,7 +192,11 @@ class Platform:
         import ray
 
         info = RunInfo(
-            os.getpid(), self.url, ray.get_runtime_context().gcs_address, str(self.data / TOKEN_FILE), time.time()
+            os.getpid(),
+            self.url,
+            ray.get_runtime_context().gcs_address,
+            str(self.data / TOKEN_FILE),
+            time.time(),
         )
         path = self.data / RUN_FILE
         part = path.with_suffix(".part")

@@ -57,8 +57,12 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port of REST, WebSocket and the app.")] = None,
     hosts: Annotated[int | None, typer.Option(help="Shard actors; one a core by default.")] = None,
     address: Annotated[str | None, typer.Option(help="Join this running Ray cluster.")] = None,
-    simulate: Annotated[Path | None, typer.Option(help="Fleet file of simulated devices to start with.")] = None,
-    recorded: Annotated[Path | None, typer.Option(help="Mapping of a recorded set to play back live.")] = None,
+    simulate: Annotated[
+        Path | None, typer.Option(help="Fleet file of simulated devices to start with.")
+    ] = None,
+    recorded: Annotated[
+        Path | None, typer.Option(help="Mapping of a recorded set to play back live.")
+    ] = None,
     recorded_files: Annotated[str | None, typer.Option(help="Its files, separated by commas.")] = None,
     types: Annotated[Path | None, typer.Option(help="Folder with device types of your own.")] = None,
     as_json: AsJson = False,
@@ -162,7 +166,9 @@ def settings(data: Data = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def types(
-    files: Annotated[list[Path] | None, typer.Argument(help="Type files to check; none: list the catalogue.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Type files to check; none: list the catalogue.")
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder with device types of your own.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -171,7 +177,13 @@ def types(
 
     if files:
         checked = [load_type(path) for path in files]
-        _print_rows([{"file": str(p), "type": t.name, "version": t.version} for p, t in zip(files, checked, strict=True)], as_json)
+        _print_rows(
+            [
+                {"file": str(p), "type": t.name, "version": t.version}
+                for p, t in zip(files, checked, strict=True)
+            ],
+            as_json,
+        )
         return
     catalog = load_catalog([folder] if folder else [])
     _print_rows(

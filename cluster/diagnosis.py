@@ -93,7 +93,7 @@ def _shared_memory(settings: Settings) -> Finding:
     free = shutil.disk_usage(shm).free
     if free < wanted:
         return Finding(
-            "warning", "shared memory", f"/dev/shm has {free >> 20} MB, the object store wants {wanted >> 20} MB",
+            "warning", "shared memory", f"{shm} has {free >> 20} MB, the object store wants {wanted >> 20} MB",
             "enlarge /dev/shm (containers: --shm-size), or lower ray.object_store_mb",
         )  # fmt: skip
     return Finding("ok", "shared memory", f"{free >> 20} MB are free in /dev/shm")
@@ -105,7 +105,9 @@ def _token(data: Path) -> Iterator[Finding]:
         return
     mode = stat.S_IMODE(token.stat().st_mode)
     if mode & 0o077:
-        yield Finding("failure", "Ray token", f"{token} can be read by others ({mode:o})", f"chmod 600 {token}")
+        yield Finding(
+            "failure", "Ray token", f"{token} can be read by others ({mode:o})", f"chmod 600 {token}"
+        )
     else:
         yield Finding("ok", "Ray token", "only its owner can read it")
 
@@ -122,7 +124,10 @@ def _journals(folder: Path, whole: bool) -> Iterator[Finding]:
         if damage:
             told = "; ".join(f"entries {d.first} to {d.last}: {d.problem}" for d in damage[:3])
             yield Finding(
-                "failure", host.name, told, "the next start sets the damaged file aside and goes on with what is whole"
+                "failure",
+                host.name,
+                told,
+                "the next start sets the damaged file aside and goes on with what is whole",
             )
         else:
             yield Finding("ok", host.name, size)
@@ -137,7 +142,10 @@ def _exposure(info: RunInfo) -> Iterator[Finding]:
             environment = process.environ() if name in _RAY_PROCESSES else {}
             if name in _RAY_PROCESSES and environment.get("RAY_AUTH_MODE") != "token":
                 yield Finding(
-                    "failure", name, "takes orders without a token", "start the platform with `twinfold up`, which sets one"
+                    "failure",
+                    name,
+                    "takes orders without a token",
+                    "start the platform with `twinfold up`, which sets one",
                 )
             for connection in process.net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN and not _is_loopback(connection.laddr.ip):
@@ -150,14 +158,19 @@ def _exposure(info: RunInfo) -> Iterator[Finding]:
             f"iptables -A INPUT -p tcp --dport {port} ! -i lo -j DROP" for port in sorted(exposed)
         )
         yield Finding(
-            "warning", "ports", f"Ray binds these to every interface: {ports}", f"close them to other machines:\n         {lines}"
+            "warning",
+            "ports",
+            f"Ray binds these to every interface: {ports}",
+            f"close them to other machines:\n         {lines}",
         )
     else:
         yield Finding("ok", "ports", "all on loopback")
     yield (
         Finding("ok", "api", f"answers at {info.url}")
         if _ask(info.url + "/api/health")
-        else Finding("failure", "api", f"does not answer at {info.url}", "see the log in Ray's session folder")
+        else Finding(
+            "failure", "api", f"does not answer at {info.url}", "see the log in Ray's session folder"
+        )
     )
 
 

@@ -14,15 +14,17 @@ import ray
 from cluster.settings import HistorySettings, SimulatorSettings
 from cluster.traffic import RecordedTraffic, SimulatedTraffic, Traffic, drive
 from training.compaction import CompactionConfig
+from training.condition import ConditionLog
 from training.recorder import JournalSource, Recorder, RecorderConfig, Source
 from training.upkeep import RetentionConfig, UpkeepConfig, upkeep
-from twins.actors import NAMESPACE, RayFleet, host_actors
+from twins.actors import NAMESPACE, Published, RayFleet, host_actors
 from twins.clock import SECOND_US, WallClock
 from twins.errors import FleetError
 from twins.journal import StoredEntry
 
 _DISCOVER_EVERY_S: Final = 5.0
 _PAUSE_S: Final = 0.2
+_OBSERVE_EVERY_S: Final = 60.0
 _STOP_WITHIN_S: Final = 30.0
 
 _log = logging.getLogger("twinfold.services")
@@ -63,6 +65,7 @@ class RecorderActor:
         self._threads = [
             threading.Thread(target=self._record, name="recorder", daemon=True),
             threading.Thread(target=self._keep_order, name="upkeep", daemon=True),
+            threading.Thread(target=self._observe, name="condition", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -114,6 +117,21 @@ class RecorderActor:
         recorder.flush()
         recorder.close()
 
+    def _observe(self) -> None:
+        """Once a minute, keep how the twins are where that changed."""
+        log = ConditionLog(self._data / "history")
+        while not self._stop.wait(_OBSERVE_EVERY_S):
+            try:
+                for name, handle in host_actors().items():
+                    shown: Published | None = ray.get(handle.published.remote())
+                    if shown is None:
+                        continue
+                    for device_type, ref in shown.tables.items():
+                        log.observe(name, shown.cursor, shown.at_us, device_type, ray.get(ref))
+                log.commit()
+            except (FleetError, OSError, ValueError, ray.exceptions.RayError) as error:
+                _log.warning("the twins' condition was not kept this minute: %s", error)
+
     def _keep_order(self) -> None:
         """Rollups, compaction and retention, beside the recording."""
         retention = RetentionConfig(
@@ -134,7 +152,9 @@ class TrafficActor:
     def __init__(self, data: str, settings: SimulatorSettings) -> None:
         self._stop = threading.Event()
         self._reason = ""
-        self._thread = threading.Thread(target=self._run, args=(Path(data), settings), name="traffic", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(Path(data), settings), name="traffic", daemon=True
+        )
         self._thread.start()
 
     def status(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The one reader of environment and files: what is configured, where each value came from, frozen configs for the rest.
+"""The one reader of environment and files: what is configured, from where, and frozen configs for the rest.
 
 Order, the later wins: defaults, ``twinfold.toml`` in the data folder, ``TWINFOLD_…`` variables (``TWINFOLD_API__PORT=9000``),
 options of the command line. A variable that matches no setting is an error: a typing mistake must not pass for a setting.
@@ -48,23 +48,37 @@ class FleetSettings(_Section):
     """Shards and how they keep what they are told."""
 
     hosts: int = Field(0, ge=0, le=1024, description="shard actors; 0: one for each core")
-    twins_per_host: int = Field(500_000, ge=1, description="devices after which another shard actor is started")
-    max_ahead_s: float = Field(60.0, ge=0, description="how far a reading may be ahead of the platform's clock, s")
-    stale_intervals: float = Field(10.0, gt=1, description="silence after which a device is STALE, in nominal intervals")
+    twins_per_host: int = Field(
+        500_000, ge=1, description="devices after which another shard actor is started"
+    )
+    max_ahead_s: float = Field(
+        60.0, ge=0, description="how far a reading may be ahead of the platform's clock, s"
+    )
+    stale_intervals: float = Field(
+        10.0, gt=1, description="silence after which a device is STALE, in nominal intervals"
+    )
     stale_at_least_s: float = Field(5.0, ge=0, description="no device is STALE sooner than this, s")
-    tick_every_s: float = Field(1.0, gt=0, le=60, description="how often silence and shelves are looked at, s")
+    tick_every_s: float = Field(
+        1.0, gt=0, le=60, description="how often silence and shelves are looked at, s"
+    )
     publish_every_s: float = Field(1.0, gt=0, le=60, description="how often the live table is renewed, s")
     snapshot_after_s: float = Field(2.0, gt=0, description="replay time after which a snapshot is taken, s")
     journal_file_mb: int = Field(256, ge=1, description="size of one journal file, MB")
-    journal_max_mb: int = Field(4096, ge=2, description="size of an actor's journal at which writes are refused, MB")
+    journal_max_mb: int = Field(
+        4096, ge=2, description="size of an actor's journal at which writes are refused, MB"
+    )
 
 
 class HistorySettings(_Section):
     """The past on disk."""
 
-    commit_every_s: float = Field(10.0, gt=0, description="readings reach the Delta tables at least this often, s")
+    commit_every_s: float = Field(
+        10.0, gt=0, description="readings reach the Delta tables at least this often, s"
+    )
     commit_rows: int = Field(2_000_000, ge=1000, description="or after this many rows")
-    compact_every_s: float = Field(300.0, gt=0, description="how often small files are made into larger ones, s")
+    compact_every_s: float = Field(
+        300.0, gt=0, description="how often small files are made into larger ones, s"
+    )
     retention_days: float = Field(365.0, gt=0, description="raw readings are kept this long, days")
     retention_gb: float = Field(100.0, gt=0, description="and at most this much of them, GB")
 
@@ -80,7 +94,9 @@ class SimulatorSettings(_Section):
     """Simulated devices, and a recorded wind farm played back beside them."""
 
     fleet: str = Field("", description="fleet file to simulate; empty: none")
-    recorded: str = Field("", description="mapping of a recorded set to play back as live devices; empty: none")
+    recorded: str = Field(
+        "", description="mapping of a recorded set to play back as live devices; empty: none"
+    )
     recorded_files: str = Field("", description="files of the recorded set, separated by commas")
     backfill_s: float = Field(2400.0, ge=0, description="how much of the past is told at the first start, s")
     recorded_speed: float = Field(600.0, gt=0, description="how much faster than recorded it is played")

@@ -242,7 +242,8 @@ def _one_after_the_other(batches: Sequence[ReadingBatch]) -> ReadingBatch:
         return batches[0]
     channels = batches[0].values.shape[1]
     present = [
-        np.full(len(batch), all_present(channels)) if batch.present is None else batch.present for batch in batches
+        np.full(len(batch), all_present(channels)) if batch.present is None else batch.present
+        for batch in batches
     ]
     return ReadingBatch(
         batches[0].device_type,
@@ -256,7 +257,9 @@ def _one_after_the_other(batches: Sequence[ReadingBatch]) -> ReadingBatch:
 
 def _in_time(batches: Sequence[ReadingBatch]) -> ReadingBatch:
     """All lines as one batch, in the order of their times."""
-    whole = _one_after_the_other([replace(batch, ids=batches[-1].ids) for batch in batches])  # ids only ever grow
+    whole = _one_after_the_other(
+        [replace(batch, ids=batches[-1].ids) for batch in batches]
+    )  # ids only ever grow
     order = np.argsort(whole.event_us, kind="stable")
     return replace(
         whole,

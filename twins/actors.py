@@ -19,7 +19,7 @@ import numpy as np
 import ray
 
 from twins import commands as c
-from twins import typefiles
+from twins import typefiles, views
 from twins.clock import Clock, WallClock, stopwatch_s
 from twins.errors import DegradedError, FleetError
 from twins.fleet import LINES_AT_ONCE, Fleet, FleetConfig, HostReply, HostService, joined
@@ -109,7 +109,12 @@ class ShardActor:
         """Take readings in; answers when they are durable."""
         await self._opened.wait()
         pieces = [
-            _Piece(device_type, batch.take(at, at + LINES_AT_ONCE), trace, asyncio.get_running_loop().create_future())
+            _Piece(
+                device_type,
+                batch.take(at, at + LINES_AT_ONCE),
+                trace,
+                asyncio.get_running_loop().create_future(),
+            )
             for at in range(0, len(batch), LINES_AT_ONCE)
         ]
         self._waiting.extend(pieces)
@@ -246,13 +251,11 @@ class ShardActor:
                 self._shown = self._host.cursor
                 tables = {}
                 for name, shard in list(self._host.shards.items()):
-                    tables[name] = ray.put(shard.live())
+                    tables[name] = ray.put(views.live(shard))
                     await asyncio.sleep(0)
+                now_us, alerts = self._clock.now_us(), ray.put(self._service.alerts())
                 self._generations.append(
-                    Published(
-                        number, self._started_us, self._shown, self._clock.now_us(), tables,
-                        ray.put(self._service.alerts()),
-                    )  # fmt: skip
+                    Published(number, self._started_us, self._shown, now_us, tables, alerts)
                 )
             await asyncio.sleep(self._config.publish_every_s)
 
@@ -287,7 +290,7 @@ class ShardActor:
 def _share(reply: HostReply, start: int, lines: int, trace: bool) -> HostReply:
     """One piece's part of the reply to a group."""
     assert reply.results is not None
-    mine = type(reply.results)(*(column[start : start + lines] for column in reply.results))
+    mine = reply.results.lines(start, start + lines)
     return HostReply(
         cursor=reply.cursor,
         counts=np.bincount(mine.fate, minlength=len(reply.counts)),
@@ -304,7 +307,9 @@ def host_actors() -> dict[str, Any]:
 
 def _actor_names() -> list[str]:
     found = ray.util.list_named_actors(all_namespaces=True)
-    return sorted(each["name"] for each in found if each["namespace"] == NAMESPACE and each["name"].startswith("host-"))
+    return sorted(
+        each["name"] for each in found if each["namespace"] == NAMESPACE and each["name"].startswith("host-")
+    )
 
 
 class RayFleet(Fleet):
@@ -407,6 +412,7 @@ class RayFleet(Fleet):
 
     def _actor(self, number: int) -> Any:
         name = f"host-{number:03d}"
-        return ShardActor.options(
+        actor: Any = ShardActor
+        return actor.options(
             name=name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, max_concurrency=1000
         ).remote(name, str(self.folder / name), self.actor)

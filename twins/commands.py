@@ -147,10 +147,23 @@ class CommentAlert(AlertCommand):
 COMMANDS: Final[Mapping[str, type[Command]]] = {
     cls.__name__: cls
     for cls in (
-        InstallType, RegisterDevices, UpdateDevice, RetireDevice, RecordMaintenance, MarkParents, SetParentState,
+        InstallType,
+        RegisterDevices,
+        UpdateDevice,
+        RetireDevice,
+        RecordMaintenance,
+        MarkParents,
+        SetParentState,
         AcknowledgeAlert,
-        ResetAlert, ShelveAlert, UnshelveAlert, SuppressAlert, UnsuppressAlert, RemoveFromService, ReturnToService,
-        AssignAlert, CommentAlert,
+        ResetAlert,
+        ShelveAlert,
+        UnshelveAlert,
+        SuppressAlert,
+        UnsuppressAlert,
+        RemoveFromService,
+        ReturnToService,
+        AssignAlert,
+        CommentAlert,
     )
 }
 """Every command by the name under which the journal keeps it."""
@@ -189,5 +202,6 @@ def device_to_json(device: Device) -> dict[str, Any]:
     return {
         item.name: dict(value) if isinstance(value, Mapping) else value
         for item in fields(device)
-        if (value := getattr(device, item.name)) != getattr(blank, item.name) or item.name in ("id", "device_type")
+        if (value := getattr(device, item.name)) != getattr(blank, item.name)
+        or item.name in ("id", "device_type")
     }

@@ -163,8 +163,8 @@ class LoadProfile:
     The plan of the week is ``mean + daily · cos(2π · (hour − peak_hour) / 24)``, times ``weekend`` on
     Saturday and Sunday (hours UTC). A device has a factor of its own, of standard deviation ``spread``, and
     wanders around the plan with standard deviation ``wander``, on the scale of ``wander_h`` hours. With
-    ``levels`` it holds one of them for ``wander_h`` hours at a time instead, each as likely as the others.
-    The load never leaves ``low`` to ``high``.
+    ``levels`` it holds one of them for ``wander_h`` hours at a time instead: by ``pick``, the one nearest to
+    where it would be when the hold begins, or any, all as likely. The load never leaves ``low`` to ``high``.
     """
 
     mean: float = 0.7
@@ -177,6 +177,7 @@ class LoadProfile:
     low: float = 0.0
     high: float = 1.2
     levels: tuple[float, ...] = ()
+    pick: Literal["nearest", "random"] = "nearest"
 
 
 @dataclass(frozen=True, slots=True)

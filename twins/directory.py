@@ -253,7 +253,9 @@ class Directory:
         at = np.where(missing, 0, found)
         if len(self._index) == 0:
             blank = np.full(len(ids), -1)
-            return Places(blank.astype(np.int16), blank.astype(np.int16), blank.astype(np.int32), self.version)
+            return Places(
+                blank.astype(np.int16), blank.astype(np.int16), blank.astype(np.int32), self.version
+            )
         return Places(
             np.where(missing, np.int16(-1), self._host[at]),
             np.where(missing, np.int16(-1), self._type[at]),
@@ -309,7 +311,9 @@ def _find(
 
 
 @njit(cache=True)
-def _insert(table: NDArray[np.int32], blob: NDArray[np.uint8], ends: NDArray[np.int64], first: int, stop: int) -> None:
+def _insert(
+    table: NDArray[np.int32], blob: NDArray[np.uint8], ends: NDArray[np.int64], first: int, stop: int
+) -> None:
     mask = np.uint64(len(table) - 1)
     for i in range(first, stop):
         place = _hash(blob, ends[i], ends[i + 1]) & mask
@@ -338,4 +342,8 @@ def _roomy(array: NDArray[Any], used: int, wanted: int) -> NDArray[Any]:
 
 
 def _labels_text(labels: Mapping[str, str]) -> str:
-    return json.dumps(dict(labels), sort_keys=True, separators=(",", ":"), ensure_ascii=False) if labels else "{}"
+    return (
+        json.dumps(dict(labels), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        if labels
+        else "{}"
+    )

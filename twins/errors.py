@@ -17,6 +17,7 @@
     ├── FilterError                a filter or rule text that cannot be parsed, with its column
     ├── OverloadedError            full for the moment; try again after ``retry_after_s``
     ├── DegradedError              the shard cannot write; what it last knew can be read
+    ├── FaultError                 a fault of Twinfold's own, undone
     ├── JournalError               the journal cannot do what was asked
     │   ├── JournalWriteError      an append was not taken: disk full, a failed sync
     │   ├── JournalCorruptError    an entry does not match its checksum
@@ -220,6 +221,19 @@ class DegradedError(FleetError):
 
     def __str__(self) -> str:
         return f"writes are refused: {self.reason}; they resume by themselves when an append succeeds"
+
+
+class FaultError(FleetError):
+    """A fault of Twinfold's own: what it was doing was undone, nothing acknowledged is lost."""
+
+    code = "fleet.fault"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"a fault in Twinfold: {self.what}; what it was doing was undone, please report it"
 
 
 class JournalError(FleetError):

@@ -5,6 +5,7 @@ one table of the union: the code that the kernels write, the ``type`` that every
 columns mean for it. The JSON schema of the event stream is made from it. No consumer lives here.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -19,7 +20,10 @@ EVENT: Final = np.dtype(
         ("row", "i4"),  # the device's row in its shard; -1: the shard itself
         ("kind", "i2"),  # a Kind
         ("slot", "i2"),  # which rule, channel or failure mode, by its index in the device type; -1: none
-        ("occurrence", "i4"),  # alerts: the how-manieth of this device and rule; patterns: the pattern's index
+        (
+            "occurrence",
+            "i4",
+        ),  # alerts: the how-manieth of this device and rule; patterns: the pattern's index
         ("a", "f8"),
         ("b", "f8"),
     ]
@@ -90,8 +94,12 @@ KINDS: Final[Mapping[Kind, KindSpec]] = {
     Kind.BASELINE_LEARNED: KindSpec("baseline.learned", a="readings"),
     Kind.ANOMALY_STARTED: KindSpec("anomaly.started", slot="channel", a="score"),
     Kind.ANOMALY_ENDED: KindSpec("anomaly.ended", slot="channel", a="score"),
-    Kind.PATTERN_STARTED: KindSpec("pattern.started", slot="channel", a="size", b="confidence", occurrence="pattern"),
-    Kind.PATTERN_ENDED: KindSpec("pattern.ended", slot="channel", a="size", b="confidence", occurrence="pattern"),
+    Kind.PATTERN_STARTED: KindSpec(
+        "pattern.started", slot="channel", a="size", b="confidence", occurrence="pattern"
+    ),
+    Kind.PATTERN_ENDED: KindSpec(
+        "pattern.ended", slot="channel", a="size", b="confidence", occurrence="pattern"
+    ),
     Kind.ALERT_RAISED: KindSpec("alert.raised", slot="rule", a="value", b="limit", occurrence="occurrence"),
     Kind.ALERT_ACKNOWLEDGED: KindSpec("alert.acknowledged", slot="rule", occurrence="occurrence"),
     Kind.ALERT_RETURNED: KindSpec("alert.returned", slot="rule", a="value", occurrence="occurrence"),
@@ -105,7 +113,9 @@ KINDS: Final[Mapping[Kind, KindSpec]] = {
     Kind.ALERT_IN_SERVICE: KindSpec("alert.in_service", slot="rule", occurrence="occurrence"),
     Kind.ALERT_ASSIGNED: KindSpec("alert.assigned", slot="rule", occurrence="occurrence"),
     Kind.ALERT_COMMENTED: KindSpec("alert.commented", slot="rule", occurrence="occurrence"),
-    Kind.ALERT_RERAISED: KindSpec("alert.reraised", slot="rule", a="value", b="limit", occurrence="occurrence"),
+    Kind.ALERT_RERAISED: KindSpec(
+        "alert.reraised", slot="rule", a="value", b="limit", occurrence="occurrence"
+    ),
 }
 
 PATTERNS: Final = ("drift", "shift", "spike", "stuck", "oscillation", "dropout", "decorrelation")
@@ -177,8 +187,13 @@ class Event:
 
 
 def decode(
-    batch: EventBatch, *, device_id: Callable[[int], str], rules: Sequence[str], channels: Sequence[str],
-    recorded_us: int, cursor: int,
+    batch: EventBatch,
+    *,
+    device_id: Callable[[int], str],
+    rules: Sequence[str],
+    channels: Sequence[str],
+    recorded_us: int,
+    cursor: int,
 ) -> Iterator[Event]:
     """The events of ``batch`` one by one, numbers and slots under their names.
 
@@ -194,9 +209,8 @@ def decode(
             detail["pattern"] = PATTERNS[occurrence]
         elif spec.occurrence is not None:
             detail["occurrence"] = occurrence
-        for name, value in ((spec.a, a), (spec.b, b)):
-            if name is not None and value == value:
-                detail[name] = value
+        numbers = ((spec.a, a), (spec.b, b))
+        detail.update({name: value for name, value in numbers if name is not None and not math.isnan(value)})
         detail.update(batch.notes.get(EVERY, {}))
         detail.update(batch.notes.get(i, {}))
         yield Event(spec.type, device_id(row) if row >= 0 else "", at_us, recorded_us, cursor, detail)

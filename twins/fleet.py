@@ -9,7 +9,7 @@ import itertools
 import secrets
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -228,7 +228,9 @@ class Fleet(ABC):
         if isinstance(command, c.RegisterDevices):
             self.register(command.devices, command.by)
             return {}
-        device_id = command.device.id if isinstance(command, c.UpdateDevice) else getattr(command, "device_id", "")
+        device_id = (
+            command.device.id if isinstance(command, c.UpdateDevice) else getattr(command, "device_id", "")
+        )
         found = self.directory.locate_one(device_id)
         if found is None:
             raise DeviceNotFoundError(device_id)
@@ -268,7 +270,9 @@ class Fleet(ABC):
 
     def alerts(self) -> pa.Table:
         """The alerts that stand, of all types."""
-        return pa.concat_tables(self._call([(host, "alerts", ()) for host in self.hosts()])).unify_dictionaries()
+        return pa.concat_tables(
+            self._call([(host, "alerts", ()) for host in self.hosts()])
+        ).unify_dictionaries()
 
     def read_after(self, host: int, cursor: int, limit: int = 256) -> list[StoredEntry]:
         """Journal entries of one host that follow ``cursor``."""
@@ -302,7 +306,9 @@ class Fleet(ABC):
                 raise DeviceTypeNotFoundError(device.device_type, tuple(sorted(self.types)))
             if not device.id or len(device.id.encode()) > MAX_ID_BYTES or not device.id.isprintable():
                 raise CommandRefusedError(
-                    "register", device.id, f"an id has 1 to {MAX_ID_BYTES} bytes of printable text; choose another"
+                    "register",
+                    device.id,
+                    f"an id has 1 to {MAX_ID_BYTES} bytes of printable text; choose another",
                 )
         if len(set(ids)) < len(ids):
             seen: set[str] = set()
@@ -398,7 +404,9 @@ class Fleet(ABC):
         for host in np.unique(host_of[taken]).tolist():
             mine = taken & (host_of == host)
             lines: NDArray[np.intp] | slice = slice(None) if mine.all() else np.flatnonzero(mine)
-            part = ShardBatch(rows[lines], batch.event_us[lines], values[lines], present[lines], places.version)
+            part = ShardBatch(
+                rows[lines], batch.event_us[lines], values[lines], present[lines], places.version
+            )
             parts.append(_Part(host, lines, part))
         return _Route(places, parts, np.flatnonzero(~taken))
 
@@ -411,7 +419,10 @@ class Fleet(ABC):
         for part, reply in zip(route.parts, replies, strict=True):
             counts += reply.counts
             if results is not None and reply.results is not None:
-                for whole, share in zip(results, reply.results, strict=True):
+                columns: Iterable[tuple[NDArray[Any], NDArray[Any]]] = zip(
+                    results, reply.results, strict=True
+                )
+                for whole, share in columns:
                     whole[part.lines] = share
                 events += [(part.host, name, each) for name, each in reply.events]
             self._tell_children(reply.parents)
@@ -421,8 +432,14 @@ class Fleet(ABC):
         return WriteResult(
             fates={fate.name.lower(): int(counts[fate]) for fate in Fate if counts[fate]},
             refused=[
-                (line, batch.ids[int(batch.index[line])].as_py(), "device.not_found" if no_such else "device.other_type")
-                for line, no_such in zip(route.refused[:REFUSALS_TOLD].tolist(), unknown.tolist(), strict=False)
+                (
+                    line,
+                    batch.ids[int(batch.index[line])].as_py(),
+                    "device.not_found" if no_such else "device.other_type",
+                )
+                for line, no_such in zip(
+                    route.refused[:REFUSALS_TOLD].tolist(), unknown.tolist(), strict=False
+                )
             ],
             refused_total=len(route.refused),
             cursors={part.host: reply.cursor for part, reply in zip(route.parts, replies, strict=True)},
@@ -497,7 +514,8 @@ class HostService:
     def membership(self) -> list[tuple[dict[str, Any], pa.StringArray]]:
         """For each type: its document, and the ids of its devices by row."""
         return [
-            (typefiles.to_document(shard.device_type), shard.roster.index.ids()) for shard in self.host.shards.values()
+            (typefiles.to_document(shard.device_type), shard.roster.index.ids())
+            for shard in self.host.shards.values()
         ]
 
     def read_twin(self, device_type: str, row: int) -> dict[str, Any]:
@@ -523,7 +541,9 @@ class HostService:
     def _committed(self) -> HostReply:
         commits = self.host.commit()
         events = [(name, each) for commit in commits for name, each in commit.events.items()]
-        return HostReply(self.host.cursor, np.zeros(len(Fate), np.int64), None, events, self._parents(commits))
+        return HostReply(
+            self.host.cursor, np.zeros(len(Fate), np.int64), None, events, self._parents(commits)
+        )
 
     def _parents(self, commits: Sequence[Commit]) -> list[tuple[str, int]]:
         """Devices whose state, as their children see it, may have changed in ``commits``."""
@@ -540,8 +560,7 @@ def joined(pieces: Sequence[HostReply], cursor: int) -> HostReply:
         return pieces[0]
     results = None
     if pieces and pieces[0].results is not None:
-        columns = zip(*(piece.results for piece in pieces if piece.results is not None), strict=True)
-        results = LineResults(*(np.concatenate(column) for column in columns))
+        results = LineResults.join([piece.results for piece in pieces if piece.results is not None])
     return HostReply(
         cursor=cursor,
         counts=sum((piece.counts for piece in pieces), np.zeros(len(Fate), np.int64)),
@@ -624,7 +643,6 @@ class LocalFleet(Fleet):
         for service in self._services:
             if device_type.name not in service.host.shards:
                 service.command(
-                    c.InstallType(command_id=self.command_id(), by="system", document=document), self.clock.now_us()
+                    c.InstallType(command_id=self.command_id(), by="system", document=document),
+                    self.clock.now_us(),
                 )
-
-

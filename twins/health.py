@@ -51,13 +51,13 @@ def _severities(s: SignalState, p: SignalParams, r: int, j: int) -> tuple[float,
     most = _MOST / math.sqrt(float(len(p.channel)))
     wander = p.root[s.marks[r, WANDER_USUAL, j]]
     level = 0.0
-    beyond = abs(float(s.track[r, LEVEL, j])) - _TOLERATED_WANDER * wander - _TOLERATED
+    beyond = abs(np.float64(s.track[r, LEVEL, j])) - _TOLERATED_WANDER * wander - _TOLERATED
     if beyond > 0.0:
         level = min(beyond / (_LEVEL_UNIT * max(wander, _LEVEL_LEAST)), most)
     noise = 0.0
     usual = p.decode[s.marks[r, NOISE_USUAL, j]]
     if s.marks[r, NOISE_USUAL, j] and s.track[r, NOISE, j] > 2.0**_NOISE_FREE * usual:
-        noise = min((math.log2(float(s.track[r, NOISE, j]) / usual) - _NOISE_FREE) / _NOISE_UNIT, most)
+        noise = min((math.log2(np.float64(s.track[r, NOISE, j]) / usual) - _NOISE_FREE) / _NOISE_UNIT, most)
     relation = 0.0
     if (int(s.patterns[r, p.channel[j]]) >> DECORRELATED) & 1:
         relation = min(_RELATION, most)

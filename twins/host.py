@@ -5,7 +5,7 @@ and only then told to anybody. If a commit fails, memory is ahead of the log, so
 and refuses writes until an append succeeds. Snapshots bound how much a restart has to replay.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,6 +18,7 @@ from twins.errors import (
     DegradedError,
     DeviceNotFoundError,
     DeviceTypeNotFoundError,
+    FaultError,
     FencedError,
     FleetError,
     JournalCorruptError,
@@ -145,7 +146,9 @@ class ShardHost:
 
     # -- changes: stage, then commit -------------------------------------------------------------------------------
 
-    def stage_readings(self, device_type: str, batch: ShardBatch, now_us: int) -> tuple[LineResults, EventBatch]:
+    def stage_readings(
+        self, device_type: str, batch: ShardBatch, now_us: int
+    ) -> tuple[LineResults, EventBatch]:
         """Apply readings; nothing of it counts before ``commit``."""
         self._writable()
         shard = self.shard(device_type)
@@ -153,7 +156,7 @@ class ShardHost:
         began = stopwatch_s()
         applied = shard.apply(batch, now_us)
         events = {device_type: applied.events} if len(applied.events) else {}
-        payload = b""
+        payload: bytes | bytearray = b""
         if self._journal is not None:
             payload = entries.encode_readings(device_type, batch, applied.results)
         self._stage(EntryKind.READINGS, now_us, payload, events)
@@ -206,6 +209,11 @@ class ShardHost:
         self.cursor = cursors[-1]
         self._entries += len(staged)
         return [Commit(at, each.entry.now_us, each.events) for at, each in zip(cursors, staged, strict=True)]
+
+    def forget(self, reason: str) -> None:
+        """Go back to what is durable: something failed half-way through a change."""
+        self._staged = []
+        self._fall_back(FaultError(reason))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -301,7 +309,9 @@ class ShardHost:
         kept = snapshots.cursors(self.folder / "snapshots")
         return kept[-1] if kept else 0
 
-    def _stage(self, kind: EntryKind, now_us: int, payload: bytes | bytearray, events: Mapping[str, EventBatch]) -> None:
+    def _stage(
+        self, kind: EntryKind, now_us: int, payload: bytes | bytearray, events: Mapping[str, EventBatch]
+    ) -> None:
         blob = entries.encode_events(events) if events and self._journal is not None else None
         self._staged.append(_Staged(Entry(int(kind), now_us, bytes(payload), blob and bytes(blob)), events))
 
@@ -343,8 +353,8 @@ class ShardHost:
             self._probe()
         if self.state != "ready":
             raise DegradedError(self.reason)
-        if self._journal is not None and self._journal.bytes >= self.config.journal.max_bytes:
-            raise OverloadedError(f"the journal of {self.name} is full until the recorder has caught up", 1.0)
+        if self._journal is not None:
+            self._journal.check_room()
 
     def _probe(self) -> None:
         """Writes resume when an append succeeds: try one that changes nothing, at most once a second."""
@@ -379,7 +389,9 @@ class ShardHost:
     def _fall_back(self, error: FleetError) -> None:
         """Memory is ahead of the log: go back to what is durable."""
         self.open()
-        if self.state == "ready":  # what is durable stands again and can be read; writing waits for a good append
+        if (
+            self.state == "ready"
+        ):  # what is durable stands again and can be read; writing waits for a good append
             self.state, self.reason = "degraded", str(error)
         if isinstance(error, FencedError):
             self.state = "fenced"

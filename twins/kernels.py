@@ -5,14 +5,15 @@ signals, health and patterns, then alerts. No clocks, logging or Ray; the same l
 cut into batches.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twins.compiling import inlined, kernel
 from twins import alerts, signals
 from twins.alerts import AlertParams, AlertState
+from twins.compiling import inlined, kernel
 from twins.devices import DeviceType
 from twins.emit import emit
 from twins.events import EventBuffer, Kind
@@ -63,6 +64,15 @@ class LineResults(NamedTuple):
     anomaly_score: NDArray[np.float32]
     anomalous: NDArray[np.uint8]
     patterns: NDArray[np.uint8]  # of all channels together, bit i: events.PATTERNS[i]
+
+    def lines(self, start: int, stop: int) -> "LineResults":
+        """The results of lines ``start`` to ``stop``, as views."""
+        return LineResults(*(column[start:stop] for column in self))  # type: ignore[arg-type]
+
+    @staticmethod
+    def join(parts: "Sequence[LineResults]") -> "LineResults":
+        """One part after the other."""
+        return LineResults(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def limits(
@@ -190,7 +200,12 @@ def apply_lines(
             else:
                 x = values[k, c]
                 # NaN fails every comparison, so it is caught by asking what must hold
-                if x >= lim.low[c] and x <= lim.high[c] and np.isfinite(x) and (not lim.whole[c] or x == np.floor(x)):
+                if (
+                    x >= lim.low[c]
+                    and x <= lim.high[c]
+                    and np.isfinite(x)
+                    and (not lim.whole[c] or x == np.floor(x))
+                ):
                     scored |= bit
                 else:
                     bad |= bit
@@ -258,7 +273,7 @@ def advance_rows(
     now_us: int,
     ev: EventBuffer,
 ) -> int:
-    """Fire what is due by shard time in rows ``first`` to ``stop``; stops early when ``ev`` is full. Returns the next row."""
+    """Fire what is due by shard time in rows ``first`` to ``stop``, while ``ev`` has room. Returns the next row."""
     last_start = len(ev.items) - MAX_EVENTS_PER_LINE
     for r in range(first, stop):
         if ev.used[0] > last_start:

@@ -45,7 +45,7 @@ def pack(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = No
     body = memoryview(block)[start:]
     for (_, _, _, at), view in zip(index, views.values(), strict=True):
         if view.nbytes:
-            body[at : at + view.nbytes] = view.view(np.uint8).reshape(-1).data if view.dtype.names else _bytes(view)
+            body[at : at + view.nbytes] = _bytes(view)
     crc = zlib.crc32(memoryview(block)[_PREFIX.size :])
     _PREFIX.pack_into(block, 0, _MAGIC, FORMAT_VERSION, 0, crc, len(header))
     return block
@@ -74,7 +74,11 @@ def unpack(block: bytes | bytearray | memoryview, *, verify: bool = True) -> tup
     for name, descr, shape, offset in header["arrays"]:
         dtype = np.dtype([_field(f) for f in descr] if isinstance(descr, list) else descr)
         count = int(np.prod(shape, dtype=np.int64))
-        array: NDArray[Any] = np.frombuffer(view, dtype=dtype, count=count, offset=start + offset) if count else np.zeros(0, dtype)
+        array: NDArray[Any] = (
+            np.frombuffer(view, dtype=dtype, count=count, offset=start + offset)
+            if count
+            else np.zeros(0, dtype)
+        )
         array = array.reshape(shape)
         array.flags.writeable = False
         arrays[name] = array
@@ -82,7 +86,7 @@ def unpack(block: bytes | bytearray | memoryview, *, verify: bool = True) -> tup
 
 
 def _bytes(view: NDArray[Any]) -> memoryview:
-    return memoryview(view.reshape(-1).view(np.uint8))
+    return view.reshape(-1).view(np.uint8).data
 
 
 def _field(spec: list[Any]) -> tuple[Any, ...]:

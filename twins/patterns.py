@@ -107,10 +107,10 @@ def watch(
     """Look at feature ``j`` after a reading in regime ``g`` that was ``fresh`` off the LEVEL before it."""
     c = int(p.channel[j])
     flags = int(s.patterns[r, c])
-    reference = float(s.track[r, REFERENCE, j])
-    wander = float(s.track[r, WANDER, j])
-    off = float(s.track[r, FAST, j]) - reference
-    spread = float(s.spread[r, g, j])
+    reference = np.float64(s.track[r, REFERENCE, j])
+    wander = np.float64(s.track[r, WANDER, j])
+    off = np.float64(s.track[r, FAST, j]) - reference
+    spread = np.float64(s.spread[r, g, j])
 
     if (flags >> MISSING) & 1:
         _turn(s, r, c, MISSING, True, 0.0, 1.0, t_us, ev)
@@ -120,7 +120,7 @@ def watch(
         if far < _DRIFT_OFF or far * far < _DRIFT_WANDER_OFF * _DRIFT_WANDER_OFF * wander:
             _turn(s, r, c, DRIFTING, True, reference * spread, far / _DRIFT_ON, t_us, ev)
     elif far > _DRIFT_ON and far * far > _DRIFT_WANDER_ON * _DRIFT_WANDER_ON * wander:
-        strength = min(far / _DRIFT_ON, far / (_DRIFT_WANDER_ON * math.sqrt(wander)))
+        strength: float = min(far / _DRIFT_ON, far / (_DRIFT_WANDER_ON * math.sqrt(wander)))
         _turn(s, r, c, DRIFTING, False, reference * spread, strength, t_us, ev)
 
     if (flags >> SHIFTED) & 1:
@@ -132,12 +132,12 @@ def watch(
     if s.marks[r, NOISE_USUAL, j] == 0:
         return
     usual = p.decode[s.marks[r, NOISE_USUAL, j]]
-    noise = float(s.track[r, NOISE, j])
+    noise = np.float64(s.track[r, NOISE, j])
     _spike(s, r, j, c, t_us, fresh, max(noise, usual), spread, ev)
 
     if s.marks[r, QUIET, j]:
-        quiet = p.decode[s.marks[r, QUIET, j]]
-        quiet *= _STUCK_ON * quiet
+        least = p.decode[s.marks[r, QUIET, j]]
+        quiet = _STUCK_ON * least * least
         if (flags >> STUCK) & 1:
             if noise > usual * max(_STUCK_OFF, quiet):
                 _turn(s, r, c, STUCK, True, spread, 1.0, t_us, ev)
@@ -223,7 +223,7 @@ def watch_relations(
             return
     for j in range(len(away)):
         c = int(p.channel[j])
-        own = float(s.bond[r, j * (j + 3) // 2])
+        own = np.float64(s.bond[r, j * (j + 3) // 2])
         total = 0.0
         for i in range(len(away)):
             at = j * (j + 1) // 2 + i if i <= j else i * (i + 1) // 2 + j
@@ -233,5 +233,5 @@ def watch_relations(
         ends = present and left < _OPEN_OFF
         starts = not present and own > _BOUND and left > _OPEN_ON and left > _BOUND * abs(away[j])
         if starts or ends:
-            size = total / own * math.sqrt(float(s.track[r, WANDER, j])) * float(s.spread[r, g, j])
+            size = total / own * math.sqrt(np.float64(s.track[r, WANDER, j])) * np.float64(s.spread[r, g, j])
             _turn(s, r, c, DECORRELATED, present, size, left / _OPEN_ON, t_us, ev)

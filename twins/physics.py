@@ -14,6 +14,7 @@ Transactions 37, 2005 (exponential); Paris and Erdogan 1963 (powers). Load and a
 """
 
 import math
+from statistics import NormalDist
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -43,6 +44,9 @@ LOAD_STEPS: Final = 300
 """Responses are tabulated on steps of 0.005 of load from 0 to ``MAX_LOAD``, straight lines between."""
 DAMAGE_STEPS: Final = 128
 """Marks of damage are tabulated likewise, from 0 to 1."""
+
+AMBIENT_SD_K: Final = 6.5
+"""Standard deviation of outdoor temperature over a year in temperate Europe: seasons, days and weather."""
 
 GAUGE: Final = 0
 COUNTER: Final = 1
@@ -75,6 +79,7 @@ class PhysicsParams(NamedTuple):
     high: Vector  # (C,)
     plan: Vector  # (_PLAN_STEPS + 1,) load over the week from Monday 00:00 UTC
     levels: Vector  # (L,) loads to hold in turn; empty: follow the plan
+    any_level: bool  # draw the level, rather than take the one nearest to the plan
     wander: float
     wander_us: int
     load_spread: float
@@ -160,7 +165,8 @@ def physics_params(device_type: DeviceType) -> PhysicsParams:
         low=_vector(channel.low for channel in channels),
         high=_vector(channel.high for channel in channels),
         plan=_plan(load),
-        levels=_vector(load.levels),
+        levels=_vector(sorted(load.levels)),
+        any_level=load.pick == "random",
         wander=load.wander,
         wander_us=max(1, round(load.wander_h * HOUR_US)),
         load_spread=load.spread,
@@ -215,6 +221,41 @@ def step_size(p: PhysicsParams, dt_s: float, speedup: float = 1.0) -> StepSize:
         lag = np.where(p.tau_s > 0.0, -np.expm1(-dt_s / np.where(p.tau_s > 0.0, p.tau_s, 1.0)), 1.0)
     hours = dt_s / 3600.0
     return StepSize(hours=hours, wear_hours=hours * speedup, lag=lag)
+
+
+def natural_spread(device_type: DeviceType, ambient_sd_k: float = AMBIENT_SD_K) -> Vector:
+    """How far a healthy device's channels stray from their mean within one operating regime, noise aside.
+
+    Load moves within a regime over the week and wanders; ambient temperature moves through days and years. A baseline
+    of an hour has seen neither, so a channel is not to be believed steadier than this in the long run.
+
+    Parameters
+    ----------
+    ambient_sd_k : standard deviation of the ambient temperature over a year, K
+
+    Returns
+    -------
+    (C,) standard deviations in the channels' units; zero for counters, and where the type has no response.
+    """
+    p = physics_params(device_type)
+    if len(p.levels):
+        loads = p.levels
+    else:
+        bend = np.array([NormalDist().inv_cdf((i + 0.5) / 32) for i in range(32)])
+        wander = bend * math.hypot(p.wander, p.load_spread * device_type.load.mean)
+        loads = np.clip(p.plan[:-1, None] + wander, p.load_low, p.load_high).ravel()
+    grid = np.linspace(0.0, MAX_LOAD, LOAD_STEPS + 1)
+    means = np.array([np.interp(loads, grid, healthy) for healthy in p.healthy])
+    regime = np.zeros(len(loads), np.int64)
+    for condition in device_type.conditions:
+        bins = np.searchsorted(condition.edges, means[device_type.channel_index(condition.channel)])
+        regime = regime * (len(condition.edges) + 1) + bins
+    within = np.zeros(len(p.kind))
+    for one in np.unique(regime):
+        inside = regime == one
+        within += inside.mean() * means[:, inside].var(axis=1)
+    spread = np.sqrt(within + (p.ambient_gain * ambient_sd_k) ** 2)
+    return np.where(p.kind == COUNTER, 0.0, spread)
 
 
 @njit(cache=True)
@@ -385,10 +426,7 @@ def _loads(
     part: Vector,
 ) -> None:
     """Load of each row of the tile, and where it lies in tables over load."""
-    at = (t_us + _TO_MONDAY_US) % _WEEK_US
-    quarter = at // _PLAN_STEP_US
-    through = (at - quarter * _PLAN_STEP_US) / _PLAN_STEP_US
-    plan = p.plan[quarter] + (p.plan[quarter + 1] - p.plan[quarter]) * through
+    plan = _planned(p, t_us)
     for i in range(n):
         r = first + i
         moment = t_us + s.phase_us[r]
@@ -409,11 +447,28 @@ def _loads(
 
 
 @njit(cache=True)
+def _planned(p: PhysicsParams, t_us: int) -> float:
+    """The load that the week's plan has for this time."""
+    at = (t_us + _TO_MONDAY_US) % _WEEK_US
+    quarter = at // _PLAN_STEP_US
+    through = (at - quarter * _PLAN_STEP_US) / _PLAN_STEP_US
+    return p.plan[quarter] + (p.plan[quarter + 1] - p.plan[quarter]) * through
+
+
+@njit(cache=True)
 def _tie_knots(s: PhysicsState, p: PhysicsParams, r: int, knot: int) -> None:
     """Draw what row ``r``'s load does around ``knot``."""
     word = block(s.device_key[r], LOAD, knot, 0)[0]
-    if len(p.levels):
+    if len(p.levels) and p.any_level:
         s.knots[r, 0] = p.levels[int(uniform(word) * len(p.levels))]
+    elif len(p.levels):
+        plan = _planned(p, knot * p.wander_us - s.phase_us[r])
+        wanted = plan * s.load_factor[r] + p.wander * normal(word)
+        nearest = p.levels[0]
+        for level in p.levels:
+            if abs(level - wanted) < abs(nearest - wanted):
+                nearest = level
+        s.knots[r, 0] = nearest
     else:
         s.knots[r, 0] = normal(word)
         s.knots[r, 1] = normal(block(s.device_key[r], LOAD, knot + 1, 0)[0])

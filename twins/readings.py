@@ -97,7 +97,9 @@ class ShardBatch:
     def take(self, start: int, stop: int) -> "ShardBatch":
         """Lines ``start`` to ``stop``, as views."""
         cut = slice(start, stop)
-        return ShardBatch(self.rows[cut], self.event_us[cut], self.values[cut], self.present[cut], self.directory_version)
+        return ShardBatch(
+            self.rows[cut], self.event_us[cut], self.values[cut], self.present[cut], self.directory_version
+        )
 
 
 def merged(batches: Sequence[ShardBatch]) -> ShardBatch:

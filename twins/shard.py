@@ -18,7 +18,7 @@ from twins import alerts, kernels, signals, state, typefiles
 from twins import commands as c
 from twins.alerts import AlertBook, AlertTarget
 from twins.clock import SECOND_US
-from twins.devices import PRIORITIES, Device, DeviceType, MaintenanceAction
+from twins.devices import Device, DeviceType, MaintenanceAction
 from twins.directory import Roster
 from twins.errors import CommandRefusedError, DeviceExistsError, StaleDirectoryError
 from twins.events import EVENT, EVERY, EventBatch, Kind, event_buffer
@@ -89,9 +89,8 @@ class Shard:
         StaleDirectoryError : if the batch names rows that this shard does not have; nothing was taken.
         """
         now_us = self._move_to(now_us)
-        rows, event_us, values, present = map(
-            _read_only, (batch.rows, batch.event_us, batch.values, batch.present)
-        )
+        rows, event_us = _read_only(batch.rows), _read_only(batch.event_us)
+        values, present = _read_only(batch.values), _read_only(batch.present)
         if len(batch) and (int(batch.rows.max()) >= len(self) or int(batch.rows.min()) < 0):
             raise StaleDirectoryError(batch.directory_version, len(self))
         out = kernels.line_results(len(batch))
@@ -224,9 +223,7 @@ class Shard:
             device_type, config.max_ahead_s, config.stale_intervals, config.stale_at_least_s, config.own_clock
         )
         self.signal_params = signals.signal_params(device_type)
-        self.alert_params = alerts.compile_rules(
-            device_type, config.stale_intervals, config.stale_at_least_s
-        )
+        self.alert_params = alerts.compile_rules(device_type, config.stale_intervals, config.stale_at_least_s)
 
     def _move_to(self, now_us: int) -> int:
         if now_us < self.now_us:
@@ -266,10 +263,14 @@ class Shard:
 
     def _install(self, device_type: DeviceType, command: c.InstallType, now_us: int) -> EventBatch:
         old, closed = self.device_type, EventBatch.empty()
-        if [(ch.name, ch.dtype) for ch in old.channels] != [(ch.name, ch.dtype) for ch in device_type.channels]:
+        if [(ch.name, ch.dtype) for ch in old.channels] != [
+            (ch.name, ch.dtype) for ch in device_type.channels
+        ]:
             if len(self):
                 raise CommandRefusedError(
-                    "install", device_type.name, "its channels differ from the version in force; use a new type name"
+                    "install",
+                    device_type.name,
+                    "its channels differ from the version in force; use a new type name",
                 )
             self.state = state.blank_state(64, device_type)
         elif old.rules != device_type.rules:
@@ -282,7 +283,9 @@ class Shard:
         self._put_in_force(device_type)
         told = self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
         rows = np.arange(len(self), dtype=np.int32)
-        return EventBatch.join([closed, told, alerts.follow_parents(self.state, self.alert_params, rows, now_us)])
+        return EventBatch.join(
+            [closed, told, alerts.follow_parents(self.state, self.alert_params, rows, now_us)]
+        )
 
     def _update(self, command: c.UpdateDevice, now_us: int) -> EventBatch:
         row = self._row(command.device.id, "update")
@@ -326,7 +329,9 @@ class Shard:
                 return action
         known = ", ".join(action.name for action in self.device_type.actions) or "none"
         raise CommandRefusedError(
-            "record maintenance of", command.device_id, f"its type has no action {command.action!r} (it has: {known})"
+            "record maintenance of",
+            command.device_id,
+            f"its type has no action {command.action!r} (it has: {known})",
         )
 
     def _mark_parents(self, command: c.MarkParents) -> EventBatch:
@@ -347,7 +352,13 @@ class Shard:
     def _alert_command(self, command: c.AlertCommand, now_us: int) -> EventBatch:
         row = self._row(command.device_id, "find")
         target = AlertTarget(
-            self.state, self.alert_params, self.device_type, row, command.device_id, command.rule, command.occurrence
+            self.state,
+            self.alert_params,
+            self.device_type,
+            row,
+            command.device_id,
+            command.rule,
+            command.occurrence,
         )
         book, by, note = self.book, command.by, command.note
         match command:

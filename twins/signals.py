@@ -19,9 +19,9 @@ of T² (with LEVEL for FAST), each from a running quantile and the mean log-exce
 as Fisher joins them. It fades while an anomaly lasts.
 
 The baseline is learned from the first readings: means and spreads by Welford's recursion, winsorised at four
-standard deviations. While all of a feature's newest readings are further off than that, lines are set aside;
-once they are half as many as make a baseline, it is learned anew from there. A regime first met later is
-learned when met.
+standard deviations, and at one and a half while the feature's last readings were mostly off. While they all
+are, lines are set aside; once these are half as many as make a baseline, it is learned anew from there. A
+regime first met later is learned when met.
 
 Spans count a channel's own readings. Time enters where a device was silent for more than 1.5 nominal
 intervals: what was known of its present then fades by the intervals that passed. Values are float64 between
@@ -81,7 +81,9 @@ _UNCOUNTED: Final = 16  # readings that only give a first mean and spread
 _FEW: Final = 5  # readings that do not yet say how far is far
 _REACH: Final = 1.0e3  # the furthest that a standardised value counts
 _WINSOR: Final = 4.0  # the furthest that one moves a mean, in spreads
-_ASIDE: Final = 3.9  # a smoothed feature further off than this sets a line aside
+_DISTURBED: Final = 2.5  # a smoothed feature further off than this is disturbed,
+_WINSOR_DISTURBED: Final = 1.5  # and its readings move a mean by less
+_ASIDE: Final = 3.9  # further off than this, lines are set aside
 _WANDER_CLIP: Final = 25.0  # the most that one reading counts in WANDER and NOISE, in multiples of them
 _CLIP_WANDER: Final = 6.0  # square roots of WANDER that a reading may always move FAST
 _GAP_FROM: Final = 1.5  # intervals of silence that count as such
@@ -279,12 +281,13 @@ def _refine(s: SignalState, p: SignalParams, r: int, g: int, j: int, value: floa
         s.spread[r, g, j] = _least_spread(p, j, value)
         s.counted[r, g, j] = 1
         return 0.0
-    mean = float(s.mean[r, g, j])
-    spread = float(s.spread[r, g, j])
-    step = value - mean
+    mean = np.float64(s.mean[r, g, j])
+    spread: float = np.float64(s.spread[r, g, j])
+    step: float = value - mean
     z = _clamp(step / spread, _REACH)
     if k > _UNCOUNTED:
-        step = _clamp(step, _WINSOR * spread)
+        calm = abs(np.float64(s.track[r, FAST, j])) < _DISTURBED
+        step = _clamp(step, (_WINSOR if calm else _WINSOR_DISTURBED) * spread)
     weight = 1.0 / k
     s.mean[r, g, j] = mean + weight * step
     spread = math.sqrt((1.0 - weight) * (spread * spread + weight * step * step))
@@ -309,7 +312,7 @@ def _learn(
     aside = False
     if s.readings[r] > _UNCOUNTED + FAST_SPAN:
         for j in range(features):
-            if abs(float(s.track[r, FAST, j])) > _ASIDE:
+            if abs(np.float64(s.track[r, FAST, j])) > _ASIDE:
                 aside = True
     if aside:
         s.disturbed[r] = min(int(s.disturbed[r]) + 1, 65535)
@@ -337,12 +340,12 @@ def _learn(
             continue
         heard += 1
         s.marks[r, GAP, j] = 0
-        value = float(x[c])
+        value = np.float64(x[c])
         raw = 0.0
         if not aside:
             raw = _refine(s, p, r, g, j, value)
         elif s.counted[r, g, j] > _FEW:
-            raw = _clamp((value - float(s.mean[r, g, j])) / float(s.spread[r, g, j]), _REACH)
+            raw = _clamp((value - np.float64(s.mean[r, g, j])) / np.float64(s.spread[r, g, j]), _REACH)
         known = 0
         for regime in range(s.counted.shape[1]):
             known += int(s.counted[r, regime, j])
@@ -353,22 +356,22 @@ def _learn(
         z[j] = _clamp(raw, p.clip)
         own[j] = k
         weight = max(p.fast, 1.0 / k)
-        level = float(s.track[r, LEVEL, j])
-        fast = float(s.track[r, FAST, j])
+        level = np.float64(s.track[r, LEVEL, j])
+        fast = np.float64(s.track[r, FAST, j])
         fresh = raw - level
         fast += weight * (z[j] - fast)
         level += weight * fresh
         s.track[r, FAST, j] = fast
         s.track[r, LEVEL, j] = level
-        wander = float(s.track[r, WANDER, j])
+        wander = np.float64(s.track[r, WANDER, j])
         innovation += fresh * fresh
         t2 += level * level / (max(wander, least) if k > 2.0 * FAST_SPAN else least)
         if aside:
             continue
         noise = _clamp(fresh, 2.0 * p.clip)
         noise *= noise
-        s.track[r, NOISE, j] += (noise - float(s.track[r, NOISE, j])) / k
-        running = float(s.track[r, REFERENCE, j])
+        s.track[r, NOISE, j] += (noise - np.float64(s.track[r, NOISE, j])) / k
+        running = np.float64(s.track[r, REFERENCE, j])
         running += weight * (noise - running)
         s.track[r, REFERENCE, j] = running
         if k > FAST_SPAN:
@@ -387,7 +390,7 @@ def _learn(
                 at = j * (j + 1) // 2 + i
                 k = min(own[j], own[i])
                 if k > 0.0:
-                    s.bond[r, at] += (z[j] * z[i] - float(s.bond[r, at])) / k
+                    s.bond[r, at] += (z[j] * z[i] - np.float64(s.bond[r, at])) / k
         if lines == p.warm:
             _begin_tail(s, r)
     if lines > p.warm:
@@ -403,13 +406,15 @@ def _finish(s: SignalState, p: SignalParams, r: int) -> None:
     """Turn what was accumulated into the baseline."""
     least = p.fast / (2.0 - p.fast)
     for j in range(len(p.channel)):
-        noise = float(s.track[r, NOISE, j])
+        noise = np.float64(s.track[r, NOISE, j])
         s.marks[r, NOISE_USUAL, j] = _code(noise)
-        s.marks[r, WANDER_USUAL, j] = _code(max(float(s.track[r, WANDER, j]), least))
+        s.marks[r, WANDER_USUAL, j] = _code(max(np.float64(s.track[r, WANDER, j]), least))
         quiet = p.decode[s.marks[r, QUIET, j]] / noise if noise > 0.0 and s.marks[r, QUIET, j] > 0 else 0.0
         s.marks[r, QUIET, j] = _code(quiet)
         for g in range(s.spread.shape[1]):
-            s.spread[r, g, j] = max(float(s.spread[r, g, j]), _least_spread(p, j, float(s.mean[r, g, j])))
+            s.spread[r, g, j] = max(
+                np.float64(s.spread[r, g, j]), _least_spread(p, j, np.float64(s.mean[r, g, j]))
+            )
     _settle(s, p, r)
     _invert(s, p, r)
     s.learned[r] = 1
@@ -440,10 +445,10 @@ def _invert(s: SignalState, p: SignalParams, r: int) -> None:
     a[:, :] = 0.0
     for j in range(n):
         for i in range(j):
-            scale = math.sqrt(float(s.bond[r, j * (j + 3) // 2])) * math.sqrt(
-                float(s.bond[r, i * (i + 3) // 2])
+            scale = math.sqrt(np.float64(s.bond[r, j * (j + 3) // 2])) * math.sqrt(
+                np.float64(s.bond[r, i * (i + 3) // 2])
             )
-            rho = float(s.bond[r, j * (j + 1) // 2 + i]) / scale if scale > 0.0 else 0.0
+            rho = np.float64(s.bond[r, j * (j + 1) // 2 + i]) / scale if scale > 0.0 else 0.0
             a[j, i] = (1.0 - p.shrink) * _clamp(rho, 1.0)
         a[j, j] = 1.0
     for j in range(n):
@@ -480,12 +485,12 @@ def _lengths(
     for j in range(len(a)):
         across_a = across_b = across_c = 0.0
         for i in range(j):
-            q = float(s.bond[r, k])
+            q = np.float64(s.bond[r, k])
             k += 1
             across_a += q * a[i]
             across_b += q * b[i]
             across_c += q * c[i]
-        q = float(s.bond[r, k])
+        q = np.float64(s.bond[r, k])
         k += 1
         total_a += a[j] * (q * a[j] + 2.0 * across_a)
         total_b += b[j] * (q * b[j] + 2.0 * across_b)
@@ -514,10 +519,10 @@ def _follow(
     judged = 0
     for j in range(features):
         c = p.channel[j]
-        fast = float(s.track[r, FAST, j])
-        reference = float(s.track[r, REFERENCE, j])
-        wander = float(s.track[r, WANDER, j])
-        level = float(s.track[r, LEVEL, j])
+        fast = np.float64(s.track[r, FAST, j])
+        reference = np.float64(s.track[r, REFERENCE, j])
+        wander = np.float64(s.track[r, WANDER, j])
+        level = np.float64(s.track[r, LEVEL, j])
         if keep < 1.0:
             fast = reference + (fast - reference) * keep
             s.track[r, FAST, j] = fast
@@ -525,12 +530,12 @@ def _follow(
         counted = int(s.counted[r, g, j])
         if (scored >> np.uint64(c)) & np.uint64(1):
             s.marks[r, GAP, j] = 0
-            value = float(x[c])
+            value = np.float64(x[c])
             if counted < p.known:
                 _refine(s, p, r, g, j, value)
             else:
-                mean = float(s.mean[r, g, j])
-                z = _clamp((value - mean) / float(s.spread[r, g, j]), _REACH)
+                mean = np.float64(s.mean[r, g, j])
+                z = _clamp((value - mean) / np.float64(s.spread[r, g, j]), _REACH)
                 if counted < p.baseline and counted < 65535 and s.anomalous[r] == 0:
                     _refine(s, p, r, g, j, value)
                 judged += 1
@@ -546,7 +551,7 @@ def _follow(
                 s.track[r, WANDER, j] = max(
                     wander + p.wander * (min(off * off, _WANDER_CLIP * wander) - wander), least
                 )
-                noise = float(s.track[r, NOISE, j])
+                noise = np.float64(s.track[r, NOISE, j])
                 most = _WANDER_CLIP * max(noise, p.decode[s.marks[r, NOISE_USUAL, j]])
                 s.track[r, NOISE, j] = noise + p.fast * (min(fresh[j] * fresh[j], most) - noise)
                 watch(s, p, r, g, j, t_us, fresh[j], ev)
@@ -574,12 +579,12 @@ def _follow(
                     _culprit(s, p, r, away),
                     0,
                     t_us,
-                    float(s.anomaly_score[r]),
+                    np.float64(s.anomaly_score[r]),
                     np.nan,
                 )
         elif t2 < p.off_at:
             s.anomalous[r] = 0
-            emit(ev, _ANOMALY_ENDED, r, -1, 0, t_us, float(s.anomaly_score[r]), np.nan)
+            emit(ev, _ANOMALY_ENDED, r, -1, 0, t_us, np.float64(s.anomaly_score[r]), np.nan)
         watch_relations(s, p, r, g, t_us, away, t2, ev)
         s.readings[r] = min(int(s.readings[r]) + 1, 4294967295)
         _tell(s, p, r, innovation / judged, t2_plain / features, steps)
@@ -607,7 +612,7 @@ def _culprit(s: SignalState, p: SignalParams, r: int, away: NDArray[np.float64])
 def _tell(s: SignalState, p: SignalParams, r: int, innovation: float, t2: float, steps: float) -> None:
     """Turn two mean squares into the anomaly score. What is below the recent peak counts for little."""
     novelty = _rarity(s, p, r, 0, innovation) + _rarity(s, p, r, 1, t2)
-    peak = float(s.peak[r]) * (p.keep if steps <= _GAP_FROM else math.exp(steps * math.log(p.keep)))
+    peak = np.float64(s.peak[r]) * (p.keep if steps <= _GAP_FROM else math.exp(steps * math.log(p.keep)))
     shown = novelty
     if novelty < peak:
         share = novelty / peak
@@ -620,10 +625,10 @@ def _tell(s: SignalState, p: SignalParams, r: int, innovation: float, t2: float,
 def _rarity(s: SignalState, p: SignalParams, r: int, i: int, value: float) -> float:
     """Minus the decimal logarithm of how often statistic ``i`` is this high; 0 below its running quantile."""
     y = 0.5 * math.log(value + 1.0)
-    quantile = float(s.tail[r, i, QUANTILE])
-    excess = float(s.tail[r, i, EXCESS])
-    scatter = float(s.tail[r, i, SCATTER])
-    weight = max(p.tail, 1.0 / (float(s.readings[r]) - p.warm + _TAIL_EARLY))
+    quantile = np.float64(s.tail[r, i, QUANTILE])
+    excess = np.float64(s.tail[r, i, EXCESS])
+    scatter = np.float64(s.tail[r, i, SCATTER])
+    weight = max(p.tail, 1.0 / (np.float64(s.readings[r]) - p.warm + _TAIL_EARLY))
     step = weight * _TAIL_GAIN * scatter
     s.tail[r, i, SCATTER] = scatter + weight * (abs(y - quantile) - scatter)
     if y <= quantile:

@@ -5,7 +5,8 @@ born blank; growing copies its rows into a larger blank one, so that every value
 place. Snapshot and restore work on any section alike.
 """
 
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,6 @@ PARENT_ALERT: Final = 8
 PARENT_OUT_OF_SERVICE: Final = 16
 OUT_OF_SERVICE: Final = 32
 HAS_CHILDREN: Final = 64
-
-Section = TypeVar("Section", bound=tuple[Any, ...])
 
 
 class CoreState(NamedTuple):
@@ -100,11 +99,7 @@ def grown(state: ShardState, capacity: int, rows: int, device_type: DeviceType) 
 
 def to_arrays(state: ShardState, rows: int) -> Arrays:
     """Views of the first ``rows`` of every array, under ``section.name``."""
-    return {
-        f"{section_name}.{name}": array[:rows]
-        for section_name, section in zip(state._fields, state, strict=True)
-        for name, array in zip(section._fields, section, strict=True)
-    }
+    return {key: array[:rows] for key, array in _named(state)}
 
 
 def from_arrays(arrays: Arrays, capacity: int, rows: int, device_type: DeviceType) -> ShardState:
@@ -115,20 +110,21 @@ def from_arrays(arrays: Arrays, capacity: int, rows: int, device_type: DeviceTyp
     ValueError : if an array is missing or has another shape or dtype than this version of the shard keeps.
     """
     state = blank_state(capacity, device_type)
-    for section_name, section in zip(state._fields, state, strict=True):
-        for name, target in zip(section._fields, section, strict=True):
-            key = f"{section_name}.{name}"
-            source = arrays.get(key)
-            if source is None:
-                raise ValueError(f"array {key!r} is missing")
-            if source.dtype != target.dtype or source.shape[1:] != target.shape[1:] or len(source) != rows:
-                raise ValueError(
-                    f"array {key!r} is {source.dtype}{source.shape}, this version keeps {target.dtype}{target.shape[1:]}"
-                )
-            target[:rows] = source
+    for key, target in _named(state):
+        source = arrays.get(key)
+        if source is None:
+            raise ValueError(f"array {key!r} is missing")
+        if source.dtype != target.dtype or source.shape[1:] != target.shape[1:] or len(source) != rows:
+            raise ValueError(
+                f"array {key!r} is {source.dtype}{source.shape}, this version keeps {target.dtype}{target.shape[1:]}"
+            )
+        target[:rows] = source
     return state
 
 
-def copied(section: Section, rows: int) -> Section:
-    """A copy of the first ``rows`` of a section."""
-    return cast(Section, type(section)(*(array[:rows].copy() for array in section)))
+def _named(state: ShardState) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Every array under ``section.name``."""
+    sections: tuple[tuple[str, Any], ...] = tuple(zip(state._fields, state, strict=True))
+    for section_name, section in sections:
+        for name, array in zip(section._fields, section, strict=True):
+            yield f"{section_name}.{name}", array

@@ -427,6 +427,7 @@ def _load(section: Section | None) -> LoadProfile:
         low=section.number("low", 0.0, low=0.0, high=MAX_LOAD),
         high=section.number("high", 1.2, low=0.0, high=MAX_LOAD),
         levels=section.numbers("levels"),
+        pick="random" if section.text("pick", "nearest", ("nearest", "random")) == "random" else "nearest",
     )
     if load.low >= load.high:
         section.wrong("low", f"low {load.low:g} is not below high {load.high:g}", "give a span of load")

@@ -1,4 +1,4 @@
-"""What a shard shows of its twins: the live table, one twin whole, the state that children are told of. It changes nothing."""
+"""What a shard shows of its twins: the live table, one twin whole, alerts that stand. It changes nothing."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -41,9 +41,7 @@ def live(shard: "Shard") -> pa.Table:
     columns.update({name: pa.array(column) for name, column in standing.items()})
     columns["event_time"] = _times(core.event_us[:n])
     columns["heard_at"] = _times(core.heard_us[:n])
-    columns["interval_s"] = pa.array(
-        core.interval_us[:n] / 1e6, mask=core.interval_us[:n] == 0
-    )
+    columns["interval_s"] = pa.array(core.interval_us[:n] / 1e6, mask=core.interval_us[:n] == 0)
     columns["life_cycle"] = pa.array(core.life_cycle[:n].copy())
     for fate in (Fate.SCORED, Fate.LATE, Fate.DUPLICATE, Fate.BAD, Fate.FUTURE):
         columns[fate.name.lower()] = pa.array(core.counts[:n, int(fate)].copy())

@@ -38,7 +38,10 @@ def compile_kernels() -> float:
     for device_type in (_SMALL, wide):
         shard = Shard(device_type)
         command = RegisterDevices(
-            command_id="w", by="system", device_type=device_type.name, devices=(Device("a", device_type.name),)
+            command_id="w",
+            by="system",
+            device_type=device_type.name,
+            devices=(Device("a", device_type.name),),
         )
         shard.command(command, 0)
         for step in range(1, 3):

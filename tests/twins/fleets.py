@@ -101,7 +101,10 @@ def events_by_device(fleet: Fleet) -> dict[str, list[tuple[Any, ...]]]:
     """What each device went through, in order, as the journals tell it."""
     told: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for host in fleet.hosts():
-        ids = {document["name"]: held.to_pylist() for document, held in fleet._call([(host, "membership", ())])[0]}
+        ids = {
+            document["name"]: held.to_pylist()
+            for document, held in fleet._call([(host, "membership", ())])[0]
+        }
         cursor = 0
         while page := fleet.read_after(host, cursor, 500):
             for entry in page:
