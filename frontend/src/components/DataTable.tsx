@@ -7,6 +7,7 @@ import { useVirtualizer } from "@tanstack/react-virtual"
 import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useRef } from "react"
 import { say } from "@/words/say"
 import css from "./DataTable.module.css"
+import { useKeys } from "./useKeys"
 
 export interface Column<Row> {
   readonly id: string
@@ -95,22 +96,25 @@ export function DataTable<Row>(props: Props<Row>) {
     onVisible?.(rows.slice(first, last + 1))
   }, [first, last, rows, onVisible])
 
-  const step = (event: KeyboardEvent<HTMLDivElement>) => {
-    const down = event.key === "ArrowDown" || event.key === "j"
-    const up = event.key === "ArrowUp" || event.key === "k"
-    const at = rows.findIndex((row) => rowId(row) === current)
-    const row = rows[at]
-    if (down || up) {
-      const next = rows[Math.min(rows.length - 1, Math.max(0, at + (down ? 1 : -1)))]
-      if (!next) return
-      event.preventDefault()
-      props.onCurrent?.(next)
-      virtual.scrollToIndex(rows.indexOf(next), { align: "auto" })
-    } else if (row && event.key === "Enter") props.onOpen?.(row)
-    else if (row && props.onSelect && (event.key === "x" || event.key === " ")) {
-      event.preventDefault()
-      props.onSelect(row)
-    }
+  const at = rows.findIndex((row) => rowId(row) === current)
+  const row = rows[at]
+  const move = (by: number) => {
+    const index = Math.min(rows.length - 1, Math.max(0, at + by))
+    const next = rows[index]
+    if (!next) return
+    props.onCurrent?.(next)
+    virtual.scrollToIndex(index, { align: "auto" })
+  }
+  useKeys({ j: () => move(1), k: () => move(-1), x: () => row && props.onSelect?.(row) })
+
+  const steer = (event: KeyboardEvent<HTMLDivElement>) => {
+    if (event.target !== event.currentTarget) return
+    if (event.key === "ArrowDown") move(1)
+    else if (event.key === "ArrowUp") move(-1)
+    else if (event.key === "Enter" && row) props.onOpen?.(row)
+    else if (event.key === " " && row) props.onSelect?.(row)
+    else return
+    event.preventDefault()
   }
 
   const sortBy = ({ sort: key, first: initial = "up" }: Column<Row>) => {
@@ -134,7 +138,7 @@ export function DataTable<Row>(props: Props<Row>) {
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a scroll area must be reachable by keys
         tabIndex={0}
         role="rowgroup"
-        onKeyDown={step}
+        onKeyDown={steer}
         data-current={current ?? undefined}
       >
         <div className={css.head} role="row" aria-rowindex={1} tabIndex={-1}>

@@ -330,7 +330,7 @@ export const en = {
       once: "until it returns to normal",
     },
     reason: "Reason",
-    reasonHelp: "Kept in the journal with your name.",
+    reasonHelp: "Needed. It is kept in the journal with your name.",
     shelveDo: { one: "Shelve {n} alert", other: "Shelve {n} alerts" },
     assignTitle: { one: "Assign {n} alert", other: "Assign {n} alerts" },
     assignee: "To whom",

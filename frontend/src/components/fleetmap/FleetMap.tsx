@@ -14,6 +14,7 @@ import {
 import type { FleetMap as FleetCells } from "@/api/schema"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
+import type { Tokens } from "../tokens"
 import { useSize } from "../useSize"
 import { useTokens } from "../useTokens"
 import { below, decodeCells, type Grid, levels } from "./cells"
@@ -23,6 +24,7 @@ import {
   deepest,
   kept,
   LABEL_PX,
+  type Layout,
   layOut,
   placeOf,
   scaleOf,
@@ -99,10 +101,10 @@ export function FleetMap({ fleet, summary, onOpen, Tip, onScale }: Props) {
       const image = pen.createImageData(width, height)
       paint(new Uint32Array(image.data.buffer), width, height, layout, view, pyramids, sprites)
       pen.putImageData(image, 0, 0)
-      writeNames(pen, layout.blocks, scale.factor, view, ratio, tokens.muted)
+      writeNames(pen, layout, view, ratio, tokens)
     })
     return () => cancelAnimationFrame(frame)
-  }, [layout, view, pyramids, sprites, width, height, ratio, tokens, scale.factor])
+  }, [layout, view, pyramids, sprites, width, height, ratio, tokens])
 
   const pointed = target ? lookUp(layout.blocks, pyramids, scale.level, target) : null
   const place = target ? placeOf(layout, view, target) : null
@@ -327,22 +329,31 @@ function distance(hands: readonly { x: number; y: number }[]): number {
   return a && b ? Math.hypot(a.x - b.x, a.y - b.y) : 0
 }
 
+/** Names of sites stay in view for as long as any of their cells do. */
 function writeNames(
   pen: CanvasRenderingContext2D,
-  blocks: Blocks,
-  factor: number,
+  layout: Layout,
   view: View,
   ratio: number,
-  colour: string,
+  { muted, surface }: Tokens,
 ): void {
-  pen.fillStyle = colour
+  const { factor, level, cell } = scaleOf(layout, view.zoom)
+  const height = LABEL_PX * ratio
   pen.font = `${Math.round(12 * ratio)}px "Inter Variable", Inter, system-ui, sans-serif`
   pen.textBaseline = "middle"
-  for (const { site, x, y, width } of blocks) {
-    const left = Math.max(0, x * factor - view.left)
-    const top = y * factor - view.top - (LABEL_PX * ratio) / 2
-    if (left > x * factor - view.left + width * factor) continue
-    pen.fillText(clipped(pen, site, width * factor), left, top)
+  for (const { site, x, y, width, columns, count: devices } of layout.blocks) {
+    const left = x * factor - view.left
+    const bottom = y * factor - view.top + Math.ceil(Math.ceil(devices / columns) / 2 ** level) * cell
+    const top = Math.max(0, y * factor - view.top - height)
+    const from = Math.max(0, left)
+    if (bottom < top + height || from > left + width * factor) continue
+    const text = clipped(pen, site, left + width * factor - from)
+    if (top > y * factor - view.top - height) {
+      pen.fillStyle = surface
+      pen.fillRect(from, top, pen.measureText(text).width + 6 * ratio, height)
+    }
+    pen.fillStyle = muted
+    pen.fillText(text, from, top + height / 2)
   }
 }
 

@@ -52,8 +52,11 @@ export function layOut(sites: readonly { site: string; count: number }[], frame:
     if (blocks) return { blocks, level: 0, cell, ...extent(frame) }
   }
   for (let level = 0; level < 16; level++) {
-    const blocks = arrange(present, frame, level, least)
-    if (blocks) return { blocks, level, cell: least, ...extent(frame) }
+    // Between two levels the cell grows, so that the frame is filled.
+    for (let cell = level === 0 ? least : 2 * least - step; cell >= least; cell -= step) {
+      const blocks = arrange(present, frame, level, cell)
+      if (blocks) return { blocks, level, cell, ...extent(frame) }
+    }
   }
   return { blocks: [], level: 0, cell: least, ...extent(frame) }
 }

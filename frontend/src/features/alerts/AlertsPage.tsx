@@ -47,7 +47,6 @@ export function AlertsPage() {
     a: () => command("acknowledge"),
     s: () => ask("shelve"),
     d: () => row && navigate({ to: "/devices/$id", params: { id: row.device_id } }),
-    x: () => row && toggle(row),
   })
 
   const every = items.length > 0 && items.every(({ id }) => selectedIds.has(id))
@@ -118,28 +117,31 @@ export function AlertsPage() {
             </Chip>
           ))}
         </nav>
-        <nav className={css.tabs} aria-label={say("devices.priority")}>
-          {PRIORITIES.map((priority) => (
-            <Chip
-              key={priority}
-              pressed={search.priority === priority}
-              label={say("priority.count", {
-                n: list.priorities?.[priority] ?? 0,
-                priority: say(`priority.${priority}`),
-              })}
-              onClick={() =>
-                navigate({
-                  search: (before) => ({
-                    ...before,
-                    priority: search.priority === priority ? undefined : priority,
-                  }),
-                })
-              }
-            >
-              <PriorityMark priority={priority} labelled /> {count(list.priorities?.[priority] ?? 0)}
-            </Chip>
-          ))}
-        </nav>
+        {/* While rows are selected, what can be done with them takes this place. */}
+        {selected.length > 0 ? null : (
+          <nav className={css.tabs} aria-label={say("devices.priority")}>
+            {PRIORITIES.map((priority) => (
+              <Chip
+                key={priority}
+                pressed={search.priority === priority}
+                label={say("priority.count", {
+                  n: list.priorities?.[priority] ?? 0,
+                  priority: say(`priority.${priority}`),
+                })}
+                onClick={() =>
+                  navigate({
+                    search: (before) => ({
+                      ...before,
+                      priority: search.priority === priority ? undefined : priority,
+                    }),
+                  })
+                }
+              >
+                <PriorityMark priority={priority} labelled /> {count(list.priorities?.[priority] ?? 0)}
+              </Chip>
+            ))}
+          </nav>
+        )}
         <div className={css.acts} data-any={selected.length > 0}>
           {selected.length > 0 ? (
             <>

@@ -59,8 +59,8 @@ export function alertColumns({ header, isSelected, toggle }: Selecting): readonl
     {
       id: "state",
       title: say("alerts.state"),
-      width: 116,
-      grow: 1,
+      width: 124,
+      grow: 1.4,
       narrow: "end",
       cell: (alert) => <State alert={alert} />,
     },

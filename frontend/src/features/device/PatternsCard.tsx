@@ -27,8 +27,9 @@ export function PatternsCard({ device: { id, patterns }, type }: Props) {
             const sure = start?.detail.confidence
             return (
               <li key={`${seen.pattern} ${seen.channel}`} className={css.row}>
-                <span className={css.name}>
-                  {channelTitle(type, seen.channel)}, {sayOf("patterns", seen.pattern, seen.pattern)}
+                <span className={css.pattern}>
+                  <span>{sayOf("patterns", seen.pattern, seen.pattern)}</span>
+                  <span className={css.where}>{channelTitle(type, seen.channel)}</span>
                 </span>
                 <span className={css.faint}>
                   {typeof sure === "number" ? `${say("device.confidence", { share: share(sure) })} · ` : ""}

@@ -30,7 +30,11 @@ export function Timeline({ id, type }: Props) {
       ) : data.items.length === 0 ? (
         <p className={css.none}>{say("device.noEvents")}</p>
       ) : (
-        <ol className={css.list}>
+        <ol
+          className={css.list}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a scroll area must be reachable by keys
+          tabIndex={0}
+        >
           {data.items.slice(0, SHOWN).map((event, i) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: events have no id of their own; the list only grows at its head
             <li key={`${event.at} ${event.type} ${data.items.length - i}`} className={css.event}>
@@ -69,7 +73,8 @@ export function eventText({ type: kind, detail }: EventItem, type: TypeInfo | un
     kind: sayOf("maintenance.kinds", String(detail.kind), plain(detail.kind)),
     readings: typeof detail.readings === "number" ? count(detail.readings) : "",
   }
-  return sayOf("events", kind, kind, facts)
+  const text = sayOf("events", kind, kind, facts)
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 function who({ detail }: EventItem): string {

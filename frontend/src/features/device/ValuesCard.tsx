@@ -18,7 +18,9 @@ export function ValuesCard({ device: { values, baseline, life_cycle }, type }: P
       <dl>
         {Object.entries(values).map(([name, { value, unit, time, quality }]) => (
           <div key={name} className={css.row}>
-            <dt className={css.name}>{channelTitle(type, name)}</dt>
+            <dt className={css.name} title={channelTitle(type, name)}>
+              {channelTitle(type, name)}
+            </dt>
             <dd className={css.value}>
               <span className={css.measured} data-quality={quality ?? "none"}>
                 {quantity(value, unit)}
