@@ -1,20 +1,21 @@
 """Recognise seven patterns in a channel: where each starts, how large it is, how sure that is. Compiled.
 
-============= ========================================================= =====================================
-pattern       present while                                             size (``a`` of its events)
-============= ========================================================= =====================================
-drift         REFERENCE, slow by design, has left the baseline          channel units, signed
-shift         FAST stands off REFERENCE                                 channel units, signed
-spike         a single reading stands off LEVEL                         channel units, signed
-stuck         the noise that the baseline had is gone                   spread of the baseline, channel units
-oscillation   the noise has grown and swings at a steady period         amplitude, channel units
-dropout       the channel is missing where others of the device arrive  lines missed
-decorrelation the channel no longer follows the others                  what they leave open, channel units
-============= ========================================================= =====================================
+============= ========================================================== ================================
+pattern       present while                                              size (``a`` of its events)
+============= ========================================================== ================================
+drift         FAST stands off the baseline and was long in getting there distance from the baseline
+shift         FAST stands off REFERENCE                                  distance from before
+spike         a single reading stands off LEVEL                          distance from LEVEL
+stuck         the noise that the baseline had is gone                    standard deviation that it had
+oscillation   the noise has grown and swings at a steady period          amplitude
+dropout       the channel is missing where others of the device arrive   lines missed
+decorrelation the channel no longer follows the others                   what they leave open of it
+============= ========================================================== ================================
 
-Confidence (``b``) is 0.5 where a pattern is only just recognised and nears 1 as its measure grows: ``1 - 0.5
-/ q²``, q the ratio of the measure to the threshold. Each pattern ends at a lower threshold than it starts at,
-so none chatters. A channel that was constant throughout its baseline is never stuck, and one that was often
+Sizes are in channel units, distances signed, a dropout's in lines.
+Confidence (``b``) is 0.5 where a pattern is only just recognised and nears 1 as its measure grows: ``1 - 0.5 / q²``,
+q the ratio of the measure to the threshold. Each pattern ends at a lower threshold than it starts at, so none
+chatters. A channel that was constant throughout its baseline is never stuck, and one that was often
 still has to be still for twice as long as it ever was.
 """
 
@@ -38,8 +39,10 @@ from twins.traces import (
     PERIOD,
     QUIET,
     REFERENCE,
+    RISE,
     SPIKE,
     WANDER,
+    WANDER_USUAL,
     SignalParams,
     SignalState,
 )
@@ -51,7 +54,10 @@ _STARTED: Final = int(Kind.PATTERN_STARTED)
 _ENDED: Final = int(Kind.PATTERN_ENDED)
 
 _DRIFT_ON, _DRIFT_OFF = 2.0, 1.0  # spreads of the baseline
-_DRIFT_WANDER_ON, _DRIFT_WANDER_OFF = 4.0, 2.5  # and square roots of WANDER
+_DRIFT_WANDER_ON, _DRIFT_WANDER_OFF = 4.0, 2.0  # and square roots of its wander
+_RISE_FROM = 2.0  # square roots of its wander from which a way is timed
+_RISE_QUICK = 40  # readings, two spans: what was there sooner has jumped
+_JUMPED = 255
 _SHIFT_ON, _SHIFT_OFF = 6.0, 1.5  # square roots of WANDER
 _SPIKE_ON = 8.0  # square roots of NOISE
 _SPIKE_HELD = 20  # readings
@@ -115,19 +121,12 @@ def watch(
     if (flags >> MISSING) & 1:
         _turn(s, r, c, MISSING, True, 0.0, 1.0, t_us, ev)
 
-    far = abs(reference)
-    if (flags >> DRIFTING) & 1:
-        if far < _DRIFT_OFF or far * far < _DRIFT_WANDER_OFF * _DRIFT_WANDER_OFF * wander:
-            _turn(s, r, c, DRIFTING, True, reference * spread, far / _DRIFT_ON, t_us, ev)
-    elif far > _DRIFT_ON and far * far > _DRIFT_WANDER_ON * _DRIFT_WANDER_ON * wander:
-        strength: float = min(far / _DRIFT_ON, far / (_DRIFT_WANDER_ON * math.sqrt(wander)))
-        _turn(s, r, c, DRIFTING, False, reference * spread, strength, t_us, ev)
-
     if (flags >> SHIFTED) & 1:
         if off * off < _SHIFT_OFF * _SHIFT_OFF * wander:
             _turn(s, r, c, SHIFTED, True, off * spread, 1.0, t_us, ev)
     elif off * off > _SHIFT_ON * _SHIFT_ON * wander:
         _turn(s, r, c, SHIFTED, False, off * spread, abs(off) / (_SHIFT_ON * math.sqrt(wander)), t_us, ev)
+    _drift(s, r, j, c, t_us, reference + off, p.root[s.marks[r, WANDER_USUAL, j]], spread, ev)
 
     if s.marks[r, NOISE_USUAL, j] == 0:
         return
@@ -152,6 +151,37 @@ def watch(
     elif hits >= _SWINGS_ON and noise > _SWING_ON * usual:
         strength = math.sqrt(noise / usual / _SWING_ON)
         _turn(s, r, c, OSCILLATING, False, math.sqrt(2.0 * noise) * spread, strength, t_us, ev)
+
+
+@inlined
+def _drift(
+    s: SignalState,
+    r: int,
+    j: int,
+    c: int,
+    t_us: int,
+    now: float,
+    wander: float,
+    spread: float,
+    ev: EventBuffer,
+) -> None:
+    """A drift is a slow way from the baseline: what jumped there is none until it has been back."""
+    far = abs(now)
+    rise = int(s.marks[r, RISE, j])
+    if far < _RISE_FROM * wander:
+        rise = 0
+    elif rise < _JUMPED:
+        rise = min(rise + 1, _JUMPED - 1)
+    limit = max(_DRIFT_ON, _DRIFT_WANDER_ON * wander)
+    if (int(s.patterns[r, c]) >> DRIFTING) & 1:
+        if far < max(_DRIFT_OFF, _DRIFT_WANDER_OFF * wander):
+            _turn(s, r, c, DRIFTING, True, now * spread, 1.0, t_us, ev)
+    elif far > limit and rise < _JUMPED:
+        if rise > _RISE_QUICK:
+            _turn(s, r, c, DRIFTING, False, now * spread, far / limit, t_us, ev)
+        else:
+            rise = _JUMPED
+    s.marks[r, RISE, j] = rise
 
 
 @inlined

@@ -32,12 +32,13 @@ FAST, REFERENCE, WANDER, LEVEL, NOISE = range(5)
 ``WANDER`` are plain means and ``REFERENCE`` follows the noise.
 """
 
-GAP, GAP_USUAL, NOISE_USUAL, WANDER_USUAL, QUIET, CROSSING, PERIOD, HITS, SPIKE = range(9)
+GAP, GAP_USUAL, NOISE_USUAL, WANDER_USUAL, QUIET, CROSSING, PERIOD, HITS, SPIKE, RISE = range(10)
 """Layers of ``SignalState.marks``.
 
 Lines since the channel was last heard, and the most of them in the baseline; codes (``SignalParams.decode``)
 of the baseline's mean noise, its wander, and its least noise as a share of the mean; readings since the last
-upward crossing (bit 7: now above), the period before it, how often periods agreed; readings left of a spike.
+upward crossing (bit 7: now above), the period before it, how often periods agreed; readings left of a spike;
+readings that FAST has been off the baseline (255: it jumped there).
 """
 
 QUANTILE, EXCESS, SCATTER = range(3)
@@ -96,7 +97,7 @@ class SignalState(NamedTuple):
         np.float32
     ]  # (n, P) while learning mean products of features, then their inverse correlations
     track: NDArray[np.float32]  # (n, 5, F)
-    marks: NDArray[np.uint8]  # (n, 9, F)
+    marks: NDArray[np.uint8]  # (n, 10, F)
     tail: NDArray[np.float32]  # (n, 2, 3) of the innovation and of T²
     peak: NDArray[np.float32]  # (n,) what novelty has to exceed to count in full
 
@@ -172,7 +173,7 @@ def blank_signals(capacity: int, device_type: DeviceType) -> SignalState:
         counted=np.zeros((n, regimes, features), np.uint16),
         bond=np.zeros((n, features * (features + 1) // 2), np.float32),
         track=np.zeros((n, 5, features), np.float32),
-        marks=np.zeros((n, 9, features), np.uint8),
+        marks=np.zeros((n, 10, features), np.uint8),
         tail=np.zeros((n, 2, 3), np.float32),
         peak=np.zeros(n, np.float32),
     )
