@@ -33,7 +33,7 @@ PUMP = DeviceType(
             "vibration-high", "vibration > 7.1", "high", "bearing damage", "plan a repair",
             deadband={"vibration": 0.5}, on_delay_s=2.0, off_delay_s=3.0, suppressed_by=("stale", "alert"),
         ),
-        AlertRule("hot", "temperature > 90", "critical", "seizure", "stop the pump", on_delay_s=0.0, off_delay_s=0.0, latch=True),
+        AlertRule("hot", "temperature > 90", "critical", "seizure", "stop it", on_delay_s=0.0, off_delay_s=0.0, latch=True),
         AlertRule("silent", "silent_s > 20", "low", "blind", "check the gateway"),
     ),
 )  # fmt: skip
