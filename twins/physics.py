@@ -226,8 +226,9 @@ def step_size(p: PhysicsParams, dt_s: float, speedup: float = 1.0) -> StepSize:
 def natural_spread(device_type: DeviceType, ambient_sd_k: float = AMBIENT_SD_K) -> Vector:
     """How far a healthy device's channels stray from their mean within one operating regime, noise aside.
 
-    Load moves within a regime over the week and wanders; ambient temperature moves through days and years. A baseline
-    of an hour has seen neither, so a channel is not to be believed steadier than this in the long run.
+    Load moves within a regime over the week and wanders; ambient temperature moves through days and years. A
+    baseline of an hour has seen neither, so a channel is not to be believed steadier than this in the long
+    run.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twins.devices import Channel, DeviceType, Effect, FailureMode, LoadProfile, Response
 from twins.draws import fill_normals, fill_words, name_keys
 from twins.physics import (
+    COUNTER,
     PhysicsState,
     Sites,
     ambient,
@@ -18,6 +19,7 @@ from twins.physics import (
     blank_physics,
     damage_of,
     damages,
+    natural_spread,
     new_life,
     own_pace,
     physics_params,
@@ -65,18 +67,24 @@ class Oracle:
         self.offset = state.offset[row].tolist()
         self.settled: list[float | None] = [None] * len(device_type.channels)
 
-    def load(self, at_us: int) -> float:
+    def wanted(self, at_us: int, wander: float) -> float:
         plan = self.type.load
-        hours = at_us / 3.6e9
-        week = (hours + 72) % 168
+        week = (at_us / 3.6e9 + 72) % 168
         wanted = plan.mean + plan.daily * math.cos(2 * math.pi * (week - plan.peak_hour) / 24)
         wanted *= plan.weekend if week >= 120 else 1.0
+        return wanted * self.factor + plan.wander * wander
+
+    def load(self, at_us: int) -> float:
+        plan = self.type.load
         knot_us = round(plan.wander_h * 3.6e9)
         knot, through = divmod(at_us + self.phase_us, knot_us)
         before = draw_normals(self.device_key, LOAD_STREAM, knot, 1)[0]
+        if plan.levels:
+            wanted = self.wanted(knot * knot_us - self.phase_us, before)
+            return min(plan.levels, key=lambda level: abs(level - wanted))
         after = draw_normals(self.device_key, LOAD_STREAM, knot + 1, 1)[0]
         wander = before + (after - before) * through / knot_us
-        return min(plan.high, max(plan.low, wanted * self.factor + plan.wander * wander))
+        return min(plan.high, max(plan.low, self.wanted(at_us, wander)))
 
     def step(self, at_us: int, dt_s: float, ambient_c: float) -> list[float]:
         load, warmth = self.load(at_us), ambient_c - self.type.ambient_reference_c
@@ -115,7 +123,7 @@ class Oracle:
         return values
 
 
-@pytest.mark.parametrize("name", ["centrifugal-pump", "induction-motor", "wind-turbine", "vibration-sensor"])
+@pytest.mark.parametrize("name", ["centrifugal-pump", "chiller", "wind-turbine", "vibration-sensor"])
 def test_the_step_agrees_with_the_oracle(name: str) -> None:
     device_type = TYPES[name]
     params, state = born(device_type, 3)
@@ -276,7 +284,7 @@ def test_each_kind_of_channel_reports_in_its_way() -> None:
 
 
 def test_a_device_that_stands_still_has_no_load() -> None:
-    device_type = TYPES["induction-motor"]
+    device_type = TYPES["screw-compressor"]
     params, state = born(device_type, 50)
     state.running[:] = False
     values = np.empty((50, len(device_type.channels)))
@@ -308,6 +316,46 @@ def test_levels_of_load_are_held_and_shared_out() -> None:
     )
     shares = np.bincount(np.concatenate(seen), minlength=6) / (8 * 2000)
     assert shares == pytest.approx([1 / 7, 1 / 7, 1 / 7, 2 / 7, 1 / 7, 1 / 7], abs=0.03)
+
+
+def test_levels_follow_the_plan_unless_they_are_drawn() -> None:
+    pump = TYPES["centrifugal-pump"]
+    params, state = born(pump, 600)
+    speed = pump.channel_index("speed")
+    values = np.empty((600, 8))
+    shares = []
+    for hour in (2.0, 14.0):
+        at_us = 1_767_571_200_000_000 + round((24 + hour + params.wander_us / 7.2e9) * 3.6e9)
+        step(state, params, step_size(params, 60.0), np.array([20.0]), 0, 600, at_us, values)
+        found = np.searchsorted(pump.conditions[0].edges, values[:, speed])
+        shares.append(np.bincount(found, minlength=3) / 600)
+    assert shares[0][0] > 0.5 > shares[0][2], "slow by night"
+    assert shares[1][2] > 0.5 > shares[1][0], "fast by day"
+
+
+def test_natural_spread_is_what_healthy_devices_do_within_a_regime() -> None:
+    for name in ("power-meter", "wind-turbine", "gearbox", "pressure-sensor"):
+        device_type = TYPES[name]
+        params, state = born(device_type, 400)
+        silent = params._replace(noise=params.noise * 0.0)
+        state.offset[:] = 0.0
+        size = step_size(silent, 3.3 * 86_400.0, speedup=0.0)
+        lines = []
+        for k in range(60):
+            lines.append(np.empty((400, len(device_type.channels))))
+            at_us = START_US + round(k * 3.3 * 86_400) * SECOND_US
+            step(state, silent, size, np.array([device_type.ambient_reference_c]), 0, 400, at_us, lines[-1])
+        values = np.concatenate(lines)
+        regime = np.zeros(len(values), np.int64)
+        for condition in device_type.conditions:
+            cut = values[:, device_type.channel_index(condition.channel)]
+            regime = regime * (len(condition.edges) + 1) + np.searchsorted(condition.edges, cut)
+        within = sum((regime == g).mean() * values[regime == g].var(axis=0) for g in np.unique(regime))
+        gauges = params.kind != COUNTER
+        expected = natural_spread(device_type, ambient_sd_k=0.0)
+        assert np.sqrt(within)[gauges] == pytest.approx(expected[gauges], rel=0.3, abs=1e-3)
+        assert expected[~gauges].tolist() == [0.0] * (~gauges).sum()
+        assert (natural_spread(device_type) >= expected).all()
 
 
 def test_load_follows_plan_and_week() -> None:
