@@ -78,12 +78,13 @@ def up(
         }
     )  # fmt: skip
     enough = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: enough.set())
     began = time.monotonic()
     platform = Platform(settings, _steps(as_json))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # while it starts: give up, and take down what is up
     platform.start()
     try:
+        for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets its own
+            signal.signal(number, lambda *_: enough.set())
         if as_json:
             print(json.dumps({"url": platform.url, "data": str(platform.data)}), flush=True)
         else:
