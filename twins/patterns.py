@@ -53,8 +53,8 @@ DRIFTING, SHIFTED, SPIKED, STUCK, OSCILLATING, MISSING, DECORRELATED = range(7)
 _STARTED: Final = int(Kind.PATTERN_STARTED)
 _ENDED: Final = int(Kind.PATTERN_ENDED)
 
-_DRIFT_ON, _DRIFT_OFF = 2.0, 1.0  # spreads of the baseline
-_DRIFT_WANDER_ON, _DRIFT_WANDER_OFF = 4.0, 2.0  # and square roots of its wander
+_DRIFT_ON, _DRIFT_OFF = 3.0, 1.5  # spreads of the baseline
+_DRIFT_WANDER_ON, _DRIFT_WANDER_OFF = 6.0, 3.0  # and square roots of its wander
 _RISE_FROM = 2.0  # square roots of its wander from which a way is timed
 _RISE_QUICK = 40  # readings, two spans: what was there sooner has jumped
 _JUMPED = 255

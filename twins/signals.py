@@ -19,9 +19,9 @@ of T² (with LEVEL for FAST), each from a running quantile and the mean log-exce
 as Fisher joins them. It fades while an anomaly lasts.
 
 The baseline is learned from the first readings: means and spreads by Welford's recursion, winsorised at four
-standard deviations, and at one and a half while the feature's last readings were mostly off. While they all
-are, lines are set aside; once these are half as many as make a baseline, it is learned anew from there. A
-regime first met later is learned when met.
+standard deviations, and at one and a half while most of the feature's last readings were off. Where all of
+them have been off for half as many lines as make a baseline, it is learned anew from there. A regime first
+met later is learned when met.
 
 Spans count a channel's own readings. Time enters where a device was silent for more than 1.5 nominal
 intervals: what was known of its present then fades by the intervals that passed. Values are float64 between
@@ -83,7 +83,7 @@ _REACH: Final = 1.0e3  # the furthest that a standardised value counts
 _WINSOR: Final = 4.0  # the furthest that one moves a mean, in spreads
 _DISTURBED: Final = 2.5  # a smoothed feature further off than this is disturbed,
 _WINSOR_DISTURBED: Final = 1.5  # and its readings move a mean by less
-_ASIDE: Final = 3.9  # further off than this, lines are set aside
+_WHOLLY: Final = 3.9  # further off than this, all of its last readings are
 _WANDER_CLIP: Final = 25.0  # the most that one reading counts in WANDER and NOISE, in multiples of them
 _CLIP_WANDER: Final = 6.0  # square roots of WANDER that a reading may always move FAST
 _GAP_FROM: Final = 1.5  # intervals of silence that count as such
@@ -309,18 +309,17 @@ def _learn(
     ev: EventBuffer,
 ) -> None:
     features = len(p.channel)
-    aside = False
+    disturbed = False
     if s.readings[r] > _UNCOUNTED + FAST_SPAN:
         for j in range(features):
-            if abs(np.float64(s.track[r, FAST, j])) > _ASIDE:
-                aside = True
-    if aside:
+            if abs(np.float64(s.track[r, FAST, j])) > _WHOLLY:
+                disturbed = True
+    if disturbed:
         s.disturbed[r] = min(int(s.disturbed[r]) + 1, 65535)
         if 2 * int(s.disturbed[r]) >= min(p.baseline, 65535):
             # what looked like a disturbance has become the rule: what came before was the exception
             relearn(s, p, r)
             s.seen_us[r] = t_us
-            aside = False
             g = _regime(s, p, r, x, scored)
     heard = 0
     longest = 0
@@ -341,11 +340,7 @@ def _learn(
         heard += 1
         s.marks[r, GAP, j] = 0
         value = np.float64(x[c])
-        raw = 0.0
-        if not aside:
-            raw = _refine(s, p, r, g, j, value)
-        elif s.counted[r, g, j] > _FEW:
-            raw = _clamp((value - np.float64(s.mean[r, g, j])) / np.float64(s.spread[r, g, j]), _REACH)
+        raw = _refine(s, p, r, g, j, value)
         known = 0
         for regime in range(s.counted.shape[1]):
             known += int(s.counted[r, regime, j])
@@ -366,8 +361,6 @@ def _learn(
         wander = np.float64(s.track[r, WANDER, j])
         innovation += fresh * fresh
         t2 += level * level / (max(wander, least) if k > 2.0 * FAST_SPAN else least)
-        if aside:
-            continue
         noise = _clamp(fresh, 2.0 * p.clip)
         noise *= noise
         s.track[r, NOISE, j] += (noise - np.float64(s.track[r, NOISE, j])) / k
@@ -381,19 +374,17 @@ def _learn(
                 s.marks[r, QUIET, j] = code
     if heard == 0:
         return
-    lines = int(s.readings[r])
-    if not aside:
-        lines += 1
-        s.readings[r] = lines
-        for j in range(features):
-            for i in range(j + 1):
-                at = j * (j + 1) // 2 + i
-                k = min(own[j], own[i])
-                if k > 0.0:
-                    s.bond[r, at] += (z[j] * z[i] - np.float64(s.bond[r, at])) / k
-        if lines == p.warm:
-            _begin_tail(s, r)
-    if lines > p.warm:
+    lines = int(s.readings[r]) + 1
+    s.readings[r] = lines
+    for j in range(features):
+        for i in range(j + 1):
+            at = j * (j + 1) // 2 + i
+            k = min(own[j], own[i])
+            if k > 0.0:
+                s.bond[r, at] += (z[j] * z[i] - np.float64(s.bond[r, at])) / k
+    if lines == p.warm:
+        _begin_tail(s, r)
+    elif lines > p.warm:
         _tell(s, p, r, innovation / heard, t2 / heard, steps)
         if longest >= p.baseline:
             _finish(s, p, r)

@@ -87,8 +87,8 @@ class SignalState(NamedTuple):
     patterns: NDArray[np.uint8]  # (n, channels) bit i: events.PATTERNS[i] is present
     regime: NDArray[np.uint8]  # (n,)
     learned: NDArray[np.uint8]  # (n,) 1: the baseline stands
-    readings: NDArray[np.uint32]  # (n,) lines taken since learning began, set aside ones not counted
-    disturbed: NDArray[np.uint16]  # (n,) lines set aside while learning
+    readings: NDArray[np.uint32]  # (n,) lines taken since learning began
+    disturbed: NDArray[np.uint16]  # (n,) lines learned from while a feature was wholly off
     seen_us: NDArray[np.int64]  # (n,) event time of the newest line; INT64_MIN before
     mean: NDArray[np.float32]  # (n, R, F) channel units
     spread: NDArray[np.float32]  # (n, R, F) standard deviation, channel units

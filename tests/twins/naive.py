@@ -191,13 +191,11 @@ class NaiveSignals:
     # learning
 
     def learn(self, g: int, t_us: int, x: Sequence[float], scored: Sequence[bool], steps: float) -> None:
-        aside = self.lines > 36 and any(abs(f.fast) > 3.9 for f in self.features)
-        if aside:
+        if self.lines > 36 and any(abs(f.fast) > 3.9 for f in self.features):
             self.disturbed += 1
             if 2 * self.disturbed >= self.type.baseline_readings:
                 self.forget()
                 self.seen_us = t_us
-                aside = False
                 g = self.regime(x, scored)
         z = [0.0] * len(self.features)
         own = [0] * len(self.features)
@@ -211,12 +209,7 @@ class NaiveSignals:
             heard += 1
             f.gap = 0
             value = float(x[f.channel])
-            regime = f.regimes[g]
-            raw = 0.0
-            if not aside:
-                raw = f.refine(g, value)
-            elif regime.count > 5:
-                raw = clamp((value - regime.mean) / regime.spread, 1e3)
+            raw = f.refine(g, value)
             known = sum(regime.count for regime in f.regimes)
             longest = max(longest, known)
             k = known - 16
@@ -230,8 +223,6 @@ class NaiveSignals:
             f.fast, f.level = f32(fast), f32(level)
             innovation += fresh * fresh
             t2 += level * level / (max(f.wander, LEAST_WANDER) if k > 40 else LEAST_WANDER)
-            if aside:
-                continue
             noise = clamp(fresh, 8.0) ** 2
             f.noise = f32(f.noise + (noise - f.noise) / k)
             running = f.reference + share * (noise - f.reference)
@@ -241,16 +232,15 @@ class NaiveSignals:
                 f.quietest = code(running) if f.quietest == 0 else min(f.quietest, code(running))
         if heard == 0:
             return
-        if not aside:
-            self.lines += 1
-            for j in range(len(self.features)):
-                for i in range(j + 1):
-                    together = min(own[j], own[i])
-                    if together > 0:
-                        old = self.bond[j][i]
-                        self.bond[j][i] = f32(old + (z[j] * z[i] - old) / together)
-            if self.lines == self.warm_after:
-                self.tails = [Tail(), Tail()]
+        self.lines += 1
+        for j in range(len(self.features)):
+            for i in range(j + 1):
+                together = min(own[j], own[i])
+                if together > 0:
+                    old = self.bond[j][i]
+                    self.bond[j][i] = f32(old + (z[j] * z[i] - old) / together)
+        if self.lines == self.warm_after:
+            self.tails = [Tail(), Tail()]
         if self.lines > self.warm_after:
             self.tell(innovation / heard, t2 / heard, steps)
             if longest >= self.type.baseline_readings:
@@ -443,9 +433,9 @@ class NaiveSignals:
             f.rising, f.jumped = 0, False
         elif not f.jumped:
             f.rising = min(f.rising + 1, 254)
-        limit = max(2.0, 4.0 * wander)
+        limit = max(3.0, 6.0 * wander)
         if "drift" in f.patterns:
-            if far < max(1.0, 2.0 * wander):
+            if far < max(1.5, 3.0 * wander):
                 self.turn(f, "drift", now * spread)
         elif far > limit and not f.jumped:
             if f.rising > 40:

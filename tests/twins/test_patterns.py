@@ -48,7 +48,7 @@ def test_recognises(pattern: str) -> None:
     assert channel == CHANNEL
     assert START <= i <= START + (600 if pattern == "drift" else 120)
     assert 0.5 <= confidence < 1
-    wanted = {"drift": 2.0, "shift": 1.7, "spike": 25.0, "stuck": 1.0, "oscillation": 6.0}[pattern]
+    wanted = {"drift": 3.0, "shift": 1.7, "spike": 25.0, "stuck": 1.0, "oscillation": 6.0}[pattern]
     assert size == pytest.approx(wanted, rel=0.45)
     assert len(found) <= 2  # it started once, and ended at most once
 

@@ -232,15 +232,15 @@ def test_baseline_withstands_outliers_while_learning() -> None:
     assert twin.state.spread[0, 0, 0] < 2.0
 
 
-def test_baseline_sets_a_disturbance_aside_while_learning() -> None:
+def test_baseline_withstands_a_fault_while_learning() -> None:
     twin = Twin(device_type(baseline=400, regimes=1))
     x = healthy(np.random.default_rng(2), 600)
-    x[100:220, 1] += 40
+    x[100:160, 1] += 40
     happened = twin.feed(x)
-    assert twin.state.disturbed[0] > 50
-    assert next(i for i, h in happened if h[0] == "baseline.learned") > 399
-    assert abs(twin.state.mean[0, 0, 1] - 20) < 0.5
-    assert twin.state.spread[0, 0, 1] < 2
+    assert twin.state.disturbed[0] > 20
+    assert next(i for i, h in happened if h[0] == "baseline.learned") == 399
+    assert abs(twin.state.mean[0, 0, 1] - 20) < 0.8  # plain mean and spread: 26 and 14
+    assert twin.state.spread[0, 0, 1] < 2.2
 
 
 def test_a_lasting_change_while_learning_starts_the_baseline_anew() -> None:
