@@ -90,7 +90,11 @@ class SimulatedTraffic:
         now_us = WallClock().now_us()
         self._simulator = Simulator(self._spec, self._fleet.types, start_us=now_us - self._backfill_us)
         if self._state.exists():
-            self._simulator.restore(self._state.read_bytes())
+            try:
+                self._simulator.restore(self._state.read_bytes())
+                self._simulator.skip_to(now_us)  # what would have happened while nothing ran was not measured
+            except ValueError as error:
+                _log.warning("the simulated fleet begins anew: %s", error)
         _register(self._fleet, self._simulator.devices)
         self._truth = TruthWriter(self._folder / f"truth-{now_us}.parquet")
         self.step(now_us)
