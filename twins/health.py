@@ -2,11 +2,11 @@
 
 Each feature has three indicators, all against the baseline alone, so that no machine becomes healthy by being
 ill for long: *level*, how far its mean stands off beyond what the baseline itself wandered; *noise*, how much
-louder it is; *relation*, whether it still goes with the others. An indicator has a severity: zero while
-ordinary, and bounded, the bound falling with the number of features, because one sensor of many is weaker
-evidence than the only one. With S the sum of severities the device loses ``100 (1 - exp(-S))`` points, shared
-out in proportion. Points are whole 64ths, so ``100 - sum(points)`` is ``health`` exactly, in float32 as in
-any other number.
+louder it is; *relation*, whether it still goes with the others. An indicator has a severity, zero while
+ordinary and bounded. Of F features each counts for 1/√F, because one sensor of many is weaker evidence than the
+only one, and because many that tell of one fault are not as many faults. With S the sum of severities the
+device loses ``100 (1 - exp(-S))`` points, shared out in proportion. Points are whole 64ths, so
+``100 - sum(points)`` is ``health`` exactly, in float32 as in any other number.
 
 Health says nothing of what it cannot see: a channel that is missing, stuck, or in a regime not yet known
 lowers ``observed``, the share of the features that are seen, and not the score. Until the baseline stands,
@@ -48,19 +48,20 @@ def _seen(s: SignalState, p: SignalParams, r: int, j: int) -> bool:
 @inlined
 def _severities(s: SignalState, p: SignalParams, r: int, j: int) -> tuple[float, float, float]:
     """Severities of level, noise and relation of feature ``j``, which is seen."""
-    most = _MOST / math.sqrt(float(len(p.channel)))
+    share = 1.0 / math.sqrt(float(len(p.channel)))
     wander = p.root[s.marks[r, WANDER_USUAL, j]]
     level = 0.0
     beyond = abs(np.float64(s.track[r, LEVEL, j])) - _TOLERATED_WANDER * wander - _TOLERATED
     if beyond > 0.0:
-        level = min(beyond / (_LEVEL_UNIT * max(wander, _LEVEL_LEAST)), most)
+        level = share * min(beyond / (_LEVEL_UNIT * max(wander, _LEVEL_LEAST)), _MOST)
     noise = 0.0
     usual = p.decode[s.marks[r, NOISE_USUAL, j]]
     if s.marks[r, NOISE_USUAL, j] and s.track[r, NOISE, j] > 2.0**_NOISE_FREE * usual:
-        noise = min((math.log2(np.float64(s.track[r, NOISE, j]) / usual) - _NOISE_FREE) / _NOISE_UNIT, most)
+        doublings = math.log2(np.float64(s.track[r, NOISE, j]) / usual)
+        noise = share * min((doublings - _NOISE_FREE) / _NOISE_UNIT, _MOST)
     relation = 0.0
     if (int(s.patterns[r, p.channel[j]]) >> DECORRELATED) & 1:
-        relation = min(_RELATION, most)
+        relation = share * _RELATION
     return level, noise, relation
 
 

@@ -515,14 +515,14 @@ class NaiveSignals:
         self.health = f32(100.0 - sum(sum(points) for points in self.points.values()))
 
     def severities(self, f: Feature) -> tuple[float, float, float]:
-        most = 3.0 / math.sqrt(len(self.features))
+        share = 1.0 / math.sqrt(len(self.features))
         wander = float(np.sqrt(decoded(f.usual_wander)))
         beyond = abs(f.level) - 3.0 * wander - 0.5
-        level = min(beyond / (6.0 * max(wander, 0.5)), most) if beyond > 0 else 0.0
+        level = share * min(beyond / (6.0 * max(wander, 0.5)), 3.0) if beyond > 0 else 0.0
         noise = 0.0
         if f.usual_noise and f.noise > 4.0 * decoded(f.usual_noise):
-            noise = min((math.log2(f.noise / decoded(f.usual_noise)) - 2.0) / 4.0, most)
-        return level, noise, min(0.35, most) if "decorrelation" in f.patterns else 0.0
+            noise = share * min((math.log2(f.noise / decoded(f.usual_noise)) - 2.0) / 4.0, 3.0)
+        return level, noise, share * 0.35 if "decorrelation" in f.patterns else 0.0
 
     def pattern_bits(self, channel: int) -> int:
         present = {name for f in self.features if f.channel == channel for name in f.patterns}
