@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from twins.compiling import inlined
 from twins.patterns import DECORRELATED, MISSING, STUCK
-from twins.traces import LEVEL, NOISE, NOISE_USUAL, WANDER_USUAL, SignalParams, SignalState
+from twins.traces import FAST, LEVEL, NOISE, NOISE_USUAL, WANDER_USUAL, SignalParams, SignalState
 
 INDICATORS: Final = ("level", "noise", "relation")
 
 _MOST = 3.0  # the bound of a severity where there is one feature
+_FAST_LEAST = 3.0  # LEVEL counts up to so many times FAST, which single wild readings hardly move
 _TOLERATED, _TOLERATED_WANDER = (
     0.5,
     3.0,
@@ -51,7 +52,8 @@ def _severities(s: SignalState, p: SignalParams, r: int, j: int) -> tuple[float,
     share = 1.0 / math.sqrt(float(len(p.channel)))
     wander = p.root[s.marks[r, WANDER_USUAL, j]]
     level = 0.0
-    beyond = abs(np.float64(s.track[r, LEVEL, j])) - _TOLERATED_WANDER * wander - _TOLERATED
+    off = min(abs(np.float64(s.track[r, LEVEL, j])), _FAST_LEAST * abs(np.float64(s.track[r, FAST, j])))
+    beyond = off - _TOLERATED_WANDER * wander - _TOLERATED
     if beyond > 0.0:
         level = share * min(beyond / (_LEVEL_UNIT * max(wander, _LEVEL_LEAST)), _MOST)
     noise = 0.0

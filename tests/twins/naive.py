@@ -517,7 +517,7 @@ class NaiveSignals:
     def severities(self, f: Feature) -> tuple[float, float, float]:
         share = 1.0 / math.sqrt(len(self.features))
         wander = float(np.sqrt(decoded(f.usual_wander)))
-        beyond = abs(f.level) - 3.0 * wander - 0.5
+        beyond = min(abs(f.level), 3.0 * abs(f.fast)) - 3.0 * wander - 0.5
         level = share * min(beyond / (6.0 * max(wander, 0.5)), 3.0) if beyond > 0 else 0.0
         noise = 0.0
         if f.usual_noise and f.noise > 4.0 * decoded(f.usual_noise):
