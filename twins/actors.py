@@ -249,10 +249,10 @@ class ShardActor:
             if self._host.cursor != self._shown:
                 number += 1
                 self._shown = self._host.cursor
-                tables = {}
+                tables = {}  # of several moments, each whole: a type's line is never older than this cursor
                 for name, shard in list(self._host.shards.items()):
-                    tables[name] = ray.put(views.live(shard))
-                    await asyncio.sleep(0)
+                    seen = views.glance(shard)
+                    tables[name] = await asyncio.to_thread(_put_live, seen)
                 now_us, alerts = self._clock.now_us(), ray.put(self._service.alerts())
                 self._generations.append(
                     Published(number, self._started_us, self._shown, now_us, tables, alerts)
@@ -285,6 +285,10 @@ class ShardActor:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("%s: %s", self._host.name, task.exception())
+
+
+def _put_live(seen: views.Glance) -> Any:
+    return ray.put(views.shaped(seen))
 
 
 def _share(reply: HostReply, start: int, lines: int, trace: bool) -> HostReply:

@@ -125,12 +125,14 @@ class Roster:
         self._parents = Codes()
         self._names = Codes()
         self._labels = Codes()
+        self._shown: dict[str, pa.Array] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
 
     def add(self, devices: Sequence[Device]) -> int:
         """Append devices; their ids are known to be new. Gives the first one's row."""
+        self._shown = None
         first = self.index.add(pa.array([device.id for device in devices], pa.string()))
         self._sites.extend([device.site for device in devices])
         self._parents.extend([device.parent or "" for device in devices])
@@ -140,6 +142,7 @@ class Roster:
 
     def update(self, row: int, device: Device) -> None:
         """Change what is said of the device at ``row``; its id stays."""
+        self._shown = None
         self._sites[row] = device.site
         self._parents[row] = device.parent or ""
         self._names[row] = device.name
@@ -164,14 +167,16 @@ class Roster:
         return self._parents.rows_of(parent_id)
 
     def columns(self) -> dict[str, pa.Array]:
-        """``device_id, site, parent, name, labels`` (JSON text), one line a row."""
-        return {
-            "device_id": self.index.ids(),
-            "site": self._sites.array(),
-            "parent": self._parents.array(),
-            "name": self._names.array(),
-            "labels": self._labels.array(),
-        }
+        """``device_id, site, parent, name, labels`` (JSON text), one line a row; the same arrays until something changes."""
+        if self._shown is None:
+            self._shown = {
+                "device_id": self.index.ids(),
+                "site": self._sites.array(),
+                "parent": self._parents.array(),
+                "name": self._names.array(),
+                "labels": self._labels.array(),
+            }
+        return self._shown
 
     def to_arrays(self) -> tuple[dict[str, Any], Arrays]:
         """For a snapshot."""

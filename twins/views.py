@@ -1,6 +1,7 @@
 """What a shard shows of its twins: the live table, one twin whole, alerts that stand. It changes nothing."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from twins import alerts
 from twins.alerts import AlertNote, AlertPhase
-from twins.devices import PRIORITIES
+from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
 from twins.health import breakdown
 from twins.readings import Fate
@@ -24,29 +25,59 @@ STATUSES: Final = ("reporting", "stale", "silent", "retired")
 _TIME: Final = pa.timestamp("us", "UTC")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Glance:
+    """What the live table is made of, copied at one moment: quick, so that a shard is not held while it is put in shape."""
+
+    device_type: DeviceType
+    said: dict[str, pa.Array]
+    state: dict[str, NDArray[Any]]
+
+
 def live(shard: "Shard") -> pa.Table:
     """One line a device: what it is, how it is, its latest values under their channels' names. A copy of this moment."""
+    return shaped(glance(shard))
+
+
+def glance(shard: "Shard") -> Glance:
+    """Copy what the live table shows."""
     n = len(shard)
     core, sig = shard.state.core, shard.state.signals
-    columns: dict[str, Any] = dict(shard.roster.columns())
-    columns["device_type"] = _repeated(shard.device_type.name, n)
-    columns["status"] = _coded(_status(shard), STATUSES)
-    columns["health"] = _known(sig.health[:n])
-    columns["observed"] = pa.array(sig.observed[:n].copy())
-    columns["anomaly_score"] = _known(sig.anomaly_score[:n])
-    columns["anomalous"] = pa.array(sig.anomalous[:n] > 0)
-    columns["patterns"] = pa.array(np.bitwise_or.reduce(sig.patterns[:n], axis=1))
-    columns["regime"] = pa.array(sig.regime[:n].copy())
-    standing = alerts.standing(shard.state.alerts, shard.alert_params, np.arange(n))
-    columns.update({name: pa.array(column) for name, column in standing.items()})
-    columns["event_time"] = _times(core.event_us[:n])
-    columns["heard_at"] = _times(core.heard_us[:n])
-    columns["interval_s"] = pa.array(core.interval_us[:n] / 1e6, mask=core.interval_us[:n] == 0)
-    columns["life_cycle"] = pa.array(core.life_cycle[:n].copy())
+    copied = {
+        name: array[:n].copy()
+        for name, array in (
+            ("status", core.status), ("event_us", core.event_us), ("heard_us", core.heard_us),
+            ("interval_us", core.interval_us), ("life_cycle", core.life_cycle), ("counts", core.counts),
+            ("last_value", core.last_value), ("health", sig.health), ("observed", sig.observed),
+            ("anomaly_score", sig.anomaly_score), ("anomalous", sig.anomalous), ("patterns", sig.patterns),
+            ("regime", sig.regime),
+        )
+    }  # fmt: skip
+    copied.update(alerts.standing(shard.state.alerts, shard.alert_params, np.arange(n)))
+    return Glance(shard.device_type, shard.roster.columns(), copied)
+
+
+def shaped(seen: Glance) -> pa.Table:
+    """The live table of a glance; may be made in another thread."""
+    state, n = seen.state, len(seen.state["status"])
+    columns: dict[str, Any] = dict(seen.said)
+    columns["device_type"] = _repeated(seen.device_type.name, n)
+    columns["status"] = _coded(_status(state["status"], state["heard_us"]), STATUSES)
+    columns["health"] = _known(_judged(state["health"], state["observed"]))
+    columns["observed"] = pa.array(state["observed"])
+    columns["anomaly_score"] = _known(state["anomaly_score"])
+    columns["anomalous"] = pa.array(state["anomalous"] > 0)
+    columns["patterns"] = pa.array(np.bitwise_or.reduce(state["patterns"], axis=1))
+    columns["regime"] = pa.array(state["regime"])
+    columns.update({name: pa.array(state[name]) for name in ("alerts", "unacknowledged", "priority")})
+    columns["event_time"] = _times(state["event_us"])
+    columns["heard_at"] = _times(state["heard_us"])
+    columns["interval_s"] = pa.array(state["interval_us"] / 1e6, mask=state["interval_us"] == 0)
+    columns["life_cycle"] = pa.array(state["life_cycle"])
     for fate in (Fate.SCORED, Fate.LATE, Fate.DUPLICATE, Fate.BAD, Fate.FUTURE):
-        columns[fate.name.lower()] = pa.array(core.counts[:n, int(fate)].copy())
-    for c, channel in enumerate(shard.device_type.channels):
-        columns[channel.name] = _known(core.last_value[:n, c])
+        columns[fate.name.lower()] = pa.array(np.ascontiguousarray(state["counts"][:, int(fate)]))
+    for c, channel in enumerate(seen.device_type.channels):
+        columns[channel.name] = _known(np.ascontiguousarray(state["last_value"][:, c]))
     return pa.table(columns)
 
 
@@ -65,9 +96,9 @@ def twin(shard: "Shard", row: int) -> dict[str, Any]:
         "parent": device.parent,
         "name": device.name,
         "labels": dict(device.labels),
-        "status": STATUSES[_status(shard)[row]],
+        "status": STATUSES[int(_status(core.status[row : row + 1], core.heard_us[row : row + 1])[0])],
         "version": int(core.version[row]),
-        "health": _number(sig.health[row]),
+        "health": _number(_judged(sig.health[row : row + 1], sig.observed[row : row + 1])[0]),
         "observed": _number(sig.observed[row]),
         "breakdown": [
             {"channel": channel.name, "indicator": indicator, "points": float(points[0, c])}
@@ -151,14 +182,17 @@ def _repeated(word: str, n: int) -> pa.DictionaryArray:
     return _coded(np.zeros(n, np.int32), [word])
 
 
-def _status(shard: "Shard") -> NDArray[np.int8]:
-    n = len(shard)
-    core = shard.state.core
-    status = np.zeros(n, np.int8)
-    status[core.status[:n] & STALE > 0] = 1
-    status[core.heard_us[:n] == NEVER_US] = 2
-    status[core.status[:n] & RETIRED > 0] = 3
+def _status(flags: NDArray[np.uint8], heard_us: NDArray[np.int64]) -> NDArray[np.int8]:
+    status = np.zeros(len(flags), np.int8)
+    status[flags & STALE > 0] = 1
+    status[heard_us == NEVER_US] = 2
+    status[flags & RETIRED > 0] = 3
     return status
+
+
+def _judged(health: NDArray[np.float32], observed: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Health is unknown where nothing of the device can be seen."""
+    return np.where(observed > 0, health, np.float32(np.nan))
 
 
 def _quality(shard: "Shard", row: int, c: int) -> str | None:
@@ -172,11 +206,11 @@ def _quality(shard: "Shard", row: int, c: int) -> str | None:
 
 def _known(values: NDArray[Any]) -> pa.Array:
     """NaN is null: there is no value."""
-    return pa.array(values.copy(), from_pandas=True)
+    return pa.array(values, from_pandas=True)
 
 
 def _times(times_us: NDArray[np.int64]) -> pa.Array:
-    return pa.array(times_us.copy(), mask=times_us == NEVER_US).cast(_TIME)
+    return pa.array(times_us, mask=times_us == NEVER_US).cast(_TIME)
 
 
 def _time(at_us: Any) -> int | None:
