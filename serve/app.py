@@ -72,7 +72,6 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        max_body_size=config.body_bytes,
     )
     app.state.context = context
     app.state.hub = hub
@@ -81,7 +80,7 @@ def create_app(
         app.include_router(router)
     if config.static is not None:
         _serve_static(app, config.static)
-    app.add_middleware(Guard, hosts=config.hosts, metrics=context.metrics)
+    app.add_middleware(Guard, hosts=config.hosts, body_bytes=config.body_bytes, metrics=context.metrics)
     return app
 
 

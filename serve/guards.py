@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,12 +43,14 @@ class Guard:
     ----------
     app : what it stands before
     hosts : names, without port, under which the app may be asked; ``*`` for any
+    body_bytes : the largest body, said or sent
     metrics : where requests are counted
     """
 
-    def __init__(self, app: ASGIApp, hosts: Sequence[str], metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, hosts: Sequence[str], body_bytes: int, metrics: Metrics) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
+        self._body_bytes = body_bytes
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,12 +81,22 @@ class Guard:
                     headers["Cache-Control"] = "no-store"
             await send(message)
 
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._body_bytes:
+                raise HTTPException(413, self._too_large)
+            return message
+
         refusal = self._refusal(scope)
         if refusal is not None:
             await http_problem(*refusal)(scope, receive, guarded)
         else:
             try:
-                await self._app(scope, receive, guarded)
+                await self._app(scope, counted, guarded)
             except Exception:
                 _log.exception("%s %s", scope["method"], scope["path"])
                 if status == 0:
@@ -96,12 +109,19 @@ class Guard:
     async def _respond(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
         await response(scope, receive, send)
 
+    @property
+    def _too_large(self) -> str:
+        return f"a body has at most {self._body_bytes} bytes; send it in parts"
+
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and reason, if the request may not pass."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if "*" not in self._hosts and _without_port(host) not in self._hosts:
             return 421, f"this API does not answer under the name {host[:100]!r}"
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self._body_bytes:
+            return 413, self._too_large
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in _READING
         if origin is not None and changes and urlsplit(origin).netloc.lower() != host.lower():

@@ -28,6 +28,7 @@ REFUSALS_TOLD: Final = 1_000
 _FIRST_MS: Final = 10**11  # 1973 in ms; smaller numbers are seconds or nonsense
 _FIRST_US: Final = 10**14  # 1973 in µs, the year 5138 in ms
 _LAST_US: Final = 253_402_300_800_000_000  # the year 10000
+_LARGEST: Final = 1e308
 _TIME_REMEDY: Final = "write ISO 8601, or the epoch in ms or µs"
 _KEYS: Final = frozenset({"device", "time", "values"})
 
@@ -259,8 +260,8 @@ def _mixed(
             fits = channel.kind in ("flag", "state")
             out[at], there[at] = (float(value), True) if fits else (math.nan, False)
         elif isinstance(value, int | float):
-            out[at] = float(value) if abs(value) < 1e308 else math.inf
-            there[at] = not math.isnan(out[at])
+            if value == value:  # NaN stands for "not there"
+                out[at], there[at] = float(value) if abs(value) < _LARGEST else math.inf, True
             continue
         if not there[at]:
             reason = f"channel {channel.name!r} takes numbers, not {type(value).__name__}"

@@ -22,7 +22,8 @@ _EVENTS: Final = """
 """
 _CONDITION: Final = """
     SELECT epoch_ms(event_time) AS at_ms, health, anomaly_score FROM condition
-    WHERE device_id = $device AND event_time >= make_timestamptz($start) AND event_time < make_timestamptz($end)
+    WHERE device_id = $device
+      AND event_time >= make_timestamptz($start) AND event_time < make_timestamptz($end)
     ORDER BY event_time
 """
 _RAISED: Final = """

@@ -33,6 +33,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     errors.FilterError: 400,
     errors.OverloadedError: 429,
     errors.DegradedError: 503,
+    errors.FaultError: 500,
     errors.JournalError: 500,
     errors.JournalWriteError: 503,
     errors.JournalCorruptError: 500,

@@ -168,9 +168,9 @@ class Hub:
     def _replay(self, client: Client, vector: Mapping[int, Reached]) -> None:
         read = {host: vector[host].cursor if host in vector else 0 for host in self._at}
         if any(at > self._at[host].cursor for host, at in read.items()):
-            client.missed += 1  # its journal is not this one: all it can do is to start again
+            self._miss(client, 1)  # its journal is not this one: all it can do is to start again
             return
-        client.missed += sum(max(0, self._recent_from[host] - at) for host, at in read.items())
+        self._miss(client, sum(max(0, self._recent_from[host] - at) for host, at in read.items()))
         for message in self._recent:
             if message.cursor > read[message.host]:
                 self._put(client, message)
@@ -182,6 +182,11 @@ class Hub:
             if found is not None:
                 places[device_id] = Place(*found)
         return places
+
+    def _miss(self, client: Client, number: int) -> None:
+        if number:
+            client.missed += number
+            client.wake.set()
 
     def _put(self, client: Client, message: Message) -> None:
         if len(client.outbox) >= OUTBOX:
@@ -255,8 +260,7 @@ class Hub:
         self._recent_from[host] = self._at[host].cursor
         for client in self._clients:
             if "alerts" in client.topics:
-                client.missed += entries_missed
-                client.wake.set()
+                self._miss(client, entries_missed)
 
     async def _tell(self, host: int, entry: StoredEntry) -> None:
         """Make messages of the alert events in an entry."""

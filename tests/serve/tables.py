@@ -67,7 +67,8 @@ def alerts(lines: list[Mapping[str, Any]]) -> pa.Table:
     schema = pa.schema(
         [
             ("device_id", pa.string()), ("device_type", pa.string()), ("site", pa.string()),
-            ("rule", pa.string()), ("title", pa.string()), ("priority", pa.string()), ("state", pa.string()), ("active", pa.bool_()),
+            ("rule", pa.string()),
+            ("title", pa.string()), ("priority", pa.string()), ("state", pa.string()), ("active", pa.bool_()),
             ("occurrence", pa.int64()), ("since", TIME), ("value", pa.float64()), ("limit", pa.float64()),
             ("shelved_until", TIME), ("assignee", pa.string()), ("acknowledged_by", pa.string()),
             ("comments", pa.int32()),

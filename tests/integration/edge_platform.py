@@ -1,0 +1,38 @@
+"""A small platform for tests of the real edge: shards in Ray actors, Serve in front. Ends when stdin does.
+
+Run as ``python edge_platform.py FOLDER PORT``; prints one line when it is up.
+"""
+
+import sys
+from pathlib import Path
+
+FOLDER, PORT = Path(sys.argv[1]), int(sys.argv[2])
+
+
+def main() -> None:
+    import ray
+
+    from serve.deployments import run_applications, stop_applications
+    from tests.serve.edges import DEVICES, METER, PUMP
+    from twins.actors import RayFleet
+    from twins.fleet import FleetConfig
+
+    ray.init(
+        address="local", include_dashboard=False, num_cpus=2, object_store_memory=200 << 20,
+        _node_ip_address="127.0.0.1", _temp_dir=str(FOLDER / "ray"), log_to_driver=False,
+        logging_level="warning",
+    )  # fmt: skip
+    fleet = RayFleet(FOLDER / "data" / "hosts", FleetConfig(hosts=2), create=True)
+    fleet.install(PUMP)
+    fleet.install(METER)
+    fleet.register(DEVICES)
+    run_applications(FOLDER / "data", "127.0.0.1", PORT)
+    print("up", flush=True)
+    sys.stdin.read()
+    stop_applications()
+    fleet.close()
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

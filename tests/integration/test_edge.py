@@ -1,0 +1,157 @@
+"""The edge as it is deployed: HAProxy, Ray Serve, replicas, shards in actors."""
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[str]:
+    """The address of a platform that lives as long as this module's tests; sockets need a short path."""
+    folder, port = Path(tempfile.mkdtemp(prefix="tfe-", dir="/tmp")), free_port()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+    }
+    script = Path(__file__).parent / "edge_platform.py"
+    platform = subprocess.Popen(
+        [sys.executable, str(script), str(folder), str(port)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT,
+    )  # fmt: skip
+    assert platform.stdin is not None
+    assert platform.stdout is not None
+    try:
+        said = platform.stdout.readline()
+        assert said == "up\n", f"the platform did not come up: {said!r}"
+        yield f"127.0.0.1:{port}"
+    finally:
+        platform.stdin.close()
+        try:
+            platform.wait(60)
+        except subprocess.TimeoutExpired:
+            platform.kill()
+            platform.wait()
+        platform.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def test_a_reading_becomes_an_alert_in_list_and_socket(base: str) -> None:
+    asyncio.run(reading_to_alert(base))
+
+
+async def reading_to_alert(base: str) -> None:
+    async with httpx.AsyncClient(base_url=f"http://{base}", timeout=60) as client:
+        assert (await client.get("/api/health")).json() == {"status": "ok"}
+        ready = await once_ready(client)
+        assert [host["state"] for host in ready["hosts"]] == ["ready", "ready"]
+        listed = (await client.get("/api/devices", params={"sort": "id"})).json()
+        assert listed["total"] == 7
+
+        async with websockets.connect(f"ws://{base}/api/live") as sock:
+            hello = json.loads(await sock.recv())
+            assert hello["type"] == "hello"
+            wish = {"type": "subscribe", "topics": ["alerts", "fleet", "devices"], "devices": ["pump-01"]}
+            await sock.send(json.dumps(wish))
+            taken = await client.post(
+                "/api/readings",
+                json={
+                    "readings": [
+                        {"device": "pump-01", "time": now_ms(), "values": {"vibration": 9.0, "flow": 50}}
+                    ]
+                },
+            )
+            assert taken.status_code == 200, taken.text
+            assert taken.json()["accepted"] == {"scored": 1}
+            alert = await message(sock, "NEW_ALERT")
+            assert alert["data"]["id"] == "pump-01:vibration-high:1"
+            update = await message(
+                sock, "data_update", lambda m: m["data"]["devices"]["values"]["vibration"] == [9.0]
+            )
+            assert update["data"]["fleet"]["alerts"]["high"] == 1
+
+            page = await client.get("/api/alerts", params={"cursor": taken.json()["cursor"]})
+            assert [item["id"] for item in page.json()["items"]] == ["pump-01:vibration-high:1"]
+            done = await client.post(
+                "/api/alerts/pump-01:vibration-high:1/acknowledge", json={"note": "on it"}
+            )
+            assert done.status_code == 200, done.text
+            page = await client.get("/api/alerts", params={"cursor": done.json()["cursor"]})
+            assert page.json()["items"][0]["state"] == "ACKED"
+            changed = await message(sock, "ALERT_CHANGED")
+            assert changed["data"]["state"] == "ACKED"
+            assert changed["data"]["event"]["detail"]["by"] == "operator"
+
+        async with websockets.connect(f"ws://{base}/api/live") as sock:
+            await sock.recv()
+            await sock.send(
+                json.dumps({"type": "subscribe", "topics": ["alerts"], "cursor": hello["cursor"]})
+            )
+            again = await message(sock, "NEW_ALERT")
+            assert again["data"]["id"] == alert["data"]["id"]
+
+        past = (await client.get("/api/devices/pump-01/history", params={"channels": "vibration"})).json()
+        assert past["channels"]["vibration"]["value"] == [9.0]
+        assert "twinfold_devices" in (await client.get("/metrics")).text
+        refused = await client.get("/api/health", headers={"Host": "rebound.example"})
+        assert refused.status_code == 421
+
+
+def vibration(update: Any) -> Any:
+    return update["data"]["devices"]["values"]["vibration"]
+
+
+async def once_ready(client: httpx.AsyncClient) -> Any:
+    """What the platform says of itself once the live table stands."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await client.get("/api/ready")
+            if answer.status_code == 200:
+                return answer.json()
+            await asyncio.sleep(0.2)
+
+
+async def message(sock: Any, kind: str, fits: Any = lambda _: True) -> Any:
+    """The next message of a kind that fits; others are passed over."""
+    async with asyncio.timeout(60):
+        while True:
+            found = json.loads(await sock.recv())
+            if found["type"] == kind and fits(found):
+                return found

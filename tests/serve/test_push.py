@@ -1,0 +1,159 @@
+"""The socket over a real server, and the bounded outbox by itself."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+import websockets
+from pydantic import TypeAdapter
+
+from serve.push import OUTBOX, Client, Hub, Message, PolledJournals
+from serve.schemas import ServerMessage
+from tests.serve.edges import Edge, edge
+
+HIGH = "pump-01:vibration-high:1"
+MESSAGE = TypeAdapter(ServerMessage)
+
+
+@asynccontextmanager
+async def served(it: Edge) -> AsyncIterator[str]:
+    """The app of ``it`` on a port of its own."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(it.app, lifespan="off", log_config=None, ws="websockets-sansio")
+        server = uvicorn.Server(config)
+        running = asyncio.create_task(server.serve([listening]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield f"ws://127.0.0.1:{listening.getsockname()[1]}/api/live"
+        server.should_exit = True
+        await running
+
+
+async def message(sock: Any, kind: str) -> Any:
+    """The next message of a kind; every one on the way is of the published shape."""
+    async with asyncio.timeout(30):
+        while True:
+            found = json.loads(await sock.recv())
+            if found["type"] != "hello" or "seq" in found:
+                MESSAGE.validate_python(found)
+            if found["type"] == kind:
+                return found
+
+
+async def subscribe(sock: Any, *topics: str, **more: Any) -> Any:
+    hello = await message(sock, "hello")
+    await sock.send(json.dumps({"type": "subscribe", "topics": topics, **more}))
+    return hello
+
+
+def run(tmp_path: Path, test: Any, **config: Any) -> None:
+    async def inside() -> None:
+        async with edge(tmp_path, **config) as it, served(it) as url:
+            await test(it, url)
+
+    asyncio.run(inside())
+
+
+def test_a_socket_is_told_what_happens_and_goes_on_after_a_break(tmp_path: Path) -> None:
+    async def test(it: Edge, url: str) -> None:
+        async with websockets.connect(url) as sock:
+            hello = await subscribe(sock, "alerts", "fleet", "devices", devices=["pump-01", "nobody"])
+            await it.read("pump-01", 1, {"vibration": 9.0})
+            raised = await message(sock, "NEW_ALERT")
+            assert raised["data"]["id"] == HIGH
+            assert (raised["data"]["state"], raised["data"]["site"]) == ("UNACK", "oslo")
+            update = await message(sock, "data_update")
+            while update["data"]["devices"]["values"]["vibration"] != [9.0]:
+                update = await message(sock, "data_update")
+            assert update["data"]["devices"]["id"] == ["pump-01"]
+            await it.post(f"/api/alerts/{HIGH}/acknowledge", {"note": "mine"})
+            changed = await message(sock, "ALERT_CHANGED")
+            assert changed["data"]["state"] == "ACKED"
+            assert changed["data"]["event"]["detail"]["note"] == "mine"
+            assert changed["seq"] > raised["seq"]
+
+        await it.read("pump-01", 2, {"vibration": 1.0})
+        async with websockets.connect(url) as sock:
+            await subscribe(sock, "alerts", cursor=changed["cursor"])
+            assert (await message(sock, "ALERT_CHANGED"))["data"]["event"]["type"] == "alert.returned"
+        async with websockets.connect(url) as sock:
+            await subscribe(sock, "alerts", cursor=hello["cursor"])
+            kinds = [
+                (await message(sock, kind))["data"]["id"]
+                for kind in ("NEW_ALERT", "ALERT_CHANGED", "ALERT_CHANGED")
+            ]
+            assert kinds == [HIGH] * 3
+
+    run(tmp_path, test)
+
+
+def test_a_cursor_from_before_what_is_kept_gets_a_gap(tmp_path: Path) -> None:
+    async def test(it: Edge, url: str) -> None:
+        async with websockets.connect(url) as sock:
+            await subscribe(sock, "alerts", cursor="W10")  # the empty vector: from the very beginning
+            assert (await message(sock, "gap"))["missed"] >= 1
+
+    run(tmp_path, test)
+
+
+def test_silence_is_filled_with_signs_of_life(tmp_path: Path) -> None:
+    async def test(it: Edge, url: str) -> None:
+        async with websockets.connect(url) as sock:
+            await message(sock, "heartbeat")
+
+    run(tmp_path, test, heartbeat_s=0.05)
+
+
+@pytest.mark.parametrize("text", [
+    "", "{}", '{"type":"subscribe","topics":["gossip"]}', '{"type":"subscribe","topics":[],"x":1}',
+                                  '{"type":"subscribe","topics":["alerts"],"cursor":"%%"}'])  # fmt: skip
+def test_what_cannot_be_understood_closes_the_socket_with_the_reason(tmp_path: Path, text: str) -> None:
+    async def test(it: Edge, url: str) -> None:
+        async with websockets.connect(url) as sock:
+            await message(sock, "hello")
+            await sock.send(text)
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await message(sock, "never")
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1008
+            assert closed.value.rcvd.reason
+
+    run(tmp_path, test)
+
+
+def test_a_page_of_somebody_else_gets_no_socket(tmp_path: Path) -> None:
+    async def test(it: Edge, url: str) -> None:
+        with pytest.raises(websockets.InvalidStatus):
+            async with websockets.connect(url, origin="https://evil.example"):  # type: ignore[arg-type]
+                raise AssertionError("it was let in")
+
+    run(tmp_path, test)
+
+
+def test_one_too_slow_is_told_how_much_it_missed_and_holds_up_nobody(tmp_path: Path) -> None:
+    async def test(it: Edge, _: str) -> None:
+        hub = Hub(it.context, PolledJournals(it.context))
+        slow = Client(topics=frozenset({"alerts"}))
+        for number in range(OUTBOX + 5):
+            hub._put(slow, Message(0, number, "c", f'"type":"NEW_ALERT","data":{number}'))
+        texts = [json.loads(text) for text in slow.take()]
+        assert texts[0] == {"seq": 1, "type": "gap", "missed": OUTBOX}
+        assert [text["data"] for text in texts[1:]] == list(range(OUTBOX, OUTBOX + 5))
+        assert [text["seq"] for text in texts] == list(range(1, 7))
+
+    run(tmp_path, test)
+
+
+def test_of_updates_only_the_latest_waits() -> None:
+    client = Client()
+    for number in range(3):
+        client.update = f'"type":"data_update","data":{number}'
+    assert [json.loads(text)["data"] for text in client.take()] == [2]
+    assert client.take() == []
