@@ -1,0 +1,28 @@
+"""Find what the browser tests need from the system, or install it: Debian's Chromium.
+
+Run by ``make test``. As root on Debian it installs what is missing; elsewhere it says what to do.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+NEEDED = {"chromium": "chromium"}  # command: Debian package
+
+
+def main() -> int:
+    missing = [package for command, package in NEEDED.items() if shutil.which(command) is None]
+    if not missing:
+        return 0
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(f"the browser tests need {' '.join(missing)}: install it, or run `sudo apt-get install {' '.join(missing)}`")
+        return 1
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *missing]):
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
