@@ -143,7 +143,12 @@ def watch(
         elif noise < usual * quiet and quiet > _STUCK_LEAST:
             _turn(s, r, c, STUCK, False, spread, usual * quiet / max(noise, 1.0e-30), t_us, ev)
 
-    _swing(s, r, j, fresh)
+    if noise > _SWING_OFF * usual:
+        _swing(s, r, j, fresh)
+    elif s.marks[r, CROSSING, j]:
+        s.marks[r, CROSSING, j] = 0
+        s.marks[r, PERIOD, j] = 0
+        s.marks[r, HITS, j] = 0
     hits = int(s.marks[r, HITS, j])
     if (flags >> OSCILLATING) & 1:
         if hits <= _SWINGS_OFF or noise < _SWING_OFF * usual:
@@ -215,7 +220,7 @@ def _spike(
 
 @inlined
 def _swing(s: SignalState, r: int, j: int, fresh: float) -> None:
-    """Count how often one period, between two upward crossings, is about as long as the one before."""
+    """While it is loud, count how often the time between upward crossings is about as long as before."""
     mark = int(s.marks[r, CROSSING, j])
     since = min((mark & 127) + 1, _LONGEST_PERIOD)
     if fresh > 0.0 and mark < 128:

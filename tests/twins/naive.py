@@ -456,13 +456,17 @@ class NaiveSignals:
             elif f.noise < usual * quiet and quiet > 1e-11:
                 self.turn(f, "stuck", spread, usual * quiet / max(f.noise, 1e-30))
 
-        f.since_crossing = min(f.since_crossing + 1, 127)
-        if fresh > 0 and not f.above:
-            alike = f.period > 1 and f.since_crossing < 127
-            alike = alike and 4 * abs(f.since_crossing - f.period) <= max(f.period, 4)
-            f.agreeing = min(f.agreeing + 1, 250) if alike else f.agreeing // 2
-            f.period, f.since_crossing = f.since_crossing, 0
-        f.above = fresh > 0
+        if f.noise > 1.5 * usual:
+            f.since_crossing = min(f.since_crossing + 1, 127)
+            if fresh > 0 and not f.above:
+                alike = f.period > 1 and f.since_crossing < 127
+                alike = alike and 4 * abs(f.since_crossing - f.period) <= max(f.period, 4)
+                f.agreeing = min(f.agreeing + 1, 250) if alike else f.agreeing // 2
+                f.period, f.since_crossing = f.since_crossing, 0
+            f.above = fresh > 0
+        else:
+            f.since_crossing = f.period = f.agreeing = 0
+            f.above = False
         amplitude = math.sqrt(2.0 * f.noise) * spread
         if "oscillation" in f.patterns:
             if f.agreeing <= 2 or f.noise < 1.5 * usual:
