@@ -178,10 +178,22 @@ class Platform:
         self._down.append(("the recorder", Service.recorder(self.data, self.settings.history).stop))
 
     def _start_applications(self) -> None:
-        from serve.deployments import run_applications, stop_applications
+        import ray
 
-        run_applications(self.data, self.settings.api.host, self.settings.api.port)
-        self._down.append(("the applications", stop_applications))
+        def deploy(data: Path, host: str, port: int) -> None:
+            from serve.deployments import run_applications
+
+            run_applications(data, host, port)
+
+        def take_down() -> None:
+            from serve.deployments import stop_applications
+
+            stop_applications()
+
+        # in a process of their own: this one need not load what the edge is made of
+        apart = ray.remote(num_cpus=0)
+        self._down.append(("the applications", lambda: ray.get(apart(take_down).remote())))
+        ray.get(apart(deploy).remote(self.data, self.settings.api.host, self.settings.api.port))
 
     def _start_simulator(self) -> None:
         from cluster.services import Service

@@ -80,7 +80,9 @@ def up(
     enough = threading.Event()
     began = time.monotonic()
     platform = Platform(settings, _steps(as_json))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # while it starts: give up, and take down what is up
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # while it starts: give up, and take down what is up
     platform.start()
     try:
         for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets its own

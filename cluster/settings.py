@@ -1,7 +1,8 @@
 """The one reader of environment and files: what is configured, from where, and frozen configs for the rest.
 
-Order, the later wins: defaults, ``twinfold.toml`` in the data folder, ``TWINFOLD_…`` variables (``TWINFOLD_API__PORT=9000``),
-options of the command line. A variable that matches no setting is an error: a typing mistake must not pass for a setting.
+Order, the later wins: defaults, ``twinfold.toml`` in the data folder, variables
+(``TWINFOLD_API__PORT=9000``), options of the command line. A variable that matches no setting is an error: a typing
+mistake must not pass for a setting.
 """
 
 import os

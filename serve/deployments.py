@@ -5,6 +5,7 @@ in through ``api`` for now. The proxy in front is HAProxy where Ray brings it al
 environment before Ray is imported, see ``cluster/bringup.py``.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ STATIC: Final = Path(__file__).parent / "static"
 _ANSWER_S: Final = 5.0
 _ONGOING: Final = 2_000
 _HEALTH_EVERY_S: Final = 5.0
+_LAST_REQUESTS_S: Final = 1.0
 
 
 class PublishedSource:
@@ -81,7 +83,7 @@ class ActorJournals:
         if host >= len(actors):
             raise DegradedError(f"host {host} is not known here yet")
         try:
-            page: list[StoredEntry] = await actors[host].follow.remote(cursor, limit, wait_s)
+            page: list[StoredEntry] = await actors[host].follow.remote(cursor, limit, wait_s, False)
         except ray.exceptions.RayTaskError as error:
             raise error.as_instanceof_cause() from None
         except ray.exceptions.RayActorError as error:
@@ -142,6 +144,8 @@ def applications(data: Path, config: ApiConfig) -> list[RunTarget]:
         "max_ongoing_requests": _ONGOING,
         "ray_actor_options": {"num_cpus": 0},
         "health_check_period_s": _HEALTH_EVERY_S,
+        "graceful_shutdown_wait_loop_s": _LAST_REQUESTS_S,
+        "graceful_shutdown_timeout_s": 2 * _LAST_REQUESTS_S,  # sockets never end by themselves
     }
     targets = []
     for name, prefix in ((API, "/"), (LIVE, "/api/live")):
@@ -152,6 +156,7 @@ def applications(data: Path, config: ApiConfig) -> list[RunTarget]:
 
 def run_applications(data: Path, host: str, port: int) -> None:
     """Deploy both and wait until they answer under ``http://host:port``."""
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     ray_serve.start(http_options={"host": host, "port": port})
     static = STATIC if (STATIC / "index.html").is_file() else None
     ray_serve.run_many(applications(data, ApiConfig(static=static)))

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ import ray
 from twins import commands as c
 from twins import typefiles, views
 from twins.clock import Clock, WallClock, stopwatch_s
+from twins.entries import EntryKind
 from twins.errors import DegradedError, FleetError
 from twins.fleet import LINES_AT_ONCE, Fleet, FleetConfig, HostReply, HostService, joined
 from twins.host import HostConfig, HostStatus, ShardHost
@@ -79,7 +80,6 @@ class ShardActor:
         self._opened = asyncio.Event()
         self._changed = asyncio.Event()
         self._generations: deque[Published] = deque(maxlen=2)
-        self._shown = -1
         self._lag_s = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         loop = asyncio.get_event_loop()
@@ -131,7 +131,7 @@ class ShardActor:
         answer = getattr(self._service, method)(*arguments)
         if isinstance(answer, HostReply):
             self._relay(answer.parents)
-            self._changed.set()
+            self._wake_followers()
         return answer
 
     async def command(self, command: c.Command) -> HostReply:
@@ -144,15 +144,22 @@ class ShardActor:
         row: int = await self.ask("register", command, self._clock.now_us())
         return row
 
-    async def follow(self, cursor: int, limit: int, wait_s: float) -> list[StoredEntry]:
-        """Entries that follow ``cursor``; waits up to ``wait_s`` for the first."""
+    async def follow(
+        self, cursor: int, limit: int, wait_s: float, readings: bool = True
+    ) -> list[StoredEntry]:
+        """Entries that follow ``cursor``; waits up to ``wait_s`` for the first.
+
+        Without ``readings`` the payload of readings is left out, for those who want to know what happened.
+        """
         await self._opened.wait()
         page = self._host.read_after(cursor, limit)
         if not page and wait_s > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), wait_s)
             page = self._host.read_after(cursor, limit)
-        return page
+        if readings:
+            return page
+        return [entry._replace(payload=b"") if entry.kind == EntryKind.READINGS else entry for entry in page]
 
     async def published(self) -> Published | None:
         """The newest generation of this host's live table."""
@@ -218,7 +225,12 @@ class ShardActor:
                     piece.answer.set_result(piece_reply)
                 start += len(piece.batch)
             self._relay(reply.parents)
+        self._wake_followers()
+
+    def _wake_followers(self) -> None:
+        """Let those go who wait for an entry; the next ones wait for the next."""
         self._changed.set()
+        self._changed = asyncio.Event()
 
     def _refuse(self, pieces: Sequence[_Piece], error: FleetError) -> None:
         for piece in pieces:
@@ -243,21 +255,31 @@ class ShardActor:
                         _log.warning("%s: no snapshot was written: %s", self._host.name, error)
 
     async def _publish(self) -> None:
-        """Show the twins to the live table, when anything changed. Two generations are kept, the older for slow readers."""
-        number = 0
+        """Show the twins to the live table, again and again. Two generations are kept, the older for slow readers."""
+        failing = False
         while True:
-            if self._host.cursor != self._shown:
-                number += 1
-                self._shown = self._host.cursor
-                tables = {}  # of several moments, each whole: a type's line is never older than this cursor
-                for name, shard in list(self._host.shards.items()):
-                    seen = views.glance(shard)
-                    tables[name] = await asyncio.to_thread(_put_live, seen)
-                now_us, alerts = self._clock.now_us(), ray.put(self._service.alerts())
-                self._generations.append(
-                    Published(number, self._started_us, self._shown, now_us, tables, alerts)
-                )
+            try:
+                await self._show()
+            except Exception as error:  # the next second tries again: nobody may look at a frozen fleet
+                if not failing:
+                    _log.exception("%s could not show its twins: %s", self._host.name, error)
+                failing = True
+            else:
+                failing = False
             await asyncio.sleep(self._config.publish_every_s)
+
+    async def _show(self) -> None:
+        newest = self._generations[-1] if self._generations else None
+        cursor, now_us = self._host.cursor, self._clock.now_us()
+        if newest is not None and newest.cursor == cursor:
+            self._generations[-1] = replace(newest, at_us=now_us)
+            return
+        tables = {}  # of several moments, each whole: no type's lines are older than the cursor
+        for name, shard in list(self._host.shards.items()):
+            tables[name] = await asyncio.to_thread(_put_live, views.glance(shard))
+        alerts = ray.put(self._service.alerts())
+        number = 1 if newest is None else newest.number + 1
+        self._generations.append(Published(number, self._started_us, cursor, now_us, tables, alerts))
 
     def _relay(self, parents: Sequence[tuple[str, int]]) -> None:
         """Tell every host the new state of devices that have children."""
@@ -355,12 +377,11 @@ class RayFleet(Fleet):
         return list(self._actors)
 
     def refresh(self) -> None:
-        """Learn what others registered since: the directory is made anew from the hosts' own lists."""
-        self.directory, self._load = type(self.directory)(), []
-        names = _actor_names()
-        self._actors = [self._actor(number) for number in range(len(names))]
-        for number in range(len(names)):
-            self._learn_host(number)
+        """Learn what others registered since. The new directory takes the old one's place when it is whole."""
+        fresh = RayFleet(self.folder, self.config, self.actor, self.clock)
+        fresh.directory.version += self.directory.version  # what was looked up before is looked up again
+        self._actors, self._load, self.types = fresh._actors, fresh._load, fresh.types
+        self.directory = fresh.directory
 
     def close(self) -> None:
         """Snapshot every host, let the journals go and end the actors."""

@@ -265,6 +265,8 @@ class Fleet(ABC):
 
     def live(self, device_type: str) -> pa.Table:
         """One line a device of this type: what it is, how it is, its latest values. A copy of this moment."""
+        if device_type not in self.types:
+            raise DeviceTypeNotFoundError(device_type, tuple(sorted(self.types)))
         tables = self._call([(host, "live", (device_type,)) for host in self.hosts()])
         return pa.concat_tables(table for table in tables if table is not None).unify_dictionaries()
 
@@ -526,7 +528,8 @@ class HostService:
         return None if shard is None else views.live(shard)
 
     def alerts(self) -> pa.Table:
-        return pa.concat_tables(views.standing_alerts(shard) for shard in self.host.shards.values())
+        tables = [views.standing_alerts(shard) for shard in self.host.shards.values()]
+        return pa.concat_tables(tables) if tables else views.ALERTS.empty_table()
 
     def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
         return self.host.read_after(cursor, limit)

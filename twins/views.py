@@ -19,10 +19,34 @@ from twins.state import NEVER_US, RETIRED, STALE
 if TYPE_CHECKING:
     from twins.shard import Shard
 
-STATUSES: Final = ("reporting", "stale", "silent", "retired")
-"""What a device may be said to be: ``silent`` has never been heard."""
+CODED: Final = pa.dictionary(pa.int32(), pa.string())
 
 _TIME: Final = pa.timestamp("us", "UTC")
+
+ALERTS: Final = pa.schema(
+    [
+        ("device_id", pa.string()),
+        ("device_type", CODED),
+        ("site", CODED),
+        ("rule", CODED),
+        ("title", CODED),
+        ("priority", CODED),
+        ("state", CODED),
+        ("active", pa.bool_()),
+        ("occurrence", pa.int64()),
+        ("since", _TIME),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+        ("shelved_until", _TIME),
+        ("assignee", pa.string()),
+        ("acknowledged_by", pa.string()),
+        ("comments", pa.int32()),
+    ]
+)
+"""The columns of alerts that stand."""
+
+STATUSES: Final = ("reporting", "stale", "silent", "retired")
+"""What a device may be said to be: ``silent`` has never been heard."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +186,8 @@ def standing_alerts(shard: "Shard", rows: NDArray[np.int64] | None = None) -> pa
             "assignee": pa.array([note.assignee for note in notes], pa.string()),
             "acknowledged_by": pa.array([note.acked_by for note in notes], pa.string()),
             "comments": pa.array([len(note.comments) for note in notes], pa.int32()),
-        }
+        },
+        schema=ALERTS,
     )
 
 
