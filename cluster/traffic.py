@@ -52,16 +52,32 @@ class Traffic(Protocol):
 
 
 def drive(traffic: Sequence[Traffic], stop: threading.Event, every_s: float = 0.25) -> None:
-    """Send until ``stop`` is set. What the platform cannot take now is sent again later; nothing is skipped."""
-    clock = WallClock()
-    for each in traffic:
-        each.begin()
-    while not stop.is_set():
-        for each in traffic:
-            each.step(clock.now_us())
-        stop.wait(every_s)
-    for each in traffic:
-        each.close()
+    """Send until ``stop`` is set, each on its own. What the platform cannot take now is sent again later.
+
+    Raises
+    ------
+    FleetError : the first that ended one of them; the others went on until ``stop``.
+    """
+    failed: list[FleetError] = []
+
+    def run(each: Traffic) -> None:
+        clock = WallClock()
+        try:
+            each.begin()
+            while not stop.wait(every_s):
+                each.step(clock.now_us())
+            each.close()
+        except FleetError as error:
+            _log.error("a sender stands still: %s", error)
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(each,), daemon=True) for each in traffic]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
 
 
 class SimulatedTraffic:

@@ -21,6 +21,7 @@ import ray
 from twins import commands as c
 from twins import typefiles, views
 from twins.clock import Clock, WallClock, stopwatch_s
+from twins.devices import Device
 from twins.entries import EntryKind
 from twins.errors import DegradedError, FleetError
 from twins.fleet import LINES_AT_ONCE, Fleet, FleetConfig, HostReply, HostService, joined
@@ -375,6 +376,13 @@ class RayFleet(Fleet):
     def actors(self) -> list[Any]:
         """The actor handles, by host number."""
         return list(self._actors)
+
+    def register(self, devices: Sequence[Device], by: str = "system") -> None:
+        """Give each device a twin; others may have registered some since, so the directory is brought up to date first."""
+        held = [status.devices for status in self.status()]
+        if held != self._load or len(_actor_names()) != len(self._actors):
+            self.refresh()
+        super().register(devices, by)
 
     def refresh(self) -> None:
         """Learn what others registered since. The new directory takes the old one's place when it is whole."""

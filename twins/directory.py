@@ -63,8 +63,9 @@ class IdIndex:
         self._ends[first + 1 : total + 1] = ends[1:] + used
         self._count = total
         if 2 * total > len(self._table):
-            self._table = np.full(1 << (4 * total - 1).bit_length(), -1, np.int32)
-            _insert(self._table, self._blob, self._ends, 0, total)
+            table = np.full(1 << (4 * total - 1).bit_length(), -1, np.int32)
+            _insert(table, self._blob, self._ends, 0, total)
+            self._table = table  # whole before anybody looks
         else:
             _insert(self._table, self._blob, self._ends, first, total)
         return first

@@ -7,6 +7,7 @@ the same contract, and the same tests hold them to it.
 
 import itertools
 import secrets
+import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -130,6 +131,7 @@ class Fleet(ABC):
         self.types: dict[str, DeviceType] = {}
         self._routes: OrderedDict[int, tuple[Any, Places]] = OrderedDict()
         self._load: list[int] = []
+        self._lock = threading.RLock()  # of the directory: one registers, many look up
         self._dedicated: set[int] = set()
         self._awaited: set[str] = set()  # parents that were named and are not registered yet
         self._prefix = secrets.token_hex(6)
@@ -165,6 +167,10 @@ class Fleet(ABC):
         ------
         DeviceTypeNotFoundError, DeviceExistsError, CommandRefusedError : nothing of the list was registered.
         """
+        with self._lock:
+            self._register(devices, by)
+
+    def _register(self, devices: Sequence[Device], by: str) -> None:
         self._check_new(devices)
         self._awaited.update(device.parent for device in devices if device.parent)
         for name in dict.fromkeys(device.device_type for device in devices):
@@ -378,15 +384,16 @@ class Fleet(ABC):
     def _places(self, ids: pa.StringArray) -> Places:
         """Where ``ids`` live; remembered for arrays that come again, as a gateway's or the simulator's do."""
         key = id(ids)
-        hit = self._routes.get(key)
-        if hit is not None and hit[0] is ids and hit[1].version == self.directory.version:
-            self._routes.move_to_end(key)
-            return hit[1]
-        places = self.directory.locate(ids)
-        self._routes[key] = (ids, places)
-        while len(self._routes) > _ROUTES_KEPT:
-            self._routes.popitem(last=False)
-        return places
+        with self._lock:
+            hit = self._routes.get(key)
+            if hit is not None and hit[0] is ids and hit[1].version == self.directory.version:
+                self._routes.move_to_end(key)
+                return hit[1]
+            places = self.directory.locate(ids)
+            self._routes[key] = (ids, places)
+            while len(self._routes) > _ROUTES_KEPT:
+                self._routes.popitem(last=False)
+            return places
 
     def _route(self, batch: ReadingBatch) -> "_Route":
         """Round a batch's values and cut it by host."""
