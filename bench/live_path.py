@@ -96,9 +96,7 @@ def run(folder: Path, twins: int, seconds: float, baseline: int) -> None:
         lines, took, simulating = sent_rounds(simulator, fleet, seconds)
         stop.set()
         reader.join()
-        behind = {
-            host.name: host.cursor - (host.archived or 0) for host in fleet.status()
-        }
+        behind = {host.name: host.cursor - (host.archived or 0) for host in fleet.status()}
         began = time.perf_counter()
         newest = {host.name: host.cursor for host in fleet.status()}
         while any((host.archived or 0) < newest[host.name] for host in fleet.status()):

@@ -16,7 +16,9 @@ def main() -> int:
     if not missing:
         return 0
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print(f"the browser tests need {' '.join(missing)}: install it, or run `sudo apt-get install {' '.join(missing)}`")
+        print(
+            f"the browser tests need {' '.join(missing)}: install it, or run `sudo apt-get install {' '.join(missing)}`"
+        )
         return 1
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *missing]):
