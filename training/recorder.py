@@ -98,6 +98,7 @@ class Recorder:
         self._tables: dict[str, Table] = {}
         self._durable: dict[str, int] = {}
         self._oldest_us: int | None = None  # when the first pending row was read
+        self._whole = False  # what was read is there once, as far as the positions say
         self._start_over()
         for source in sources:
             self.add_source(source)
@@ -125,6 +126,8 @@ class Recorder:
         HistoryBehindError : a journal was cut beyond what history holds.
         FleetError, OSError : nothing is lost; call again.
         """
+        if not self._whole:
+            self._start_over()
         read = 0
         for actor, source in self._sources.items():
             read += self._read(actor, source)
@@ -133,13 +136,15 @@ class Recorder:
         return read
 
     def flush(self) -> None:
-        """Commit everything that was read."""
+        """Commit everything that was read. After a failure, whichever, reading begins where history ends."""
+        if not self._whole:
+            self._start_over()
         if self._position == self._durable:
             return
         try:
             self._write()
-        except (FleetError, OSError, pa.ArrowException):
-            self._start_over()
+        except BaseException:
+            self._whole = False
             raise
         self._rows = Rows()
         self._durable = dict(self._position)
@@ -176,9 +181,13 @@ class Recorder:
         except JournalGapError as error:
             problem = f"the journal of {actor} was cut after entry {position}, which history has not passed"
             raise HistoryBehindError(str(self.folder), problem) from error
-        for entry in found:
-            decoding.take(entry, actor, self._names, self._rows, self._known[actor])
-            self._position[actor] = entry.cursor
+        try:
+            for entry in found:
+                decoding.take(entry, actor, self._names, self._rows, self._known[actor])
+                self._position[actor] = entry.cursor
+        except BaseException:
+            self._whole = False  # a part of the entry may be in the rows
+            raise
         if found and self._oldest_us is None:
             self._oldest_us = self._clock.now_us()
         return len(found)
@@ -212,13 +221,16 @@ class Recorder:
         table = self._table(name, FIXED.get(name))
         before = {actor: self._known[actor].get(name, 0) for actor in self._position}
         after = {actor: cursor for actor, cursor in self._position.items() if cursor > before[actor]}
+        if not after:
+            return
         adds = [table.write(rows)] if rows.num_rows else []
         table.commit(adds, before=before, after=after)
         for actor, cursor in after.items():
             self._known[actor][name] = cursor
 
     def _start_over(self) -> None:
-        """Forget what was read; go on from what the tables have."""
+        """Forget what was read; go on from what the tables have. If that fails, it is tried again."""
+        self._whole = False
         self._names = Names()
         self._rows = Rows()
         self._position: dict[str, int] = {}
@@ -231,6 +243,7 @@ class Recorder:
             self._table(path.name, None)
         for actor in self._sources:
             self._load(actor)
+        self._whole = True
 
     def _load(self, actor: str) -> None:
         known = {name: table.cursor(actor) for name, table in self._tables.items()}

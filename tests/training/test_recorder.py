@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake.exceptions import DeltaError
 
 from tests.training.journals import START_US, Account, Actor, Following, same, told
+from training import decoding
 from training.errors import HistoryConflictError
 from training.history import History
 from training.recorder import JournalSource, Recorder, RecorderConfig
@@ -122,8 +125,23 @@ class TestCommits:
 
 
 class TestFailures:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            OSError(28, "No space left on device"),
+            duckdb.IOException("disk"),
+            DeltaError("log"),
+            KeyboardInterrupt(),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
     def test_an_interruption_at_any_step_loses_and_doubles_nothing(
-        self, tmp_path: Path, actor: Actor, account: Account, monkeypatch: pytest.MonkeyPatch
+        self,
+        tmp_path: Path,
+        actor: Actor,
+        account: Account,
+        monkeypatch: pytest.MonkeyPatch,
+        error: BaseException,
     ) -> None:
         """Let the n-th step of writing fail, before it or just after it was done, for every n there is."""
         recorder = Recorder(tmp_path / "history", [source(actor)])
@@ -136,12 +154,12 @@ class TestFailures:
             actor.tick(1)
             actor.register(1)
             with monkeypatch.context() as patch:
-                failing = Failing(done)
+                failing = Failing(done, error)
                 patch.setattr(Table, "commit", failing.wrapped(Table.commit))
                 patch.setattr(Table, "write", failing.wrapped(Table.write))
                 try:
                     drain(recorder)
-                except OSError:
+                except type(error):
                     interrupted += 1
             if done % 3 == 2:  # another takes its place, as after a crash; else the same one goes on
                 recorder.close()
@@ -152,6 +170,40 @@ class TestFailures:
         drain(recorder)
         recorder.close()
         assert interrupted >= 16
+        recorded(tmp_path, account)
+
+    def test_an_entry_that_was_half_read_is_read_once(
+        self, tmp_path: Path, actor: Actor, account: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        actor.readings([(0, 1, [1.0, 2.0, 3.0])])
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        with monkeypatch.context() as patch:
+
+            def fail(*_: object) -> None:
+                raise ZeroDivisionError
+
+            patch.setattr(decoding, "_take_events", fail)
+            with pytest.raises(ZeroDivisionError):
+                recorder.step()
+        drain(recorder)
+        recorder.close()
+        recorded(tmp_path, account)
+
+    def test_a_start_that_fails_is_made_again(
+        self, tmp_path: Path, actor: Actor, account: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        actor.readings([(0, 1, [1.0, 2.0, 3.0])])
+        recorder.step()
+        with monkeypatch.context() as patch:
+            patch.setattr(Table, "write", Failing(0, DeltaError("log")).wrapped(Table.write))
+            patch.setattr(Table, "cursor", Failing(0, OSError(5, "Input/output error")).wrapped(Table.cursor))
+            with pytest.raises(DeltaError):
+                recorder.flush()
+            with pytest.raises(OSError, match="Input/output"):
+                recorder.flush()
+        drain(recorder)
+        recorder.close()
         recorded(tmp_path, account)
 
     def test_two_recorders_are_one_too_many(self, tmp_path: Path, actor: Actor, account: Account) -> None:
@@ -219,17 +271,18 @@ class TestFailures:
 class Failing:
     """Lets a number of steps pass; the next one fails, in turns before and after it has been done."""
 
-    def __init__(self, passes: int) -> None:
+    def __init__(self, passes: int, error: BaseException) -> None:
         self.left, self._late = passes // 2, passes % 2
+        self._error = error
 
     def wrapped(self, real: Callable[..., object]) -> Callable[..., object]:
         def step(*args: object, **options: object) -> object:
             self.left -= 1
             if self.left == -1 and not self._late:
-                raise OSError(28, "No space left on device")
+                raise self._error
             result = real(*args, **options)
             if self.left == -1:
-                raise OSError(5, "Input/output error")
+                raise self._error
             return result
 
         return step
