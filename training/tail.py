@@ -74,7 +74,8 @@ class Tail:
     def catch_up(self, place: Mapping[str, int], files_of: Callable[[str], Sequence[File]]) -> None:
         """Read what is new in the journals; let go what history has passed.
 
-        ``files_of`` gives the files of a readings table, where late readings are looked up.
+        ``files_of`` gives the files of a readings table, where late readings are looked up. What fails leaves
+        the tail where it was, to be read again.
 
         Raises
         ------
@@ -87,21 +88,31 @@ class Tail:
             ]
             if not self._runs[name]:
                 del self._runs[name]
+        rows, position = self._read()
+        tables = list(rows.fixed().items())
+        readings = [self._sorted(name, lines, files_of) for name, lines in rows.readings.items()]
+        for name, table in tables:
+            self._add(name, Run(table, dict(position)), self._joined)
+        for name, table in readings:
+            if table.num_rows:
+                self._add(name, Run(table, dict(position)), self._merged)
+        self._position = position
+
+    def _read(self) -> tuple[Rows, dict[str, int]]:
+        """What is new in the journals, and how far it goes. Should one fail, nothing has been read of any."""
         rows = Rows()
+        position = dict(self._position)
         for actor, source in self._sources.items():
-            while found := source.read_after(self._position[actor], _ENTRIES_AT_ONCE):
+            while found := source.read_after(position[actor], _ENTRIES_AT_ONCE):
                 for entry in found:
                     decoding.take(entry, actor, self._names, rows, {})
-                self._position[actor] = found[-1].cursor
+                position[actor] = found[-1].cursor
                 if self.rows + len(rows) > self._limit_rows:
                     problem = (
                         f"more than {self._limit_rows:,} rows behind {actor}; see that the recorder runs"
                     )
                     raise HistoryBehindError("tail", problem)
-        for name, table in rows.fixed().items():
-            self._add(name, Run(table, dict(self._position)), self._joined)
-        for device_type, lines in rows.readings.items():
-            self._add_readings(device_type, lines, files_of)
+        return rows, position
 
     def newer(self, name: str, after: Mapping[str, int]) -> list[pa.Table]:
         """Rows of a table that follow the entries ``after``, one table a run."""
@@ -119,17 +130,16 @@ class Tail:
                 found.append(self._following(Run(run.rows.slice(start, stop - start), run.newest), after))
         return found
 
-    def _add_readings(
+    def _sorted(
         self, device_type: str, lines: Sequence[Lines], files_of: Callable[[str], Sequence[File]]
-    ) -> None:
+    ) -> tuple[str, pa.Table]:
+        """Name and new rows of a readings table."""
         name = READINGS + sql_name(device_type)
         newest = self._names.newest(device_type)
         assert newest is not None
         runs = [run.rows for run in self._runs.get(name, [])]
         already = StoredReadings(lambda: files_of(name), newest, runs)
-        rows = decoding.sorted_readings(lines, newest, self._names, already)
-        if rows.num_rows:
-            self._add(name, Run(rows, dict(self._position)), self._merged)
+        return name, decoding.sorted_readings(lines, newest, self._names, already)
 
     def _add(self, name: str, run: Run, merge: Callable[[pa.Table, pa.Table], pa.Table]) -> None:
         runs = self._runs.setdefault(name, [])

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.training.journals import START_US, Account, Actor, Following, same, told
-from training import rollups
+from training import decoding, rollups
 from training.compaction import CompactionConfig, compact
 from training.errors import HistoryBehindError
 from training.history import History, HistoryConfig
@@ -21,6 +21,8 @@ from training.recorder import Recorder, RecorderConfig
 from training.tables import Table
 from training.upkeep import RetentionConfig, UpkeepConfig, limit_bytes, retain, upkeep
 from twins.clock import DAY_US, MINUTE_US, SECOND_US, VirtualClock
+from twins.errors import DegradedError
+from twins.journal import StoredEntry
 
 READINGS = "readings_test_pump"
 JOIN_ALL = CompactionConfig(at_least=2)
@@ -187,6 +189,39 @@ class TestQueries:
                 reader.query(f"SELECT 1 FROM {READINGS}")
             world.flush()
             assert reader.query(f"SELECT 1 FROM {READINGS}").num_rows == 160
+
+    def test_what_was_read_beside_a_journal_that_failed_is_read_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        a, b = world.actors
+        world.check()
+        a.readings([(0, 1, [1.0, 2.0, 3.0])])
+        b.readings([(0, 1, [1.0, 2.0, 3.0])])
+
+        def fail(*_: object) -> list[StoredEntry]:
+            raise DegradedError("it restarts")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.sources[1], "read_after", fail)
+            with pytest.raises(DegradedError):
+                world.history.query("SELECT 1 FROM events")
+        world.check()
+
+    def test_what_could_not_be_sorted_is_read_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.check()
+        world.actors[0].readings([(0, 1, [1.0, 2.0, 3.0])])
+        world.actors[0].tick(1)
+
+        def fail(*_: object) -> None:
+            raise FileNotFoundError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(decoding, "sorted_readings", fail)
+            with pytest.raises(FileNotFoundError):
+                world.history.query("SELECT 1 FROM events")
+        world.check()
 
     def test_a_journal_that_appears_later_is_followed(self, world: World) -> None:
         actor = Actor("c", world.folder / "c", world.account)
