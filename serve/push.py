@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serve.context import Context
 from serve.cursors import Reached, read_stream_cursor, stream_cursor
 from serve.live import Place, View, known, short
 from serve.present import alert_item, as_of, iso
 from twins import entries
-from twins.errors import FleetError, JournalError
+from twins.errors import DegradedError, FleetError, JournalError, OverloadedError
 from twins.events import Event, EventBatch, Kind, decode
 from twins.fleet import Fleet
 from twins.journal import StoredEntry
@@ -130,6 +131,7 @@ class Hub:
         self._recent: deque[Message] = deque(maxlen=REPLAYED)
         self._recent_from: dict[int, int] = {}  # host → everything after this cursor is in ``_recent``
         self._followers: dict[int, asyncio.Task[None]] = {}
+        self._complaints: dict[int, str] = {}
         self._fleet_text = "null"
 
     @property
@@ -230,22 +232,41 @@ class Hub:
     # -- alerts -----------------------------------------------------------------------------------
 
     async def _follow(self, host: int) -> None:
-        """Read a host's journal for as long as the hub lives."""
-        failed = False
+        """Read a host's journal for as long as the hub lives, whatever happens."""
         while True:
             try:
-                page = await self._journals.follow(host, self._at[host].cursor, _PAGE, _WAIT_S)
-                for entry in page:
-                    await self._tell(host, entry)
-                failed = False
+                for entry in await self._journals.follow(host, self._at[host].cursor, _PAGE, _WAIT_S):
+                    await self._tell_or_skip(host, entry)
             except JournalError as error:
                 self._jump(host, error)
                 await asyncio.sleep(_RETRY_S)
-            except FleetError as error:
-                if not failed:
-                    _log.warning("the journal of host %d cannot be followed: %s", host, error)
-                failed = True
+            except Exception as error:
+                self._complain(host, "its journal cannot be followed", error)
                 await asyncio.sleep(_RETRY_S)
+
+    async def _tell_or_skip(self, host: int, entry: StoredEntry) -> None:
+        """Tell an entry; one that cannot be told is a gap, so that it holds up none that follow.
+
+        Raises
+        ------
+        DegradedError, OverloadedError : it is no fault of the entry; the same one is to be told later.
+        """
+        try:
+            await self._tell(host, entry)
+            self._complaints.pop(host, None)
+        except (DegradedError, OverloadedError):
+            raise
+        except Exception as error:
+            self._complain(host, f"entry {entry.cursor} cannot be told", error)
+            self._at[host] = Reached(entry.epoch, entry.cursor)
+            self._missed(host, 1)
+
+    def _complain(self, host: int, what: str, error: Exception) -> None:
+        """Log what is wrong, once until it is something else or over."""
+        reason = f"{type(error).__name__}: {error}"
+        if self._complaints.get(host) != reason:
+            self._complaints[host] = reason
+            _log.warning("host %d: %s: %s", host, what, reason, exc_info=not isinstance(error, FleetError))
 
     def _jump(self, host: int, error: JournalError) -> None:
         """Entries are gone: go on where the live table is."""
@@ -268,11 +289,12 @@ class Hub:
         left_out = 0
         if entry.events:
             for name, batch in entries.decode_events(entry.events).items():
-                batch = _of_alerts(batch)
-                left_out += max(0, len(batch) - _TOLD_AT_ONCE)
-                batch = EventBatch(batch.records[:_TOLD_AT_ONCE], batch.notes)
-                if len(batch):
-                    told += [(name, event) for event in await self._decoded(host, name, batch, entry)]
+                alerts = _chosen(batch, batch.records["kind"] >= _FIRST_ALERT)
+                shown = self._named(name, alerts)
+                shown = EventBatch(shown.records[:_TOLD_AT_ONCE], shown.notes)
+                events = await self._decoded(host, name, shown, entry) if len(shown) else []
+                told += [(name, event) for event in events]
+                left_out += len(alerts) - len(events)
         items = await self._items(host, told) if told else []
         self._at[host] = Reached(entry.epoch, entry.cursor)
         after = self.cursor if items else ""
@@ -288,6 +310,15 @@ class Hub:
                     self._put(client, message)
         if left_out:
             self._missed(host, left_out)
+
+    def _named(self, name: str, batch: EventBatch) -> EventBatch:
+        """Those whose rule has a name here: the type may have lost it since, or got it but a moment ago."""
+        device_type = self._context.fleet.types.get(name)
+        rules = 0 if device_type is None else len(device_type.rules)
+        slots = batch.records["slot"].tolist()
+        said = ["rule" in batch.notes.get(i, {}) for i in range(len(slots))]
+        named = [0 <= slot < rules or (slot < 0 and note) for slot, note in zip(slots, said, strict=True)]
+        return _chosen(batch, np.array(named, np.bool_))
 
     async def _decoded(self, host: int, name: str, batch: EventBatch, entry: StoredEntry) -> list[Event]:
         """Events with ids and names; waits for the live table where a device is newer than that."""
@@ -362,9 +393,9 @@ class Hub:
                 await task
 
 
-def _of_alerts(batch: EventBatch) -> EventBatch:
-    """The events of a batch that are about alerts, with their notes."""
-    chosen = np.flatnonzero(batch.records["kind"] >= _FIRST_ALERT)
+def _chosen(batch: EventBatch, mask: NDArray[np.bool_]) -> EventBatch:
+    """The events of a batch where ``mask`` is set, with their notes."""
+    chosen = np.flatnonzero(mask)
     if len(chosen) == len(batch):
         return batch
     notes = {new: batch.notes[old] for new, old in enumerate(chosen.tolist()) if old in batch.notes}

@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from pydantic import TypeAdapter
 
 from serve.push import OUTBOX, Client, Hub, Message, PolledJournals
 from serve.schemas import ServerMessage
-from tests.serve.edges import Edge, edge
+from tests.serve.edges import PUMP, Edge, edge
+from twins import entries
 
 HIGH = "pump-01:vibration-high:1"
 MESSAGE = TypeAdapter(ServerMessage)
@@ -100,6 +102,58 @@ def test_a_cursor_from_before_what_is_kept_gets_a_gap(tmp_path: Path) -> None:
             await subscribe(sock, "alerts", cursor="W10")  # the empty vector: from the very beginning
             assert (await message(sock, "gap"))["missed"] >= 1
 
+    run(tmp_path, test)
+
+
+def test_an_entry_that_cannot_be_told_is_a_gap_and_the_next_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(it: Edge, url: str) -> None:
+        async with websockets.connect(url) as sock:
+            await subscribe(sock, "alerts")
+            good = entries.decode_events
+            monkeypatch.setattr(entries, "decode_events", lambda blob: blob.nothing)
+            await it.read("pump-01", 1, {"vibration": 9.0})
+            assert (await message(sock, "gap"))["missed"] >= 1
+            monkeypatch.setattr(entries, "decode_events", good)
+            await it.read("pump-02", 2, {"vibration": 9.0})
+            assert (await message(sock, "NEW_ALERT"))["data"]["id"] == "pump-02:vibration-high:1"
+
+    run(tmp_path, test)
+
+
+def test_an_event_of_a_rule_without_a_name_here_is_a_gap(tmp_path: Path) -> None:
+    async def test(it: Edge, url: str) -> None:
+        async with websockets.connect(url) as sock:
+            await subscribe(sock, "alerts")
+            it.fleet.types["pump"] = replace(PUMP, rules=PUMP.rules[:1])
+            await it.read("pump-01", 1, {"flow": 0.0})
+            assert (await message(sock, "gap"))["missed"] == 1
+            await it.read("pump-01", 2, {"vibration": 9.0})
+            assert (await message(sock, "NEW_ALERT"))["data"]["id"] == HIGH
+
+    run(tmp_path, test)
+
+
+def test_journals_that_fail_in_any_way_are_followed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(it: Edge, url: str) -> None:
+        real, failures = PolledJournals.follow, iter([ValueError("odd"), ConnectionError("gone")])
+
+        async def failing(*arguments: Any) -> Any:
+            failure = next(failures, None)
+            if failure is not None:
+                raise failure
+            return await real(*arguments)
+
+        async with websockets.connect(url) as sock:
+            await subscribe(sock, "alerts")
+            monkeypatch.setattr(PolledJournals, "follow", failing)
+            await it.read("pump-01", 1, {"vibration": 9.0})
+            assert (await message(sock, "NEW_ALERT"))["data"]["id"] == HIGH
+
+    monkeypatch.setattr("serve.push._RETRY_S", 0.01)
     run(tmp_path, test)
 
 
