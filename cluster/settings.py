@@ -5,13 +5,14 @@ Order, the later wins: defaults, ``twinfold.toml`` in the data folder, variables
 mistake must not pass for a setting.
 """
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from twins.errors import FleetError
 from twins.fleet import FleetConfig
@@ -90,6 +91,21 @@ class ApiSettings(_Section):
     host: str = Field("127.0.0.1", description="address to listen on; loopback until accounts exist")
     port: int = Field(8700, ge=1, le=65535, description="port of REST, WebSocket and the app")
 
+    @field_validator("host")
+    @classmethod
+    def _only_loopback(cls, host: str) -> str:
+        """An open port without accounts is an open door to the plant."""
+        try:
+            inside = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            inside = False
+        if not inside:
+            raise ValueError(
+                f"{host!r} could be reached from other machines, and there are no accounts yet to keep them out; "
+                "leave it at 127.0.0.1 and reach it through a tunnel (ssh -L 8700:127.0.0.1:8700 THIS-MACHINE)"
+            )
+        return host
+
 
 class SimulatorSettings(_Section):
     """Simulated devices, and a recorded wind farm played back beside them."""
@@ -136,6 +152,7 @@ class Settings(_Section):
                 journal=JournalConfig(file_bytes=f.journal_file_mb << 20, max_bytes=f.journal_max_mb << 20),
                 shard=ShardConfig(f.max_ahead_s, f.stale_intervals, f.stale_at_least_s),
                 snapshot_after_s=f.snapshot_after_s,
+                recorded=True,
             ),
         )
 

@@ -32,6 +32,17 @@ def test_a_wrong_variable_is_refused(tmp_path, environment, told):
         load({"data": str(tmp_path)}, environment)
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "plant.example", "", "127.0.0.1.example"])
+def test_no_setting_opens_the_platform_to_others(tmp_path, host):
+    with pytest.raises(SettingsError, match=r"environment TWINFOLD_API__HOST: .*no accounts.*tunnel"):
+        load({"data": str(tmp_path)}, {"TWINFOLD_API__HOST": host})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_loopback_has_several_names(tmp_path, host):
+    assert load({"data": str(tmp_path)}, {"TWINFOLD_API__HOST": host}).api.host == host
+
+
 def test_a_file_that_is_no_toml_is_told(tmp_path):
     (tmp_path / "twinfold.toml").write_text("port = = 1")
     with pytest.raises(SettingsError, match=r"twinfold\.toml"):
