@@ -197,16 +197,18 @@ def decode(
 ) -> Iterator[Event]:
     """The events of ``batch`` one by one, numbers and slots under their names.
 
-    ``device_id`` gives the id of a row; ``rules`` and ``channels`` are the names of the device type then in force.
+    ``device_id`` gives the id of a row; ``rules`` and ``channels`` are the names of the device type then in force. A
+    slot that this type does not have is named by the event's note if that says so (``rule``, ``channel``), else by its
+    number: ``?7``.
     """
     for i, record in enumerate(batch.records.tolist()):
         at_us, row, code, slot, occurrence, a, b = record
         spec = KINDS[Kind(code)]
         detail: dict[str, Any] = {}
         if spec.slot is not None and slot >= 0:
-            detail[spec.slot] = (rules if spec.slot == "rule" else channels)[slot]
+            detail[spec.slot] = _name(rules if spec.slot == "rule" else channels, slot)
         if spec.occurrence == "pattern":
-            detail["pattern"] = PATTERNS[occurrence]
+            detail["pattern"] = _name(PATTERNS, occurrence)
         elif spec.occurrence is not None:
             detail["occurrence"] = occurrence
         numbers = ((spec.a, a), (spec.b, b))
@@ -214,3 +216,7 @@ def decode(
         detail.update(batch.notes.get(EVERY, {}))
         detail.update(batch.notes.get(i, {}))
         yield Event(spec.type, device_id(row) if row >= 0 else "", at_us, recorded_us, cursor, detail)
+
+
+def _name(names: Sequence[str], number: int) -> str:
+    return names[number] if 0 <= number < len(names) else f"?{number}"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,8 +21,10 @@ from training.errors import HistoryConflictError
 from training.history import History
 from training.recorder import JournalSource, Recorder, RecorderConfig
 from training.tables import Table
+from twins import entries
 from twins.clock import VirtualClock
 from twins.entries import EntryKind
+from twins.events import EVENT, EventBatch, Kind
 from twins.journal import Entry, StoredEntry
 
 READINGS = "readings_test_pump"
@@ -243,6 +246,20 @@ class TestFailures:
         recorder.close()
         history = History(tmp_path / "history")
         assert history.query(f"SELECT device_id FROM {READINGS}").to_pylist() == [{"device_id": "?a/0"}]
+        history.close()
+
+    def test_events_of_rules_that_the_type_does_not_have_are_kept(self, tmp_path: Path, actor: Actor) -> None:
+        """As of an alert that ends because the version that was installed has dropped its rule."""
+        records = np.zeros(2, EVENT)
+        records["kind"], records["slot"] = int(Kind.ALERT_RETURNED), 7
+        told = entries.encode_events({actor.type.name: EventBatch(records, {1: {"rule": "flow-low"}})})
+        actor.journal.append([Entry(EntryKind.TICK, START_US, b"", told)])
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        drain(recorder)
+        recorder.close()
+        history = History(tmp_path / "history")
+        found = history.query("SELECT detail->>'rule' AS rule FROM events WHERE cursor = 3 ORDER BY number")
+        assert found["rule"].to_pylist() == ["?7", "flow-low"]
         history.close()
 
     def test_readings_whose_type_is_lost_are_kept_as_they_are(self, tmp_path: Path, actor: Actor) -> None:
