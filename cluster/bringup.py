@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from cluster.settings import Settings
-from twins.errors import FleetError
+from twins.errors import CommandRefusedError, FleetError
 from twins.typefiles import load_catalog
 
 RUN_FILE: Final = "run.json"
@@ -170,7 +170,11 @@ class Platform:
         catalog = load_catalog([Path(self.settings.types)] if self.settings.types else [])
         for name, device_type in catalog.items():
             if self.fleet.types.get(name) != device_type:
-                self.fleet.install(device_type)
+                try:
+                    self.fleet.install(device_type)
+                except CommandRefusedError as error:  # the version in force stays
+                    with self._progress(f"not installed: {error}"):
+                        pass
 
     def _start_recorder(self) -> None:
         from cluster.services import Service

@@ -35,7 +35,7 @@ from twins.typefiles import content_hash
 PROBLEMS_KEPT = 100
 """Problems that a summary describes; the rest it only counts."""
 
-_CONFIG = FleetConfig(host=HostConfig(shard=ShardConfig(own_clock=True)))
+_CONFIG = FleetConfig(host=HostConfig(shard=ShardConfig(own_clock=True), recorded=True))
 
 
 @dataclass(slots=True)

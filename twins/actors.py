@@ -20,10 +20,10 @@ import ray
 
 from twins import commands as c
 from twins import typefiles, views
-from twins.clock import Clock, WallClock, stopwatch_s
+from twins.clock import SECOND_US, Clock, WallClock
 from twins.devices import Device
 from twins.entries import EntryKind
-from twins.errors import DegradedError, FleetError
+from twins.errors import DegradedError, FaultError, FleetError, OverloadedError
 from twins.fleet import LINES_AT_ONCE, Fleet, FleetConfig, HostReply, HostService, joined
 from twins.host import HostConfig, HostStatus, ShardHost
 from twins.journal import StoredEntry
@@ -31,6 +31,11 @@ from twins.readings import ShardBatch, merged
 from twins.warmup import compile_kernels
 
 NAMESPACE: Final = "twinfold"
+
+MOST_LINES_WAITING: Final = 2_000_000
+"""Readings that may wait in an actor; more are refused until some are taken in."""
+
+_RETELL_EVERY_S: Final = 60.0
 
 _log = logging.getLogger("twinfold.actors")
 
@@ -77,17 +82,25 @@ class ShardActor:
         self._service = HostService(self._host)
         self._started_us = self._clock.now_us()
         self._waiting: deque[_Piece] = deque()
+        self._lines = 0  # that wait
+        self._told = 0
+        self._untold: dict[
+            str, int
+        ] = {}  # the newest state of devices with children that is still to be told
+        self._something_to_tell = asyncio.Event()
         self._work = asyncio.Event()
         self._opened = asyncio.Event()
         self._changed = asyncio.Event()
         self._generations: deque[Published] = deque(maxlen=2)
-        self._lag_s = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         loop = asyncio.get_event_loop()
         threading.Thread(target=self._open, args=(loop,), name="restore", daemon=True).start()
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> None:
-        compile_kernels()
+        try:
+            compile_kernels()
+        except Exception as error:  # the first readings compile what they need, or say what is wrong
+            _log.error("%s could not compile ahead: %s", self._host.name, error)
         self._host.open()
         loop.call_soon_threadsafe(self._begin)
 
@@ -95,9 +108,8 @@ class ShardActor:
         if self._host.state != "ready":
             _log.error("%s is %s: %s", self._host.name, self._host.state, self._host.reason)
         self._opened.set()
-        for work in (self._take_in(), self._keep_time(), self._publish()):
+        for work in (self._take_in(), self._keep_time(), self._publish(), self._tell_children()):
             self._start(work)
-        self._relay(self._service.parents_now())
 
     # -- what can be asked of it -----------------------------------------------------------------------------------
 
@@ -109,6 +121,9 @@ class ShardActor:
     async def write(self, device_type: str, batch: ShardBatch, trace: bool) -> HostReply:
         """Take readings in; answers when they are durable."""
         await self._opened.wait()
+        if len(batch) and self._lines + len(batch) > MOST_LINES_WAITING:
+            raise OverloadedError(f"{self._lines} readings wait in {self._host.name}", 0.5)
+        self._service.check_shape(device_type, batch)
         pieces = [
             _Piece(
                 device_type,
@@ -119,6 +134,7 @@ class ShardActor:
             for at in range(0, len(batch), LINES_AT_ONCE)
         ]
         self._waiting.extend(pieces)
+        self._lines += len(batch)
         self._work.set()
         replies = await asyncio.gather(*(piece.answer for piece in pieces), return_exceptions=True)
         for reply in replies:
@@ -172,17 +188,12 @@ class ShardActor:
         await self._opened.wait()
         self._host.archive(cursor)
 
-    async def load(self) -> dict[str, float]:
-        """How far behind this actor is: lines waiting, seconds the last group took."""
-        return {"waiting": float(sum(len(piece.batch) for piece in self._waiting)), "group_s": self._lag_s}
-
     async def close(self) -> None:
         """Stop taking work, snapshot, let the journal go."""
         await self._opened.wait()
         for task in self._tasks:
             task.cancel()
-        for piece in self._waiting:
-            piece.answer.set_exception(DegradedError("the platform is going down"))
+        self._refuse(list(self._waiting), DegradedError("the platform is going down"))
         self._waiting.clear()
         self._host.close()
 
@@ -194,9 +205,7 @@ class ShardActor:
             await self._work.wait()
             self._work.clear()
             while self._waiting:
-                began = stopwatch_s()
                 self._take_group()
-                self._lag_s = stopwatch_s() - began
                 await asyncio.sleep(0)
 
     def _take_group(self) -> None:
@@ -205,6 +214,7 @@ class ShardActor:
         while self._waiting and (not group or lines + len(self._waiting[0].batch) <= LINES_AT_ONCE):
             group.append(self._waiting.popleft())
             lines += len(group[-1].batch)
+        self._lines -= lines
         now_us = self._clock.now_us()
         for name in dict.fromkeys(piece.device_type for piece in group):
             mine = [piece for piece in group if piece.device_type == name]
@@ -214,10 +224,8 @@ class ShardActor:
                 self._refuse(mine, error)
                 continue
             except Exception as error:
-                # a fault of ours: nothing of it may stay in memory, and nobody may wait for ever
                 _log.exception("%s could not apply a batch of %s", self._host.name, name)
-                self._host.forget(str(error))
-                self._refuse(mine, DegradedError(f"a fault in applying the batch: {error}"))
+                self._refuse(mine, FaultError(repr(error)))  # nobody may wait for ever
                 continue
             start = 0
             for piece in mine:
@@ -239,21 +247,20 @@ class ShardActor:
                 piece.answer.set_exception(error)
 
     async def _keep_time(self) -> None:
-        """Let time pass, snapshot when a restart would take too long."""
+        """Let time pass, snapshot when a restart would take too long. Whatever fails is tried again."""
+        failing = ""
         while True:
             await asyncio.sleep(self._config.tick_every_s)
-            if self._host.state == "ready":
-                try:
-                    await self.ask("tick", self._clock.now_us())
-                except FleetError as error:
+            try:
+                await self.ask("tick", self._clock.now_us())  # a degraded host tries here to write again
+                if self._host.snapshot_due and (write := self._host.begin_snapshot()) is not None:
+                    await asyncio.to_thread(write)
+            except Exception as error:
+                if repr(error) != failing:
                     _log.warning("%s: %s", self._host.name, error)
-            if self._host.state == "ready" and self._host.snapshot_due:
-                write = self._host.begin_snapshot()
-                if write is not None:
-                    try:
-                        await asyncio.to_thread(write)
-                    except OSError as error:
-                        _log.warning("%s: no snapshot was written: %s", self._host.name, error)
+                failing = repr(error)
+            else:
+                failing = ""
 
     async def _publish(self) -> None:
         """Show the twins to the live table, again and again. Two generations are kept, the older for slow readers."""
@@ -283,21 +290,47 @@ class ShardActor:
         self._generations.append(Published(number, self._started_us, cursor, now_us, tables, alerts))
 
     def _relay(self, parents: Sequence[tuple[str, int]]) -> None:
-        """Tell every host the new state of devices that have children."""
+        """Have every host told the state of devices that have children; a newer state takes an older one's place."""
         if parents:
-            self._start(self._tell_everyone(list(parents)))
+            self._untold.update(parents)
+            self._something_to_tell.set()
 
-    async def _tell_everyone(self, parents: list[tuple[str, int]]) -> None:
-        for name in await asyncio.to_thread(_actor_names):
-            for parent_id, flags in parents:
-                command = c.SetParentState(
-                    command_id=f"{self._host.name}-{self._started_us}-{self._clock.now_us()}-{parent_id}-{flags}",
-                    by="system", parent_id=parent_id, flags=flags,
-                )  # fmt: skip
-                if name == self._host.name:
-                    await self.command(command)
-                else:
-                    await ray.get_actor(name, NAMESPACE).command.remote(command)
+    async def _tell_children(self) -> None:
+        """Tell, in order, until every host has heard; and all of it once a minute, for hosts that came since."""
+        told_us = 0
+        while True:
+            now_us = self._clock.now_us()
+            if now_us - told_us > _RETELL_EVERY_S * SECOND_US:
+                told_us = now_us
+                self._relay(self._service.parents_now())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._something_to_tell.wait(), _RETELL_EVERY_S)
+            self._something_to_tell.clear()
+            telling, self._untold = self._untold, {}
+            try:
+                for name in await asyncio.to_thread(_actor_names):
+                    for parent_id, flags in telling.items():
+                        await self._tell(name, parent_id, flags)
+            except Exception as error:
+                _log.info(
+                    "%s: children of %d devices are told later: %s", self._host.name, len(telling), error
+                )
+                self._untold = {**telling, **self._untold}
+                await asyncio.sleep(1.0)
+                self._something_to_tell.set()
+
+    async def _tell(self, name: str, parent_id: str, flags: int) -> None:
+        self._told += 1
+        command = c.SetParentState(
+            command_id=f"{self._host.name}-{self._started_us}-{self._told}",
+            by="system",
+            parent_id=parent_id,
+            flags=flags,
+        )
+        if name == self._host.name:
+            await self.command(command)
+        else:
+            await ray.get_actor(name, NAMESPACE).command.remote(command)
 
     def _start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -365,13 +398,13 @@ class RayFleet(Fleet):
         on_disk = len(sorted(folder.glob("host-*"))) if folder.is_dir() else 0
         wanted = max(self.config.hosts, existing, on_disk) if create else existing
         for number in range(wanted):
-            self._actors.append(self._actor(number))
+            self._actors.append(self._actor(number, create))
         ray.get([actor.ready.remote() for actor in self._actors])
         for number in range(wanted):
             self._learn_host(number)
         if create:
-            for device_type in list(self.types.values()):
-                self.install(device_type)
+            for number in range(wanted):
+                self._install_where_missing(number)
 
     def actors(self) -> list[Any]:
         """The actor handles, by host number."""
@@ -433,18 +466,28 @@ class RayFleet(Fleet):
 
     def _add_host(self, dedicated: bool) -> int:
         number = len(self._actors)
-        self._actors.append(self._actor(number))
+        self._actors.append(self._actor(number, create=True))
         ray.get(self._actors[number].ready.remote())
         self._load.append(0)
-        for device_type in self.types.values():
-            command = c.InstallType(
-                command_id=self.command_id(), by="system", document=typefiles.to_document(device_type)
-            )
-            ray.get(self._actors[number].command.remote(command))
+        self._install_where_missing(number)
         return number
 
-    def _actor(self, number: int) -> Any:
+    def _install_where_missing(self, number: int) -> None:
+        held = {shard.document["name"] for shard in self._call([(number, "membership", ())])[0]}
+        for device_type in list(self.types.values()):
+            if device_type.name not in held:
+                command = c.InstallType(
+                    command_id=self.command_id(), by="system", document=typefiles.to_document(device_type)
+                )
+                self._call([(number, "command", (command, 0))])
+
+    def _actor(self, number: int, create: bool) -> Any:
         name = f"host-{number:03d}"
+        if not create:
+            try:
+                return ray.get_actor(name, NAMESPACE)
+            except ValueError as error:
+                raise DegradedError(f"{name} is not up: {error}") from error
         actor: Any = ShardActor
         return actor.options(
             name=name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, max_concurrency=1000

@@ -126,6 +126,7 @@ class Roster:
         self._parents = Codes()
         self._names = Codes()
         self._labels = Codes()
+        self._placements = Codes()
         self._shown: dict[str, pa.Array] | None = None
 
     def __len__(self) -> int:
@@ -139,15 +140,17 @@ class Roster:
         self._parents.extend([device.parent or "" for device in devices])
         self._names.extend([device.name for device in devices])
         self._labels.extend([_labels_text(device.labels) for device in devices])
+        self._placements.extend([device.placement for device in devices])
         return first
 
     def update(self, row: int, device: Device) -> None:
         """Change what is said of the device at ``row``; its id stays."""
+        labels = _labels_text(device.labels)
         self._shown = None
         self._sites[row] = device.site
         self._parents[row] = device.parent or ""
         self._names[row] = device.name
-        self._labels[row] = _labels_text(device.labels)
+        self._labels[row] = labels
 
     def device(self, row: int, device_type: str, retired: bool) -> Device:
         return Device(
@@ -162,6 +165,15 @@ class Roster:
 
     def parent_of(self, row: int) -> str | None:
         return self._parents[row] or None
+
+    @property
+    def is_dedicated(self) -> bool:
+        """Whether a device here asked for a host of its own."""
+        return len(self._placements.rows_of("dedicated")) > 0
+
+    def parents(self) -> list[str]:
+        """The ids that were named as parents."""
+        return [word for word in self._parents.words if word]
 
     def children_of(self, parent_id: str) -> NDArray[np.int32]:
         """The rows of devices whose parent has this id."""
@@ -204,7 +216,13 @@ class Roster:
         return roster
 
     def _columns(self) -> dict[str, Codes]:
-        return {"sites": self._sites, "parents": self._parents, "names": self._names, "labels": self._labels}
+        return {
+            "sites": self._sites,
+            "parents": self._parents,
+            "names": self._names,
+            "labels": self._labels,
+            "placements": self._placements,
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

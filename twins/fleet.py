@@ -6,12 +6,13 @@ the same contract, and the same tests hold them to it.
 """
 
 import itertools
+import logging
 import secrets
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from twins.errors import (
     DeviceExistsError,
     DeviceNotFoundError,
     DeviceTypeNotFoundError,
+    FleetError,
 )
 from twins.events import EventBatch
 from twins.host import Commit, HostConfig, HostStatus, ShardHost
@@ -46,6 +48,8 @@ REFUSALS_TOLD: Final = 100
 """Refused lines of a batch that are told one by one; all are counted."""
 
 _ROUTES_KEPT: Final = 64
+
+_log = logging.getLogger("twinfold.fleet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,13 @@ class Fleet(ABC):
     # -- types and devices -----------------------------------------------------------------------------------------
 
     def install(self, device_type: DeviceType, by: str = "system") -> None:
-        """Put a device type, or a newer version of it, in force on every host."""
+        """Put a device type, or a newer version of it, in force on every host; all of them take it, or none.
+
+        Raises
+        ------
+        CommandRefusedError : a version with other channels, while there are devices.
+        """
+        self._call([(host, "check_install", (device_type,)) for host in self.hosts()])
         command = c.InstallType(
             command_id=self.command_id(), by=by, document=typefiles.to_document(device_type)
         )
@@ -187,6 +197,10 @@ class Fleet(ABC):
     def update(self, device: Device, by: str = "system") -> None:
         """Change what is said of a device: site, parent, name, labels."""
         self.command(c.UpdateDevice(command_id=self.command_id(), by=by, device=device))
+        if device.parent:
+            with self._lock:
+                self._awaited.add(device.parent)
+                self._mark_parents()
 
     def retire(self, device_id: str, by: str = "system") -> None:
         """Take a device out of the living fleet."""
@@ -374,12 +388,15 @@ class Fleet(ABC):
         (held,) = self._call([(host, "membership", ())])
         while len(self._load) <= host:
             self._load.append(0)
-        for document, ids in held:
-            device_type = typefiles.from_document(document)
+        for shard in held:
+            device_type = typefiles.from_document(shard.document)
             self.types[device_type.name] = device_type
-            if len(ids):
-                self.directory.add(host, device_type.name, 0, ids)
-            self._load[host] += len(ids)
+            if len(shard.ids):
+                self.directory.add(host, device_type.name, 0, shard.ids)
+            self._load[host] += len(shard.ids)
+            self._awaited.update(each for each in shard.parents if each not in self.directory)
+            if shard.is_dedicated:
+                self._dedicated.add(host)
 
     def _places(self, ids: pa.StringArray) -> Places:
         """Where ``ids`` live; remembered for arrays that come again, as a gateway's or the simulator's do."""
@@ -464,6 +481,16 @@ class Fleet(ABC):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ShardMembers:
+    """Who lives in a shard: the type's document, the ids by row, the parents that were named."""
+
+    document: dict[str, Any]
+    ids: pa.StringArray
+    parents: list[str]
+    is_dedicated: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Part:
     """The lines of a batch that go to one host."""
 
@@ -495,6 +522,10 @@ class HostService:
         ]
         return joined(pieces, self.host.cursor)
 
+    def check_shape(self, device_type: str, batch: ShardBatch) -> None:
+        """Refuse readings of another shape than the type has, before they wait together with others."""
+        self.host.shard(device_type).check_shape(batch)
+
     def write_piece(self, device_type: str, batch: ShardBatch, now_us: int, trace: bool) -> HostReply:
         """Take a piece of a batch in, in one commit."""
         results, events = self.host.stage_readings(device_type, batch, now_us)
@@ -509,7 +540,15 @@ class HostService:
 
     def command(self, command: c.Command, now_us: int) -> HostReply:
         self.host.stage_command(command, now_us)
-        return self._committed()
+        reply = self._committed()
+        if isinstance(command, c.MarkParents):  # children that are new to them want to know how they are now
+            states = [
+                pair
+                for shard in self.host.shards.values()
+                for pair in shard.parent_states(ids=command.device_ids).items()
+            ]
+            return replace(reply, parents=states)
+        return reply
 
     def register(self, command: c.RegisterDevices, now_us: int) -> int:
         """Register devices; gives the row of the first."""
@@ -520,12 +559,23 @@ class HostService:
         self.host.stage_tick(now_us)
         return self._committed()
 
-    def membership(self) -> list[tuple[dict[str, Any], pa.StringArray]]:
-        """For each type: its document, and the ids of its devices by row."""
+    def membership(self) -> list[ShardMembers]:
+        """Who lives here, by type."""
         return [
-            (typefiles.to_document(shard.device_type), shard.roster.index.ids())
+            ShardMembers(
+                typefiles.to_document(shard.device_type),
+                shard.roster.index.ids(),
+                shard.roster.parents(),
+                shard.roster.is_dedicated,
+            )
             for shard in self.host.shards.values()
         ]
+
+    def check_install(self, device_type: DeviceType) -> None:
+        """Refuse what an installation would refuse."""
+        shard = self.host.shards.get(device_type.name)
+        if shard is not None:
+            shard.check_install(device_type)
 
     def read_twin(self, device_type: str, row: int) -> dict[str, Any]:
         return views.twin(self.host.shard(device_type), row)
@@ -629,7 +679,13 @@ class LocalFleet(Fleet):
                 failed = failed or error
                 results.append(None)
             if service.host.snapshot_due and (write := service.host.begin_snapshot()) is not None:
-                write()
+                try:
+                    write()
+                except (
+                    OSError,
+                    FleetError,
+                ) as error:  # what was asked is done and durable; the next call tries again
+                    _log.warning("%s: no snapshot was written: %s", service.host.name, error)
         if failed is not None:
             raise failed
         return results

@@ -5,10 +5,14 @@ and only then told to anybody. If a commit fails, memory is ahead of the log, so
 and refuses writes until an append succeeds. Snapshots bound how much a restart has to replay.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
+
+import pyarrow as pa
 
 from twins import commands as c
 from twins import entries, snapshots, typefiles
@@ -16,6 +20,7 @@ from twins.clock import SECOND_US, stopwatch_s
 from twins.entries import EntryKind
 from twins.errors import (
     DegradedError,
+    DeviceExistsError,
     DeviceNotFoundError,
     DeviceTypeNotFoundError,
     FaultError,
@@ -23,11 +28,13 @@ from twins.errors import (
     FleetError,
     JournalCorruptError,
     OverloadedError,
+    SnapshotError,
 )
 from twins.events import EventBatch
 from twins.journal import Entry, Journal, JournalConfig, StoredEntry
 from twins.journal_repair import salvage
 from twins.kernels import LineResults
+from twins.packing import pack, unpack
 from twins.readings import ShardBatch
 from twins.shard import Shard, ShardConfig
 
@@ -36,6 +43,8 @@ HostState = Literal["closed", "ready", "degraded", "fenced"]
 _REPLAY_PAGE: Final = 256
 _REPLAY_PAGE_BYTES: Final = 64 << 20
 _PROBE_EVERY_S: Final = 1.0
+_SNAPSHOT_VERSION: Final = 1
+_ARCHIVED: Final = "archived"  # a file with the recorder's cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,8 @@ class HostConfig:
     """How a host keeps what it is told.
 
     A snapshot is taken once the entries since the last one took ``snapshot_after_s`` to apply, so that a restart replays no
-    more than that. Commands are remembered by id for ``remember_commands_s``.
+    more than that. Commands are remembered by id for ``remember_commands_s``. With ``recorded`` the journal keeps what the
+    recorder has not said it has; without, only what the snapshots need.
     """
 
     journal: JournalConfig = field(default_factory=JournalConfig)
@@ -51,6 +61,7 @@ class HostConfig:
     snapshot_after_s: float = 2.0
     snapshot_after_entries: int = 20_000
     remember_commands_s: float = 86_400.0
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +88,7 @@ class HostStatus:
     reason: str
     devices: int
     cursor: int
-    archived: int | None
+    archived: int
     snapshot_cursor: int
     journal_bytes: int
     damage: list[str]
@@ -100,14 +111,17 @@ class ShardHost:
         self.state: HostState = "closed"
         self.reason = "not opened yet"
         self.damage: list[str] = []
-        self.archived: int | None = None  # the recorder's cursor; None while no recorder follows
+        self.archived = 0  # how far the recorder says it is
         self._journal: Journal | None = None
         self._staged: list[_Staged] = []
         self._remembered: dict[str, int] = {}  # command id -> shard time
         self._cost_s = 0.0
         self._entries = 0
         self._snapshot_cursor = 0
+        self._snapshot_running = False
+        self._lost = False
         self._restored = False
+        self._config_in_force = self.config.shard
         self._probed_s = -_PROBE_EVERY_S
 
     # -- coming up and going down ----------------------------------------------------------------------------------
@@ -120,6 +134,7 @@ class ShardHost:
         try:
             if self.folder is not None:
                 self.damage = []
+                self.archived = max(self.archived, _read_number(self.folder / _ARCHIVED))
                 try:
                     self._take_journal(self.folder / "journal")
                     self._restore()
@@ -128,17 +143,23 @@ class ShardHost:
                     self._take_journal(self.folder / "journal")
                     self._restore()
             self.state, self.reason = "ready", ""
+            self._put_config_in_force()
         except FencedError as error:
             self.state, self.reason = "fenced", str(error)
-        except (FleetError, OSError, ValueError) as error:
-            self.state, self.reason = "degraded", str(error)
+        except (
+            Exception
+        ) as error:  # whatever it is, it is a state that can be seen and not the end of the actor
+            self.state, self.reason = "degraded", str(error) or repr(error)
 
     def close(self) -> None:
         """Snapshot what stands, so that the next start replays nothing, and let the journal go."""
         if self.state == "ready":
             write = self.begin_snapshot()
             if write is not None:
-                write()
+                try:
+                    write()
+                except (OSError, FleetError) as error:
+                    self.damage.append(f"no snapshot at the end: {error}; the next start replays the journal")
         if self._journal is not None:
             self._journal.close()
             self._journal = None
@@ -154,7 +175,8 @@ class ShardHost:
         shard = self.shard(device_type)
         now_us = self._clock(now_us)
         began = stopwatch_s()
-        applied = shard.apply(batch, now_us)
+        with self._undone_if_it_fails():
+            applied = shard.apply(batch, now_us)
         events = {device_type: applied.events} if len(applied.events) else {}
         payload: bytes | bytearray = b""
         if self._journal is not None:
@@ -165,21 +187,27 @@ class ShardHost:
 
     def stage_command(self, command: c.Command, now_us: int) -> Mapping[str, EventBatch]:
         """Do what was asked; a command that was done already is not done again. Raises what the shard raises."""
-        self._writable()
+        self._writable(urgent=True)
         now_us = self._clock(now_us)
         if command.command_id in self._remembered:
             return {}
-        events = self._do(command, now_us)
+        body = c.to_body(command)
+        with self._undone_if_it_fails():
+            entries.encode_command(type(command).__name__, body)  # what cannot be kept is not done
+            events = self._do(command, now_us)
+        if isinstance(command, c.SetParentState) and not events:
+            return {}  # told again what was known: nothing to keep
         self._remember(command.command_id, now_us)
-        payload = entries.encode_command(type(command).__name__, c.to_body(command)) if self._journal else b""
+        payload = entries.encode_command(type(command).__name__, body) if self._journal else b""
         self._stage(EntryKind.COMMAND, now_us, payload, events)
         return events
 
     def stage_tick(self, now_us: int) -> Mapping[str, EventBatch]:
         """Let time pass; only a tick in which something happened becomes an entry."""
-        self._writable()
+        self._writable(urgent=True)
         now_us = self._clock(now_us)
-        events = self._tick(now_us)
+        with self._undone_if_it_fails():
+            events = self._tick(now_us)
         if events:
             self._stage(EntryKind.TICK, now_us, b"", events)
         return events
@@ -200,7 +228,8 @@ class ShardHost:
             self.cursor += len(staged)
             return [Commit(first + i, each.entry.now_us, each.events) for i, each in enumerate(staged)]
         try:
-            cursors = self._journal.append([each.entry for each in staged])
+            urgent = all(each.entry.kind != EntryKind.READINGS for each in staged)
+            cursors = self._journal.append([each.entry for each in staged], urgent=urgent)
         except FleetError as error:
             self._fall_back(error)
             if isinstance(error, OverloadedError):
@@ -255,27 +284,45 @@ class ShardHost:
 
         None if nothing has happened since the last one, or if the host keeps nothing.
         """
-        if self.folder is None or self._staged or self.cursor == self._snapshot_cursor:
+        if self.folder is None or self._staged or self._snapshot_running:
+            return None
+        if self.cursor == self._snapshot_cursor:
             return None
         folder, cursor, keep_from = self.folder / "snapshots", self.cursor, self.now_us
-        meta: dict[str, Any] = {"now_us": keep_from, "remembered": dict(self._remembered), "shards": {}}
+        meta: dict[str, Any] = {
+            "version": _SNAPSHOT_VERSION,
+            "epoch": self._journal.epoch if self._journal is not None else 0,
+            "now_us": keep_from,
+            "config": asdict(self._config_in_force),
+            "remembered": dict(self._remembered),
+            "shards": {},
+        }
         arrays = {}
         for name, shard in self.shards.items():
             shard_meta, shard_arrays = shard.snapshot()
             meta["shards"][name] = shard_meta
             arrays.update({f"{name}/{key}": array.copy() for key, array in shard_arrays.items()})
-        self._cost_s, self._entries = 0.0, 0
-        self._snapshot_cursor = cursor
+        cost_s, entries_then = self._cost_s, self._entries
+        self._snapshot_running = True
 
         def write() -> None:
-            snapshots.write(folder, cursor, meta, arrays)
+            try:
+                snapshots.write(folder, cursor, meta, arrays)
+                self._snapshot_cursor = cursor
+                self._cost_s -= cost_s
+                self._entries -= entries_then
+            finally:
+                self._snapshot_running = False
             self._cut()
 
         return write
 
     def archive(self, cursor: int) -> None:
-        """The recorder has everything up to ``cursor`` in history."""
-        self.archived = max(cursor, self.archived or 0)
+        """The recorder has everything up to ``cursor`` in history. Remembered over restarts."""
+        if cursor <= self.archived or self.folder is None:
+            return
+        _write_number(self.folder / _ARCHIVED, cursor)
+        self.archived = cursor
         self._cut()
 
     def _cut(self) -> None:
@@ -285,7 +332,7 @@ class ShardHost:
         kept = snapshots.cursors(self.folder / "snapshots")
         if len(kept) < 2:
             return
-        upto = kept[0] if self.archived is None else min(kept[0], self.archived)
+        upto = min(kept[0], self.archived) if self.config.recorded else kept[0]
         self._journal.cut(upto - 2)
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -294,20 +341,47 @@ class ShardHost:
         if self._journal is not None:
             self._journal.recover()
             return
-        self._journal = Journal.open(folder, self.config.journal, start_after=self._newest_snapshot())
+        self._journal = Journal.open(folder, self.config.journal, start_after=self._newest_known())
 
     def _mend_journal(self, folder: Path) -> None:
         """Put a LOST entry in the place of each that can no longer be read, and say so."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-        found = salvage(folder, at_least=self._newest_snapshot())
+        found = salvage(folder, at_least=self._newest_known())
         self.damage += [f"journal entries {d.first} to {d.last}: {d.problem}" for d in found.damage]
 
-    def _newest_snapshot(self) -> int:
+    def _newest_known(self) -> int:
+        """The highest cursor that a snapshot or the recorder has seen: none below it is given out again."""
         assert self.folder is not None
-        kept = snapshots.cursors(self.folder / "snapshots")
-        return kept[-1] if kept else 0
+        return max([*snapshots.cursors(self.folder / "snapshots"), self.archived])
+
+    @contextmanager
+    def _undone_if_it_fails(self) -> Iterator[None]:
+        """A refusal changes nothing; anything else may have changed half of something, and is undone."""
+        try:
+            yield
+        except FleetError:
+            raise
+        except Exception as error:
+            self.forget(repr(error))
+            raise FaultError(repr(error)) from error
+
+    def _put_config_in_force(self) -> None:
+        """What judges readings is part of the log: a replay must judge as was judged then."""
+        if self._config_in_force == self.config.shard:
+            return
+        if self._journal is not None:
+            payload = bytes(pack({"config": asdict(self.config.shard)}))
+            (self.cursor,) = self._journal.append(
+                [Entry(int(EntryKind.MARK), self.now_us, payload)], urgent=True
+            )
+        self._reconfigure(self.config.shard)
+
+    def _reconfigure(self, config: ShardConfig) -> None:
+        self._config_in_force = config
+        for shard in self.shards.values():
+            shard.reconfigure(config)
 
     def _stage(
         self, kind: EntryKind, now_us: int, payload: bytes | bytearray, events: Mapping[str, EventBatch]
@@ -324,17 +398,26 @@ class ShardHost:
                 told = {name: shard.command(command, now_us) for name, shard in self.shards.items()}
                 return {name: events for name, events in told.items() if len(events)}
             case c.RegisterDevices():
+                self._check_ids(command)
                 name = command.device_type
             case _:
                 name = self._type_of(getattr(command, "device_id", None) or command.device.id)  # type: ignore[attr-defined]
         events = self.shard(name).command(command, now_us)
         return {name: events} if len(events) else {}
 
+    def _check_ids(self, command: c.RegisterDevices) -> None:
+        """An id is one device's, whatever its type."""
+        ids = pa.array([device.id for device in command.devices], pa.string())
+        for shard in self.shards.values():
+            known = shard.roster.index.find(ids) >= 0
+            if known.any():
+                raise DeviceExistsError(command.devices[int(known.argmax())].id)
+
     def _install(self, command: c.InstallType, now_us: int) -> Mapping[str, EventBatch]:
         device_type = typefiles.from_document(command.document)
         shard = self.shards.get(device_type.name)
         if shard is None:
-            shard = self.shards[device_type.name] = Shard(device_type, self.config.shard)
+            shard = self.shards[device_type.name] = Shard(device_type, self._config_in_force)
         events = shard.command(command, now_us)
         return {device_type.name: events}
 
@@ -348,13 +431,13 @@ class ShardHost:
                 return name
         raise DeviceNotFoundError(device_id)
 
-    def _writable(self) -> None:
+    def _writable(self, urgent: bool = False) -> None:
         if self.state == "degraded":
             self._probe()
         if self.state != "ready":
             raise DegradedError(self.reason)
         if self._journal is not None:
-            self._journal.check_room()
+            self._journal.check_room(urgent=urgent)
 
     def _probe(self) -> None:
         """Writes resume when an append succeeds: try one that changes nothing, at most once a second."""
@@ -407,16 +490,28 @@ class ShardHost:
         self.damage += unreadable
         if found is not None:
             self.cursor, meta, arrays = found
+            if meta["version"] != _SNAPSHOT_VERSION:
+                raise SnapshotError(
+                    str(self.folder), f"version {meta['version']}, this Twinfold reads {_SNAPSHOT_VERSION}"
+                )
             self.now_us = meta["now_us"]
+            self._config_in_force = ShardConfig(**meta["config"])
             self._remembered = dict(meta["remembered"])
             for name, shard_meta in meta["shards"].items():
                 mine = {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
-                self.shards[name] = Shard.restore(shard_meta, mine, self.config.shard)
+                self.shards[name] = Shard.restore(shard_meta, mine, self._config_in_force)
         self._snapshot_cursor = self.cursor
+        self._lost = False
         began = stopwatch_s()
         while page := self._journal.read_after(self.cursor, _REPLAY_PAGE, _REPLAY_PAGE_BYTES):
             for entry in page:
-                self._replay(entry)
+                try:
+                    self._replay(entry)
+                except FleetError as error:
+                    if not self._lost:
+                        raise
+                    # it fitted a state that an entry made which is lost
+                    self.damage.append(f"journal entry {entry.cursor} no longer applies: {error}")
                 self.cursor = entry.cursor
         self._cost_s = stopwatch_s() - began
         self._restored = True
@@ -431,9 +526,31 @@ class ShardHost:
             case EntryKind.COMMAND:
                 name, body = entries.decode_command(entry.payload)
                 command = c.from_body(name, body)
+                if isinstance(command, c.RegisterDevices) and self._lost and entry.events:
+                    rows = entries.decode_events(entry.events)[command.device_type].records["row"]
+                    self.shard(command.device_type).pad(int(rows[0]), self.name)
                 self._do(command, entry.now_us)
                 self._remember(command.command_id, entry.now_us)
             case EntryKind.TICK:
                 self._tick(entry.now_us)
-            case EntryKind.MARK | EntryKind.LOST:
-                pass
+            case EntryKind.MARK:
+                if entry.payload:
+                    self._reconfigure(ShardConfig(**unpack(entry.payload)[0]["config"]))
+            case EntryKind.LOST:
+                self._lost = True
+
+
+def _read_number(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _write_number(path: Path, number: int) -> None:
+    part = path.with_suffix(".part")
+    with part.open("w") as file:
+        file.write(str(number))
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)

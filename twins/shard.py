@@ -6,7 +6,7 @@ clocks run in it and never mix: signals, patterns, conditions and delays follow 
 shelving and acknowledgement follow ``now``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from twins.alerts import AlertBook, AlertTarget
 from twins.clock import SECOND_US
 from twins.devices import Device, DeviceType, MaintenanceAction
 from twins.directory import Roster
-from twins.errors import CommandRefusedError, DeviceExistsError, StaleDirectoryError
+from twins.errors import CommandRefusedError, DeviceExistsError, ReadingError, StaleDirectoryError
 from twins.events import EVENT, EVERY, EventBatch, Kind, event_buffer
 from twins.kernels import DECLARED, LineResults
 from twins.packing import Arrays
@@ -91,6 +91,7 @@ class Shard:
         now_us = self._move_to(now_us)
         rows, event_us = _read_only(batch.rows), _read_only(batch.event_us)
         values, present = _read_only(batch.values), _read_only(batch.present)
+        self.check_shape(batch)
         if len(batch) and (int(batch.rows.max()) >= len(self) or int(batch.rows.min()) < 0):
             raise StaleDirectoryError(batch.directory_version, len(self))
         out = kernels.line_results(len(batch))
@@ -106,6 +107,30 @@ class Shard:
             if done >= len(batch):
                 break
         return Applied(out, self._followed(np.concatenate(parts)))
+
+    def check_shape(self, batch: ShardBatch) -> None:
+        """Refuse values of another width or precision than the type's: compiled code does not look."""
+        width, dtype = len(self.device_type.channels), self.device_type.dtype
+        if batch.values.shape[1:] != (width,) or batch.values.dtype != dtype:
+            raise ReadingError(
+                f"type {self.device_type.name!r} has {width} channels of {dtype}, "
+                f"got values of shape {batch.values.shape} and {batch.values.dtype}"
+            )
+
+    def reconfigure(self, config: ShardConfig) -> None:
+        """Put other tolerances in force, from here on."""
+        self.config = config
+        self._put_in_force(self.device_type)
+
+    def pad(self, rows: int, why: str) -> None:
+        """Stand in for devices whose registration can no longer be read, so that the rows after them stay right."""
+        missing = range(len(self), rows)
+        if len(missing):
+            lost = tuple(Device(f"?{why}/{row}", self.device_type.name, retired=True) for row in missing)
+            command = c.RegisterDevices(
+                command_id=f"pad-{rows}", by="system", device_type=self.device_type.name, devices=lost
+            )
+            self._register(command, self.now_us)
 
     def advance(self, now_us: int) -> EventBatch:
         """Let shard time pass: silence, shelves that run out. ``advance(a); advance(b)`` does what ``advance(b)`` does."""
@@ -160,10 +185,17 @@ class Shard:
         retired = bool(self.state.core.status[row] & RETIRED)
         return self.roster.device(row, self.device_type.name, retired)
 
-    def parent_states(self, events: EventBatch | None = None) -> dict[str, int]:
-        """Devices with children, among those that ``events`` are about (None: all), and the flags their children get."""
+    def parent_states(
+        self, events: EventBatch | None = None, ids: Sequence[str] | None = None
+    ) -> dict[str, int]:
+        """Devices with children, and the flags their children get.
+
+        Among those that ``events`` are about, or those named; None of either: all.
+        """
         status = self.state.core.status
         rows = np.arange(len(self)) if events is None else np.unique(events.records["row"])
+        if ids is not None:
+            rows = self.roster.index.find(pa.array(ids, pa.string()))
         rows = rows[(rows >= 0) & (rows < len(self))]
         rows = rows[status[rows] & HAS_CHILDREN > 0]
         if not len(rows):
@@ -261,25 +293,34 @@ class Shard:
                 core.status[first + offset] |= RETIRED
         return self._told(Kind.DEVICE_REGISTERED, range(first, rows), now_us, {"by": command.by})
 
+    def check_install(self, device_type: DeviceType) -> None:
+        """Refuse a version whose channels are others, once there are devices: their columns would mean something else."""
+        old, new = (
+            [(channel.name, channel.dtype) for channel in each.channels]
+            for each in (self.device_type, device_type)
+        )
+        if len(self) and old != new:
+            raise CommandRefusedError(
+                "install",
+                device_type.name,
+                "its channels differ from the version in force; use a new type name",
+            )
+
     def _install(self, device_type: DeviceType, command: c.InstallType, now_us: int) -> EventBatch:
+        self.check_install(device_type)
         old, closed = self.device_type, EventBatch.empty()
-        if [(ch.name, ch.dtype) for ch in old.channels] != [
-            (ch.name, ch.dtype) for ch in device_type.channels
-        ]:
-            if len(self):
-                raise CommandRefusedError(
-                    "install",
-                    device_type.name,
-                    "its channels differ from the version in force; use a new type name",
-                )
+        if not len(self):
             self.state = state.blank_state(64, device_type)
-        elif old.rules != device_type.rules:
-            closed = alerts.closed_by(self.state.alerts, old, device_type, len(self), now_us)
-            carried = alerts.carried_over(self.state.alerts, old, device_type, len(self))
-            self.state = self.state._replace(alerts=carried)
-            self.book = self.book.carried_over(old, device_type)
-        if len(old.conditions) != len(device_type.conditions) or old.conditions != device_type.conditions:
-            self.state = self.state._replace(signals=signals.blank_signals(self.state.capacity, device_type))
+        else:
+            if old.rules != device_type.rules:
+                closed = self._close_dropped(device_type, now_us)
+                carried = alerts.carried_over(self.state.alerts, old, device_type, len(self))
+                self.state = self.state._replace(alerts=carried)
+                self.book = self.book.carried_over(old, device_type)
+            if old.channels != device_type.channels or old.conditions != device_type.conditions:
+                # what a device's baseline is made of has changed: it is learned anew
+                blank = signals.blank_signals(self.state.capacity, device_type)
+                self.state = self.state._replace(signals=blank)
         self._put_in_force(device_type)
         told = self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
         rows = np.arange(len(self), dtype=np.int32)
@@ -287,11 +328,28 @@ class Shard:
             [closed, told, alerts.follow_parents(self.state, self.alert_params, rows, now_us)]
         )
 
+    def _close_dropped(self, new: DeviceType, now_us: int) -> EventBatch:
+        """The end of alerts whose rules the new version does not have; they carry the rule's name, not its old place."""
+        closed = alerts.closed_by(self.state.alerts, self.device_type, new, len(self), now_us)
+        names = [self.device_type.rules[slot].name for slot in closed.records["slot"].tolist()]
+        shared = dict(closed.notes.get(EVERY, {}))
+        closed.records["slot"] = -1
+        return EventBatch(closed.records, {i: {**shared, "rule": name} for i, name in enumerate(names)})
+
     def _update(self, command: c.UpdateDevice, now_us: int) -> EventBatch:
         row = self._row(command.device.id, "update")
+        moved = self.roster.parent_of(row) != command.device.parent
         self.roster.update(row, command.device)
-        self.state.core.version[row] += 1
-        return self._told(Kind.DEVICE_UPDATED, [row], now_us, {"by": command.by})
+        core = self.state.core
+        core.version[row] += 1
+        if command.device.interval_s:
+            core.interval_us[row], core.gaps[row] = round(command.device.interval_s * SECOND_US), DECLARED
+        told = [self._told(Kind.DEVICE_UPDATED, [row], now_us, {"by": command.by})]
+        if moved:  # the new parent's state is told by the fleet
+            core.status[row] &= np.uint8(255 - _PARENT_FLAGS)
+            rows = np.array([row], np.int32)
+            told.append(alerts.follow_parents(self.state, self.alert_params, rows, now_us))
+        return EventBatch.join(told)
 
     def _retire(self, command: c.RetireDevice, now_us: int) -> EventBatch:
         row = self._row(command.device_id, "retire")

@@ -25,6 +25,7 @@ from training.recorder import JournalSource, Recorder
 from twins.clock import MINUTE_US, SECOND_US, VirtualClock, WallClock
 from twins.fleet import FleetConfig, LocalFleet
 from twins.fleetfiles import FleetSpec, load_fleet
+from twins.host import HostConfig
 from twins.simulation import Simulator
 from twins.typefiles import load_catalog
 
@@ -47,7 +48,9 @@ def main() -> None:
         spec = shrunk(load_fleet(asked.fleet, types), asked.share)
         start_us = time.time_ns() // 1000 - round(asked.warm_minutes * MINUTE_US)
         clock = VirtualClock(start_us)
-        fleet = stack.enter_context(LocalFleet(data / "hosts", FleetConfig(), clock))
+        fleet = stack.enter_context(
+            LocalFleet(data / "hosts", FleetConfig(host=HostConfig(recorded=True)), clock)
+        )
         for device_type in types.values():
             fleet.install(device_type)
         simulator = Simulator(spec, types, start_us=start_us)

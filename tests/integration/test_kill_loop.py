@@ -29,7 +29,8 @@ from twins.warmup import compile_kernels
 
 DEVICES = 6
 CONFIG = FleetConfig(
-    hosts=2, host=HostConfig(journal=JournalConfig(file_bytes=200_000), snapshot_after_entries=7)
+    hosts=2,
+    host=HostConfig(journal=JournalConfig(file_bytes=200_000), snapshot_after_entries=7, recorded=True),
 )
 PLACES = (
     (journal.Journal, "append"),

@@ -102,8 +102,8 @@ def events_by_device(fleet: Fleet) -> dict[str, list[tuple[Any, ...]]]:
     told: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for host in fleet.hosts():
         ids = {
-            document["name"]: held.to_pylist()
-            for document, held in fleet._call([(host, "membership", ())])[0]
+            shard.document["name"]: shard.ids.to_pylist()
+            for shard in fleet._call([(host, "membership", ())])[0]
         }
         cursor = 0
         while page := fleet.read_after(host, cursor, 500):

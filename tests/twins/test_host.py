@@ -1,0 +1,268 @@
+"""What a host keeps, and what it survives: restarts, lost entries, full journals, changed types, families of devices."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.twins.fleets import PUMP, T0, batch_of, events_by_device, pumps, random_lines
+from twins import entries
+from twins.clock import SECOND_US, VirtualClock
+from twins.commands import AcknowledgeAlert, RecordMaintenance, UpdateDevice
+from twins.devices import AlertRule, Channel, Device, DeviceType
+from twins.errors import CommandRefusedError, FaultError, OverloadedError, ReadingError
+from twins.fleet import FleetConfig, LocalFleet
+from twins.host import HostConfig
+from twins.journal import JournalConfig
+from twins.shard import ShardConfig
+
+IDS = [device.id for device in pumps(3)]
+
+
+def fleet_in(folder, *, clock=None, **host):
+    hosts = host.pop("hosts", 1)
+    return LocalFleet(folder, FleetConfig(hosts=hosts, host=HostConfig(**host)), clock or VirtualClock(T0))
+
+
+def write(fleet, at_s, temperature, ids=IDS):
+    """One reading of each device, ``at_s`` after the start."""
+    at_us = T0 + round(at_s * SECOND_US)
+    fleet.clock.advance_to(at_us)
+    line = random_lines(np.random.default_rng(0), [ids[0]], 1)[0]
+    lines = [
+        replace(line, device=each, event_us=at_us, now_us=at_us, values=(50.0, 2.0, temperature), present=7)
+        for each in ids
+    ]
+    return fleet.write(batch_of(lines), now_us=at_us)
+
+
+def crash(fleet):
+    for host in fleet.shard_hosts():
+        host._journal.close()
+
+
+def started(folder, **host):
+    fleet = fleet_in(folder, **host)
+    if PUMP.name not in fleet.types:
+        fleet.install(PUMP)
+        fleet.register(pumps(3))
+    return fleet
+
+
+def test_the_journal_is_not_cut_before_the_recorder_has_it_whatever_restarts(tmp_path):
+    small = {"journal": JournalConfig(file_bytes=40_000), "snapshot_after_entries": 5, "recorded": True}
+    fleet = started(tmp_path, **small)
+    for i in range(60):
+        write(fleet, i, 60.0)
+    fleet.shard_hosts()[0].archive(4)
+    fleet.close()
+    fleet = started(tmp_path, **small)
+    for i in range(60, 120):
+        write(fleet, i, 60.0)
+    (host,) = fleet.shard_hosts()
+    assert host.archived == 4
+    assert host._journal.first_cursor <= 5
+    host.archive(host.cursor)
+    for i in range(120, 150):
+        write(fleet, i, 60.0)
+    assert host._journal.first_cursor > 5
+
+
+def test_alerts_of_a_dropped_rule_end_under_its_name(tmp_path):
+    fleet = started(tmp_path)
+    write(fleet, 0, 99.0)
+    assert [alert["rule"] for alert in fleet.twin(IDS[0]).alerts()] == ["hot"]
+    fleet.install(replace(PUMP, version=2, rules=PUMP.rules[:1]))
+    assert fleet.twin(IDS[0]).alerts() == []
+    told = events_by_device(fleet)[IDS[0]]
+    assert ("alert.returned", ("rule", "hot")) in [(kind, next(d for d in detail if d[0] == "rule")) for kind, _, detail in told
+            if any(d[0] == "rule" for d in detail)]  # fmt: skip
+
+
+def test_a_version_with_other_channels_is_refused_on_every_host(tmp_path):
+    fleet = fleet_in(tmp_path, hosts=3)
+    fleet.install(PUMP)
+    fleet.register(pumps(1))
+    with pytest.raises(CommandRefusedError, match="channels differ"):
+        fleet.install(replace(PUMP, version=2, channels=(*PUMP.channels, Channel("flow", "l/min"))))
+    assert {len(s.device_type.channels) for h in fleet.shard_hosts() for s in h.shards.values()} == {3}
+    write(fleet, 0, 60.0, IDS[:1])
+
+
+def test_a_channel_that_becomes_a_condition_starts_the_baseline_anew(tmp_path):
+    fleet = started(tmp_path)
+    for i in range(40):
+        write(fleet, i, 60.0 + i % 3)
+    assert fleet.twin(IDS[0]).state()["baseline"]["learned"]
+    channels = tuple(replace(c, condition=c.name != "vibration") for c in PUMP.channels)
+    fleet.install(replace(PUMP, version=2, channels=channels))
+    write(fleet, 41, 60.0)
+    assert not fleet.twin(IDS[0]).state()["baseline"]["learned"]
+    fleet.close()
+    assert started(tmp_path).status()[0].state == "ready"
+
+
+def test_readings_of_another_width_are_refused(tmp_path):
+    shard = started(tmp_path).shard_hosts()[0].shards[PUMP.name]
+    batch = entries.decode_readings(
+        entries.encode_readings(PUMP.name, _batch(width=5)),
+    )[1]
+    with pytest.raises(ReadingError, match="3 channels"):
+        shard.apply(batch, T0)
+
+
+def _batch(width):
+    from twins.readings import ShardBatch
+
+    return ShardBatch(
+        np.zeros(1, np.int32), np.array([T0]), np.zeros((1, width), np.float32), np.array([1], np.uint64)
+    )
+
+
+def test_a_command_that_fails_half_way_is_undone(tmp_path):
+    fleet = started(tmp_path)
+    device = Device(IDS[0], PUMP.name, site="lyon", labels={"x": object()})
+    with pytest.raises(FaultError):
+        fleet.command(UpdateDevice(command_id="u", by="ann", device=device))
+    assert fleet.twin(IDS[0]).state()["site"] == "porto"
+    write(fleet, 0, 60.0)
+
+
+def test_what_judges_readings_is_part_of_the_log(tmp_path):
+    fleet = started(tmp_path, shard=ShardConfig(max_ahead_s=10.0))
+    fleet.clock.advance_to(T0)
+    line = random_lines(np.random.default_rng(0), IDS[:1], 1)[0]
+    ahead = replace(line, event_us=T0 + 30 * SECOND_US, now_us=T0, values=(50.0, 2.0, 60.0), present=7)
+    assert fleet.write(batch_of([ahead]), now_us=T0).fates == {"future": 1}
+    crash(fleet)
+    fleet = started(tmp_path, shard=ShardConfig(max_ahead_s=100.0))
+    assert fleet.twin(IDS[0]).state()["counts"]["future"] == 1
+    assert fleet.write(batch_of([ahead]), now_us=T0).fates == {"scored": 1}
+
+
+def test_people_and_time_are_heard_while_the_journal_is_full(tmp_path):
+    small = {"journal": JournalConfig(file_bytes=60_000, max_bytes=150_000), "recorded": True}
+    fleet = started(tmp_path, **small)
+    write(fleet, 0, 99.0)
+    with pytest.raises(OverloadedError):
+        for i in range(1, 2000):
+            write(fleet, i, 99.0)
+    fleet.command(AcknowledgeAlert(command_id="a", by="ann", device_id=IDS[0], rule="hot"))
+    fleet.advance(T0 + 9000 * SECOND_US)
+    state = fleet.twin(IDS[0]).state()
+    assert state["status"] == "stale"
+    assert {a["rule"]: a["state"] for a in state["alerts"]} == {"hot": "ACKED", "silent": "UNACK"}
+
+
+def lose_entry(folder, cursor):
+    """Flip a bit in the payload of one entry of a closed journal."""
+    import sqlite3
+
+    for path in sorted((folder / "host-000" / "journal").glob("*.journal")):
+        with sqlite3.connect(path) as database:
+            names = [
+                name for (name,) in database.execute("select name from sqlite_master where type = 'table'")
+            ]
+            for name in names:
+                columns = [row[1] for row in database.execute(f"pragma table_info({name})")]
+                if "payload" not in columns:
+                    continue
+                row = database.execute(f"select payload from {name} where cursor = ?", (cursor,)).fetchone()
+                if row is not None:
+                    payload = bytearray(row[0])
+                    payload[len(payload) // 2] ^= 1
+                    database.execute(
+                        f"update {name} set payload = ? where cursor = ?", (bytes(payload), cursor)
+                    )
+
+
+def test_a_lost_registration_does_not_move_other_devices(tmp_path):
+    fleet = fleet_in(tmp_path)
+    fleet.install(PUMP)
+    fleet.register(pumps(3)[:1])
+    lost = fleet.status()[0].cursor
+    fleet.register(pumps(3)[1:])
+    fleet.command(RecordMaintenance(command_id="m", by="ann", device_id=IDS[0], kind="repair"))
+    write(fleet, 0, 61.0, IDS[1:2])
+    write(fleet, 1, 62.0, IDS[2:])
+    crash(fleet)
+    lose_entry(tmp_path, lost)
+    fleet = fleet_in(tmp_path)
+    status = fleet.status()[0]
+    assert status.state == "ready"
+    assert len(status.damage) == 2  # the entry, and the command that needed it
+    assert fleet.twin(IDS[1]).state()["values"]["temperature"]["value"] == 61.0
+    assert fleet.twin(IDS[2]).state()["values"]["temperature"]["value"] == 62.0
+
+
+GATEWAY = DeviceType("test-gateway", 1, (Channel("up", "1"),), interval_s=1.0,
+                     rules=(AlertRule("silent", "silent_s > 20", "high", "blind", "look"),))  # fmt: skip
+
+
+def family(folder=None):
+    fleet = fleet_in(folder, hosts=2)
+    fleet.install(PUMP)
+    fleet.install(GATEWAY)
+    fleet.register([Device("gate", GATEWAY.name), Device("other", GATEWAY.name)])
+    fleet.register([Device("child", PUMP.name, parent="gate")])
+    return fleet
+
+
+def silence_gateway(fleet):
+    import pyarrow as pa
+
+    from twins.readings import ReadingBatch
+
+    fleet.clock.advance_to(T0)
+    fleet.write(
+        ReadingBatch(
+            GATEWAY.name, pa.array(["gate"]), np.zeros(1, np.int32), np.array([T0]), np.ones((1, 1)), None
+        ),
+        now_us=T0,
+    )
+    fleet.clock.advance_to(T0 + 100 * SECOND_US)
+    fleet.advance(T0 + 100 * SECOND_US)
+
+
+def flags(fleet, device_id):
+    host, name, row = fleet.directory.locate_one(device_id)
+    return int(fleet.shard_hosts()[host].shards[name].state.core.status[row]) & (4 | 8 | 16)
+
+
+def test_children_learn_of_their_parent_when_it_changes_when_they_come_and_when_they_move():
+    fleet = family()
+    assert flags(fleet, "child") == 0
+    silence_gateway(fleet)
+    assert flags(fleet, "child") == 4 | 8
+    fleet.register([Device("late-child", PUMP.name, parent="gate")])
+    assert flags(fleet, "late-child") == 4 | 8
+    fleet.update(Device("child", PUMP.name, parent="other"))
+    assert flags(fleet, "child") == 0
+    fleet.update(Device("child", PUMP.name, parent="gate"))
+    assert flags(fleet, "child") == 4 | 8
+
+
+def test_a_dedicated_host_stays_its_devices_own(tmp_path):
+    fleet = started(tmp_path)
+    fleet.register([Device("vip", PUMP.name, placement="dedicated")])
+    assert [status.devices for status in fleet.status()] == [3, 1]
+    fleet.close()
+    fleet = fleet_in(tmp_path)
+    fleet.register([Device(f"more-{i}", PUMP.name) for i in range(4)])
+    assert [status.devices for status in fleet.status()] == [7, 1]
+
+
+def test_one_id_is_one_device_whatever_its_type(tmp_path):
+    fleet = started(tmp_path)
+    fleet.install(GATEWAY)
+    host = fleet.shard_hosts()[0]
+    from twins.commands import RegisterDevices
+    from twins.errors import DeviceExistsError
+
+    with pytest.raises(DeviceExistsError):
+        host.stage_command(
+            RegisterDevices(
+                command_id="r", by="x", device_type=GATEWAY.name, devices=(Device(IDS[0], GATEWAY.name),)
+            ),
+            T0,
+        )
