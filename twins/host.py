@@ -486,6 +486,7 @@ class ShardHost:
         self._restored = False
         self.shards, self._remembered = {}, {}
         self.now_us, self.cursor = 0, 0
+        self._config_in_force = ShardConfig()  # what a log begins with
         found, unreadable = snapshots.newest(self.folder / "snapshots")
         self.damage += unreadable
         if found is not None:
