@@ -99,9 +99,13 @@ class Recorder:
         self._durable: dict[str, int] = {}
         self._oldest_us: int | None = None  # when the first pending row was read
         self._whole = False  # what was read is there once, as far as the positions say
-        self._start_over()
-        for source in sources:
-            self.add_source(source)
+        try:
+            self._start_over()
+            for source in sources:
+                self.add_source(source)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def cursors(self) -> dict[str, int]:
@@ -115,8 +119,8 @@ class Recorder:
 
     def add_source(self, source: Source) -> None:
         """Follow another journal, from where history left it."""
-        self._sources[source.actor] = source
         self._load(source.actor)
+        self._sources[source.actor] = source
 
     def step(self) -> int:
         """Read what is new in every journal, commit if it is time. Returns the number of entries read.
