@@ -6,6 +6,7 @@ Each gives a plain class a process that Ray restarts; what it does stands elsewh
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from training.upkeep import RetentionConfig, UpkeepConfig, upkeep
 from twins.actors import NAMESPACE, Published, RayFleet, host_actors
 from twins.clock import SECOND_US, WallClock
 from twins.errors import FleetError
+from twins.fleet import Fleet
 from twins.journal import StoredEntry
 
 _DISCOVER_EVERY_S: Final = 5.0
@@ -28,6 +30,8 @@ _OBSERVE_EVERY_S: Final = 60.0
 _STOP_WITHIN_S: Final = 30.0
 
 _log = logging.getLogger("twinfold.services")
+
+Step = Callable[[], int]  # a piece of a thread's work; more than zero: there may be more at once
 
 
 class ActorSource:
@@ -42,122 +46,176 @@ class ActorSource:
         return page
 
 
-def journal_sources(hosts: Path) -> dict[str, Source]:
+def journal_sources(folder: Path, hosts: Mapping[str, Any]) -> dict[str, Source]:
     """The journals of all hosts that are up, read from disk where that is here, else through the actor."""
     return {
-        name: JournalSource(name, hosts / name / "journal")
-        if (hosts / name / "journal").is_dir()
+        name: JournalSource(name, folder / name / "journal")
+        if (folder / name / "journal").is_dir()
         else ActorSource(name, handle)
-        for name, handle in host_actors().items()
+        for name, handle in hosts.items()
     }
 
 
-@ray.remote(max_restarts=-1, num_cpus=0)
-class RecorderActor:
-    """Follows every journal into history, keeps history in order, and tells the hosts what they may cut."""
+class Recording:
+    """Follows every journal into history, keeps history in order, and tells the hosts what they may cut.
 
-    def __init__(self, data: str, settings: HistorySettings) -> None:
+    Each of the three has a thread. Whatever fails in one is told by ``status``, logged once, and tried again.
+
+    Parameters
+    ----------
+    data : the data folder
+    hosts : gives the handles of the hosts that are up, by name
+    """
+
+    def __init__(
+        self, data: str, settings: HistorySettings, hosts: Callable[[], Mapping[str, Any]] = host_actors
+    ) -> None:
         self._data = Path(data)
         self._settings = settings
+        self._find_hosts = hosts
         self._stop = threading.Event()
-        self._state: dict[str, Any] = {"state": "starting", "reason": ""}
-        self._hosts: tuple[str, ...] = ()
+        self._recorder: Recorder | None = None
+        self._hosts: Mapping[str, Any] = {}
+        self._looked_us = 0
+        self._told: dict[str, int] = {}
+        self._began: set[str] = set()
+        self._problems: dict[str, str] = {}
+        works: list[tuple[str, float, Callable[[], Step]]] = [
+            ("recorder", _PAUSE_S, self._recording),
+            ("upkeep", settings.compact_every_s, self._upkeep),
+            ("condition", _OBSERVE_EVERY_S, self._observing),
+        ]
         self._threads = [
-            threading.Thread(target=self._record, name="recorder", daemon=True),
-            threading.Thread(target=self._keep_order, name="upkeep", daemon=True),
-            threading.Thread(target=self._observe, name="condition", daemon=True),
+            threading.Thread(target=self._keep_on, args=work, name=work[0], daemon=True) for work in works
         ]
         for thread in self._threads:
             thread.start()
 
     def status(self) -> dict[str, Any]:
-        """``state``, ``reason``, ``cursors`` by host, ``pending`` rows."""
-        return dict(self._state)
+        """``state`` ("starting", "ready" or "behind") and ``reason`` of the recording, ``cursors`` by host,
+        ``pending`` rows; ``alive`` and, where something fails, ``problems`` by thread.
+        """
+        recorder, problems = self._recorder, dict(self._problems)
+        recording = "ready" if "recorder" in self._began else "starting"
+        return {
+            "state": "behind" if "recorder" in problems else recording,
+            "reason": problems.get("recorder", ""),
+            "cursors": {} if recorder is None else recorder.cursors,
+            "pending": 0 if recorder is None else recorder.pending,
+            "alive": {thread.name: thread.is_alive() for thread in self._threads},
+            "problems": problems,
+        }
 
     def stop(self) -> None:
         """Commit what was read, and end."""
         self._stop.set()
         for thread in self._threads:
             thread.join(_STOP_WITHIN_S)
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None and not self._threads[0].is_alive():
+            try:
+                recorder.flush()
+            finally:
+                recorder.close()
 
-    def _record(self) -> None:
+    def _keep_on(self, name: str, every_s: float, begin: Callable[[], Step]) -> None:
+        """Take a step ``every_s``, at once where there is more to do, whatever happens."""
+        step: Step | None = None
+        wait_s = every_s
+        while not self._stop.wait(wait_s):
+            wait_s = every_s
+            try:
+                if step is None:
+                    step = begin()
+                if step():
+                    wait_s = 0.0
+            except Exception as error:
+                problem = str(error) or type(error).__name__
+                if name not in self._problems:
+                    _log.error(
+                        "%s stands still: %s", name, problem, exc_info=not isinstance(error, FleetError)
+                    )
+                self._problems[name] = problem
+            else:
+                self._began.add(name)
+                if self._problems.pop(name, None) is not None:
+                    _log.info("%s goes on", name)
+
+    def _recording(self) -> Step:
         clock = WallClock()
         config = RecorderConfig(self._settings.commit_every_s, self._settings.commit_rows)
-        recorder = Recorder(self._data / "history", (), config, clock)
-        looked_us = 0
-        told: dict[str, int] = {}
-        while not self._stop.is_set():
+        recorder = self._recorder = Recorder(self._data / "history", (), config, clock)
+
+        def step() -> int:
             now_us = clock.now_us()
-            try:
-                if now_us - looked_us > _DISCOVER_EVERY_S * SECOND_US:
-                    looked_us = now_us
-                    for name, source in journal_sources(self._data / "hosts").items():
-                        if name not in told:
-                            recorder.add_source(source)
-                            told[name] = 0
-                    self._hosts = tuple(sorted(told))
-                read = recorder.step()
-                for name, cursor in recorder.cursors.items():
-                    if cursor > told.get(name, 0):
-                        told[name] = cursor
-                        ray.get_actor(name, NAMESPACE).archive.remote(cursor)
-            except (FleetError, OSError, ValueError, ray.exceptions.RayError) as error:
-                if self._state["state"] != "behind":
-                    _log.error("history stands still: %s", error)
-                self._state = {"state": "behind", "reason": str(error), "cursors": dict(told), "pending": 0}
-                read = 0
-            else:
-                if self._state["state"] == "behind":
-                    _log.info("history goes on")
-                self._state = {
-                    "state": "ready", "reason": "", "cursors": recorder.cursors, "pending": recorder.pending
-                }  # fmt: skip
-            if not read:
-                self._stop.wait(_PAUSE_S)
-        recorder.flush()
-        recorder.close()
+            if now_us - self._looked_us > _DISCOVER_EVERY_S * SECOND_US:
+                self._looked_us = now_us
+                self._look(recorder)
+            self._tell(recorder)
+            return recorder.step()
 
-    def _observe(self) -> None:
-        """Once a minute, keep how the twins are where that changed."""
+        return step
+
+    def _look(self, recorder: Recorder) -> None:
+        """Follow hosts that are new. All are told anew what they may cut: one that restarted may not know."""
+        self._hosts = self._find_hosts()
+        self._told = {}
+        for name, source in journal_sources(self._data / "hosts", self._hosts).items():
+            if name not in recorder.cursors:
+                recorder.add_source(source)
+
+    def _tell(self, recorder: Recorder) -> None:
+        for name, cursor in recorder.cursors.items():
+            if name in self._hosts and self._told.get(name) != cursor:
+                self._told[name] = cursor
+                self._hosts[name].archive.remote(cursor)
+
+    def _observing(self) -> Step:
+        """Keep how the twins are where that changed."""
         log = ConditionLog(self._data / "history")
-        while not self._stop.wait(_OBSERVE_EVERY_S):
-            try:
-                for name, handle in host_actors().items():
-                    shown: Published | None = ray.get(handle.published.remote())
-                    if shown is None:
-                        continue
-                    for device_type, ref in shown.tables.items():
-                        log.observe(name, shown.cursor, shown.at_us, device_type, ray.get(ref))
-                log.commit()
-            except (FleetError, OSError, ValueError, ray.exceptions.RayError) as error:
-                _log.warning("the twins' condition was not kept this minute: %s", error)
 
-    def _keep_order(self) -> None:
+        def step() -> int:
+            for name, handle in self._find_hosts().items():
+                shown: Published | None = ray.get(handle.published.remote())
+                if shown is None:
+                    continue
+                for device_type, ref in shown.tables.items():
+                    log.observe(name, shown.cursor, shown.at_us, device_type, ray.get(ref))
+            log.commit()
+            return 0
+
+        return step
+
+    def _upkeep(self) -> Step:
         """Rollups, compaction and retention, beside the recording."""
         retention = RetentionConfig(
             readings_days=self._settings.retention_days, readings_gb=self._settings.retention_gb
         )
         config = UpkeepConfig(CompactionConfig(), retention)
-        while not self._stop.wait(self._settings.compact_every_s):
-            try:
-                upkeep(self._data / "history", self._hosts, WallClock().now_us(), config)
-            except (FleetError, OSError, ValueError) as error:
-                _log.warning("history was not put in order: %s", error)
+
+        def step() -> int:
+            upkeep(self._data / "history", tuple(sorted(self._hosts)), WallClock().now_us(), config)
+            return 0
+
+        return step
 
 
-@ray.remote(max_restarts=-1, num_cpus=0)
-class TrafficActor:
+class Sending:
     """Sends simulated and recorded devices' readings through a fleet of its own, like any gateway."""
 
-    def __init__(self, data: str, settings: SimulatorSettings) -> None:
+    def __init__(
+        self, data: str, settings: SimulatorSettings, fleet: Callable[[Path], Fleet] = RayFleet
+    ) -> None:
         self._stop = threading.Event()
         self._reason = ""
+        self._fleet = fleet
         self._thread = threading.Thread(
             target=self._run, args=(Path(data), settings), name="traffic", daemon=True
         )
         self._thread.start()
 
     def status(self) -> dict[str, Any]:
+        """``running``, and the ``reason`` why a sender ended."""
         return {"running": self._thread.is_alive(), "reason": self._reason}
 
     def stop(self) -> None:
@@ -167,20 +225,30 @@ class TrafficActor:
 
     def _run(self, data: Path, settings: SimulatorSettings) -> None:
         try:
-            drive(traffic_of(RayFleet(data / "hosts"), data, settings), self._stop)
-        except FleetError as error:
-            self._reason = str(error)
-            _log.error("the simulated devices stand still: %s", error)
+            fleet = self._fleet(data / "hosts")
+            drive(traffic_of(fleet, data, settings, self._stop), self._stop, self._failed)
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._reason = str(error) or type(error).__name__
+        _log.error("a sender stands still: %s", self._reason, exc_info=not isinstance(error, FleetError))
 
 
-def traffic_of(fleet: RayFleet, data: Path, settings: SimulatorSettings) -> list[Traffic]:
+RecorderActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Recording)
+TrafficActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Sending)
+
+
+def traffic_of(fleet: Fleet, data: Path, settings: SimulatorSettings, stop: threading.Event) -> list[Traffic]:
     """What the settings ask to be sent."""
     traffic: list[Traffic] = []
     if settings.recorded:
         files = [Path(each) for each in settings.recorded_files.split(",")]
-        traffic.append(RecordedTraffic(fleet, Path(settings.recorded), files, settings.recorded_speed))
+        traffic.append(RecordedTraffic(fleet, Path(settings.recorded), files, settings.recorded_speed, stop))
     if settings.fleet:
-        traffic.append(SimulatedTraffic(fleet, Path(settings.fleet), data / "simulator", settings.backfill_s))
+        traffic.append(
+            SimulatedTraffic(fleet, Path(settings.fleet), data / "simulator", stop, settings.backfill_s)
+        )
     return traffic
 
 

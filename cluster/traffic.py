@@ -7,8 +7,9 @@ judged by when a person first looks.
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -20,7 +21,7 @@ from training.mappings import load as load_mapping
 from training.sources import read
 from twins.clock import SECOND_US, WallClock
 from twins.devices import Device
-from twins.errors import CommandRefusedError, FleetError, OverloadedError
+from twins.errors import CommandRefusedError, DegradedError, FleetError, OverloadedError
 from twins.fleet import Fleet
 from twins.fleetfiles import load_fleet
 from twins.readings import ReadingBatch, all_present
@@ -29,7 +30,7 @@ from twins.simulation import Simulator, TruthWriter
 RECORDED_SITE: Final = "la-haute-borne"
 
 _SAVE_EVERY_S: Final = 30.0
-_RETRIES: Final = 120
+_RETRY_EVERY_S: Final = 1.0
 _LINES_AT_ONCE: Final = 100_000
 
 _log = logging.getLogger("twinfold.traffic")
@@ -51,14 +52,16 @@ class Traffic(Protocol):
         ...
 
 
-def drive(traffic: Sequence[Traffic], stop: threading.Event, every_s: float = 0.25) -> None:
+def drive(
+    traffic: Sequence[Traffic],
+    stop: threading.Event,
+    failed: Callable[[Exception], None],
+    every_s: float = 0.25,
+) -> None:
     """Send until ``stop`` is set, each on its own. What the platform cannot take now is sent again later.
 
-    Raises
-    ------
-    FleetError : the first that ended one of them; the others went on until ``stop``.
+    ``failed`` hears at once of an error that ended one of them; the others go on.
     """
-    failed: list[FleetError] = []
 
     def run(each: Traffic) -> None:
         clock = WallClock()
@@ -67,17 +70,14 @@ def drive(traffic: Sequence[Traffic], stop: threading.Event, every_s: float = 0.
             while not stop.wait(every_s):
                 each.step(clock.now_us())
             each.close()
-        except FleetError as error:
-            _log.error("a sender stands still: %s", error)
-            failed.append(error)
+        except Exception as error:
+            failed(error)
 
     threads = [threading.Thread(target=run, args=(each,), daemon=True) for each in traffic]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if failed:
-        raise failed[0]
 
 
 class SimulatedTraffic:
@@ -88,11 +88,15 @@ class SimulatedTraffic:
     fleet : where readings go
     file : the fleet file
     folder : where the simulator keeps its own state and the ground truth
+    stop : ends the waiting for a platform that takes nothing
     backfill_s : how much of the past is told at the first start, s
     """
 
-    def __init__(self, fleet: Fleet, file: Path, folder: Path, backfill_s: float = 2400.0) -> None:
+    def __init__(
+        self, fleet: Fleet, file: Path, folder: Path, stop: threading.Event, backfill_s: float = 2400.0
+    ) -> None:
         self._fleet = fleet
+        self._stop = stop
         self._folder = folder
         self._state = folder / "simulator.state"
         self._backfill_us = round(backfill_s * SECOND_US)
@@ -111,7 +115,7 @@ class SimulatedTraffic:
                 self._simulator.skip_to(now_us)  # what would have happened while nothing ran was not measured
             except ValueError as error:
                 _log.warning("the simulated fleet begins anew: %s", error)
-        _register(self._fleet, self._simulator.devices)
+        _register(self._fleet, self._simulator.devices, self._stop)
         self._truth = TruthWriter(self._folder / f"truth-{now_us}.parquet")
         self.step(now_us)
         self._save(now_us)
@@ -125,12 +129,14 @@ class SimulatedTraffic:
             outbox.append(batch)
             lines += len(batch)
             if sum(map(len, outbox)) > _LINES_AT_ONCE:
-                _send(self._fleet, outbox)
+                _send(self._fleet, outbox, self._stop)
                 outbox = []
-        _send(self._fleet, outbox)
+        _send(self._fleet, outbox, self._stop)
         for command in self._simulator.take_maintenance():
             try:
-                self._fleet.command(command)
+                _until_taken(
+                    partial(self._fleet.command, command), (OverloadedError, DegradedError), self._stop
+                )
             except CommandRefusedError as error:
                 _log.warning("%s", error)
         self._truth.write(self._simulator.take_truth())
@@ -159,9 +165,16 @@ class RecordedTraffic:
     """
 
     def __init__(
-        self, fleet: Fleet, mapping: Path, files: Sequence[Path], speed: float, past_s: float = 1200.0
+        self,
+        fleet: Fleet,
+        mapping: Path,
+        files: Sequence[Path],
+        speed: float,
+        stop: threading.Event,
+        past_s: float = 1200.0,
     ) -> None:
         self._fleet = fleet
+        self._stop = stop
         self._mapping: FileMapping = load_mapping(mapping)
         self._files = list(files)
         self._speed = speed
@@ -188,7 +201,7 @@ class RecordedTraffic:
             due = int(np.searchsorted(self._waiting.event_us, now_us, side="right"))
             if due:
                 part = _lines(self._waiting, slice(0, due))
-                _send(self._fleet, [part])
+                _send(self._fleet, [part], self._stop)
                 lines += due
             if due < len(self._waiting):
                 self._waiting = _lines(self._waiting, slice(due, None))
@@ -216,7 +229,7 @@ class RecordedTraffic:
             )
             for device_id in whole.ids.to_pylist()
         ]  # fmt: skip
-        _register(self._fleet, devices)
+        _register(self._fleet, devices, self._stop)
         yield replace(whole, event_us=event_us)
 
     def _interval_s(self, whole: ReadingBatch) -> float:
@@ -224,29 +237,43 @@ class RecordedTraffic:
         return float(np.median(np.diff(one))) / self._speed / SECOND_US
 
 
-def _register(fleet: Fleet, devices: Sequence[Device]) -> None:
+def _register(fleet: Fleet, devices: Sequence[Device], stop: threading.Event) -> None:
     """Register those that the fleet does not know yet."""
-    known = fleet.directory.known(pa.array([device.id for device in devices], pa.string()))
-    fresh = [device for device, is_known in zip(devices, known.tolist(), strict=True) if not is_known]
-    if fresh:
-        fleet.register(fresh, by="simulator")
+
+    def register() -> None:
+        known = fleet.directory.known(pa.array([device.id for device in devices], pa.string()))
+        fresh = [device for device, is_known in zip(devices, known.tolist(), strict=True) if not is_known]
+        if fresh:
+            fleet.register(fresh, by="simulator")
+
+    _until_taken(register, (OverloadedError, DegradedError), stop)
 
 
-def _send(fleet: Fleet, batches: Sequence[ReadingBatch]) -> None:
+def _send(fleet: Fleet, batches: Sequence[ReadingBatch], stop: threading.Event) -> None:
     """Send until all is durable: sending again is safe, waiting is what back-pressure asks for."""
     whole = [_one_after_the_other(group) for group in _of_equal_ids(batches)]
-    pause = threading.Event()
-    for attempt in range(_RETRIES):
+    _until_taken(lambda: fleet.write_many(whole), (FleetError,), stop)
+
+
+def _until_taken(
+    call: Callable[[], object], passing: tuple[type[FleetError], ...], stop: threading.Event
+) -> None:
+    """Call until it does not raise one of ``passing``, or ``stop`` is set."""
+    waits = False
+    while True:
         try:
-            fleet.write_many(whole)
-            return
-        except OverloadedError as error:
-            pause.wait(error.retry_after_s)
-        except FleetError as error:
-            if attempt == 0:
+            call()
+        except passing as error:
+            if not waits:
                 _log.warning("sending waits: %s", error)
-            pause.wait(1.0)
-    _log.error("gave up on %d readings after %d tries", sum(map(len, whole)), _RETRIES)
+            waits = True
+            if stop.wait(error.retry_after_s if isinstance(error, OverloadedError) else _RETRY_EVERY_S):
+                _log.warning("going down with something unsent: %s", error)
+                return
+        else:
+            if waits:
+                _log.info("sending goes on")
+            return
 
 
 def _of_equal_ids(batches: Sequence[ReadingBatch]) -> Iterable[list[ReadingBatch]]:

@@ -1,0 +1,117 @@
+"""What the platform's own actors do whatever goes wrong around them. Without Ray: the classes are plain."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster import services
+from cluster.services import Recording, Sending
+from cluster.settings import HistorySettings, SimulatorSettings
+from tests.training.journals import Account, Actor
+from training.recorder import Recorder
+
+PATIENCE_S = 30.0
+
+
+class Host:
+    """The handle of a host: keeps what it is told it may cut."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+        self.archive = self
+
+    def remote(self, cursor: int) -> None:
+        self.told.append(cursor)
+
+
+@pytest.fixture
+def actor(tmp_path: Path) -> Iterator[Actor]:
+    actor = Actor("host-0", tmp_path / "hosts" / "host-0" / "journal", Account())
+    yield actor
+    actor.close()
+
+
+def eventually(holds: Callable[[], object]) -> None:
+    pause = threading.Event()
+    for _ in range(round(PATIENCE_S / 0.02)):
+        if holds():
+            return
+        pause.wait(0.02)
+    raise AssertionError("it did not come about")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(services, "_DISCOVER_EVERY_S", 0.05)
+
+
+@pytest.mark.usefixtures("quick")
+class TestRecording:
+    def test_a_host_that_restarted_is_told_again_what_it_may_cut(self, tmp_path: Path, actor: Actor) -> None:
+        first, second = Host(), Host()
+        hosts = {"host-0": first}
+        settings = HistorySettings(commit_every_s=0.05)
+        recording = Recording(str(tmp_path), settings, lambda: dict(hosts))
+        eventually(lambda: first.told and first.told[-1] == actor.journal.last_cursor)
+        hosts["host-0"] = second
+        eventually(lambda: second.told and second.told[-1] == actor.journal.last_cursor)
+        recording.stop()
+
+    def test_every_host_is_told_at_the_start(self, tmp_path: Path, actor: Actor) -> None:
+        hosts = [Host(), Host()]
+        for host in hosts:
+            handles = {"host-0": host}
+            recording = Recording(str(tmp_path), HistorySettings(commit_every_s=0.05), handles.copy)
+            eventually(lambda told=host.told: actor.journal.last_cursor in told)  # type: ignore[misc]
+            recording.stop()
+        assert hosts[1].told[0] == actor.journal.last_cursor
+
+    def test_what_fails_unexpectedly_is_told_and_tried_again(
+        self, tmp_path: Path, actor: Actor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host = Host()
+        with monkeypatch.context() as patch:
+
+            def fail(*_: object) -> Any:
+                raise ZeroDivisionError("a bug")
+
+            patch.setattr(Recorder, "_start_over", fail)
+            recording = Recording(str(tmp_path), HistorySettings(), lambda: {"host-0": host})
+            eventually(lambda: recording.status()["state"] == "behind")
+            assert recording.status()["reason"] == "a bug"
+        eventually(lambda: recording.status()["state"] == "ready")
+        with monkeypatch.context() as patch:
+            patch.setattr(Recorder, "step", fail)
+            eventually(lambda: recording.status()["state"] == "behind")
+        eventually(lambda: recording.status()["state"] == "ready")
+        assert recording.status()["alive"] == {"recorder": True, "upkeep": True, "condition": True}
+        recording.stop()
+        assert not any(recording.status()["alive"].values())
+
+    def test_upkeep_and_condition_outlive_what_fails_in_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> Any:
+            raise ZeroDivisionError("a bug")
+
+        monkeypatch.setattr(services, "_OBSERVE_EVERY_S", 0.01)
+        monkeypatch.setattr(services, "upkeep", fail)
+        monkeypatch.setattr(services, "ConditionLog", fail)
+        recording = Recording(str(tmp_path), HistorySettings(compact_every_s=0.01), dict)
+        eventually(lambda: recording.status()["problems"] == {"upkeep": "a bug", "condition": "a bug"})
+        assert all(recording.status()["alive"].values())
+        eventually(lambda: recording.status()["state"] == "ready")
+        recording.stop()
+
+
+def test_a_sender_that_ends_says_why(tmp_path: Path) -> None:
+    def fleet(_: Path) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    sending = Sending(str(tmp_path), SimulatorSettings(), fleet)
+    eventually(lambda: not sending.status()["running"])
+    assert sending.status() == {"running": False, "reason": "a bug"}
