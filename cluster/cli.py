@@ -238,14 +238,19 @@ def import_(
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="DuckDB SQL over readings_<type>, events, condition, live …")],
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL over readings_<type>, events, condition, …")],
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask history in SQL: local and trusted, with everything DuckDB can do."""
-    from training.history import History
+    """Ask history in SQL, up to what was acknowledged last: local and trusted, with everything DuckDB can do.
 
-    with History(_settings({"data": data}).data / "history") as history:
+    The live table is not here; the API's /api/devices filters it.
+    """
+    from training.history import History
+    from training.recorder import journals_in
+
+    folder = _settings({"data": data}).data
+    with History(folder / "history", journals_in(folder / "hosts")) as history:
         table = history.query(sql)
     _print_rows(table.to_pylist(), as_json)
 

@@ -59,6 +59,11 @@ class JournalSource:
         return self._reader.read_after(cursor, limit)
 
 
+def journals_in(folder: Path) -> list[JournalSource]:
+    """The journals of all hosts that have their folder in ``folder``, whether they are up or not."""
+    return [JournalSource(path.parent.name, path) for path in sorted(folder.glob("*/journal"))]
+
+
 @dataclass(frozen=True, slots=True)
 class RecorderConfig:
     """When what was read is committed: after ``commit_every_s``, or at ``commit_rows``, whichever comes
