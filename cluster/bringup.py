@@ -234,6 +234,7 @@ def ray_environment(data: Path) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",  # else each replica waits 30 s before it ends
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # a SIGTERM is an order, not a crash to print a trace of
         "OMP_NUM_THREADS": "1",
