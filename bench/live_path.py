@@ -1,8 +1,8 @@
 """Budget: the live path on Ray, 8 channels: simulator, synced journal, kernel, live table, history on disk, on two cores.
 
-At least 500 k readings/s sustained; the aim is 1 M twins at a 1 s cadence. A simulated fleet of pumps is sent as fast as the
-platform takes it, in rounds of one reading a twin; the recorder follows; reads by id are timed meanwhile. Reference: the same
-batches through one shard in one process, no journal, no Ray.
+At least 500 k readings/s sustained; the aim is 1 M twins at a 1 s cadence. A simulated fleet of pumps is sent as
+fast as the platform takes it, in rounds of one reading a twin; the recorder follows; reads by id are timed
+meanwhile. Reference: the same batches through one shard in one process, no journal, no Ray.
 
     python bench/live_path.py [--twins 10000 100000 1000000] [--seconds 30]
 """
@@ -71,7 +71,8 @@ def run(folder: Path, twins: int, seconds: float, baseline: int) -> None:
     from twins.typefiles import load_catalog
 
     pump = replace(load_catalog()[PUMP], baseline_readings=baseline)
-    text = f"name: bench\nseed: 1\nsites: [{{name: here}}]\ndevices:\n  - {{type: {PUMP}, count: {twins}, interval_s: 1, id: 'p{{n:07}}'}}\n"
+    group = f"{{type: {PUMP}, count: {twins}, interval_s: 1, id: 'p{{n:07}}'}}"
+    text = f"name: bench\nseed: 1\nsites: [{{name: here}}]\ndevices: [{group}]\n"
     spec = parse_fleet(text, {PUMP: pump})
     settings = load({"data": str(folder), "fleet.hosts": 2}, {})
     ray.init(
