@@ -6,7 +6,7 @@ Each gives a plain class a process that Ray restarts; what it does stands elsewh
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,11 +18,10 @@ from training.compaction import CompactionConfig
 from training.condition import ConditionLog
 from training.recorder import JournalSource, Recorder, RecorderConfig, Source
 from training.upkeep import RetentionConfig, UpkeepConfig, upkeep
-from twins.actors import NAMESPACE, Published, RayFleet, host_actors
+from twins.actors import NAMESPACE, ActorSource, Published, RayFleet, host_actors
 from twins.clock import SECOND_US, WallClock
 from twins.errors import FleetError
 from twins.fleet import Fleet
-from twins.journal import StoredEntry
 
 _DISCOVER_EVERY_S: Final = 5.0
 _PAUSE_S: Final = 0.2
@@ -34,25 +33,13 @@ _log = logging.getLogger("twinfold.services")
 Step = Callable[[], int]  # a piece of a thread's work; more than zero: there may be more at once
 
 
-class ActorSource:
-    """A journal read through its actor, for hosts whose folder lies on another machine."""
-
-    def __init__(self, actor: str, handle: Any) -> None:
-        self.actor = actor
-        self._handle = handle
-
-    def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
-        page: list[StoredEntry] = ray.get(self._handle.follow.remote(cursor, limit, 0.0))
-        return page
-
-
-def journal_sources(folder: Path, hosts: Mapping[str, Any]) -> dict[str, Source]:
+def journal_sources(folder: Path, hosts: Iterable[str]) -> dict[str, Source]:
     """The journals of all hosts that are up, read from disk where that is here, else through the actor."""
     return {
         name: JournalSource(name, folder / name / "journal")
         if (folder / name / "journal").is_dir()
-        else ActorSource(name, handle)
-        for name, handle in hosts.items()
+        else ActorSource(name)
+        for name in hosts
     }
 
 

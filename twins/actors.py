@@ -8,6 +8,7 @@ actors. This is the only module of the package that knows Ray, besides the runne
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -178,6 +179,10 @@ class ShardActor:
             return page
         return [entry._replace(payload=b"") if entry.kind == EntryKind.READINGS else entry for entry in page]
 
+    async def pid(self) -> int:
+        """The process that this actor is at present."""
+        return os.getpid()
+
     async def published(self) -> Published | None:
         """The newest generation of this host's live table."""
         await self._opened.wait()
@@ -218,23 +223,30 @@ class ShardActor:
         now_us = self._clock.now_us()
         for name in dict.fromkeys(piece.device_type for piece in group):
             mine = [piece for piece in group if piece.device_type == name]
-            try:
-                reply = self._service.write_piece(name, merged([piece.batch for piece in mine]), now_us, True)
-            except FleetError as error:
-                self._refuse(mine, error)
-                continue
-            except Exception as error:
-                _log.exception("%s could not apply a batch of %s", self._host.name, name)
-                self._refuse(mine, FaultError(repr(error)))  # nobody may wait for ever
-                continue
-            start = 0
-            for piece in mine:
-                piece_reply = _share(reply, start, len(piece.batch), piece.trace)
-                if not piece.answer.done():
-                    piece.answer.set_result(piece_reply)
-                start += len(piece.batch)
-            self._relay(reply.parents)
+            if not self._take_pieces(name, mine, now_us) and len(mine) > 1:
+                for (
+                    piece
+                ) in mine:  # one of them is at fault: each by itself, so that the others do not pay for it
+                    self._take_pieces(name, [piece], now_us)
         self._wake_followers()
+
+    def _take_pieces(self, name: str, pieces: Sequence[_Piece], now_us: int) -> bool:
+        """Take pieces in as one batch and answer them. If that is refused, False; a single one gets the refusal."""
+        try:
+            reply = self._service.write_piece(name, merged([piece.batch for piece in pieces]), now_us, True)
+        except Exception as error:
+            if len(pieces) == 1:
+                if not isinstance(error, FleetError):
+                    _log.exception("%s could not apply a batch of %s", self._host.name, name)
+                self._refuse(pieces, error if isinstance(error, FleetError) else FaultError(repr(error)))
+            return False
+        start = 0
+        for piece in pieces:
+            if not piece.answer.done():
+                piece.answer.set_result(_share(reply, start, len(piece.batch), piece.trace))
+            start += len(piece.batch)
+        self._relay(reply.parents)
+        return True
 
     def _wake_followers(self) -> None:
         """Let those go who wait for an entry; the next ones wait for the next."""
@@ -365,11 +377,47 @@ def host_actors() -> dict[str, Any]:
     return {name: ray.get_actor(name, NAMESPACE) for name in _actor_names()}
 
 
+class ActorSource:
+    """A host's journal read through its actor, wherever that runs.
+
+    Parameters
+    ----------
+    actor : the host's name
+    timeout_s : how long an answer may take
+    """
+
+    def __init__(self, actor: str, timeout_s: float = 5.0) -> None:
+        self.actor = actor
+        self._timeout_s = timeout_s
+
+    def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
+        """Entries that follow ``cursor``, oldest first.
+
+        Raises
+        ------
+        DegradedError : the actor does not answer.
+        """
+        try:
+            actor = ray.get_actor(self.actor, NAMESPACE)
+            page: list[StoredEntry] = ray.get(
+                actor.follow.remote(cursor, limit, 0.0), timeout=self._timeout_s
+            )
+        except ray.exceptions.RayTaskError as error:
+            raise error.as_instanceof_cause() from None
+        except (ray.exceptions.RayError, ValueError) as error:
+            raise DegradedError(f"{self.actor} does not answer: {error}") from error
+        return page
+
+
 def _actor_names() -> list[str]:
     found = ray.util.list_named_actors(all_namespaces=True)
-    return sorted(
-        each["name"] for each in found if each["namespace"] == NAMESPACE and each["name"].startswith("host-")
-    )
+    names = [each["name"] for each in found if each["namespace"] == NAMESPACE]
+    return sorted((name for name in names if name.startswith("host-")), key=host_number)
+
+
+def host_number(name: str) -> int:
+    """The number in a host's name."""
+    return int(name.removeprefix("host-"))
 
 
 class RayFleet(Fleet):
