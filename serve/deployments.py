@@ -6,10 +6,11 @@ environment before Ray is imported, see ``cluster/bringup.py``.
 """
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import ray
 from ray import serve as ray_serve
@@ -20,7 +21,8 @@ from serve.app import create_app
 from serve.context import ApiConfig, Context
 from serve.live import Generation, LiveTable
 from training.history import History
-from twins.actors import NAMESPACE, Published, RayFleet
+from twins.actors import ActorSource, Published, RayFleet, host_actors, host_number
+from twins.clock import stopwatch_s
 from twins.errors import DegradedError
 from twins.journal import StoredEntry
 
@@ -29,9 +31,41 @@ LIVE: Final = "live"
 STATIC: Final = Path(__file__).parent / "static"
 
 _ANSWER_S: Final = 5.0
+_LOOK_EVERY_S: Final = 5.0
 _ONGOING: Final = 2_000
 _HEALTH_EVERY_S: Final = 5.0
 _LAST_REQUESTS_S: Final = 1.0
+
+_log = logging.getLogger("twinfold.deployments")
+
+
+class Hosts:
+    """The hosts that are up, by number; whoever added them, they are found by name.
+
+    Parameters
+    ----------
+    arrived : is told the name of each host that is found
+    find : gives the handles of all hosts that are up, by name
+    """
+
+    def __init__(
+        self, arrived: Callable[[str], None], find: Callable[[], Mapping[str, Any]] = host_actors
+    ) -> None:
+        self.handles: dict[int, Any] = {}
+        self._arrived = arrived
+        self._find = find
+        self._looked_s = -math.inf
+
+    def look(self) -> None:
+        """Find those that are new, unless that was done just now. One that is gone stays known."""
+        if stopwatch_s() - self._looked_s < _LOOK_EVERY_S:
+            return
+        for name, handle in self._find().items():
+            number = host_number(name)
+            if number not in self.handles:
+                self._arrived(name)
+            self.handles[number] = handle
+        self._looked_s = stopwatch_s()
 
 
 class PublishedSource:
@@ -40,14 +74,19 @@ class PublishedSource:
     A host that does not answer is shown as it last was, and marked so.
     """
 
-    def __init__(self, fleet: RayFleet) -> None:
-        self._fleet = fleet
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
         self._last: dict[int, Generation] = {}
 
     def newest(self) -> list[Generation]:
-        asked = [actor.published.remote() for actor in self._fleet.actors()]
-        ready, _ = ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_S) if asked else ([], [])
-        for host, ref in enumerate(asked):
+        try:
+            self._hosts.look()
+        except (ray.exceptions.RayError, ValueError) as error:  # one went while it was asked for
+            _log.info("not all hosts were found: %s", error)
+        asked = {host: handle.published.remote() for host, handle in self._hosts.handles.items()}
+        refs = list(asked.values())
+        ready, _ = ray.wait(refs, num_returns=len(refs), timeout=_ANSWER_S) if refs else ([], [])
+        for host, ref in asked.items():
             try:
                 if ref not in ready:
                     raise DegradedError(f"host {host} does not answer")
@@ -75,36 +114,18 @@ class PublishedSource:
 class ActorJournals:
     """The journals of the shards' actors, which wait for entries themselves."""
 
-    def __init__(self, fleet: RayFleet) -> None:
-        self._fleet = fleet
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
 
     async def follow(self, host: int, cursor: int, limit: int, wait_s: float) -> Sequence[StoredEntry]:
-        actors = self._fleet.actors()
-        if host >= len(actors):
-            raise DegradedError(f"host {host} is not known here yet")
         try:
-            page: list[StoredEntry] = await actors[host].follow.remote(cursor, limit, wait_s, False)
+            page: list[StoredEntry] = await self._hosts.handles[host].follow.remote(
+                cursor, limit, wait_s, False
+            )
         except ray.exceptions.RayTaskError as error:
             raise error.as_instanceof_cause() from None
         except ray.exceptions.RayActorError as error:
             raise DegradedError(f"host {host} is restarting") from error
-        return page
-
-
-class ActorSource:
-    """One actor's journal for history: what is not recorded yet."""
-
-    def __init__(self, name: str) -> None:
-        self.actor = name
-
-    def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
-        try:
-            actor = ray.get_actor(self.actor, NAMESPACE)
-            page: list[StoredEntry] = ray.get(actor.follow.remote(cursor, limit, 0.0), timeout=_ANSWER_S)
-        except ray.exceptions.RayTaskError as error:
-            raise error.as_instanceof_cause() from None
-        except (ray.exceptions.RayError, ValueError) as error:
-            raise DegradedError(f"{self.actor} does not answer: {error}") from error
         return page
 
 
@@ -123,12 +144,13 @@ class Unmounted:
 def build_app(data: Path, config: ApiConfig) -> ASGIApp:
     """The app of one replica, over the running platform."""
     fleet = RayFleet(data / "hosts", create=False)
-    names = [f"host-{number:03d}" for number in range(len(fleet.actors()))]
-    history = History(data / "history", [ActorSource(name) for name in names])
-    live = LiveTable(PublishedSource(fleet))
+    history = History(data / "history")
+    hosts = Hosts(lambda name: history.add_source(ActorSource(name)))
+    live = LiveTable(PublishedSource(hosts))
+    live.refresh()
 
     def journals(_: Context) -> ActorJournals:
-        return ActorJournals(fleet)
+        return ActorJournals(hosts)
 
     return Unmounted(create_app(config, fleet, history, live, journals, fleet.refresh))
 

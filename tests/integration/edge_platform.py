@@ -1,6 +1,7 @@
 """A small platform for tests of the real edge: shards in Ray actors, Serve in front. Ends when stdin does.
 
-Run as ``python edge_platform.py FOLDER PORT``; prints one line when it is up.
+Run as ``python edge_platform.py FOLDER PORT``; prints one line when it is up. A line of device ids on stdin registers
+pumps past the edge, by which hosts are added; the answer is a line with how many hosts there are.
 """
 
 import sys
@@ -15,6 +16,7 @@ def main() -> None:
     from serve.deployments import run_applications, stop_applications
     from tests.serve.edges import DEVICES, METER, PUMP
     from twins.actors import RayFleet
+    from twins.devices import Device
     from twins.fleet import FleetConfig
 
     ray.init(
@@ -22,13 +24,16 @@ def main() -> None:
         _node_ip_address="127.0.0.1", _temp_dir=str(FOLDER / "ray"), log_to_driver=False,
         logging_level="warning",
     )  # fmt: skip
-    fleet = RayFleet(FOLDER / "data" / "hosts", FleetConfig(hosts=2), create=True)
+    config = FleetConfig(hosts=2, twins_per_host=len(DEVICES))
+    fleet = RayFleet(FOLDER / "data" / "hosts", config, create=True)
     fleet.install(PUMP)
     fleet.install(METER)
     fleet.register(DEVICES)
     run_applications(FOLDER / "data", "127.0.0.1", PORT)
     print("up", flush=True)
-    sys.stdin.read()
+    for line in sys.stdin:
+        fleet.register([Device(device_id, "pump", site="oslo") for device_id in line.split()])
+        print(len(fleet.actors()), flush=True)
     stop_applications()
     fleet.close()
     ray.shutdown()

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,25 @@ def free_port() -> int:
         return port
 
 
+@dataclass(frozen=True)
+class Platform:
+    """A running platform: its address, and registering devices past its edge."""
+
+    base: str
+    process: subprocess.Popen[str]
+
+    def register(self, device_ids: list[str]) -> int:
+        """Register pumps in the platform's own process; gives how many hosts there are then."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(" ".join(device_ids) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
 @pytest.fixture(scope="module")
-def base() -> Iterator[str]:
-    """The address of a platform that lives as long as this module's tests; sockets need a short path."""
+def platform() -> Iterator[Platform]:
+    """A platform that lives as long as this module's tests; sockets need a short path."""
     folder, port = Path(tempfile.mkdtemp(prefix="tfe-", dir="/tmp")), free_port()
     environment = {
         **os.environ,
@@ -49,24 +66,24 @@ def base() -> Iterator[str]:
         "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
     }
     script = Path(__file__).parent / "edge_platform.py"
-    platform = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(script), str(folder), str(port)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT,
     )  # fmt: skip
-    assert platform.stdin is not None
-    assert platform.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        said = platform.stdout.readline()
+        said = process.stdout.readline()
         assert said == "up\n", f"the platform did not come up: {said!r}"
-        yield f"127.0.0.1:{port}"
+        yield Platform(f"127.0.0.1:{port}", process)
     finally:
-        platform.stdin.close()
+        process.stdin.close()
         try:
-            platform.wait(60)
+            process.wait(60)
         except subprocess.TimeoutExpired:
-            platform.kill()
-            platform.wait()
-        platform.stdout.close()
+            process.kill()
+            process.wait()
+        process.stdout.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -74,8 +91,8 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def test_a_reading_becomes_an_alert_in_list_and_socket(base: str) -> None:
-    asyncio.run(reading_to_alert(base))
+def test_a_reading_becomes_an_alert_in_list_and_socket(platform: Platform) -> None:
+    asyncio.run(reading_to_alert(platform.base))
 
 
 async def reading_to_alert(base: str) -> None:
@@ -135,8 +152,31 @@ async def reading_to_alert(base: str) -> None:
         assert refused.status_code == 421
 
 
-def vibration(update: Any) -> Any:
-    return update["data"]["devices"]["values"]["vibration"]
+def test_a_host_that_another_process_added_is_seen(platform: Platform) -> None:
+    asyncio.run(host_added_elsewhere(platform))
+
+
+async def host_added_elsewhere(platform: Platform) -> None:
+    """Two hosts with room for seven twins each: a dozen more need a third."""
+    added = [f"late-{number:02d}" for number in range(12)]
+    async with httpx.AsyncClient(base_url=f"http://{platform.base}", timeout=60) as client:
+        await once_ready(client)
+        assert await asyncio.to_thread(platform.register, added) == 3
+        async with asyncio.timeout(60):
+            while (await client.get(f"/api/devices/{added[-1]}")).status_code != 200:
+                await asyncio.sleep(0.2)
+        async with websockets.connect(f"ws://{platform.base}/api/live") as sock:
+            await sock.recv()
+            await sock.send(json.dumps({"type": "subscribe", "topics": ["fleet", "alerts"]}))
+            await message(sock, "data_update", lambda m: m["data"]["fleet"]["devices"] == 7 + len(added))
+            readings = [{"device": each, "time": now_ms(), "values": {"vibration": 9.0}} for each in added]
+            taken = await client.post("/api/readings", json={"readings": readings})
+            assert taken.json()["accepted"] == {"scored": len(added)}, taken.text
+            raised = {(await message(sock, "NEW_ALERT"))["data"]["device_id"] for _ in added}
+            assert raised == set(added)
+        for each in added:
+            past = (await client.get(f"/api/devices/{each}/history", params={"channels": "vibration"})).json()
+            assert past["channels"]["vibration"]["value"] == [9.0]
 
 
 async def once_ready(client: httpx.AsyncClient) -> Any:
