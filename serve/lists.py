@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import duckdb
 import pyarrow as pa
 
 from serve.cursors import page_cursor, read_page_cursor
@@ -80,26 +79,33 @@ def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery
     backwards = query.before is not None and query.after is None
     binding = f"devices\n{query.sort}\n{query.filter}\n{query.search}"
     expression, kind = sort_expression(key, descending)
-    text, parameters = condition.text, list(condition.parameters)
+    further, parameters = "TRUE", list(condition.parameters)
     at = query.before if backwards else query.after
     if at is not None:
         value, device_id = read_page_cursor(at, binding, (kind, str))
-        further = "<" if descending != backwards else ">"
+        beyond = "<" if descending != backwards else ">"
         later = "<" if backwards else ">"
-        text += f" AND ({expression} {further} ? OR ({expression} = ? AND device_id {later} ?))"
+        further = f"(k {beyond} ? OR (k = ? AND device_id {later} ?))"
         parameters += [value, value, device_id]
     if not view.types:
         return Page([], 0, view.as_of_us, None)
-    relation, filtered = view.relation(channels), condition.text != _ALL.text
+    lines = f"SELECT {expression} AS k, device_id, n FROM {view.relation(channels)} WHERE {condition.text}"
+    order = (
+        f"ORDER BY k {'DESC' if descending != backwards else 'ASC'},"
+        f" device_id {'DESC' if backwards else 'ASC'} LIMIT {query.limit + 1:d}"
+    )
     with view.cursor() as cursor:
-        found = cursor.execute(
-            f"SELECT {expression} AS k, device_id, n FROM {relation} WHERE {text}"
-            f" ORDER BY k {'DESC' if descending != backwards else 'ASC'},"
-            f" device_id {'DESC' if backwards else 'ASC'}"
-            f" LIMIT {query.limit + 1:d}",
-            parameters,
-        ).fetchall()
-        total = view.once(condition, lambda: _count(cursor, relation, condition)) if filtered else len(view)
+        if condition.text == _ALL.text:
+            total = len(view)
+            found = cursor.execute(f"SELECT * FROM ({lines}) WHERE {further} {order}", parameters).fetchall()
+        else:  # who matches is found out once, for the page and for the count
+            answer = cursor.execute(
+                f"WITH matching AS MATERIALIZED ({lines}), page AS (SELECT * FROM matching WHERE {further} {order})"
+                f" SELECT p.*, c.total FROM (SELECT count(*) AS total FROM matching) c LEFT JOIN page p ON TRUE {order}",
+                parameters,
+            ).fetchall()
+            total = answer[0][-1]
+            found = [line[:-1] for line in answer if line[1] is not None]
     more = len(found) > query.limit
     found = found[: query.limit]
     if backwards:
@@ -171,17 +177,12 @@ def _condition(query: DeviceQuery, types: Mapping[str, DeviceType]) -> tuple[fil
         condition, channels = filters.sql(tree, vocabulary), channels_in(tree, types, vocabulary)
     if query.search:
         wanted = query.search.lower()
+        holds = "({0} ILIKE ? AND contains(lower({0}), ?))"  # the first is quick, the second exact: % and _
         condition = filters.Sql(
-            f"{condition.text} AND (contains(lower(device_id), ?) OR contains(lower(name), ?))",
-            (*condition.parameters, wanted, wanted),
+            f"{condition.text} AND ({holds.format('device_id')} OR {holds.format('name')})",
+            (*condition.parameters, *(f"%{wanted}%", wanted) * 2),
         )
     return condition, channels
-
-
-def _count(cursor: duckdb.DuckDBPyConnection, relation: str, condition: filters.Sql) -> int:
-    sql = f"SELECT count(*) FROM {relation} WHERE {condition.text}"
-    total: int = cursor.execute(sql, condition.parameters).fetchall()[0][0]
-    return total
 
 
 def _any_of(choices: Mapping[str, Sequence[str]]) -> tuple[str, list[Any]]:

@@ -179,6 +179,21 @@ def test_a_filter_gives_what_it_says(text: str, matches) -> None:
     assert page.total == len(page.items)
 
 
+@given(search=st.text(alphabet="aA1%_\\\\?*éÉåÅß- ", min_size=1, max_size=3))
+@settings(deadline=None, max_examples=60)
+def test_search_finds_text_as_it_is_written(search: str) -> None:
+    names = ["a1", "A_1", "a%1", "a\\1", "É-Å", "straße", "é å", "1?*"]
+    view = view_of(Shown(generation({"pump": devices("pump", names)})))
+    page = list_devices(view, TYPES, DeviceQuery(search=search, limit=100))
+    held = [
+        line["device_id"]
+        for line in view.tables["pump"].to_pylist()
+        if search.lower() in line["device_id"].lower() or search.lower() in line["name"].lower()
+    ]
+    assert [item["id"] for item in page.items] == sorted(held, key=str.encode)
+    assert page.total == len(held)
+
+
 def test_search_looks_into_ids_and_names_in_any_case() -> None:
     page = list_devices(view_of(shown()), TYPES, DeviceQuery(search="METER", limit=100))
     assert found(page) == ids("meter", 7)
