@@ -10,19 +10,24 @@ import getpass
 import json
 import os
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cluster.settings import Settings
 from twins.errors import CommandRefusedError, FleetError
 from twins.typefiles import load_catalog
 
+if TYPE_CHECKING:
+    from twins.actors import RayFleet
+
 RUN_FILE: Final = "run.json"
 LOCK_FILE: Final = "lock"
+PROXY_PORTS: Final = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
 TOKEN_FILE: Final = "ray-token"  # the name of a file  # noqa: S105
 
 Progress = Callable[[str], contextlib.AbstractContextManager[None]]
@@ -53,6 +58,21 @@ class RunInfo:
     started_at_s: float
 
 
+class PortInUseError(FleetError):
+    """Something else listens where the platform would."""
+
+    code = "port.in_use"
+
+    def __init__(self, port: int, what: str, remedy: str) -> None:
+        super().__init__(port, what, remedy)
+        self.port = port
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"port {self.port}, for {self.what}, is in use; {self.remedy}"
+
+
 class DataFolder:
     """The data folder, held by one process at a time."""
 
@@ -78,6 +98,15 @@ class DataFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def is_held(data: Path) -> bool:
+    """Whether a process holds the data folder, be it on its way up or down."""
+    try:
+        with DataFolder(data):
+            return False
+    except DataFolderBusyError:
+        return True
 
 
 def running(data: Path) -> RunInfo | None:
@@ -109,6 +138,7 @@ class Platform:
             folder = DataFolder(self.data)
             folder.__enter__()
             self._down.append(("data folder", lambda: folder.__exit__()))
+            self._check_ports()
             with self._progress("start Ray"):
                 self._start_ray()
             with self._progress("start shards and restore twins"):
@@ -137,6 +167,20 @@ class Platform:
                     pass
 
     # -- steps -----------------------------------------------------------------------------------------------------
+
+    def _check_ports(self) -> None:
+        """Better now than half a minute later, out of HAProxy's mouth."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            port = self.settings.api.port
+            try:
+                probe.bind((self.settings.api.host, port))
+            except OSError:
+                raise PortInUseError(port, "the API and the app", "choose another with --port") from None
+        for name in PROXY_PORTS:  # wherever there is room: several platforms may share a machine
+            with socket.socket() as probe:
+                probe.bind(("", 0))
+                os.environ[name] = str(probe.getsockname()[1])
 
     def _start_ray(self) -> None:
         environment = ray_environment(self.data)
@@ -219,6 +263,37 @@ class Platform:
         part.write_text(json.dumps(asdict(info)))
         part.rename(path)
         self._down.append(("the run file", lambda: path.unlink(missing_ok=True)))
+
+
+class NotRunningError(FleetError):
+    """No platform runs on this data folder."""
+
+    code = "platform.not_running"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"nothing runs on {self.folder}; start it with `twinfold up --data {self.folder}`"
+
+
+@contextmanager
+def join_running(data: Path) -> Iterator["RayFleet"]:
+    """The fleet of the platform that runs on a data folder, for one more process of this machine."""
+    info = running(data)
+    if info is None:
+        raise NotRunningError(str(data))
+    os.environ.update(ray_environment(data.resolve()))
+    import ray
+
+    from twins.actors import RayFleet
+
+    ray.init(address=info.ray_address, namespace="twinfold", log_to_driver=False, logging_level="error")
+    try:
+        yield RayFleet(data.resolve() / "hosts")
+    finally:
+        ray.shutdown()
 
 
 def ray_environment(data: Path) -> dict[str, str]:

@@ -100,9 +100,39 @@ def up(
 
 
 @app.command()
+def simulate(
+    fleet: Annotated[Path, typer.Argument(help="Fleet file, as in examples/fleets/.")],
+    data: Data = None,
+    backfill_s: Annotated[float, typer.Option(help="How much of the past is told first, s.")] = 2400.0,
+) -> None:
+    """Drive simulated devices into the platform that runs on this data folder, until Ctrl-C."""
+    from cluster.bringup import join_running
+
+    settings = _settings({"data": data})
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with join_running(settings.data) as joined:
+        from cluster.traffic import SimulatedTraffic, drive
+
+        folder = settings.data / "simulator" / fleet.stem
+        failed: list[Exception] = []
+        traffic = SimulatedTraffic(joined, fleet, folder, stop, backfill_s)
+        _err.print(f"{fleet} is being played; Ctrl-C ends it", highlight=False)
+
+        def give_up(error: Exception) -> None:
+            failed.append(error)
+            stop.set()
+
+        drive([traffic], stop, give_up)
+    if failed:
+        raise failed[0]
+
+
+@app.command()
 def down(data: Data = None, as_json: AsJson = False) -> None:
     """Stop the platform that runs on this data folder, and wait until it has."""
-    from cluster.bringup import running
+    from cluster.bringup import is_held, running
 
     settings = _settings({"data": data})
     info = running(settings.data)
@@ -111,9 +141,9 @@ def down(data: Data = None, as_json: AsJson = False) -> None:
         return
     os.kill(info.pid, signal.SIGTERM)
     deadline = time.monotonic() + 60
-    while running(settings.data) is not None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    stopped = running(settings.data) is None
+    while is_held(settings.data) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    stopped = not is_held(settings.data)
     _say({"stopped": stopped}, as_json, "stopped" if stopped else f"process {info.pid} is still going down")
 
 
@@ -246,12 +276,24 @@ def query(
 
     The live table is not here; the API's /api/devices filters it.
     """
+    import duckdb
+
+    from training.errors import QueryError
     from training.history import History
     from training.recorder import journals_in
 
     folder = _settings({"data": data}).data
+    if not (folder / "history").is_dir():
+        raise QueryError(f"there is no history under {folder}", "name the data folder with --data")
     with History(folder / "history", journals_in(folder / "hosts")) as history:
-        table = history.query(sql)
+        if sql.strip().rstrip(";").lower() == "show tables":
+            _print_rows([{"table": name} for name in history.tables()], as_json)
+            return
+        try:
+            table = history.query(sql)
+        except duckdb.Error as error:
+            problem = str(error).splitlines()[0]
+            raise QueryError(problem, f"the tables are {', '.join(history.tables())}") from error
     _print_rows(table.to_pylist(), as_json)
 
 

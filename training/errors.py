@@ -59,3 +59,17 @@ class HistoryBehindError(HistoryError):
     """The journal was cut beyond what history holds; the entries between are lost to history."""
 
     code = "history.behind"
+
+
+class QueryError(FleetError):
+    """A question that history cannot be asked like this."""
+
+    code = "history.query"
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.remedy}"

@@ -108,6 +108,10 @@ class ShardActor:
     def _begin(self) -> None:
         if self._host.state != "ready":
             _log.error("%s is %s: %s", self._host.name, self._host.state, self._host.reason)
+        try:
+            self._host.resume(self._clock.now_us())
+        except FleetError as error:
+            _log.error("%s: %s", self._host.name, error)
         self._opened.set()
         for work in (self._take_in(), self._keep_time(), self._publish(), self._tell_children()):
             self._start(work)

@@ -244,6 +244,21 @@ class ShardHost:
         self._staged = []
         self._fall_back(FaultError(reason))
 
+    def resume(self, now_us: int) -> None:
+        """Say that nobody could be heard until now: the platform's own absence is no device's silence."""
+        if self.state != "ready" or not self.shards:
+            return
+        now_us = self._clock(now_us)
+        self._take_up(now_us)
+        if self._journal is not None:
+            (self.cursor,) = self._journal.append(
+                [Entry(int(EntryKind.MARK), now_us, bytes(pack({"resumed": True})))], urgent=True
+            )
+
+    def _take_up(self, now_us: int) -> None:
+        for shard in self.shards.values():
+            shard.resume(now_us)
+
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def shard(self, device_type: str) -> Shard:
@@ -535,8 +550,11 @@ class ShardHost:
             case EntryKind.TICK:
                 self._tick(entry.now_us)
             case EntryKind.MARK:
-                if entry.payload:
-                    self._reconfigure(ShardConfig(**unpack(entry.payload)[0]["config"]))
+                said = unpack(entry.payload)[0] if entry.payload else {}
+                if "config" in said:
+                    self._reconfigure(ShardConfig(**said["config"]))
+                if "resumed" in said:
+                    self._take_up(entry.now_us)
             case EntryKind.LOST:
                 self._lost = True
 

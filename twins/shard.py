@@ -25,7 +25,7 @@ from twins.events import EVENT, EVERY, EventBatch, Kind, event_buffer
 from twins.kernels import DECLARED, LineResults
 from twins.packing import Arrays
 from twins.readings import ShardBatch
-from twins.state import HAS_CHILDREN, OUT_OF_SERVICE, RETIRED, STALE
+from twins.state import HAS_CHILDREN, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
 
 SNAPSHOT_VERSION: Final = 1
 
@@ -121,6 +121,13 @@ class Shard:
         """Put other tolerances in force, from here on."""
         self.config = config
         self._put_in_force(self.device_type)
+
+    def resume(self, now_us: int) -> None:
+        """Count silence from here on, for devices that were not silent before: nobody could be heard until now."""
+        now_us = self._move_to(now_us)
+        core, rows = self.state.core, len(self)
+        heard = core.heard_us[:rows]
+        heard[(heard != NEVER_US) & (core.status[:rows] & STALE == 0)] = now_us
 
     def pad(self, rows: int, why: str) -> None:
         """Stand in for devices whose registration can no longer be read, so that the rows after them stay right."""

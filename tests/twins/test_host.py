@@ -250,6 +250,22 @@ def test_a_dedicated_host_stays_its_devices_own(tmp_path):
     assert [status.devices for status in fleet.status()] == [7, 1]
 
 
+def test_the_platforms_own_absence_is_no_devices_silence(tmp_path):
+    fleet = started(tmp_path)
+    write(fleet, 0, 60.0)
+    fleet.close()
+    for _ in range(2):  # the second time from the journal alone
+        fleet = started(tmp_path)
+        back_us = T0 + 3600 * SECOND_US
+        fleet.shard_hosts()[0].resume(back_us)
+        fleet.advance(back_us + 5 * SECOND_US)
+        assert fleet.twin(IDS[0]).state()["status"] == "reporting"
+        crash(fleet)
+    fleet = started(tmp_path)
+    fleet.advance(T0 + 3600 * SECOND_US + 50 * SECOND_US)
+    assert fleet.twin(IDS[0]).state()["status"] == "stale"
+
+
 def test_one_id_is_one_device_whatever_its_type(tmp_path):
     fleet = started(tmp_path)
     fleet.install(GATEWAY)
