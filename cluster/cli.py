@@ -283,7 +283,7 @@ def query(
     from training.recorder import journals_in
 
     folder = _settings({"data": data}).data
-    if not (folder / "history").is_dir():
+    if not (folder / "history").is_dir() and not (folder / "hosts").is_dir():
         raise QueryError(f"there is no history under {folder}", "name the data folder with --data")
     with History(folder / "history", journals_in(folder / "hosts")) as history:
         if sql.strip().rstrip(";").lower() == "show tables":
