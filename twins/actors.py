@@ -25,10 +25,11 @@ from twins.clock import SECOND_US, Clock, WallClock
 from twins.devices import Device
 from twins.entries import EntryKind
 from twins.errors import DegradedError, FaultError, FleetError, OverloadedError
-from twins.fleet import LINES_AT_ONCE, Fleet, FleetConfig, HostReply, HostService, joined
+from twins.fleet import Fleet, FleetConfig
 from twins.host import HostConfig, HostStatus, ShardHost
 from twins.journal import StoredEntry
 from twins.readings import ShardBatch, merged
+from twins.service import LINES_AT_ONCE, HostReply, HostService, joined
 from twins.warmup import compile_kernels
 
 NAMESPACE: Final = "twinfold"

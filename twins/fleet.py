@@ -12,7 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from twins import commands as c
-from twins import typefiles, views
+from twins import typefiles
 from twins.clock import Clock, WallClock
 from twins.devices import Device, DeviceType
 from twins.directory import MAX_ID_BYTES, Directory, Places
@@ -33,16 +33,14 @@ from twins.errors import (
     FleetError,
 )
 from twins.events import EventBatch
-from twins.host import Commit, HostConfig, HostStatus, ShardHost
+from twins.host import HostConfig, HostStatus, ShardHost
 from twins.journal import StoredEntry
 from twins.kernels import LineResults, line_results
 from twins.readings import Fate, ReadingBatch, ShardBatch, all_present, rounded
+from twins.service import HostReply, HostService
 
 REGISTER_CHUNK: Final = 20_000
 """Devices that one command registers at most, so that no host is held for long."""
-
-LINES_AT_ONCE: Final = 50_000
-"""Lines of a batch that a host takes between two chances for others to be heard."""
 
 REFUSALS_TOLD: Final = 100
 """Refused lines of a batch that are told one by one; all are counted."""
@@ -81,17 +79,6 @@ class WriteResult:
     cursors: Mapping[int, int]
     results: LineResults | None = None
     events: Sequence[tuple[int, str, EventBatch]] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HostReply:
-    """What a host answers once its part is durable."""
-
-    cursor: int
-    counts: NDArray[np.int64]  # (6,) lines by Fate
-    results: LineResults | None
-    events: Sequence[tuple[str, EventBatch]]
-    parents: Sequence[tuple[str, int]]  # devices with children whose state changed: id, flags
 
 
 class Twin:
@@ -481,16 +468,6 @@ class Fleet(ABC):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ShardMembers:
-    """Who lives in a shard: the type's document, the ids by row, the parents that were named."""
-
-    document: dict[str, Any]
-    ids: pa.StringArray
-    parents: list[str]
-    is_dedicated: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Part:
     """The lines of a batch that go to one host."""
 
@@ -506,128 +483,6 @@ class _Route:
     places: Places
     parts: Sequence[_Part]
     refused: NDArray[np.intp]
-
-
-class HostService:
-    """What a fleet may ask of a host: the host's calls, each made durable before it answers."""
-
-    def __init__(self, host: ShardHost) -> None:
-        self.host = host
-
-    def write(self, device_type: str, batch: ShardBatch, now_us: int, trace: bool) -> HostReply:
-        """Take readings in, a bounded piece at a time."""
-        pieces = [
-            self.write_piece(device_type, batch.take(start, start + LINES_AT_ONCE), now_us, trace)
-            for start in range(0, len(batch), LINES_AT_ONCE)
-        ]
-        return joined(pieces, self.host.cursor)
-
-    def check_shape(self, device_type: str, batch: ShardBatch) -> None:
-        """Refuse readings of another shape than the type has, before they wait together with others."""
-        self.host.shard(device_type).check_shape(batch)
-
-    def write_piece(self, device_type: str, batch: ShardBatch, now_us: int, trace: bool) -> HostReply:
-        """Take a piece of a batch in, in one commit."""
-        results, events = self.host.stage_readings(device_type, batch, now_us)
-        commits = self.host.commit()
-        return HostReply(
-            cursor=self.host.cursor,
-            counts=np.bincount(results.fate, minlength=len(Fate)),
-            results=results if trace else None,
-            events=[(device_type, events)] if trace and len(events) else [],
-            parents=self._parents(commits),
-        )
-
-    def command(self, command: c.Command, now_us: int) -> HostReply:
-        self.host.stage_command(command, now_us)
-        reply = self._committed()
-        if isinstance(command, c.MarkParents):  # children that are new to them want to know how they are now
-            states = [
-                pair
-                for shard in self.host.shards.values()
-                for pair in shard.parent_states(ids=command.device_ids).items()
-            ]
-            return replace(reply, parents=states)
-        return reply
-
-    def register(self, command: c.RegisterDevices, now_us: int) -> int:
-        """Register devices; gives the row of the first."""
-        self.command(command, now_us)
-        return self.host.shard(command.device_type).row_of(command.devices[0].id)
-
-    def tick(self, now_us: int) -> HostReply:
-        self.host.stage_tick(now_us)
-        return self._committed()
-
-    def membership(self) -> list[ShardMembers]:
-        """Who lives here, by type."""
-        return [
-            ShardMembers(
-                typefiles.to_document(shard.device_type),
-                shard.roster.index.ids(),
-                shard.roster.parents(),
-                shard.roster.is_dedicated,
-            )
-            for shard in self.host.shards.values()
-        ]
-
-    def check_install(self, device_type: DeviceType) -> None:
-        """Refuse what an installation would refuse."""
-        shard = self.host.shards.get(device_type.name)
-        if shard is not None:
-            shard.check_install(device_type)
-
-    def read_twin(self, device_type: str, row: int) -> dict[str, Any]:
-        return views.twin(self.host.shard(device_type), row)
-
-    def live(self, device_type: str) -> pa.Table | None:
-        shard = self.host.shards.get(device_type)
-        return None if shard is None else views.live(shard)
-
-    def alerts(self) -> pa.Table:
-        tables = [views.standing_alerts(shard) for shard in self.host.shards.values()]
-        return pa.concat_tables(tables) if tables else views.ALERTS.empty_table()
-
-    def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
-        return self.host.read_after(cursor, limit)
-
-    def status(self) -> HostStatus:
-        return self.host.status()
-
-    def parents_now(self) -> list[tuple[str, int]]:
-        """The state of every device that has children."""
-        return [pair for shard in self.host.shards.values() for pair in shard.parent_states().items()]
-
-    def _committed(self) -> HostReply:
-        commits = self.host.commit()
-        events = [(name, each) for commit in commits for name, each in commit.events.items()]
-        return HostReply(
-            self.host.cursor, np.zeros(len(Fate), np.int64), None, events, self._parents(commits)
-        )
-
-    def _parents(self, commits: Sequence[Commit]) -> list[tuple[str, int]]:
-        """Devices whose state, as their children see it, may have changed in ``commits``."""
-        changed: dict[str, int] = {}
-        for commit in commits:
-            for name, events in commit.events.items():
-                changed.update(self.host.shards[name].parent_states(events))
-        return list(changed.items())
-
-
-def joined(pieces: Sequence[HostReply], cursor: int) -> HostReply:
-    """The reply to a batch from the replies to its pieces, in order."""
-    if len(pieces) == 1:
-        return pieces[0]
-    results = None
-    if pieces and pieces[0].results is not None:
-        results = LineResults.join([piece.results for piece in pieces if piece.results is not None])
-    return HostReply(
-        cursor=cursor,
-        counts=sum((piece.counts for piece in pieces), np.zeros(len(Fate), np.int64)),
-        results=results,
-        events=[each for piece in pieces for each in piece.events],
-        parents=list({name: flags for piece in pieces for name, flags in piece.parents}.items()),
-    )
 
 
 class LocalFleet(Fleet):
