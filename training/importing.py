@@ -226,7 +226,8 @@ def _install(fleet: LocalFleet, mapping: FileMapping) -> None:
 def _register(fleet: LocalFleet, mapping: FileMapping, ids: Sequence[str]) -> None:
     """Give twins to devices that have none."""
     new = [device_id for device_id in ids if device_id not in fleet.directory]
-    for device_id in set(ids).difference(new):
+    fresh = set(new)
+    for device_id in (each for each in ids if each not in fresh):  # in the order of the file
         if fleet.read_twin(device_id)["status"] == "retired":
             raise DeviceExistsError(device_id)
     type_name, interval_s = mapping.device_type.name, mapping.interval_s
