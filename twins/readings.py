@@ -82,7 +82,7 @@ class ShardBatch:
     """Readings of rows of one shard, rounded to the channels' resolution: what is stored is what is scored.
 
     ``rows`` (n,) int32 names rows of the shard; the other columns are as in ``ReadingBatch``. ``directory_version`` is the
-    version of the directory that looked the rows up; a shard refuses an older one than its own.
+    version of the directory that looked the rows up, told when a shard does not have them.
     """
 
     rows: NDArray[np.int32]
