@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -264,6 +265,43 @@ def import_(
     with DataFolder(found.data):
         report = import_files(mapping, files, found.data, live=live)
     _say(report.as_json(), as_json, report.as_text())
+
+
+@app.command()
+def twin(
+    device: Annotated[str, typer.Argument(help="Id of the device.")],
+    at: Annotated[
+        str | None, typer.Option(help="As of this moment, ISO 8601 with a time zone; none: now.")
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show everything that is known of a device, now or as of a past moment; needs no running platform."""
+    from training.errors import QueryError
+    from training.past import Past
+    from training.recorder import journals_in
+
+    at_us = int(time.time() * 1e6)
+    if at is not None:
+        try:
+            at_us = round(datetime.fromisoformat(at).astimezone(UTC).timestamp() * 1e6)
+        except ValueError as error:
+            raise QueryError(f"{at!r} is no time", "write 2026-01-31T12:00:00Z") from error
+    folder = _settings({"data": data}).data
+    found, _ = Past(folder / "history", journals_in(folder / "hosts")).twin(device, at_us)
+    if as_json:
+        print(json.dumps(found))
+        return
+    health = "not known yet" if found["health"] is None else f"{found['health']:.0f} of 100"
+    _out.print(f"{found['id']} ({found['type']}), {found['status']}, health {health}", highlight=False)
+    _print_rows(
+        [
+            {"channel": name, "value": each["value"], "unit": each["unit"], "quality": each["quality"]}
+            for name, each in found["values"].items()
+        ]
+    )
+    for alert in found["alerts"]:
+        _out.print(f"{alert['priority']}  {alert['rule']}: {alert['state']}", highlight=False)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from cluster.settings import HistorySettings, SimulatorSettings
 from cluster.traffic import RecordedTraffic, SimulatedTraffic, Traffic, drive
 from training.compaction import CompactionConfig
 from training.condition import ConditionLog
+from training.keeping import KeptSnapshots
 from training.recorder import JournalSource, Recorder, RecorderConfig, Source
 from training.upkeep import RetentionConfig, UpkeepConfig, upkeep
 from twins.actors import NAMESPACE, ActorSource, Published, RayFleet, host_actors
@@ -173,15 +174,29 @@ class Recording:
 
         return step
 
+    def _keep_snapshot(self, kept: KeptSnapshots, name: str, handle: Any, now_us: int) -> None:
+        """Keep a host's newest snapshot once an hour: from its folder where that is here, else through its actor."""
+        folder = self._data / "hosts" / name
+        if folder.is_dir():
+            kept.keep_newest(name, folder / "snapshots", now_us)
+        elif kept.is_due(name, now_us):
+            found = ray.get(handle.newest_snapshot.remote())
+            if found is not None:
+                kept.keep(name, *found)
+
     def _upkeep(self) -> Step:
-        """Rollups, compaction and retention, beside the recording."""
+        """Rollups, compaction, retention and snapshots to keep, beside the recording."""
+        kept = KeptSnapshots(self._data / "history")
         retention = RetentionConfig(
             readings_days=self._settings.retention_days, readings_gb=self._settings.retention_gb
         )
         config = UpkeepConfig(CompactionConfig(), retention)
 
         def step() -> int:
-            upkeep(self._data / "history", tuple(sorted(self._hosts)), WallClock().now_us(), config)
+            now_us = WallClock().now_us()
+            for name, handle in self._hosts.items():
+                self._keep_snapshot(kept, name, handle, now_us)
+            upkeep(self._data / "history", tuple(sorted(self._hosts)), now_us, config)
             return 0
 
         return step

@@ -24,9 +24,12 @@ from twins.devices import DeviceType
 from twins.entries import EntryKind
 from twins.events import EventBatch, Kind
 from twins.journal import StoredEntry
-from twins.readings import Fate
+from twins.readings import Fate, ShardBatch
 
 _log = logging.getLogger("twinfold.history")
+
+LINES: Final = "lines"
+"""Kind of the inputs that keep what a readings table does not tell of a readings entry; see ``past.py``."""
 
 _json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
@@ -231,7 +234,7 @@ def _take_readings(entry: StoredEntry, actor: str, names: Names, rows: Rows, wan
             )
             rows.inputs.append(row)
         return
-    if not wanted(READINGS + sql_name(name)):
+    if not (wanted(READINGS + sql_name(name)) or wanted("inputs")):
         return
     batch = found.batch
     nothing = np.zeros(len(batch), np.uint64)
@@ -242,6 +245,11 @@ def _take_readings(entry: StoredEntry, actor: str, names: Names, rows: Rows, wan
     bad = nothing if found.bad is None else found.bad & stored
     if found.late is not None:
         bad = bad | _bad_among_late(batch.values, late, device_type)
+    if wanted("inputs") and (whole := _told_whole(batch, stored, late)) is not None:
+        payload = bytes(entries.encode_readings(name, whole))
+        rows.inputs.append((LINES, entry.now_us, None, None, None, payload, entry.epoch, actor, entry.cursor))
+    if not wanted(READINGS + sql_name(name)):
+        return
     numbers = names.numbers(actor, name, batch.rows)
     lines = Lines(actor, entry.cursor, entry.now_us, numbers, batch.event_us, batch.values, stored, bad, late)
     kept = stored != 0
@@ -250,6 +258,22 @@ def _take_readings(entry: StoredEntry, actor: str, names: Names, rows: Rows, wan
     if len(lines.number):
         rows.readings.setdefault(name, []).append(lines)
         rows.lines += len(lines.number)
+
+
+def _told_whole(batch: ShardBatch, stored: Masks, late: Masks) -> ShardBatch | None:
+    """All lines of those devices of an entry whose rows in a readings table do not tell what came, and in which order:
+    something was late, repeated, refused or empty, or one line is no later than the one before it. None: of no device.
+    """
+    rows, event_us = batch.rows, batch.event_us
+    odd = (stored != batch.present) | (late != 0) | (stored == 0)
+    if len(rows) > 1 and not (rows[1:] > rows[:-1]).all():
+        order = np.argsort(rows, kind="stable")
+        row, at = rows[order], event_us[order]
+        odd[order[1:]] |= (row[1:] == row[:-1]) & (at[1:] <= at[:-1])
+    if not odd.any():
+        return None
+    picked = np.isin(rows, rows[odd])
+    return ShardBatch(rows[picked], event_us[picked], batch.values[picked], batch.present[picked])
 
 
 def _bad_among_late(values: NDArray[Any], late: Masks, device_type: DeviceType) -> Masks:

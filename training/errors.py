@@ -8,8 +8,11 @@
     ├── SourceFileError            a data file cannot be read as its mapping says
     └── HistoryError               a table of history cannot be read or written
         ├── HistoryConflictError   another recorder writes the same history
-        └── HistoryBehindError     journal entries are gone that history does not have
+        ├── HistoryBehindError     journal entries are gone that history does not have
+        └── MomentNotKeptError     what it takes to rebuild a twin as of then is no longer there
 """
+
+from datetime import UTC, datetime
 
 from twins.errors import DescriptionError, FleetError
 
@@ -59,6 +62,29 @@ class HistoryBehindError(HistoryError):
     """The journal was cut beyond what history holds; the entries between are lost to history."""
 
     code = "history.behind"
+
+
+class MomentNotKeptError(HistoryError):
+    """Readings or inputs between the last usable snapshot and the moment asked for are gone.
+
+    ``since_us`` is the earliest moment that can be rebuilt, where that is known.
+    """
+
+    code = "history.moment_not_kept"
+
+    def __init__(self, actor: str, at_us: int, since_us: int | None) -> None:
+        super().__init__(actor, "")
+        self.args = (actor, at_us, since_us)
+        self.actor = actor
+        self.at_us = at_us
+        self.since_us = since_us
+
+    def __str__(self) -> str:
+        at = datetime.fromtimestamp(self.at_us / 1e6, UTC).isoformat()
+        if self.since_us is None:
+            return f"entries of {self.actor} up to {at} were lost to damage; ask for a moment before that"
+        since = datetime.fromtimestamp(self.since_us / 1e6, UTC).isoformat()
+        return f"what {self.actor} was told before {at} is no longer kept; ask for a moment after {since}"
 
 
 class QueryError(FleetError):

@@ -20,6 +20,7 @@ from training import rollups
 from training.decoding import Names
 from training.envelope import Envelope
 from training.errors import HistoryBehindError
+from training.past import Past
 from training.recorder import Source, load_names
 from training.tables import READINGS, ROLLUP, TIMESTAMP, File, Table, Version, channels_of, sql_name
 from training.tail import Tail
@@ -110,6 +111,11 @@ class History:
         """Let queries see an Arrow table or data set under ``name``, as ``live`` for the live table."""
         with self._lock:
             self._registered[name] = table
+
+    def past(self) -> Past:
+        """Twins as of past moments, from this history and the journals that continue it."""
+        with self._lock:
+            return Past(self.folder, tuple(self._sources))
 
     def tables(self) -> dict[str, pa.Schema]:
         """What can be queried: names and columns."""

@@ -49,7 +49,7 @@ EVENTS: Final = pa.schema(
 )
 INPUTS: Final = pa.schema(
     [
-        ("kind", pa.string()),  # command, tick, mark, scores, lost
+        ("kind", pa.string()),  # command, tick, mark, scores, lost; lines: of readings, see past.py
         ("recorded_at", TIMESTAMP),
         ("command", pa.string()),
         ("by", pa.string()),

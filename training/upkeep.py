@@ -13,6 +13,7 @@ from typing import Final
 from training import rollups
 from training.compaction import CompactionConfig, compact
 from training.errors import HistoryConflictError
+from training.keeping import KeepingConfig, KeptSnapshots
 from training.tables import READINGS, ROLLUP, File, Table
 from twins.clock import DAY_US
 
@@ -50,6 +51,7 @@ def upkeep(
     """One pass over all tables of a history. ``actors`` are those whose journals are recorded."""
     folder = Path(folder)
     config = config or UpkeepConfig()
+    kept = KeptSnapshots(folder)
     names = sorted(path.name for path in folder.glob("*") if (path / "_delta_log").is_dir())
     for name in names:
         if name.startswith(READINGS):
@@ -57,15 +59,18 @@ def upkeep(
     names = sorted(path.name for path in folder.glob("*") if (path / "_delta_log").is_dir())
     for name in names:
         table = Table(folder / name)
-        _attempt(lambda table=table: retain(table, now_us, config.retention))  # type: ignore[misc]
+        _attempt(lambda table=table: retain(table, now_us, config.retention, kept.note_gone))  # type: ignore[misc]
         _attempt(lambda table=table: compact(table, config.compaction))  # type: ignore[misc]
         table.clean(config.retention.unused_hours * 3600)
     readings = [Table(folder / name) for name in names if name.startswith(READINGS)]
-    _attempt(lambda: limit_bytes(readings, round(config.retention.readings_gb * 1e9)))
+    _attempt(lambda: limit_bytes(readings, round(config.retention.readings_gb * 1e9), kept.note_gone))
+    kept.thin(now_us, KeepingConfig(days=config.retention.readings_days))
 
 
-def retain(table: Table, now_us: int, config: RetentionConfig) -> int:
-    """Take files out whose rows are all too old. Returns how many."""
+def retain(
+    table: Table, now_us: int, config: RetentionConfig, note: Callable[[File], None] | None = None
+) -> int:
+    """Take files out whose rows are all too old. Returns how many. Of readings, ``note`` is told each file first."""
     if table.name in _FOREVER:
         return 0
     days = config.events_days
@@ -76,13 +81,14 @@ def retain(table: Table, now_us: int, config: RetentionConfig) -> int:
     horizon_us = now_us - round(days * DAY_US)
     old = [file for file in table.version(()).files if _end_us(file, now_us) < horizon_us]
     if old:
+        _note(table, old, note)
         table.commit([], removes=old)
     return len(old)
 
 
-def limit_bytes(tables: Sequence[Table], limit: int) -> int:
-    """Take the oldest files of these tables out until the rest is within ``limit`` bytes. Returns how
-    many.
+def limit_bytes(tables: Sequence[Table], limit: int, note: Callable[[File], None] | None = None) -> int:
+    """Take the oldest files of these tables out until the rest is within ``limit`` bytes. Returns how many; ``note`` is
+    told each file first.
     """
     files = [(table, file) for table in tables for file in table.version(()).files]
     total = sum(file.size for _, file in files)
@@ -90,10 +96,17 @@ def limit_bytes(tables: Sequence[Table], limit: int) -> int:
     for table, file in sorted(files, key=lambda each: _end_us(each[1], 0)):
         if total <= limit:
             break
+        _note(table, [file], note)
         table.commit([], removes=[file])
         total -= file.size
         gone += 1
     return gone
+
+
+def _note(table: Table, files: Sequence[File], note: Callable[[File], None] | None) -> None:
+    if note is not None and table.name.startswith(READINGS):
+        for file in files:
+            note(file)
 
 
 def _end_us(file: File, unknown_us: int) -> int:

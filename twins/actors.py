@@ -30,6 +30,7 @@ from twins.host import HostConfig, HostStatus, ShardHost
 from twins.journal import StoredEntry
 from twins.readings import ShardBatch, merged
 from twins.service import LINES_AT_ONCE, HostReply, HostService, joined
+from twins.snapshots import newest_block
 from twins.warmup import compile_kernels
 
 NAMESPACE: Final = "twinfold"
@@ -197,6 +198,12 @@ class ShardActor:
         """The recorder has everything up to ``cursor``."""
         await self._opened.wait()
         self._host.archive(cursor)
+
+    async def newest_snapshot(self) -> tuple[int, bytes] | None:
+        """Cursor and bytes of the newest snapshot on this actor's disk, for history to keep."""
+        await self._opened.wait()
+        folder = self._host.folder
+        return None if folder is None else await asyncio.to_thread(newest_block, folder / "snapshots")
 
     async def close(self) -> None:
         """Stop taking work, snapshot, let the journal go."""

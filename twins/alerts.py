@@ -327,10 +327,15 @@ class AlertBook:
         ]
 
     @staticmethod
-    def from_meta(meta: list[Any]) -> "AlertBook":
-        """The book that ``to_meta`` gave."""
+    def from_meta(meta: list[Any], only: NDArray[np.int64] | None = None) -> "AlertBook":
+        """The book that ``to_meta`` gave; with ``only``, of these rows alone, renumbered in their order."""
         book = AlertBook()
+        place = None if only is None else {row: at for at, row in enumerate(only.tolist())}
         for row, rule, values in meta:
+            if place is not None:
+                if row not in place:
+                    continue
+                row = place[row]
             comments = [(at, by, text) for at, by, text in values["comments"]]
             aside = {what: (at, by, why) for what, (at, by, why) in values["aside"].items()}
             book._notes[row, rule] = AlertNote(**{**values, "comments": comments, "aside": aside})

@@ -202,18 +202,28 @@ class Roster:
         return meta, arrays
 
     @staticmethod
-    def from_arrays(meta: Mapping[str, Any], arrays: Arrays) -> "Roster":
+    def from_arrays(
+        meta: Mapping[str, Any], arrays: Arrays, only: NDArray[np.int64] | None = None
+    ) -> "Roster":
+        """The roster that ``to_arrays`` gave; with ``only``, of these rows alone, in their order."""
         roster = Roster()
-        ends = arrays["ends"].astype(np.int32)
-        roster.index.add(
-            pa.StringArray.from_buffers(meta["count"], pa.py_buffer(ends), pa.py_buffer(arrays["ids"].copy()))
-        )
+        ids = Roster.ids_in(meta, arrays)
+        roster.index.add(ids if only is None else ids.take(pa.array(only)))
         for name, column in roster._columns().items():
+            codes = arrays[name].copy() if only is None else arrays[name][only]
             column.words = list(meta[name])
             column._code_of = {word: code for code, word in enumerate(column.words)}
-            column._codes = _roomy(arrays[name].copy(), len(arrays[name]), max(64, len(arrays[name])))
-            column._count = len(arrays[name])
+            column._codes = _roomy(codes, len(codes), max(64, len(codes)))
+            column._count = len(codes)
         return roster
+
+    @staticmethod
+    def ids_in(meta: Mapping[str, Any], arrays: Arrays) -> pa.StringArray:
+        """The ids by row, of what ``to_arrays`` gave."""
+        ends = arrays["ends"].astype(np.int32)
+        return pa.StringArray.from_buffers(
+            meta["count"], pa.py_buffer(ends), pa.py_buffer(arrays["ids"].copy())
+        )
 
     def _columns(self) -> dict[str, Codes]:
         return {

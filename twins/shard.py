@@ -232,8 +232,13 @@ class Shard:
         return meta, arrays
 
     @staticmethod
-    def restore(meta: Mapping[str, Any], arrays: Arrays, config: ShardConfig | None = None) -> "Shard":
-        """The shard that ``snapshot`` described.
+    def restore(
+        meta: Mapping[str, Any],
+        arrays: Arrays,
+        config: ShardConfig | None = None,
+        only: NDArray[np.int64] | None = None,
+    ) -> "Shard":
+        """The shard that ``snapshot`` described; with ``only``, a smaller one of these of its rows, in their order.
 
         Raises
         ------
@@ -244,12 +249,13 @@ class Shard:
         device_type = typefiles.from_document(meta["type"])
         shard = Shard(device_type, config)
         prefix = "roster."
-        shard.roster = Roster.from_arrays(
-            meta["roster"], {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        )
+        said = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        shard.roster = Roster.from_arrays(meta["roster"], said, only)
         rows = len(shard.roster)
+        if only is not None:
+            arrays = {key: array[only] for key, array in arrays.items() if not key.startswith(prefix)}
         shard.state = state.from_arrays(arrays, max(64, rows), rows, device_type)
-        shard.book = AlertBook.from_meta(meta["book"])
+        shard.book = AlertBook.from_meta(meta["book"], only)
         shard.now_us = meta["now_us"]
         return shard
 

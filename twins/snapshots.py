@@ -57,6 +57,16 @@ def newest(folder: Path) -> tuple[tuple[int, dict[str, Any], Arrays] | None, lis
     return None, damage
 
 
+def newest_block(folder: Path) -> tuple[int, bytes] | None:
+    """Cursor and bytes of the newest one, unverified; None if there is none."""
+    for path in reversed(_paths(folder)):
+        try:
+            return int(path.stem), path.read_bytes()
+        except FileNotFoundError:  # a newer one took its place
+            continue
+    return None
+
+
 def _paths(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []

@@ -1,15 +1,18 @@
 """Devices: list, one, register, retire, maintain."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime
 
 from serve.context import CommandId, Context, InContext, User
+from serve.errors import RangeError
 from serve.lists import DeviceQuery, list_devices
 from serve.present import device_detail, device_page, reply
 from serve.schemas import DeviceDetail, DevicePage, Done, Maintenance, NewDevices, Problem, Registered
 from twins import commands as c
-from twins.devices import Device
+from twins.devices import Device, DeviceType
 
 router = APIRouter(prefix="/api/devices", tags=["devices"])
 
@@ -87,10 +90,23 @@ async def retire(context: InContext, by: User, command_id: CommandId, device_id:
 
 
 @router.get("/{device_id:path}", response_model=DeviceDetail, responses={404: {"model": Problem}})
-async def device(context: InContext, device_id: str) -> Response:
-    """Everything its shard knows of one device, at this moment."""
+async def device(
+    context: InContext,
+    device_id: str,
+    at: Annotated[AwareDatetime | None, Query(description="as of this past moment; none: now")] = None,
+) -> Response:
+    """Everything its shard knows of one device, at this moment or as it was at a past one."""
+    if at is not None:
+        return reply(device_detail(*await context.call(_as_of, context, device_id, at), context.rules))
     twin = await context.call(context.fleet.read_twin, device_id)
     return reply(device_detail(twin, context.fleet.types[twin["type"]], context.rules))
+
+
+def _as_of(context: Context, device_id: str, at: datetime) -> tuple[dict[str, Any], DeviceType]:
+    at_us = round(at.timestamp() * 1e6)
+    if at_us > context.fleet.clock.now_us():
+        raise RangeError(f"{at.isoformat()} is yet to come", "leave `at` out to see the device as it is now")
+    return context.history.past().twin(device_id, at_us)
 
 
 def _register(context: Context, devices: list[Device], by: str) -> str:

@@ -99,6 +99,24 @@ def test_devices_come_are_maintained_and_retire(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_a_device_is_shown_as_it_was(tmp_path: Path) -> None:
+    async def test(it: Edge) -> None:
+        await it.read("pump-01", 1.0, {"vibration": 9.0, "flow": 100.0})
+        before = await it.get("/api/devices/pump-01")
+        await it.read("pump-01", 5.0, {"vibration": 2.0, "flow": 90.0})
+        past = await it.get("/api/devices/pump-01", at="2025-10-09T08:53:22Z")
+        schemas.DeviceDetail.model_validate(past)
+        assert past == before
+        assert [alert["rule"] for alert in past["alerts"]] == ["vibration-high"]
+        assert await it.get("/api/devices/pump-01") != past
+        early = await it.get("/api/devices/pump-01", 404, at="2025-10-09T08:00:00Z")
+        assert early["code"] == "device.not_found"
+        late = await it.get("/api/devices/pump-01", 400, at="2035-01-01T00:00:00Z")
+        assert late["code"] == "range.invalid"
+
+    run(tmp_path, test)
+
+
 def test_the_fleet_at_a_glance(tmp_path: Path) -> None:
     async def test(it: Edge) -> None:
         taken = await it.read("pump-01", 1, {"vibration": 9.0})

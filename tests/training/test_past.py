@@ -1,0 +1,275 @@
+"""Any twin can be rebuilt as of any kept moment, bit for bit, from snapshots, history and journals."""
+
+import tempfile
+from contextlib import closing, suppress
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.twins.fleets import PUMP, T0, batch_of, pumps, random_lines
+from training.compaction import CompactionConfig, compact
+from training.errors import MomentNotKeptError
+from training.keeping import KeepingConfig, KeptSnapshots
+from training.past import Past
+from training.recorder import Recorder, RecorderConfig, journals_in
+from training.tables import Table
+from training.upkeep import RetentionConfig, retain
+from twins import commands as c
+from twins import views
+from twins.clock import DAY_US, HOUR_US, SECOND_US, VirtualClock
+from twins.devices import Device
+from twins.errors import AlertNotFoundError, CommandRefusedError, DeviceNotFoundError
+from twins.fleet import FleetConfig, LocalFleet
+from twins.host import HostConfig
+from twins.journal import JournalConfig
+
+GATEWAY = Device("gateway", PUMP.name)
+
+
+def bits(shard, row):
+    """Everything a shard keeps of one row."""
+    arrays = {
+        f"{section}.{name}": array[row].tobytes()
+        for section, arrays in zip(shard.state._fields, shard.state, strict=True)
+        for name, array in zip(arrays._fields, arrays, strict=True)
+    }
+    notes = [[rule, note] for at, rule, note in shard.book.to_meta() if at == row]
+    return arrays, notes, views.twin(shard, row)
+
+
+def live_bits(fleet, device_id):
+    for host in fleet.shard_hosts():
+        shard = host.shard(PUMP.name)
+        row = shard.row_of(device_id)
+        if row >= 0:
+            return bits(shard, row)
+    raise AssertionError(device_id)
+
+
+class World:
+    """A fleet with everything that happens to one: restarts, recording, kept snapshots, compaction, people."""
+
+    def __init__(self, folder, rng, hosts):
+        self.folder, self.rng = folder, rng
+        host = HostConfig(snapshot_after_entries=40, recorded=True, journal=JournalConfig(file_bytes=1 << 20))
+        self.config = FleetConfig(hosts=hosts, host=host)
+        self.now_us = T0
+        self.fleet = self.opened()
+        self.fleet.install(PUMP)
+        self.ids = ["gateway", *(device.id for device in pumps(5))]
+        self.fleet.register([GATEWAY, *(replace(each, parent="gateway") for each in pumps(5))])
+        self.recorder = Recorder(folder / "history", (), RecorderConfig(1e9, 10**9))
+        self.known = []
+
+    def opened(self):
+        return LocalFleet(self.folder / "hosts", self.config, VirtualClock(self.now_us))
+
+    def restart(self):
+        """Half the time as a kill leaves it."""
+        if self.rng.random() < 0.5:
+            self.fleet.close()
+        else:
+            for host in self.fleet.shard_hosts():
+                host._journal.close()
+        self.fleet = self.opened()
+        for host in self.fleet.shard_hosts():
+            host.resume(self.now_us)
+
+    def record(self):
+        for source in journals_in(self.folder / "hosts"):
+            if source.actor not in self.recorder.cursors:
+                self.recorder.add_source(source)
+        while self.recorder.step():
+            pass
+        self.recorder.flush()
+        for host in self.fleet.shard_hosts():
+            host.archive(self.recorder.cursors[host.name])
+
+    def keep(self):
+        for host in self.fleet.shard_hosts():
+            for path in sorted((host.folder / "snapshots").glob("*.snapshot")):
+                KeptSnapshots(self.folder / "history").keep(host.name, int(path.stem), path.read_bytes())
+
+    def compact(self):
+        for path in (self.folder / "history").glob("readings_*"):
+            compact(Table(path), CompactionConfig())
+
+    def people(self):
+        device = str(self.rng.choice(self.ids))
+        ask = {"command_id": f"c-{self.now_us}-{self.rng.integers(1 << 30)}", "by": "ann"}
+        rule = str(self.rng.choice(["vibration-high", "hot", "silent"]))
+        alert = {**ask, "device_id": device, "rule": rule}
+        choices = [
+            lambda: c.AcknowledgeAlert(**alert),
+            lambda: c.ShelveAlert(**alert, duration_s=float(self.rng.integers(1, 30)), reason="noise"),
+            lambda: c.CommentAlert(**alert, note="seen"),
+            lambda: c.RecordMaintenance(**ask, device_id=device, kind="repair"),
+            lambda: c.RecordMaintenance(**ask, device_id=device, kind="replacement"),
+            lambda: c.RemoveFromService(**alert, reason="cleaning"),
+            lambda: c.ReturnToService(**alert),
+            lambda: (
+                c.RetireDevice(**ask, device_id=device)
+                if device != "gateway"
+                else c.AcknowledgeAlert(**alert)
+            ),
+        ]
+        with suppress(CommandRefusedError, AlertNotFoundError):
+            self.fleet.command(choices[int(self.rng.integers(len(choices)))]())
+
+    def install(self):
+        rules = tuple(rule for rule in PUMP.rules if self.rng.random() < 0.7)
+        version = self.fleet.types[PUMP.name].version + 1
+        self.fleet.install(replace(PUMP, version=version, rules=rules))
+
+    def register(self):
+        new = Device(f"late-{self.now_us}", PUMP.name, parent="gateway")
+        self.fleet.register([new])
+        self.ids.append(new.id)
+
+    def remember(self):
+        self.known.append((self.now_us, {each: live_bits(self.fleet, each) for each in self.ids}))
+
+    def live(self, lines):
+        chances = [
+            (0.04, self.restart), (0.1, self.record), (0.15, self.keep), (0.05, self.compact),
+            (0.3, self.people), (0.03, self.install), (0.03, self.register),
+        ]  # fmt: skip
+        for now_us, group in groupby(lines, key=lambda line: line.now_us):
+            if now_us > self.now_us and self.rng.random() < 0.25:
+                self.remember()
+            self.now_us = now_us
+            self.fleet.clock.advance_to(now_us)
+            self.fleet.advance(now_us)
+            todo = list(group)
+            while todo:
+                size = int(self.rng.integers(1, 1 + len(todo)))
+                self.fleet.write(batch_of(todo[:size]))
+                todo = todo[size:]
+            for chance, act in chances:
+                if self.rng.random() < chance:
+                    act()
+        self.remember()
+
+    def close(self):
+        self.fleet.close()
+        self.recorder.close()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 2))
+@settings(max_examples=12, deadline=None, phases=[Phase.generate])
+def test_every_remembered_moment_comes_back_bit_for_bit(seed, hosts):
+    rng = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder), rng, hosts)
+        with closing(world):
+            world.live(random_lines(rng, world.ids, steps=50))
+            past = Past(world.folder / "history", journals_in(world.folder / "hosts"))
+            for at_us, expected in world.known:
+                found = {
+                    each.shard.roster.index[row]: bits(each.shard, row)
+                    for each in past.shards(PUMP.name, at_us)
+                    for row in range(len(each.shard))
+                }
+                assert found.keys() == expected.keys()
+                for device_id in expected:
+                    assert found[device_id] == expected[device_id], (at_us, device_id)
+                one = str(rng.choice(list(expected)))
+                (alone,) = past.shards(PUMP.name, at_us, [one])
+                assert bits(alone.shard, 0) == expected[one]
+
+
+def world_of_steps(folder, steps=120):
+    rng = np.random.default_rng(5)
+    world = World(folder, rng, 1)
+    for line_group in groupby(random_lines(rng, world.ids, steps), key=lambda line: line.now_us):
+        world.now_us, lines = line_group
+        world.fleet.clock.advance_to(world.now_us)
+        world.fleet.write(batch_of(list(lines)))
+    return world
+
+
+def test_a_damaged_snapshot_gives_way_to_the_one_before(tmp_path):
+    with closing(world_of_steps(tmp_path)) as world:
+        world.keep()
+        world.record()
+        world.remember()
+        kept = KeptSnapshots(tmp_path / "history").of("host-000")
+        assert kept
+        block = bytearray(kept[-1].path.read_bytes())
+        block[len(block) // 2] ^= 1
+        kept[-1].path.write_bytes(block)
+        at_us, expected = world.known[-1]
+        (found,) = Past(tmp_path / "history").shards(PUMP.name, at_us, ["pump-1"])
+        assert bits(found.shard, 0) == expected["pump-1"]
+        assert found.from_snapshot_us != kept[-1].now_us
+
+
+def test_says_what_is_kept_once_retention_took_the_readings_before(tmp_path):
+    with closing(world_of_steps(tmp_path)) as world:
+        world.record()
+        before_us = world.now_us
+        table = Table(tmp_path / "history" / "readings_test_pump")
+        gone = KeptSnapshots(tmp_path / "history")
+        assert retain(table, before_us + 3 * DAY_US, RetentionConfig(readings_days=1.0), gone.note_gone) > 0
+        world.now_us += DAY_US
+        world.fleet.advance(world.now_us)
+        for host in world.fleet.shard_hosts():
+            host.begin_snapshot()()
+        world.keep()
+        world.record()
+        world.remember()
+        past = Past(tmp_path / "history")
+        with pytest.raises(MomentNotKeptError, match="ask for a moment after"):
+            past.shards(PUMP.name, before_us, ["pump-1"])
+        at_us, expected = world.known[-1]
+        (found,) = past.shards(PUMP.name, at_us, ["pump-1"])
+        assert bits(found.shard, 0) == expected["pump-1"]
+
+
+def test_a_device_is_not_there_before_it_was_registered(tmp_path):
+    with closing(world_of_steps(tmp_path, 3)) as world:
+        past = Past(tmp_path / "history", journals_in(tmp_path / "hosts"))
+        assert past.twin("pump-1", world.now_us)[0]["id"] == "pump-1"
+        with pytest.raises(DeviceNotFoundError):
+            past.twin("pump-1", T0 - SECOND_US)
+        with pytest.raises(DeviceNotFoundError):
+            past.twin("nobody", world.now_us)
+
+
+def test_snapshots_thin_to_hours_then_days(tmp_path):
+    from twins.packing import pack
+
+    kept = KeptSnapshots(tmp_path)
+    moments = [T0 + minutes * 60 * SECOND_US for minutes in range(0, 10 * 24 * 60, 20)]
+    for cursor, now_us in enumerate(moments):
+        kept.keep("host-000", cursor, bytes(pack({"now_us": now_us})))
+    now_us = moments[-1]
+    kept.thin(now_us, KeepingConfig())
+    left = [each.now_us for each in kept.of("host-000")]
+    assert left[-1] == now_us
+    week_ago = now_us - 7 * DAY_US
+    for width, some in (
+        (HOUR_US, [t for t in left[:-1] if t > week_ago]),
+        (DAY_US, [t for t in left if t < week_ago - DAY_US]),
+    ):
+        assert len({t // width for t in some}) == len(some)
+        assert len(some) >= 2
+    assert kept.thin(now_us, KeepingConfig()) == 0
+    kept.thin(now_us, KeepingConfig(gb=0.0))
+    assert [each.now_us for each in kept.of("host-000")] == [now_us]
+
+
+def test_keeps_one_an_hour_from_a_hosts_folder(tmp_path):
+    with closing(world_of_steps(tmp_path, 5)) as world:
+        (host,) = world.fleet.shard_hosts()
+        host.begin_snapshot()()
+        kept = KeptSnapshots(tmp_path / "history")
+        assert kept.keep_newest("host-000", host.folder / "snapshots", world.now_us) is not None
+        assert kept.keep_newest("host-000", host.folder / "snapshots", world.now_us + 1) is None
+        assert not kept.is_due("host-000", world.now_us + HOUR_US // 2)
+        assert kept.is_due("host-000", world.now_us + 2 * HOUR_US)

@@ -1,0 +1,498 @@
+"""Twins as of a past moment: the newest kept snapshot before it, then what came after, through the same shards.
+
+Inputs are taken again in the order and with the ``now`` they had, so the state is, bit for bit, the one that the live
+twin had once the last entry up to that moment was in. What a readings table does not tell of an entry (repeats, lines
+out of order, clocks ahead) stands in ``inputs`` under ``decoding.LINES``. Only the asked-for devices are rebuilt; they
+share a small shard, one of each actor and type, since no device's state depends on another's but through commands.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from training.decoding import LINES
+from training.errors import HistoryBehindError, MomentNotKeptError
+from training.keeping import KeptSnapshots
+from training.recorder import Source
+from training.tables import INPUTS, READINGS, File, Table, Version, channels_of, sql_name
+from twins import commands as c
+from twins import entries, typefiles, views
+from twins.devices import DeviceType
+from twins.directory import Roster
+from twins.entries import EntryKind
+from twins.errors import DeviceNotFoundError, JournalGapError
+from twins.journal import StoredEntry
+from twins.packing import Arrays, PackingError, unpack
+from twins.readings import ShardBatch
+from twins.shard import Shard, ShardConfig
+
+_ENTRIES_AT_ONCE: Final = 256
+_ROWS_AT_ONCE: Final = 4_000_000
+_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PastShard:
+    """Some twins of one type and actor as they were.
+
+    Attributes
+    ----------
+    actor : whose journal they came from
+    cursor : the last entry that is included
+    shard : the twins
+    from_snapshot_us : shard time of the snapshot that this began with; None: from the first entry
+    """
+
+    actor: str
+    cursor: int
+    shard: Shard
+    from_snapshot_us: int | None
+
+
+class Past:
+    """Rebuilds twins of a history.
+
+    Parameters
+    ----------
+    folder : of the history
+    sources : the journals, for what is not recorded yet
+    """
+
+    def __init__(self, folder: Path, sources: Sequence[Source] = ()) -> None:
+        self._folder = folder
+        self._sources = {source.actor: source for source in sources}
+        self._kept = KeptSnapshots(folder)
+
+    def twin(self, device_id: str, at_us: int) -> tuple[dict[str, Any], DeviceType]:
+        """Everything that was known of one device at ``at_us``, in the form of ``views.twin``, and its type as it was then.
+
+        Raises
+        ------
+        DeviceNotFoundError : there was no such device then.
+        MomentNotKeptError : what this needs is no longer there.
+        """
+        for name in self._types_of(device_id):
+            for found in self.shards(name, at_us, [device_id]):
+                return views.twin(found.shard, 0), found.shard.device_type
+        raise DeviceNotFoundError(device_id)
+
+    def shards(self, device_type: str, at_us: int, ids: Sequence[str] | None = None) -> list[PastShard]:
+        """The twins of a type as of ``at_us``, those in ``ids`` or all, by actor. New ones are left out.
+
+        Raises
+        ------
+        MomentNotKeptError : readings, inputs or snapshots that this needs are no longer there.
+        """
+        wanted = None if ids is None else pa.array(sorted(set(ids)), pa.string())
+        actors = sorted({*self._sources, *self._kept.actors(), *self._recorded_actors()})
+        found = []
+        for actor in actors:
+            rebuilt = self._rebuilt(actor, device_type, at_us, wanted)
+            if rebuilt is not None and len(rebuilt.shard):
+                found.append(rebuilt)
+        return found
+
+    def kept_since(self, actor: str) -> int | None:
+        """The earliest shard time of an actor that a rebuild can begin with; None: the very beginning."""
+        gone = self._kept.gone().get(actor, 0)
+        if not gone:
+            return None
+        usable = [kept.now_us for kept in self._kept.of(actor) if kept.cursor >= gone]
+        return usable[0] if usable else max((kept.now_us for kept in self._kept.of(actor)), default=0)
+
+    # -- one actor --------------------------------------------------------------------------------------------------
+
+    def _rebuilt(self, actor: str, device_type: str, at_us: int, wanted: pa.Array | None) -> PastShard | None:
+        for _ in range(_ATTEMPTS):
+            work = self._begun(actor, device_type, at_us, wanted)
+            try:
+                for entry in self._entries(work, at_us):
+                    work.take(entry)
+            except JournalGapError:  # the journal was cut meanwhile: history has it by now
+                continue
+            if work.shard is None:
+                return None
+            return PastShard(actor, work.cursor, work.shard, work.from_snapshot_us)
+        problem = f"the journal of {actor} is cut faster than it can be read"
+        raise HistoryBehindError(str(self._folder), problem)
+
+    def _begun(self, actor: str, device_type: str, at_us: int, wanted: pa.Array | None) -> "_Rebuilding":
+        """The newest readable snapshot before the moment, or nothing at all, as it was in the beginning."""
+        gone = self._kept.gone().get(actor, 0)
+        for kept in reversed(self._kept.of(actor)):
+            if kept.now_us > at_us or kept.cursor < gone:
+                continue
+            try:
+                meta, arrays = kept.read()
+            except (OSError, PackingError):  # the one before it serves as well, only more slowly
+                continue
+            return _Rebuilding.from_snapshot(actor, device_type, wanted, kept.cursor, meta, arrays)
+        if gone:
+            raise MomentNotKeptError(actor, at_us, self.kept_since(actor))
+        return _Rebuilding(actor, device_type, wanted)
+
+    def _entries(self, work: "_Rebuilding", at_us: int) -> Iterator["_Entry"]:
+        """What came after the work's beginning up to ``at_us``: from history as far as that goes, then from the journal."""
+        recorded = work.cursor
+        inputs = self._table("inputs")
+        if inputs is not None:
+            version = inputs.version([work.actor])
+            recorded = max(recorded, version.cursors[work.actor])
+            yield from self._recorded(work, version, recorded, at_us)
+        source = self._sources.get(work.actor)
+        while source is not None and (page := source.read_after(recorded, _ENTRIES_AT_ONCE)):
+            for stored in page:
+                if stored.now_us > at_us:
+                    return
+                yield _of_journal(stored)
+            recorded = page[-1].cursor
+
+    def _recorded(self, work: "_Rebuilding", inputs: Version, upto: int, at_us: int) -> Iterator["_Entry"]:
+        """What history holds of the entries after the work's cursor up to ``upto``, in their order."""
+        rows = _select(
+            inputs.files, INPUTS.names,
+            "actor = $actor AND cursor > $after AND cursor <= $upto AND epoch_us(recorded_at) <= $at",
+            {"actor": work.actor, "after": work.cursor, "upto": upto, "at": at_us}, INPUTS,
+        )  # fmt: skip
+        rows = rows.append_column("now_us", rows["recorded_at"].cast(pa.int64()))
+        others = [_of_input(row) for row in rows.sort_by("cursor").to_pylist()]
+        whole = {entry.cursor: entry for entry in others if entry.kind == LINES}
+        readings = self._recorded_readings(work, upto, at_us)
+        yield from _merged(readings, whole, [entry for entry in others if entry.kind != LINES], work)
+
+    def _recorded_readings(self, work: "_Rebuilding", upto: int, at_us: int) -> Iterator["_Entry"]:
+        """The readings entries of a table, as far as it tells them, some millions of rows at a time."""
+        table = self._table(READINGS + sql_name(work.device_type))
+        if table is None:
+            return
+        version = table.version([work.actor])
+        channels = channels_of(version.schema)
+        files = [file for file in version.files if (file.greatest.get("cursor") or upto) > work.cursor]
+        said = {"actor": work.actor, "upto": upto, "at": at_us}
+        where = "actor = $actor AND cursor > $after AND cursor <= $upto AND ingest_us <= $at"
+        if work.wanted is not None:
+            where += " AND device_id IN (SELECT id FROM wanted)"
+            least, greatest = (pc.min_max(work.wanted)[end].as_py() for end in ("min", "max"))
+            files = [
+                f for f in files if f.least["device_id"] <= greatest and f.greatest["device_id"] >= least
+            ]
+        names = ["device_id", "event_time", *channels, "bad", "bad_values", "ingest_us", "cursor"]
+        schema = pa.schema([version.schema.field(name) for name in names])
+        after = work.cursor
+        for last in _windows(files, where, {**said, "after": after}, work.wanted):
+            rows = _select(files, names, where, {**said, "after": after, "upto": last}, schema, work.wanted)
+            after = last
+            yield from _entries_of(rows, channels)
+
+    # -- what there is ----------------------------------------------------------------------------------------------
+
+    def _types_of(self, device_id: str) -> list[str]:
+        """The types under which a device was ever registered, as history or else the journals tell."""
+        table = self._table("devices")
+        if table is not None:
+            schema = pa.schema([("device_type", pa.string())])
+            rows = _select(
+                table.version(()).files, schema.names, "device_id = $id", {"id": device_id}, schema
+            )
+            if rows.num_rows:
+                return sorted(set(rows["device_type"].to_pylist()))
+        found: set[str] = set()
+        for actor in self._sources:
+            recorded = (
+                0 if (inputs := self._table("inputs")) is None else inputs.version([actor]).cursors[actor]
+            )
+            for stored in _followed(self._sources[actor], recorded):
+                if stored.kind == EntryKind.COMMAND:
+                    name, body = entries.decode_command(stored.payload)
+                    if name == "RegisterDevices" and any(each["id"] == device_id for each in body["devices"]):
+                        found.add(body["device_type"])
+        return sorted(found)
+
+    def _recorded_actors(self) -> list[str]:
+        table = self._table("inputs")
+        if table is None:
+            return []
+        schema = pa.schema([("actor", pa.string())])
+        rows = _select(table.version(()).files, schema.names, "true", {}, schema, distinct=True)
+        actors: list[str] = rows["actor"].to_pylist()
+        return actors
+
+    def _table(self, name: str) -> Table | None:
+        table = Table(self._folder / name)
+        return table if table.exists else None
+
+
+class _Entry(NamedTuple):
+    """An entry to be taken again: ``kind`` is an ``EntryKind``'s name, or ``LINES``."""
+
+    cursor: int
+    now_us: int
+    kind: str
+    command: tuple[str, Mapping[str, Any]] | None = None
+    payload: bytes | memoryview | None = None  # of a mark, or a readings entry as it was
+    rows: "_Rows | None" = None  # of a readings entry, as a table tells it
+
+
+class _Rows(NamedTuple):
+    """Lines of one entry: by device id, since that is what a table knows."""
+
+    ids: pa.Array
+    event_us: NDArray[np.int64]
+    values: NDArray[Any]
+    present: NDArray[np.uint64]
+
+
+class _Rebuilding:
+    """The shard of the wanted devices of one actor and type, and what it takes to go on with it."""
+
+    def __init__(self, actor: str, device_type: str, wanted: pa.Array | None) -> None:
+        self.actor = actor
+        self.device_type = device_type
+        self.wanted = wanted
+        self.cursor = 0
+        self.shard: Shard | None = None
+        self.from_snapshot_us: int | None = None
+        self._config = ShardConfig()
+        self._place = np.zeros(0, np.int32)  # row in the actor's shard -> row here, -1: not wanted
+
+    @classmethod
+    def from_snapshot(
+        cls,
+        actor: str,
+        device_type: str,
+        wanted: pa.Array | None,
+        cursor: int,
+        meta: dict[str, Any],
+        arrays: Arrays,
+    ) -> "_Rebuilding":
+        work = cls(actor, device_type, wanted)
+        work.cursor, work.from_snapshot_us = cursor, meta["now_us"]
+        work._config = ShardConfig(**meta["config"])
+        shard_meta = meta["shards"].get(device_type)
+        if shard_meta is None:
+            return work
+        mine = {
+            k.removeprefix(f"{device_type}/"): v for k, v in arrays.items() if k.startswith(f"{device_type}/")
+        }
+        roster = {k.removeprefix("roster."): v for k, v in mine.items() if k.startswith("roster.")}
+        ids = Roster.ids_in(shard_meta["roster"], roster)
+        only = work._chosen(ids)
+        work._place = np.full(len(ids), -1, np.int32)
+        work._place[only] = np.arange(len(only))
+        work.shard = Shard.restore(shard_meta, mine, work._config, only)
+        return work
+
+    def take(self, entry: _Entry) -> None:
+        """Take an entry again."""
+        self.cursor = entry.cursor
+        if entry.kind == "lost":
+            raise MomentNotKeptError(self.actor, entry.now_us, None)
+        if entry.kind == "command":
+            assert entry.command is not None
+            self._command(*entry.command, entry.now_us)
+        elif entry.kind == "mark" and entry.payload:
+            said = unpack(entry.payload)[0]
+            if "config" in said:
+                self._config = ShardConfig(**said["config"])
+                if self.shard is not None:
+                    self.shard.reconfigure(self._config)
+            if "resumed" in said and self.shard is not None:
+                self.shard.resume(entry.now_us)
+        elif self.shard is None:
+            return
+        elif entry.kind == "tick":
+            self.shard.advance(entry.now_us)
+        elif entry.kind == "readings":
+            batch = self._batch(entry)
+            if batch is not None and len(batch):
+                self.shard.apply(batch, entry.now_us)
+
+    def local(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Rows of the actor's shard as rows here; -1 for devices that are not wanted."""
+        return self._place[rows]
+
+    def _chosen(self, ids: pa.Array) -> NDArray[np.int64]:
+        if self.wanted is None:
+            return np.arange(len(ids))
+        return np.flatnonzero(pc.is_in(ids, self.wanted).to_numpy(zero_copy_only=False))
+
+    def _command(self, name: str, body: Mapping[str, Any], now_us: int) -> None:
+        if name == "InstallType":
+            if body["document"]["name"] == self.device_type:
+                if self.shard is None:
+                    self.shard = Shard(typefiles.from_document(body["document"]), self._config)
+                self._do(name, body, now_us)
+            return
+        if self.shard is None:
+            return
+        if name == "RegisterDevices":
+            if body["device_type"] == self.device_type:
+                self._register(body, now_us)
+            return
+        about = body["device"]["id"] if "device" in body else body.get("device_id")
+        if about is None or self.shard.row_of(about) >= 0:
+            self._do(name, body, now_us)
+
+    def _register(self, body: Mapping[str, Any], now_us: int) -> None:
+        assert self.shard is not None
+        said = body["devices"]
+        chosen = self._chosen(pa.array([each["id"] for each in said], pa.string()))
+        place = np.full(len(said), -1, np.int32)
+        place[chosen] = len(self.shard) + np.arange(len(chosen))
+        self._place = np.concatenate([self._place, place])
+        if len(chosen):
+            self._do("RegisterDevices", {**body, "devices": [said[at] for at in chosen.tolist()]}, now_us)
+
+    def _do(self, name: str, body: Mapping[str, Any], now_us: int) -> None:
+        assert self.shard is not None
+        self.shard.command(c.from_body(name, body), now_us)
+
+    def _batch(self, entry: _Entry) -> ShardBatch | None:
+        """A readings entry as the small shard takes it: each device's lines in the order in which they came."""
+        assert self.shard is not None
+        parts = []
+        if entry.payload is not None:
+            name, came = entries.decode_readings(entry.payload)
+            if name == self.device_type:
+                rows = self.local(came.rows)
+                mine = rows >= 0
+                parts.append((rows[mine], came.event_us[mine], came.values[mine], came.present[mine]))
+        if entry.rows is not None:
+            told = entry.rows
+            rows = self.shard.roster.index.find(told.ids.cast(pa.string()))
+            mine = rows >= 0
+            if parts:  # what is told whole is not taken from the table, too
+                mine &= ~np.isin(rows, parts[0][0])
+            parts.append((rows[mine], told.event_us[mine], told.values[mine], told.present[mine]))
+        if not parts:
+            return None
+        dtype = self.shard.device_type.dtype
+        rows, event_us, values, present = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return ShardBatch(rows.astype(np.int32), event_us, values.astype(dtype), present)
+
+
+# -- entries out of rows ---------------------------------------------------------------------------------------------
+
+
+def _of_journal(stored: StoredEntry) -> _Entry:
+    kind = EntryKind(stored.kind)
+    command = entries.decode_command(stored.payload) if kind == EntryKind.COMMAND else None
+    return _Entry(stored.cursor, stored.now_us, kind.name.lower(), command, stored.payload)
+
+
+def _of_input(row: Mapping[str, Any]) -> _Entry:
+    command = (row["command"], json.loads(row["body"])) if row["kind"] == "command" else None
+    return _Entry(row["cursor"], row["now_us"], row["kind"], command, row["payload"])
+
+
+def _entries_of(rows: pa.Table, channels: Sequence[str]) -> Iterator[_Entry]:
+    """A readings entry for each cursor among ``rows``, the lines of each device by event time."""
+    cursor = rows["cursor"].to_numpy()
+    event_us = rows["event_time"].cast(pa.int64()).to_numpy()
+    order = np.lexsort((event_us, cursor))
+    values, present = _cells(rows, channels)
+    ids = rows["device_id"].combine_chunks().dictionary_encode()
+    ingest_us = rows["ingest_us"].to_numpy()
+    starts = np.flatnonzero(np.diff(cursor[order], prepend=-1))
+    for lines in np.split(order, starts[1:]) if len(order) else []:
+        told = _Rows(ids.take(pa.array(lines)), event_us[lines], values[lines], present[lines])
+        yield _Entry(int(cursor[lines[0]]), int(ingest_us[lines[0]]), "readings", rows=told)
+
+
+def _cells(rows: pa.Table, channels: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.uint64]]:
+    """Values (n, channels) of a readings table with the BAD ones back in their places, and masks of what was sent."""
+    bad = rows["bad"].to_numpy().view(np.uint64)
+    columns = [rows[name].combine_chunks() for name in channels]
+    values = np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
+    present = bad.copy()
+    for at, column in enumerate(columns):
+        present |= np.where(
+            column.is_valid().to_numpy(zero_copy_only=False), np.uint64(1) << np.uint64(at), np.uint64(0)
+        )
+    if bad.any():
+        at = (bad[:, None] >> np.arange(len(channels), dtype=np.uint64)) & np.uint64(1) != 0
+        values[at] = rows["bad_values"].combine_chunks().drop_null().flatten().to_numpy(zero_copy_only=False)
+    return values, present
+
+
+def _merged(
+    readings: Iterator[_Entry], whole: Mapping[int, _Entry], others: Sequence[_Entry], work: _Rebuilding
+) -> Iterator[_Entry]:
+    """Readings and other inputs by cursor. A readings entry takes what is told whole of it; one may be told only so."""
+    left = dict(whole)
+    waiting = iter([*others])
+    other = next(waiting, None)
+
+    def told(upto: float) -> Iterator[_Entry]:
+        nonlocal other
+        for cursor in [at for at in left if at < upto]:
+            yield from earlier(cursor)
+            entry = left.pop(cursor)
+            yield entry._replace(kind="readings")
+        yield from earlier(upto)
+
+    def earlier(upto: float) -> Iterator[_Entry]:
+        nonlocal other
+        while other is not None and other.cursor < upto:
+            yield other
+            other = next(waiting, None)
+
+    for entry in readings:
+        yield from told(entry.cursor)
+        extra = left.pop(entry.cursor, None)
+        yield entry if extra is None else entry._replace(payload=extra.payload)
+    yield from told(float("inf"))
+
+
+# -- reading files ---------------------------------------------------------------------------------------------------
+
+
+def _windows(
+    files: Sequence[File], where: str, parameters: Mapping[str, Any], wanted: pa.Array | None
+) -> list[int]:
+    """Cursors at which to pause, so that no more than ``_ROWS_AT_ONCE`` rows lie between two, save of one entry."""
+    schema = pa.schema([("cursor", pa.int64())])
+    cursors = np.sort(_select(files, schema.names, where, parameters, schema, wanted)["cursor"].to_numpy())
+    ends: list[int] = []
+    start = 0
+    while start < len(cursors):
+        last = cursors[min(start + _ROWS_AT_ONCE, len(cursors)) - 1]
+        ends.append(int(last))
+        start = int(np.searchsorted(cursors, last, "right"))
+    return ends
+
+
+def _select(
+    files: Sequence[File],
+    names: Sequence[str],
+    where: str,
+    parameters: Mapping[str, Any],
+    schema: pa.Schema,
+    wanted: pa.Array | None = None,
+    distinct: bool = False,
+) -> pa.Table:
+    if not files:
+        return schema.empty_table()
+    columns = ", ".join(f'"{name}"' for name in names)
+    with closing(duckdb.connect()) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        if wanted is not None:
+            connection.register("wanted", pa.table({"id": wanted}))
+        sql = f"SELECT {'DISTINCT' if distinct else ''} {columns} FROM read_parquet($files) WHERE {where}"
+        paths = [file.path for file in files]
+        return connection.sql(sql, params={"files": paths, **parameters}).to_arrow_table().cast(schema)
+
+
+def _followed(source: Source, cursor: int) -> Iterator[StoredEntry]:
+    while page := source.read_after(cursor, _ENTRIES_AT_ONCE):
+        yield from page
+        cursor = page[-1].cursor
