@@ -9,7 +9,7 @@ DATA ?= data
 PORT ?= 8700
 FARM := examples/data/la-haute-borne/scada_10min_2014_weeks_1-8.csv.gz
 
-.PHONY: setup run test drill bench lint lock frontend kernels system clean
+.PHONY: setup run test drill bench lint lock reference frontend kernels system clean
 
 setup: $(VENV)/.ready
 
@@ -58,6 +58,10 @@ system: setup
 
 drill: setup kernels
 	$(BIN)/python -m pytest -q -m drill
+
+# pages under docs/reference/ are written from the code
+reference: setup
+	$(BIN)/python -m docs.reference.build
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.twins.fleets import PUMP, T0, batch_of, pumps, random_lines
@@ -161,8 +161,20 @@ class World:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 2))
-@settings(max_examples=12, deadline=None, phases=[Phase.generate])
+@settings(max_examples=6, deadline=None)
 def test_every_remembered_moment_comes_back_bit_for_bit(seed, hosts):
+    comes_back(seed, hosts)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(1800)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 2))
+@settings(max_examples=150, deadline=None)
+def test_many_more_moments_come_back_bit_for_bit(seed, hosts):
+    comes_back(seed, hosts)
+
+
+def comes_back(seed, hosts):
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder), rng, hosts)
