@@ -38,7 +38,7 @@ class ApiConfig:
     static : folder of the built app; None: no app is served
     hosts : names under which the API may be asked; anything else is refused, so that no web page can reach
         a loopback API by pointing a name of its own at it
-    body_bytes, batch_readings : the largest request body, and readings in one
+    body_bytes, unpacked_bytes, batch_readings : the largest request body, as sent and unpacked, and readings in one
     calls, reads : threads for calls of the fleet and of history, and for questions to the live table
     waiting : requests that may wait for such a thread before others are refused
     catch_up_s : how long a list waits to include what its cursor names
@@ -49,6 +49,7 @@ class ApiConfig:
     static: Path | None = None
     hosts: tuple[str, ...] = LOOPBACK_NAMES
     body_bytes: int = 16 << 20
+    unpacked_bytes: int = 64 << 20
     batch_readings: int = 100_000
     calls: int = 16
     reads: int = 4

@@ -12,17 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pydantic_core
 from numpy.typing import NDArray
 
-from serve.errors import BodyError
+from serve.formats import EXAMPLE
 from twins.devices import Channel, DeviceType
 from twins.directory import Directory
 from twins.readings import ReadingBatch
 
-EXAMPLE: Final = (
-    'send {"readings": [{"device": "pump-17", "time": "2026-01-31T12:00:00Z", "values": {"flow": 118.0}}]}'
-)
 REFUSALS_TOLD: Final = 1_000
 
 _FIRST_MS: Final = 10**11  # 1973 in ms; smaller numbers are seconds or nonsense
@@ -46,6 +42,13 @@ class Refusals:
             named = device if isinstance(device, str) else None
             self.told.append({"index": index, "device": named, "code": code, "reason": reason})
 
+    def add_many(self, indices: NDArray[np.intp], devices: pa.Array, code: str, reason: str) -> None:
+        """Lines that are refused for one reason."""
+        room = max(0, REFUSALS_TOLD - len(self.told))
+        for index, device in zip(indices[:room].tolist(), devices[:room].to_pylist(), strict=True):
+            self.add(index, device, code, reason)
+        self.total += max(0, len(indices) - room)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intake:
@@ -53,30 +56,6 @@ class Intake:
 
     batches: Sequence[tuple[ReadingBatch, NDArray[np.intp]]]
     refusals: Refusals
-
-
-def parse(body: bytes, most: int) -> tuple[str | None, list[Any]]:
-    """The ``type`` and the lines of a request body.
-
-    Raises
-    ------
-    BodyError : it is no JSON, not of the right shape as a whole, or has more than ``most`` lines.
-    """
-    try:
-        document = pydantic_core.from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise BodyError(f"the body is no JSON: {error}", EXAMPLE) from None
-    if not isinstance(document, dict) or not isinstance(document.get("readings"), list):
-        raise BodyError("the body has no list 'readings'", EXAMPLE)
-    if unknown := sorted(document.keys() - {"readings", "type"}):
-        raise BodyError(f"the body has {unknown[0][:60]!r}, which means nothing here", EXAMPLE)
-    wanted = document.get("type")
-    if wanted is not None and not isinstance(wanted, str):
-        raise BodyError("'type' is no text", "leave it out, or name a device type")
-    lines = document["readings"]
-    if len(lines) > most:
-        raise BodyError(f"{len(lines)} readings in one request", f"send at most {most} at a time")
-    return wanted, lines
 
 
 def gather(
@@ -172,21 +151,21 @@ def _times(times: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         except pa.ArrowInvalid:
             pass  # one of them is written in another way: look at each
         else:
-            return _plausible(parsed.cast(pa.int64()).to_numpy())
+            return plausible(parsed.cast(pa.int64()).to_numpy())
     elif kinds == {int}:
         try:
             numbers = np.array(times, np.int64)
         except OverflowError:
             pass
         else:
-            return _plausible(_in_us(numbers))
-    return _plausible(np.array([_one_time(time) for time in times], np.int64))
+            return plausible(in_us(numbers))
+    return plausible(np.array([_one_time(time) for time in times], np.int64))
 
 
 def _one_time(time: Any) -> int:
     """A time in µs; 0 for what is none."""
     if type(time) is int:
-        return int(_in_us(np.array([time if abs(time) < _LAST_US else 0]))[0])
+        return int(in_us(np.array([time if abs(time) < _LAST_US else 0]))[0])
     if type(time) is not str:
         return 0
     try:
@@ -198,13 +177,14 @@ def _one_time(time: Any) -> int:
     return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
 
 
-def _in_us(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+def in_us(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Epochs in ms or µs, told apart by their size, as µs; 0 for neither."""
     scaled = np.where(numbers >= _FIRST_US, numbers, np.where(numbers >= _FIRST_MS, numbers * 1_000, 0))
     return scaled.astype(np.int64)
 
 
-def _plausible(times_us: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def plausible(times_us: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The times, and which of them lie between 1970 and the year 10000."""
     return times_us, (times_us > 0) & (times_us < _LAST_US)
 
 

@@ -9,6 +9,7 @@ ROUTERS: Final = (  # a path of its own goes before the ids that could look like
     types.router,
     fleet.router,
     readings.router,
+    readings.ingest,
     history.router,
     alerts.router,
     devices.router,

@@ -1,16 +1,20 @@
-"""Readings from gateways: JSON in, columns on, durable when answered."""
+"""Readings from gateways: JSON, NDJSON or Arrow in, columns on, durable when answered."""
 
 from collections import Counter
 from typing import Any, Final
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
+from starlette.datastructures import Headers
 
 from serve import intake
+from serve.columns import gather_table
 from serve.context import Context, InContext
+from serve.formats import ARROW, JSON, NDJSON, read_body
 from serve.present import reply
 from serve.schemas import Problem, Readings, ReadingsTaken
 
 router = APIRouter(prefix="/api/readings", tags=["readings"])
+ingest = APIRouter(prefix="/ingest", tags=["readings"])
 
 
 def _body_schema() -> dict[str, Any]:
@@ -21,35 +25,45 @@ def _body_schema() -> dict[str, Any]:
 
 
 _BODY: Final = _body_schema()
+_ACCEPTED: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": _BODY},
+            NDJSON: {"schema": {"type": "string", "description": "one reading a line"}},
+            ARROW: {
+                "schema": {
+                    "type": "string",
+                    "format": "binary",
+                    "description": "columns device, time, and one a channel; null: not sent, NaN: bad",
+                }
+            },
+        },
+    }
+}
+_REFUSED: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": Problem} for status in (400, 413, 415, 429, 503)
+}
 
 
-@router.post(
-    "",
-    response_model=ReadingsTaken,
-    responses={
-        400: {"model": Problem},
-        413: {"model": Problem},
-        429: {"model": Problem},
-        503: {"model": Problem},
-    },
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _BODY}}}},
-)
+@ingest.post("", response_model=ReadingsTaken, responses=_REFUSED, openapi_extra=_ACCEPTED)
+@router.post("", response_model=ReadingsTaken, responses=_REFUSED, openapi_extra=_ACCEPTED)
 async def readings(context: InContext, request: Request) -> Response:
     """Take a batch in. A bad reading costs no other; what was accepted is on disk when this answers."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise HTTPException(415, f"a body of type {kind[:60]!r}; send application/json")
-    return reply(await context.call(_take, context, await request.body()))
+    return reply(await context.call(_take, context, request.headers, await request.body()))
 
 
-def _take(context: Context, body: bytes) -> dict[str, Any]:
-    fleet = context.fleet
-    wanted, lines = intake.parse(body, context.config.batch_readings)
-    taken = intake.gather(lines, wanted, fleet.types, fleet.directory)
+def _take(context: Context, headers: Headers, body: bytes) -> dict[str, Any]:
+    fleet, config = context.fleet, context.config
+    found = read_body(headers, body, config.batch_readings, config.unpacked_bytes)
+    if found.table is not None:
+        taken = gather_table(found.table, found.wanted, fleet.types, fleet.directory)
+    else:
+        taken = intake.gather(found.lines or [], found.wanted, fleet.types, fleet.directory)
     accepted: Counter[str] = Counter()
     cursors: dict[int, int] = {}
-    for batch, positions in taken.batches:
-        written = fleet.write(batch)
+    results = fleet.write_many([batch for batch, _ in taken.batches])
+    for (_, positions), written in zip(taken.batches, results, strict=True):
         accepted.update(written.fates)
         cursors.update(written.cursors)
         for line, device_id, code in written.refused:

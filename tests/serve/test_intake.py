@@ -6,9 +6,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.datastructures import Headers
 
 from serve.errors import BodyError
-from serve.intake import Intake, gather, parse
+from serve.formats import JSON, Body, read_body
+from serve.intake import Intake, gather
 from tests.serve.edges import METER, PUMP
 from twins.directory import Directory
 
@@ -26,6 +28,10 @@ def directory() -> Directory:
 
 def taken(lines: list[Any], wanted: str | None = None) -> Intake:
     return gather(lines, wanted, TYPES, directory())
+
+
+def parse(body: bytes, most: int) -> Body:
+    return read_body(Headers({"content-type": JSON}), body, most, 1 << 20)
 
 
 def line(device: Any = "p1", time: Any = T_US, **values: Any) -> dict[str, Any]:
