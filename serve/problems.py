@@ -42,6 +42,8 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     errors.SnapshotError: 500,
     past_errors.MappingError: 422,
     past_errors.SourceFileError: 422,
+    past_errors.JobNotFoundError: 404,
+    past_errors.JobEndedError: 409,
     past_errors.HistoryError: 500,
     past_errors.HistoryConflictError: 503,
     past_errors.HistoryBehindError: 503,

@@ -6,6 +6,8 @@
     ├── DescriptionError
     │   └── MappingError           a mapping file is wrong: file, line, remedy
     ├── SourceFileError            a data file cannot be read as its mapping says
+    ├── JobNotFoundError           no such job
+    ├── JobEndedError              a job that has ended already cannot be cancelled
     └── HistoryError               a table of history cannot be read or written
         ├── HistoryConflictError   another recorder writes the same history
         ├── HistoryBehindError     journal entries are gone that history does not have
@@ -36,6 +38,33 @@ class SourceFileError(FleetError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}; {self.remedy}"
+
+
+class JobNotFoundError(FleetError):
+    """No job has this id."""
+
+    code = "job.not_found"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+    def __str__(self) -> str:
+        return f"no job {self.job_id!r}; `twinfold jobs` lists those that are remembered"
+
+
+class JobEndedError(FleetError):
+    """The job has ended, so it cannot be cancelled."""
+
+    code = "job.ended"
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(job_id, state)
+        self.job_id = job_id
+        self.state = state
+
+    def __str__(self) -> str:
+        return f"{self.job_id} is {self.state} already; there is nothing to cancel"
 
 
 class HistoryError(FleetError):
