@@ -80,7 +80,9 @@ def run(folder: Path, twins: int, seconds: float, baseline: int) -> None:
         _node_ip_address="127.0.0.1", _temp_dir="/tmp/tfb", namespace="twinfold", log_to_driver=False, logging_level="error",
     )  # fmt: skip
     try:
-        fleet = RayFleet(folder / "hosts", settings.fleet_config(), settings.actor_config(), create=True)
+        fleet = RayFleet(
+            folder / "hosts", settings.fleet_config(os.cpu_count() or 1), settings.actor_config(), create=True
+        )
         fleet.install(pump)
         recorder = Service.recorder(folder, settings.history)
         simulator = Simulator(spec, {PUMP: pump}, start_us=time.time_ns() // 1000)

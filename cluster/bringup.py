@@ -9,6 +9,7 @@ import fcntl
 import getpass
 import json
 import os
+import platform
 import secrets
 import socket
 import time
@@ -18,8 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cluster.nodes import DATA_VARIABLE, LABEL, NodeError, NodePlacement, home_of, start_command, survey
 from cluster.settings import Settings
 from twins.errors import CommandRefusedError, FleetError
+from twins.placement import HOMES_FILE, Homes, OneFolder, Placement, folder_id
 from twins.typefiles import load_catalog
 
 if TYPE_CHECKING:
@@ -129,6 +132,9 @@ class Platform:
         self.settings = settings
         self.data = settings.data.resolve()
         self.url = f"http://{settings.api.host}:{settings.api.port}"
+        self.placement: Placement = OneFolder(self.data / "hosts")
+        self._labels: dict[str, str] = {}  # of the node with the platform's own data folder
+        self._cores = os.cpu_count() or 1
         self._progress = progress or _quiet
         self._down: list[tuple[str, Callable[[], None]]] = []
 
@@ -177,19 +183,23 @@ class Platform:
                 probe.bind((self.settings.api.host, port))
             except OSError:
                 raise PortInUseError(port, "the API and the app", "choose another with --port") from None
-        for name in PROXY_PORTS:  # wherever there is room: several platforms may share a machine
-            with socket.socket() as probe:
-                probe.bind(("", 0))
-                os.environ[name] = str(probe.getsockname()[1])
 
     def _start_ray(self) -> None:
-        environment = ray_environment(self.data)
-        os.environ.update(environment)
+        os.environ.update(ray_environment(self.data))
+        s = self.settings.ray
+        if not s.address:
+            refuse_scattered(self.data)
+            os.environ.update(proxy_ports())
         import ray  # only now: Ray reads its environment when it is imported
 
-        s = self.settings.ray
         if s.address:
-            ray.init(address=s.address, namespace="twinfold", log_to_driver=False, logging_level="warning")
+            try:
+                ray.init(
+                    address=s.address, namespace="twinfold", log_to_driver=False, logging_level="warning"
+                )
+            except (ConnectionError, ValueError) as error:
+                remedy = "start its head with `twinfold node`, and see that the token is the same"
+                raise NodeError(f"there is no cluster at {s.address}: {error}", remedy) from None
         else:
             ray.init(
                 address="local",
@@ -198,17 +208,33 @@ class Platform:
                 num_cpus=s.num_cpus or None,
                 object_store_memory=(s.object_store_mb << 20) or None,
                 _node_ip_address="127.0.0.1",
-                _temp_dir=s.temp_dir or f"/tmp/twinfold-{getpass.getuser()}",  # sockets need a short path  # noqa: S108
+                _temp_dir=s.temp_dir or _short_folder(),
                 log_to_driver=False,
                 logging_level="warning",
             )
         self._down.append(("Ray", ray.shutdown))
+        if s.address:
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """See which nodes have which hosts, and which of them is this machine."""
+        nodes = survey()
+        home = home_of(self.data, nodes)
+        placement = NodePlacement(self.data / HOMES_FILE)
+        placement.learn([node.folder for node in nodes])
+        self.placement, self._labels = placement, {LABEL: home.folder.id}
+        self._cores = round(sum(node.folder.cores for node in nodes))
 
     def _start_fleet(self) -> None:
         from twins.actors import RayFleet
 
+        config = self.settings.fleet_config(self._cores)
         self.fleet = RayFleet(
-            self.data / "hosts", self.settings.fleet_config(), self.settings.actor_config(), create=True
+            self.data / "hosts",
+            config,
+            self.settings.actor_config(),
+            create=True,
+            placement=self.placement,
         )
         self._down.append(("shards", self.fleet.close))
         catalog = load_catalog([Path(self.settings.types)] if self.settings.types else [])
@@ -223,15 +249,17 @@ class Platform:
     def _start_recorder(self) -> None:
         from cluster.services import Service
 
-        self._down.append(("the recorder", Service.recorder(self.data, self.settings.history).stop))
+        self._down.append(
+            ("the recorder", Service.recorder(self.data, self.settings.history, self._labels).stop)
+        )
 
     def _start_applications(self) -> None:
         import ray
 
-        def deploy(data: Path, host: str, port: int) -> None:
+        def deploy(data: Path, host: str, port: int, placement: Placement, labels: dict[str, str]) -> None:
             from serve.deployments import run_applications
 
-            run_applications(data, host, port)
+            run_applications(data, host, port, placement, labels)
 
         def take_down() -> None:
             from serve.deployments import stop_applications
@@ -239,14 +267,16 @@ class Platform:
             stop_applications()
 
         # in a process of their own: this one need not load what the edge is made of
-        apart = ray.remote(num_cpus=0)
+        apart = ray.remote(num_cpus=0, label_selector=self._labels)
         self._down.append(("the applications", lambda: ray.get(apart(take_down).remote())))
-        ray.get(apart(deploy).remote(self.data, self.settings.api.host, self.settings.api.port))
+        api = self.settings.api
+        ray.get(apart(deploy).remote(self.data, api.host, api.port, self.placement, self._labels))
 
     def _start_simulator(self) -> None:
         from cluster.services import Service
 
-        self._down.append(("the simulated devices", Service.traffic(self.data, self.settings.simulator).stop))
+        traffic = Service.traffic(self.data, self.settings.simulator, self._labels, self.placement)
+        self._down.append(("the simulated devices", traffic.stop))
 
     def _write_run_file(self) -> None:
         import ray
@@ -263,6 +293,46 @@ class Platform:
         part.write_text(json.dumps(asdict(info)))
         part.rename(path)
         self._down.append(("the run file", lambda: path.unlink(missing_ok=True)))
+
+
+def run_node(settings: Settings, address: str, port: int, ip: str, token: Path | None) -> None:
+    """Become a Ray node with this data folder: this process goes on as ``ray start``.
+
+    Raises
+    ------
+    NodeError : a cluster is to be joined and its token is not here.
+    """
+    data = settings.data.resolve()
+    if token is not None:
+        _keep_token(data, token)
+    elif address and not (data / TOKEN_FILE).exists():
+        problem = f"the cluster at {address} asks for its token, and {data} has none"
+        raise NodeError(problem, f"copy {TOKEN_FILE} from its head's data folder and name it with --token")
+    s = settings.ray
+    further = {
+        "temp-dir": s.temp_dir or _short_folder(),
+        "num-cpus": s.num_cpus,
+        "object-store-memory": s.object_store_mb << 20,
+    }
+    command = start_command(data, address, port, ip, further)
+    environment = {**os.environ, **ray_environment(data), DATA_VARIABLE: str(data)}
+    if not address:
+        environment |= {name: os.environ.get(name) or free for name, free in proxy_ports().items()}
+    os.execve(command[0], command, environment)  # noqa: S606  (our own command)
+
+
+def _keep_token(data: Path, token: Path) -> None:
+    """The cluster's token becomes this folder's."""
+    data.mkdir(parents=True, exist_ok=True)
+    part = data / f"{TOKEN_FILE}.part"
+    part.touch(0o600)
+    part.write_text(token.read_text().strip())
+    part.rename(data / TOKEN_FILE)
+
+
+def _short_folder() -> str:
+    """Where Ray keeps its sessions: its sockets need a short path."""
+    return f"/tmp/twinfold-{getpass.getuser()}"  # noqa: S108
 
 
 class NotRunningError(FleetError):
@@ -291,9 +361,36 @@ def join_running(data: Path) -> Iterator["RayFleet"]:
 
     ray.init(address=info.ray_address, namespace="twinfold", log_to_driver=False, logging_level="error")
     try:
-        yield RayFleet(data.resolve() / "hosts")
+        yield RayFleet(data.resolve() / "hosts", placement=placement_of(data.resolve()))
     finally:
         ray.shutdown()
+
+
+def placement_of(data: Path) -> Placement:
+    """Where the hosts of the platform with this data folder live."""
+    homes = data / HOMES_FILE
+    return NodePlacement(homes) if homes.exists() else OneFolder(data / "hosts")
+
+
+def refuse_scattered(data: Path) -> None:
+    """Raises NodeError if hosts of this platform live in other data folders than its own."""
+    homes = Homes(data / HOMES_FILE).hosts
+    mine = folder_id(data, platform.node()) if homes else ""
+    away = sorted(host for host, home in homes.items() if home != mine)
+    if away:
+        problem = f"{len(away)} hosts of this platform live in other data folders, such as {away[0]} in {homes[away[0]]}"
+        raise NodeError(problem, "join the cluster of their nodes with --address")
+
+
+def proxy_ports() -> dict[str, str]:
+    """Ports for HAProxy's own use wherever there is room: several platforms may share a machine."""
+    ports = {}
+    with contextlib.ExitStack() as probes:
+        for name in PROXY_PORTS:
+            probe = probes.enter_context(socket.socket())
+            probe.bind(("", 0))
+            ports[name] = str(probe.getsockname()[1])
+    return ports
 
 
 def ray_environment(data: Path) -> dict[str, str]:

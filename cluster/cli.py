@@ -101,6 +101,23 @@ def up(
 
 
 @app.command()
+def node(
+    data: Data = None,
+    address: Annotated[str, typer.Option(help="Cluster to join; left out: start one.")] = "",
+    port: Annotated[int, typer.Option(help="Port of the cluster that is started.")] = 6379,
+    ip: Annotated[str, typer.Option(help="Address of this machine, as the other nodes reach it.")] = "",
+    token: Annotated[Path | None, typer.Option(help="The cluster's ray-token, copied from its head.")] = None,
+) -> None:
+    """Run a node of a Ray cluster on this machine, with this data folder for its share of the twins, until Ctrl-C.
+
+    The first one, without --address, is the head; run `twinfold up --address` beside it, with the same data folder.
+    """
+    from cluster.bringup import run_node
+
+    run_node(_settings({"data": data}), address, port, ip, token)
+
+
+@app.command()
 def simulate(
     fleet: Annotated[Path, typer.Argument(help="Fleet file, as in examples/fleets/.")],
     data: Data = None,

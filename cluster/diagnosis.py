@@ -63,7 +63,7 @@ def examine(settings: Settings) -> list[Finding]:
     if info is None:
         findings.append(Finding("ok", "platform", "nothing runs on this data folder"))
     else:
-        findings += _exposure(info)
+        findings += [*_hosts(info), *_exposure(info)]
     return findings
 
 
@@ -133,10 +133,23 @@ def _journals(folder: Path, whole: bool) -> Iterator[Finding]:
             yield Finding("ok", host.name, size)
 
 
+def _hosts(info: RunInfo) -> Iterator[Finding]:
+    """Whether every host takes readings, wherever it runs."""
+    for host in (_ask(info.url + "/api/ready") or {"hosts": []})["hosts"]:
+        place = f"{host['name']} in {host['folder']}" if host["folder"] else host["name"]
+        if host["state"] != "ready":
+            remedy = (
+                "see that its node runs with its data folder; until then its devices' readings are refused"
+            )
+            yield Finding("failure", place, f"{host['state']}: {host['reason']}", remedy)
+        elif host["folder"]:
+            yield Finding("ok", place, f"ready, on {host['node']}, {host['devices']} devices")
+
+
 def _exposure(info: RunInfo) -> Iterator[Finding]:
     """Ports that can be reached from other machines, and whether Ray asks for its token."""
     exposed: dict[int, str] = {}
-    for process in _family(info.pid):
+    for process in _family(info):
         try:
             name = process.name()
             environment = process.environ() if name in _RAY_PROCESSES else {}
@@ -174,13 +187,21 @@ def _exposure(info: RunInfo) -> Iterator[Finding]:
     )
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    """The process, its children, and what Ray started for it."""
+def _family(info: RunInfo) -> list[psutil.Process]:
+    """The platform's process, its children, and whatever runs on this machine with the platform's token."""
+    found: dict[int, psutil.Process] = {}
     try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
+        parent = psutil.Process(info.pid)
+        found = {process.pid: process for process in (parent, *parent.children(recursive=True))}
     except psutil.NoSuchProcess:
-        return []
+        pass
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("RAY_AUTH_TOKEN_PATH") == info.ray_token_file:
+                found[process.pid] = process
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return list(found.values())
 
 
 def _is_loopback(address: str) -> bool:

@@ -7,6 +7,7 @@ Each gives a plain class a process that Ray restarts; what it does stands elsewh
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from twins.actors import NAMESPACE, ActorSource, Published, RayFleet, host_actor
 from twins.clock import SECOND_US, WallClock
 from twins.errors import FleetError
 from twins.fleet import Fleet
+from twins.placement import Placement
 
 _DISCOVER_EVERY_S: Final = 5.0
 _PAUSE_S: Final = 0.2
@@ -262,12 +264,16 @@ class Service:
         self.handle = handle
 
     @staticmethod
-    def recorder(data: Path, settings: HistorySettings) -> "Service":
-        return Service("recorder", _named(RecorderActor, "recorder").remote(str(data), settings))
+    def recorder(data: Path, settings: HistorySettings, labels: Mapping[str, str]) -> "Service":
+        """``labels`` are those of the node that has ``data``, here and below; none: any node."""
+        return Service("recorder", _named(RecorderActor, "recorder", labels).remote(str(data), settings))
 
     @staticmethod
-    def traffic(data: Path, settings: SimulatorSettings) -> "Service":
-        return Service("traffic", _named(TrafficActor, "traffic").remote(str(data), settings))
+    def traffic(
+        data: Path, settings: SimulatorSettings, labels: Mapping[str, str], placement: Placement
+    ) -> "Service":
+        actor = _named(TrafficActor, "traffic", labels)
+        return Service("traffic", actor.remote(str(data), settings, partial(RayFleet, placement=placement)))
 
     def stop(self) -> None:
         """Let it end what it does, then end it."""
@@ -277,7 +283,8 @@ class Service:
             ray.kill(self.handle)
 
 
-def _named(actor: Any, name: str) -> Any:
+def _named(actor: Any, name: str, labels: Mapping[str, str]) -> Any:
     return actor.options(
-        name=name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, max_concurrency=8
-    )
+        name=name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, max_concurrency=8,
+        label_selector=dict(labels),
+    )  # fmt: skip

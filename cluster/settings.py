@@ -139,14 +139,11 @@ class Settings(_Section):
     simulator: SimulatorSettings = SimulatorSettings()
     ray: RaySettings = RaySettings()
 
-    @property
-    def hosts(self) -> int:
-        return self.fleet.hosts or max(1, os.cpu_count() or 1)
-
-    def fleet_config(self) -> FleetConfig:
+    def fleet_config(self, cores: int) -> FleetConfig:
+        """How the fleet is to be on machines with so many cores in all."""
         f = self.fleet
         return FleetConfig(
-            hosts=self.hosts,
+            hosts=f.hosts or max(1, cores),
             twins_per_host=f.twins_per_host,
             host=HostConfig(
                 journal=JournalConfig(file_bytes=f.journal_file_mb << 20, max_bytes=f.journal_max_mb << 20),
@@ -159,7 +156,7 @@ class Settings(_Section):
     def actor_config(self) -> "ActorConfig":
         from twins.actors import ActorConfig  # imports Ray, which reads its environment when it is imported
 
-        return ActorConfig(self.fleet_config().host, self.fleet.tick_every_s, self.fleet.publish_every_s)
+        return ActorConfig(self.fleet_config(1).host, self.fleet.tick_every_s, self.fleet.publish_every_s)
 
 
 def load(options: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:

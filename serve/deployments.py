@@ -25,6 +25,7 @@ from twins.actors import ActorSource, Published, RayFleet, host_actors, host_num
 from twins.clock import stopwatch_s
 from twins.errors import DegradedError
 from twins.journal import StoredEntry
+from twins.placement import Placement
 
 API: Final = "api"
 LIVE: Final = "live"
@@ -141,9 +142,9 @@ class Unmounted:
         await self._app(scope, receive, send)
 
 
-def build_app(data: Path, config: ApiConfig) -> ASGIApp:
+def build_app(data: Path, config: ApiConfig, placement: Placement | None = None) -> ASGIApp:
     """The app of one replica, over the running platform."""
-    fleet = RayFleet(data / "hosts", create=False)
+    fleet = RayFleet(data / "hosts", placement=placement)
     history = History(data / "history")
     hosts = Hosts(lambda name: history.add_source(ActorSource(name)))
     live = LiveTable(PublishedSource(hosts))
@@ -155,16 +156,21 @@ def build_app(data: Path, config: ApiConfig) -> ASGIApp:
     return Unmounted(create_app(config, fleet, history, live, journals, fleet.refresh))
 
 
-def applications(data: Path, config: ApiConfig) -> list[RunTarget]:
-    """What ``serve.run_many`` is given. The longer path wins: sockets go to ``live``, all else to ``api``."""
+def applications(
+    data: Path, config: ApiConfig, placement: Placement | None = None, labels: Mapping[str, str] | None = None
+) -> list[RunTarget]:
+    """What ``serve.run_many`` is given. The longer path wins: sockets go to ``live``, all else to ``api``.
+
+    ``placement`` says where hosts live; ``labels`` are those of the node that has ``data``, none: any node.
+    """
 
     def build() -> ASGIApp:
-        return build_app(data, config)
+        return build_app(data, config, placement)
 
     options = {
         "num_replicas": 1,
         "max_ongoing_requests": _ONGOING,
-        "ray_actor_options": {"num_cpus": 0},
+        "ray_actor_options": {"num_cpus": 0, "label_selector": dict(labels or {})},
         "health_check_period_s": _HEALTH_EVERY_S,
         "graceful_shutdown_wait_loop_s": _LAST_REQUESTS_S,
         "graceful_shutdown_timeout_s": 2 * _LAST_REQUESTS_S,  # sockets never end by themselves
@@ -176,12 +182,18 @@ def applications(data: Path, config: ApiConfig) -> list[RunTarget]:
     return targets
 
 
-def run_applications(data: Path, host: str, port: int) -> None:
-    """Deploy both and wait until they answer under ``http://host:port``."""
+def run_applications(
+    data: Path,
+    host: str,
+    port: int,
+    placement: Placement | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> None:
+    """Deploy both and wait until they answer under ``http://host:port`` of the cluster's head."""
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    ray_serve.start(http_options={"host": host, "port": port})
+    ray_serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
     static = STATIC if (STATIC / "index.html").is_file() else None
-    ray_serve.run_many(applications(data, ApiConfig(static=static)))
+    ray_serve.run_many(applications(data, ApiConfig(static=static), placement, labels))
 
 
 def stop_applications() -> None:

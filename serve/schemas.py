@@ -489,6 +489,8 @@ class HostInfo(Reply):
     name: str
     state: str
     reason: str
+    node: str = Field(description="address of the machine that it runs on; empty: not known")
+    folder: str = Field(description="data folder that it lives in, where a cluster has several")
     devices: int
     cursor: int
     archived: int | None = Field(description="how far history reaches; null: nothing follows")

@@ -28,6 +28,7 @@ from twins.errors import DegradedError, FaultError, FleetError, OverloadedError
 from twins.fleet import Fleet, FleetConfig
 from twins.host import HostConfig, HostStatus, ShardHost
 from twins.journal import StoredEntry
+from twins.placement import Home, OneFolder, Placement
 from twins.readings import ShardBatch, merged
 from twins.service import LINES_AT_ONCE, HostReply, HostService, joined
 from twins.snapshots import newest_block
@@ -78,10 +79,11 @@ class _Piece:
 class ShardActor:
     """A host in a process of its own. The constructor never raises: restoring is a task, failure a state to be seen."""
 
-    def __init__(self, name: str, folder: str, config: ActorConfig) -> None:
+    def __init__(self, name: str, home: Home, config: ActorConfig) -> None:
         self._config = config
         self._clock = WallClock()
-        self._host = ShardHost(name, Path(folder), config.host)
+        self._home = home
+        self._host = ShardHost(name, home.hosts() / name, config.host, home.check)
         self._service = HostService(self._host)
         self._started_us = self._clock.now_us()
         self._waiting: deque[_Piece] = deque()
@@ -123,7 +125,15 @@ class ShardActor:
     async def ready(self) -> HostStatus:
         """Answers once the host is restored, or has failed to be."""
         await self._opened.wait()
-        return self._host.status()
+        return self._status()
+
+    async def status(self) -> HostStatus:
+        """What the host says of itself, and where it runs; also while it is being restored."""
+        return self._status()
+
+    def _status(self) -> HostStatus:
+        node = ray.util.get_node_ip_address()
+        return replace(self._host.status(), node=node, home=self._home.id, pid=os.getpid())
 
     async def write(self, device_type: str, batch: ShardBatch, trace: bool) -> HostReply:
         """Take readings in; answers when they are durable."""
@@ -440,6 +450,7 @@ class RayFleet(Fleet):
     folder : where each actor keeps its own ``host-NNN`` folder, on the node it runs on
     config : hosts and tolerances
     create : bring missing actors up; a client that only reads and writes leaves it off
+    placement : where each actor runs and which folder it has there; None: anywhere, in ``folder``
     """
 
     def __init__(
@@ -449,14 +460,16 @@ class RayFleet(Fleet):
         actor: ActorConfig | None = None,
         clock: Clock | None = None,
         create: bool = False,
+        placement: Placement | None = None,
     ) -> None:
         super().__init__(config, clock)
         self.folder = folder
+        self.placement: Placement = placement or OneFolder(folder)
         self.actor = actor or ActorConfig(host=self.config.host)
         self._actors: list[Any] = []
         existing = len(_actor_names())
-        on_disk = len(sorted(folder.glob("host-*"))) if folder.is_dir() else 0
-        wanted = max(self.config.hosts, existing, on_disk) if create else existing
+        settled = max((host_number(name) + 1 for name in self.placement.settled()), default=0)
+        wanted = max(self.config.hosts, existing, settled) if create else existing
         for number in range(wanted):
             self._actors.append(self._actor(number, create))
         ray.get([actor.ready.remote() for actor in self._actors])
@@ -479,7 +492,7 @@ class RayFleet(Fleet):
 
     def refresh(self) -> None:
         """Learn what others registered since. The new directory takes the old one's place when it is whole."""
-        fresh = RayFleet(self.folder, self.config, self.actor, self.clock)
+        fresh = RayFleet(self.folder, self.config, self.actor, self.clock, placement=self.placement)
         fresh.directory.version += self.directory.version  # what was looked up before is looked up again
         self._actors, self._load, self.types = fresh._actors, fresh._load, fresh.types
         self.directory = fresh.directory
@@ -518,6 +531,8 @@ class RayFleet(Fleet):
                 return getattr(actor, method).remote(arguments[0])
             case "tick":
                 return actor.ask.remote("tick", *arguments)
+            case "status":
+                return actor.status.remote()
             case _:
                 return actor.ask.remote(method, *arguments)
 
@@ -549,6 +564,8 @@ class RayFleet(Fleet):
             except ValueError as error:
                 raise DegradedError(f"{name} is not up: {error}") from error
         actor: Any = ShardActor
+        place = self.placement.place(name)
         return actor.options(
-            name=name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, max_concurrency=1000
-        ).remote(name, str(self.folder / name), self.actor)
+            name=name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, max_concurrency=1000,
+            label_selector=dict(place.labels),
+        ).remote(name, place.home, self.actor)  # fmt: skip

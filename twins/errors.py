@@ -24,6 +24,9 @@
     │   ├── JournalGapError        what was asked for has been cut away
     │   └── FencedError            a newer owner holds this journal
     ├── SnapshotError              a snapshot cannot be read
+    ├── HostTwiceError             two data folders hold the same host
+    ├── NoFolderError              no node has a data folder for a host
+    ├── FolderMissingError         a node does not find the data folder that a host lives in
     └── (training/errors.py continues the tree)
 
 Errors cross processes by pickling: every ``__init__`` takes positional arguments and passes the very same
@@ -292,3 +295,52 @@ class SnapshotError(FleetError):
 
     def __str__(self) -> str:
         return f"snapshot {self.path}: {self.problem}"
+
+
+class HostTwiceError(FleetError):
+    """Two data folders hold a host of the same name; only one of them can be right."""
+
+    code = "host.twice"
+
+    def __init__(self, host: str, known: str, found: str) -> None:
+        super().__init__(host, known, found)
+        self.host = host
+        self.known = known
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"{self.host} belongs to the data folder {self.known!r} and lies in {self.found!r} too; "
+            f"move hosts/{self.host} of the wrong one aside, it is a copy or of another platform"
+        )
+
+
+class NoFolderError(FleetError):
+    """No node of the cluster has a data folder in which a host could live."""
+
+    code = "host.no_folder"
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
+
+    def __str__(self) -> str:
+        return f"no node of the cluster has a data folder for {self.host}; start nodes with `twinfold node`"
+
+
+class FolderMissingError(FleetError):
+    """The data folder that a host lives in is not where its node looks for it; perhaps its disk is not mounted."""
+
+    code = "host.folder_missing"
+
+    def __init__(self, folder: str, wanted: str, found: str) -> None:
+        super().__init__(folder, wanted, found)
+        self.folder = folder
+        self.wanted = wanted
+        self.found = found
+
+    def __str__(self) -> str:
+        there = f"is the data folder {self.found!r}" if self.found else "is no data folder"
+        return (
+            f"{self.folder or '(nothing)'} {there}, not {self.wanted!r}; see that its disk is mounted there"
+        )

@@ -92,16 +92,26 @@ class HostStatus:
     snapshot_cursor: int
     journal_bytes: int
     damage: list[str]
+    node: str = ""  # address of the machine it runs on
+    home: str = ""  # id of the data folder it lives in, where there are several
+    pid: int = 0
 
 
 class ShardHost:
     """The shards of one actor and their journal.
 
     ``folder`` holds ``journal/`` and ``snapshots/``; None keeps nothing, for forks, notebooks and replays. The constructor
-    never raises for what it finds on disk: ``open`` restores, and failure is a state that can be seen.
+    never raises for what it finds on disk: ``open`` restores, and failure is a state that can be seen. ``check`` raises
+    where the disk that ``folder`` lies on is not the right one: better no journal than an empty one.
     """
 
-    def __init__(self, name: str, folder: Path | None, config: HostConfig | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path | None,
+        config: HostConfig | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         self.name = name
         self.folder = folder
         self.config = config or HostConfig()
@@ -112,6 +122,7 @@ class ShardHost:
         self.reason = "not opened yet"
         self.damage: list[str] = []
         self.archived = 0  # how far the recorder says it is
+        self._check = check
         self._journal: Journal | None = None
         self._staged: list[_Staged] = []
         self._remembered: dict[str, int] = {}  # command id -> shard time
@@ -134,6 +145,8 @@ class ShardHost:
         try:
             if self.folder is not None:
                 self.damage = []
+                if self._check is not None:
+                    self._check()
                 self.archived = max(self.archived, _read_number(self.folder / _ARCHIVED))
                 try:
                     self._take_journal(self.folder / "journal")

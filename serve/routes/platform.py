@@ -32,6 +32,8 @@ async def ready(context: InContext) -> Response:
                 "name": host.name,
                 "state": host.state,
                 "reason": host.reason,
+                "node": host.node,
+                "folder": host.home,
                 "devices": host.devices,
                 "cursor": host.cursor,
                 "archived": host.archived,
