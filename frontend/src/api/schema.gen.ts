@@ -503,8 +503,16 @@ export type HostInfo = {
     cursor: number;
     damage: Array<string>;
     devices: number;
+    /**
+     * data folder that it lives in, where a cluster has several
+     */
+    folder: string;
     journal_bytes: number;
     name: string;
+    /**
+     * address of the machine that it runs on; empty: not known
+     */
+    node: string;
     reason: string;
     state: string;
 };
