@@ -52,7 +52,7 @@ test: setup lint frontend kernels system
 	$(BIN)/python -m pytest -q -m "not drill"
 	$(NPM) run --silent e2e
 
-# what the browser tests need; root installs it, others are told
+# what the tests need: Chromium, PostgreSQL; root installs it, others are told
 system: setup
 	$(BIN)/python tests/system.py
 

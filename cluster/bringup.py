@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Final
 
 from cluster.nodes import DATA_VARIABLE, LABEL, NodeError, NodePlacement, home_of, start_command, survey
 from cluster.settings import Settings
-from twins.errors import CommandRefusedError, FleetError
+from twins.errors import FleetError
 from twins.placement import HOMES_FILE, Homes, OneFolder, Placement, folder_id
-from twins.typefiles import load_catalog
+from twins.typefiles import find_types
 
 if TYPE_CHECKING:
+    from serve.database import DatabaseConfig
     from twins.actors import RayFleet
 
 RUN_FILE: Final = "run.json"
@@ -135,6 +136,7 @@ class Platform:
         self.placement: Placement = OneFolder(self.data / "hosts")
         self._labels: dict[str, str] = {}  # of the node with the platform's own data folder
         self._cores = os.cpu_count() or 1
+        self.notices: list[str] = []  # what a person should be told once it is up
         self._progress = progress or _quiet
         self._down: list[tuple[str, Callable[[], None]]] = []
 
@@ -145,6 +147,8 @@ class Platform:
             folder.__enter__()
             self._down.append(("data folder", lambda: folder.__exit__()))
             self._check_ports()
+            with self._progress("open the database"):
+                self._open_database()
             with self._progress("start Ray"):
                 self._start_ray()
             with self._progress("start shards and restore twins"):
@@ -183,6 +187,15 @@ class Platform:
                 probe.bind((self.settings.api.host, port))
             except OSError:
                 raise PortInUseError(port, "the API and the app", "choose another with --port") from None
+
+    def _open_database(self) -> None:
+        from serve.database import Database
+
+        self._database = Database(self.settings.database_config())
+        self._down.append(("the database", self._database.close))
+        before, now = self._database.migrate()
+        if before not in (None, now):
+            self.notices.append(f"the database was brought from revision {before} to {now}")
 
     def _start_ray(self) -> None:
         os.environ.update(ray_environment(self.data))
@@ -226,6 +239,8 @@ class Platform:
         self._cores = round(sum(node.folder.cores for node in nodes))
 
     def _start_fleet(self) -> None:
+        from serve.catalogue import Catalogue
+        from serve.versions import Versions
         from twins.actors import RayFleet
 
         config = self.settings.fleet_config(self._cores)
@@ -237,14 +252,10 @@ class Platform:
             placement=self.placement,
         )
         self._down.append(("shards", self.fleet.close))
-        catalog = load_catalog([Path(self.settings.types)] if self.settings.types else [])
-        for name, device_type in catalog.items():
-            if self.fleet.types.get(name) != device_type:
-                try:
-                    self.fleet.install(device_type)
-                except CommandRefusedError as error:  # the version in force stays
-                    with self._progress(f"not installed: {error}"):
-                        pass
+        catalogue = Catalogue(Versions(self._database), self.fleet)
+        self.notices += catalogue.begin(
+            find_types([Path(self.settings.types)] if self.settings.types else [])
+        )
 
     def _start_recorder(self) -> None:
         from cluster.services import Service
@@ -256,10 +267,17 @@ class Platform:
     def _start_applications(self) -> None:
         import ray
 
-        def deploy(data: Path, host: str, port: int, placement: Placement, labels: dict[str, str]) -> None:
+        def deploy(
+            data: Path,
+            host: str,
+            port: int,
+            database: "DatabaseConfig",
+            placement: Placement,
+            labels: dict[str, str],
+        ) -> None:
             from serve.deployments import run_applications
 
-            run_applications(data, host, port, placement, labels)
+            run_applications(data, host, port, database, placement, labels)
 
         def take_down() -> None:
             from serve.deployments import stop_applications
@@ -269,8 +287,8 @@ class Platform:
         # in a process of their own: this one need not load what the edge is made of
         apart = ray.remote(num_cpus=0, label_selector=self._labels)
         self._down.append(("the applications", lambda: ray.get(apart(take_down).remote())))
-        api = self.settings.api
-        ray.get(apart(deploy).remote(self.data, api.host, api.port, self.placement, self._labels))
+        api, database = self.settings.api, self.settings.database_config()
+        ray.get(apart(deploy).remote(self.data, api.host, api.port, database, self.placement, self._labels))
 
     def _start_simulator(self) -> None:
         from cluster.services import Service

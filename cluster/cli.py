@@ -89,11 +89,14 @@ def up(
         for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets its own
             signal.signal(number, lambda *_: enough.set())
         if as_json:
-            print(json.dumps({"url": platform.url, "data": str(platform.data)}), flush=True)
+            about = {"url": platform.url, "data": str(platform.data), "notices": platform.notices}
+            print(json.dumps(about), flush=True)
         else:
             _out.print(f"\n  Twinfold is up after {time.monotonic() - began:.0f} s")
             _out.print(f"  address   {platform.url}", highlight=False)
             _out.print(f"  data      {platform.data}", highlight=False)
+            for notice in platform.notices:
+                _out.print(f"  note      {notice}", highlight=False, markup=False)
             _out.print("  stop      Ctrl-C\n", highlight=False)
         enough.wait()
     finally:
@@ -202,11 +205,11 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
 @app.command()
 def settings(data: Data = None, as_json: AsJson = False) -> None:
     """Print every setting in force and where its value came from."""
-    from cluster.settings import load_with_sources, names, value
+    from cluster.settings import load_with_sources, names, shown
 
     found, sources = load_with_sources({"data": str(data) if data else None})
     rows = [
-        {"name": name, "value": _plain(value(found, name)), "from": sources[name], "description": description}
+        {"name": name, "value": shown(found, name), "from": sources[name], "description": description}
         for name, description in names()
     ]
     _print_rows(rows, as_json)
@@ -397,7 +400,3 @@ def _print_rows(rows: Sequence[dict[str, Any]], as_json: bool = False) -> None:
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row.values()))
     _out.print(table)
-
-
-def _plain(cell: Any) -> Any:
-    return str(cell) if isinstance(cell, Path) else cell

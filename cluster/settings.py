@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from twins.errors import FleetError
 from twins.fleet import FleetConfig
@@ -21,6 +21,7 @@ from twins.journal import JournalConfig
 from twins.shard import ShardConfig
 
 if TYPE_CHECKING:
+    from serve.database import DatabaseConfig
     from twins.actors import ActorConfig
 
 PREFIX: Final = "TWINFOLD_"
@@ -128,6 +129,24 @@ class RaySettings(_Section):
     temp_dir: str = Field("", description="short folder for Ray's sessions; empty: /tmp/twinfold-<user>")
 
 
+class DatabaseSettings(_Section):
+    """Accounts, versions of types and rules, and whatever else people write."""
+
+    url: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://user:password@host/name; empty: a SQLite file in the data folder",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _known_kind(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value():
+            from serve.database import check_url  # loads SQLAlchemy, which most commands do without
+
+            check_url(url.get_secret_value())
+        return url
+
+
 class Settings(_Section):
     """Everything that can be set."""
 
@@ -138,6 +157,7 @@ class Settings(_Section):
     api: ApiSettings = ApiSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     ray: RaySettings = RaySettings()
+    database: DatabaseSettings = DatabaseSettings()
 
     def fleet_config(self, cores: int) -> FleetConfig:
         """How the fleet is to be on machines with so many cores in all."""
@@ -152,6 +172,11 @@ class Settings(_Section):
                 recorded=True,
             ),
         )
+
+    def database_config(self) -> "DatabaseConfig":
+        from serve.database import database_config
+
+        return database_config(self.database.url.get_secret_value(), self.data.resolve())
 
     def actor_config(self) -> "ActorConfig":
         from twins.actors import ActorConfig  # imports Ray, which reads its environment when it is imported
@@ -224,6 +249,16 @@ def value(settings: Settings, name: str) -> Any:
     for part in name.split("."):
         found = getattr(found, part)
     return found
+
+
+def shown(settings: Settings, name: str) -> Any:
+    """The value of a dotted name as JSON, without what is secret in it."""
+    found = value(settings, name)
+    if isinstance(found, SecretStr):
+        from serve.database import shown_url
+
+        return shown_url(found.get_secret_value()) if found.get_secret_value() else ""
+    return str(found) if isinstance(found, Path) else found
 
 
 def _take(

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
 from serve.context import ApiConfig, Context
+from serve.database import Database
 from serve.guards import Guard
 from serve.live import LiveTable
 from serve.problems import install_handlers
@@ -34,6 +35,7 @@ def create_app(
     fleet: Fleet,
     history: History,
     live: LiveTable,
+    database: Database,
     journals: Callable[[Context], Journals] = PolledJournals,
     relearn: Callable[[], None] | None = None,
 ) -> FastAPI:
@@ -45,10 +47,11 @@ def create_app(
     fleet : where readings and commands go
     history : where the past is read from
     live : the live table; the app keeps it fresh
+    database : what people write; its tables are up to date
     journals : how push follows the journals
     relearn : learn what others registered; called when the live table shows more than the fleet knows
     """
-    context = Context(config, fleet, history, live)
+    context = Context(config, fleet, history, live, database)
     hub = Hub(context, journals(context))
 
     @contextlib.asynccontextmanager

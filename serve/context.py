@@ -11,11 +11,14 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import Depends, Header
 from starlette.requests import HTTPConnection
 
+from serve.catalogue import Catalogue
 from serve.cursors import Reached, read_stream_cursor, stream_cursor
+from serve.database import Database
 from serve.live import LiveTable, View
 from serve.metrics import Metrics
 from serve.overview import Overview
 from serve.present import Rules
+from serve.versions import Versions
 from training.history import History
 from twins.clock import stopwatch_s
 from twins.errors import OverloadedError
@@ -97,21 +100,24 @@ class Context:
     fleet: Fleet
     history: History
     live: LiveTable
+    database: Database
     metrics: Metrics = field(default_factory=Metrics)
     rules: Rules = field(default_factory=Rules)
     membership: threading.Lock = field(default_factory=threading.Lock)  # one registers at a time
     overview: Overview = field(init=False)
+    catalogue: Catalogue = field(init=False)
     sockets: int = 0
     calls: Workers = field(init=False)
     reads: Workers = field(init=False)
 
     def __post_init__(self) -> None:
         self.overview = Overview(self.live)
+        self.catalogue = Catalogue(Versions(self.database, self.fleet.clock), self.fleet)
         self.calls = Workers("calls", self.config.calls, self.config.waiting)
         self.reads = Workers("questions", self.config.reads, self.config.waiting)
 
     async def call(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
-        """A call of the fleet or of history."""
+        """A call of the fleet, of history or of the database."""
         return await self.calls.run(work, *arguments)
 
     async def ask(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
@@ -144,6 +150,7 @@ class Context:
         self.calls.close()
         self.reads.close()
         self.live.close()
+        self.database.close()
 
 
 def context(connection: HTTPConnection) -> Context:

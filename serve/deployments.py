@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.app import create_app
 from serve.context import ApiConfig, Context
+from serve.database import Database, DatabaseConfig
 from serve.live import Generation, LiveTable
 from training.history import History
 from twins.actors import ActorSource, Published, RayFleet, host_actors, host_number
@@ -142,7 +143,9 @@ class Unmounted:
         await self._app(scope, receive, send)
 
 
-def build_app(data: Path, config: ApiConfig, placement: Placement | None = None) -> ASGIApp:
+def build_app(
+    data: Path, config: ApiConfig, database: DatabaseConfig, placement: Placement | None = None
+) -> ASGIApp:
     """The app of one replica, over the running platform."""
     fleet = RayFleet(data / "hosts", placement=placement)
     history = History(data / "history")
@@ -153,11 +156,15 @@ def build_app(data: Path, config: ApiConfig, placement: Placement | None = None)
     def journals(_: Context) -> ActorJournals:
         return ActorJournals(hosts)
 
-    return Unmounted(create_app(config, fleet, history, live, journals, fleet.refresh))
+    return Unmounted(create_app(config, fleet, history, live, Database(database), journals, fleet.refresh))
 
 
 def applications(
-    data: Path, config: ApiConfig, placement: Placement | None = None, labels: Mapping[str, str] | None = None
+    data: Path,
+    config: ApiConfig,
+    database: DatabaseConfig,
+    placement: Placement | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> list[RunTarget]:
     """What ``serve.run_many`` is given. The longer path wins: sockets go to ``live``, all else to ``api``.
 
@@ -165,7 +172,7 @@ def applications(
     """
 
     def build() -> ASGIApp:
-        return build_app(data, config, placement)
+        return build_app(data, config, database, placement)
 
     options = {
         "num_replicas": 1,
@@ -186,6 +193,7 @@ def run_applications(
     data: Path,
     host: str,
     port: int,
+    database: DatabaseConfig,
     placement: Placement | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> None:
@@ -193,7 +201,7 @@ def run_applications(
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     ray_serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
     static = STATIC if (STATIC / "index.html").is_file() else None
-    ray_serve.run_many(applications(data, ApiConfig(static=static), placement, labels))
+    ray_serve.run_many(applications(data, ApiConfig(static=static), database, placement, labels))
 
 
 def stop_applications() -> None:

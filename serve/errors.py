@@ -1,14 +1,19 @@
-"""What can be wrong with a request itself, continuing the tree of ``twins/errors.py``.
+"""What can be wrong with a request itself and with the database, continuing the tree of ``twins/errors.py``.
 
 ::
 
     FleetError
-    └── RequestError               the request cannot be read as it stands
-        ├── CursorError            a cursor that was not given out for this list or stream
-        ├── SortError              a sort key that the list does not have
-        └── UnfitError             a part of it does not fit
-            ├── RangeError         a stretch of time, or channels, that make no sense
-            └── BodyError          a body that is no JSON, or not of the right shape as a whole
+    ├── RequestError               the request cannot be read as it stands
+    │   ├── CursorError            a cursor that was not given out for this list or stream
+    │   ├── SortError              a sort key that the list does not have
+    │   └── UnfitError             a part of it does not fit
+    │       ├── RangeError         a stretch of time, or channels, that make no sense
+    │       └── BodyError          a body that is no JSON, or not of the right shape as a whole
+    ├── TypeVersionNotFoundError   no such version of a device type or of its rules
+    └── DatabaseError              the relational database cannot do what was asked
+        ├── DatabaseUnavailableError  it does not answer
+        ├── DatabaseNewerError     a newer Twinfold has been here
+        └── MigrationError         a step to a newer shape of the tables failed
 """
 
 from twins.errors import FleetError
@@ -74,3 +79,74 @@ class BodyError(UnfitError):
     """A body that is no JSON, or not of the right shape as a whole."""
 
     code = "body.invalid"
+
+
+class TypeVersionNotFoundError(FleetError):
+    """No such version of a device type or of its rules."""
+
+    code = "type_version.not_found"
+
+    def __init__(self, name: str, part: str, number: int, newest: int) -> None:
+        super().__init__(name, part, number, newest)
+        self.name = name
+        self.part = part
+        self.number = number
+        self.newest = newest
+
+    def __str__(self) -> str:
+        what = "rules" if self.part == "rules" else "version"
+        if not self.newest:
+            return f"there are no versions of {self.name!r}; `twinfold types list` has those that there are"
+        return f"{self.name!r} has no {what} {self.number}; they are numbered 1 to {self.newest}"
+
+
+class DatabaseError(FleetError):
+    """The relational database cannot do what was asked. ``database`` is its name without the password."""
+
+    code = "database.error"
+
+    def __init__(self, database: str, problem: str, remedy: str) -> None:
+        super().__init__(database, problem, remedy)
+        self._database = database
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"database {self._database}: {self.problem}; {self.remedy}"
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """The relational database does not answer."""
+
+    code = "database.unavailable"
+
+    def __init__(self, database: str, problem: str) -> None:
+        remedy = "check that it runs and that database.url is right; readings go on meanwhile"
+        DatabaseError.__init__(self, database, problem, remedy)
+        self.args = (database, problem)
+
+
+class DatabaseNewerError(DatabaseError):
+    """The relational database was written by a newer Twinfold."""
+
+    code = "database.newer"
+
+    def __init__(self, database: str, revision: str) -> None:
+        problem = f"it is at revision {revision}, which this Twinfold does not know"
+        DatabaseError.__init__(
+            self, database, problem, "start the newer Twinfold, or restore a backup from before it"
+        )
+        self.args = (database, revision)
+        self.revision = revision
+
+
+class MigrationError(DatabaseError):
+    """A step to a newer shape of the tables failed. Nothing was changed."""
+
+    code = "database.migration_failed"
+
+    def __init__(self, database: str, revision: str, problem: str) -> None:
+        remedy = f"it is as it was, at revision {revision}; please report this, the former Twinfold still works with it"
+        DatabaseError.__init__(self, database, problem, remedy)
+        self.args = (database, revision, problem)
+        self.revision = revision

@@ -58,6 +58,11 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.UnfitError: 400,
     request_errors.RangeError: 400,
     request_errors.BodyError: 400,
+    request_errors.TypeVersionNotFoundError: 404,
+    request_errors.DatabaseError: 500,
+    request_errors.DatabaseUnavailableError: 503,
+    request_errors.DatabaseNewerError: 500,
+    request_errors.MigrationError: 500,
 }
 """Every error of the tree. What is not of the tree is 500 and says nothing of itself."""
 

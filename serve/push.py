@@ -288,7 +288,10 @@ class Hub:
         told: list[tuple[str, Event]] = []
         left_out = 0
         if entry.events:
-            for name, batch in entries.decode_events(entry.events).items():
+            told_of = entries.decode_events(entry.events)
+            if any((batch.records["kind"] == Kind.TYPE_INSTALLED).any() for batch in told_of.values()):
+                await self._context.call(self._context.fleet.learn_types, host)
+            for name, batch in told_of.items():
                 alerts = _chosen(batch, batch.records["kind"] >= _FIRST_ALERT)
                 shown = self._named(name, alerts)
                 shown = EventBatch(shown.records[:_TOLD_AT_ONCE], shown.notes)

@@ -1,4 +1,4 @@
-"""Find what the browser tests need from the system, or install it: Debian's Chromium.
+"""Find what the tests need from the system, or install it: Debian's Chromium and PostgreSQL.
 
 Run by ``make test``. As root on Debian it installs what is missing; elsewhere it says what to do.
 """
@@ -7,17 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
-
-NEEDED = {"chromium": "chromium"}  # command: Debian package
+from pathlib import Path
 
 
 def main() -> int:
-    missing = [package for command, package in NEEDED.items() if shutil.which(command) is None]
+    missing = [] if shutil.which("chromium") else ["chromium"]
+    if not shutil.which("initdb") and not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        missing.append("postgresql")
     if not missing:
         return 0
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         print(
-            f"the browser tests need {' '.join(missing)}: install it, or run `sudo apt-get install {' '.join(missing)}`"
+            f"the tests need {' '.join(missing)}: install it, or run `sudo apt-get install {' '.join(missing)}`"
         )
         return 1
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -150,12 +150,22 @@ class Fleet(ABC):
         ------
         CommandRefusedError : a version with other channels, while there are devices.
         """
-        self._call([(host, "check_install", (device_type,)) for host in self.hosts()])
+        self.check_install(device_type)
         command = c.InstallType(
             command_id=self.command_id(), by=by, document=typefiles.to_document(device_type)
         )
         self._everywhere(command)
-        self.types[device_type.name] = device_type
+        self.types = {**self.types, device_type.name: device_type}  # others may be going through the old one
+
+    def check_install(self, device_type: DeviceType) -> None:
+        """Refuse what ``install`` would refuse; changes nothing."""
+        self._call([(host, "check_install", (device_type,)) for host in self.hosts()])
+
+    def learn_types(self, host: int) -> None:
+        """Learn the types that a host has in force: somebody else may have installed one."""
+        (documents,) = self._call([(host, "types", ())])
+        found = [typefiles.from_document(document) for document in documents]
+        self.types = {**self.types, **{device_type.name: device_type for device_type in found}}
 
     def register(self, devices: Sequence[Device], by: str = "system") -> None:
         """Give each device a twin.

@@ -105,6 +105,10 @@ class HostService:
             for shard in self.host.shards.values()
         ]
 
+    def types(self) -> list[dict[str, Any]]:
+        """The documents of the types in force."""
+        return [typefiles.to_document(shard.device_type) for shard in self.host.shards.values()]
+
     def check_install(self, device_type: DeviceType) -> None:
         """Refuse what an installation would refuse."""
         shard = self.host.shards.get(device_type.name)

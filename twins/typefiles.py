@@ -8,11 +8,13 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, cast, get_args
+
+import yaml
 
 from twins.devices import (
     MAX_LOAD,
@@ -57,6 +59,13 @@ _FLOAT32_STEPS: Final = 2**24
 _SCALARS: Final = (str, int, float, bool)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Lists set in below their key, as people write them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
 def parse_type(text: str, source: str = "<text>") -> DeviceType:
     """The device type that YAML ``text`` describes.
 
@@ -83,26 +92,53 @@ def load_type(path: Path) -> DeviceType:
     return parse_type(text, str(path))
 
 
-def load_catalog(folders: Iterable[Path] = (), *, built_in: bool = True) -> dict[str, DeviceType]:
-    """The types that come with Twinfold, then those of each folder's ``*.yaml`` files, by name.
+@dataclass(frozen=True, slots=True)
+class FoundTypes:
+    """The types that files describe, by name, the file of each, and what is wrong with files that describe none."""
+
+    types: Mapping[str, DeviceType]
+    files: Mapping[str, Path]
+    problems: Sequence[DeviceTypeError]
+
+
+def find_types(folders: Iterable[Path] = (), *, built_in: bool = True) -> FoundTypes:
+    """The types that come with Twinfold, then those of each folder's ``*.yaml`` files. A wrong file costs no other.
 
     A type of a later folder takes the place of one of the same name; within one folder a name may occur once.
     """
     types: dict[str, DeviceType] = {}
+    files: dict[str, Path] = {}
+    problems: list[DeviceTypeError] = []
     for folder in (*((CATALOG,) if built_in else ()), *folders):
         found: dict[str, Path] = {}
         for path in sorted(folder.glob("*.yaml")):
-            device_type = load_type(path)
+            try:
+                device_type = load_type(path)
+            except DeviceTypeError as problem:
+                problems.append(problem)
+                continue
             if device_type.name in found:
-                raise DeviceTypeError(
-                    str(path),
-                    1,
-                    f"type {device_type.name!r} is described by {found[device_type.name].name} as well",
-                    "keep one of the files, or give one type another name",
-                )
+                twice = f"type {device_type.name!r} is described by {found[device_type.name].name} as well"
+                remedy = "keep one of the files, or give one type another name"
+                problems.append(DeviceTypeError(str(path), 1, twice, remedy))
+                continue
             found[device_type.name] = path
             types[device_type.name] = device_type
-    return types
+        files.update(found)
+    return FoundTypes(types, files, problems)
+
+
+def load_catalog(folders: Iterable[Path] = (), *, built_in: bool = True) -> dict[str, DeviceType]:
+    """The types that ``find_types`` finds, by name.
+
+    Raises
+    ------
+    DeviceTypeError : for the first file that is wrong.
+    """
+    found = find_types(folders, built_in=built_in)
+    if found.problems:
+        raise found.problems[0]
+    return dict(found.types)
 
 
 def to_document(device_type: DeviceType) -> dict[str, Any]:
@@ -122,8 +158,52 @@ def from_document(document: Mapping[str, Any], source: str = "<document>") -> De
 
 def content_hash(device_type: DeviceType) -> str:
     """SHA-256 of the type's document, in hex: equal types have equal hashes, on any machine."""
-    text = json.dumps(to_document(device_type), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return document_hash(to_document(device_type))
+
+
+def document_hash(document: Any) -> str:
+    """SHA-256 of JSON values, in hex; the order of keys does not matter."""
+    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def to_yaml(device_type: DeviceType) -> str:
+    """The type as the text of a file; ``parse_type`` reads it back equal. Comments are not kept."""
+    return dump(to_document(device_type))
+
+
+def dump(document: Any) -> str:
+    """JSON values as the text of a file."""
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return text
+
+
+def to_rule_documents(rules: Iterable[AlertRule]) -> list[dict[str, Any]]:
+    """Alert rules as JSON values in the shape of a file, as ``to_document`` has them."""
+    return [_plain(rule) for rule in rules]
+
+
+def parse_rules(text: str, device_type: DeviceType, source: str = "<text>") -> tuple[AlertRule, ...]:
+    """The alert rules for a type that YAML ``text`` lists under ``rules``, checked against its channels.
+
+    ``type`` may stand beside them, and must then name the type.
+
+    Raises
+    ------
+    DeviceTypeError : as ``parse_type``.
+    """
+
+    def read_rules(root: Section) -> tuple[AlertRule, ...]:
+        name = root.text("type", device_type.name)
+        if name != device_type.name:
+            root.wrong("type", f"these are rules of {name!r}", f"give rules of {device_type.name!r}")
+        if root.kind("rules") == "missing":
+            root.wrong(
+                "rules", "there are no rules", "list them under `rules:`; an empty list is `rules: []`"
+            )
+        return _rules(root, device_type.channels)
+
+    return cast(tuple[AlertRule, ...], read(text, source, DeviceTypeError, read_rules))
 
 
 def read_type(root: Section) -> DeviceType:
@@ -144,19 +224,13 @@ def read_type(root: Section) -> DeviceType:
     unique(mode_sections, mode_names, "failure mode")
     if len(modes) > MAX_FAILURE_MODES:
         root.wrong("failure_modes", f"{len(modes)} failure modes", f"a type has at most {MAX_FAILURE_MODES}")
-    rule_sections = root.sections("rules", "rule")
-    rules = tuple(_rule(section) for section in rule_sections)
-    unique(rule_sections, [rule.name for rule in rules], "rule")
-    if len(rules) > MAX_RULES:
-        root.wrong("rules", f"{len(rules)} rules", f"a type has at most {MAX_RULES}")
+    rules = _rules(root, channels)
     action_sections = root.sections("actions", "action")
     actions = tuple(_action(section, mode_names) for section in action_sections)
     unique(action_sections, [action.name for action in actions], "action")
     load = _load(root.section("load"))
     for section, channel in zip(channel_sections, channels, strict=True):
         _check_healthy_value(section, channel, load)
-    for section, rule in zip(rule_sections, rules, strict=True):
-        _check_condition(section, rule, channels)
     interval_s = root.maybe_number("interval_s")
     if interval_s is not None and interval_s <= 0:
         root.wrong("interval_s", f"interval_s is {interval_s:g}", "give seconds above zero, or leave it out")
@@ -344,6 +418,17 @@ def _effect(section: Section, channels: tuple[Channel, ...]) -> Effect:
         exponent=section.number("exponent", 1.0, low=0.1, high=10.0),
         per_load=section.flag("per_load", False),
     )
+
+
+def _rules(root: Section, channels: tuple[Channel, ...]) -> tuple[AlertRule, ...]:
+    sections = root.sections("rules", "rule")
+    rules = tuple(_rule(section) for section in sections)
+    unique(sections, [rule.name for rule in rules], "rule")
+    if len(rules) > MAX_RULES:
+        root.wrong("rules", f"{len(rules)} rules", f"a type has at most {MAX_RULES}")
+    for section, rule in zip(sections, rules, strict=True):
+        _check_condition(section, rule, channels)
+    return rules
 
 
 def _rule(section: Section) -> AlertRule:

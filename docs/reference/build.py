@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _settings() -> str:
-    from cluster.settings import PREFIX, Settings, names, value
+    from cluster.settings import PREFIX, Settings, names, shown
 
     defaults = Settings()
     lines = [
@@ -43,7 +43,7 @@ def _settings() -> str:
     ]
     for name, description in names():
         variable = PREFIX + name.upper().replace(".", "__")
-        lines.append(f"| `{name}` | `{variable}` | `{value(defaults, name)}` | {description} |")
+        lines.append(f"| `{name}` | `{variable}` | `{shown(defaults, name)}` | {description} |")
     return _page(lines)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.settings import SettingsError, load, load_with_sources, names, value
+from cluster.settings import SettingsError, load, load_with_sources, names, shown, value
 
 
 def test_later_sources_win(tmp_path):
@@ -54,3 +54,20 @@ def test_every_setting_is_described_and_readable(tmp_path):
     for name, description in names():
         assert description, name
         value(settings, name)
+
+
+def test_a_database_of_another_kind_is_refused_without_its_password(tmp_path):
+    url = "mysql://twin:s3cret@here/fleet"
+    with pytest.raises(SettingsError, match=r"TWINFOLD_DATABASE__URL: .*use postgresql") as told:
+        load({"data": str(tmp_path)}, {"TWINFOLD_DATABASE__URL": url})
+    assert "s3cret" not in str(told.value)
+
+
+@pytest.mark.parametrize("password", ["s3cret", "s3:cr%2Fet"])
+def test_the_password_of_the_database_is_not_shown(tmp_path, password):
+    url = f"postgresql://twin:{password}@here/fleet?sslkey={password}"
+    settings = load({"data": str(tmp_path)}, {"TWINFOLD_DATABASE__URL": url})
+    assert settings.database_config().url == url
+    assert shown(settings, "database.url") == "postgresql://twin:***@here/fleet"
+    assert password not in repr(settings)
+    assert load({"data": str(tmp_path)}, {}).database_config().url == f"sqlite:///{tmp_path}/twinfold.db"

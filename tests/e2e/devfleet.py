@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 from serve.app import create_app
 from serve.context import ApiConfig, Context
+from serve.database import Database, database_config
 from serve.live import LiveTable, LocalSource
 from training.history import History
 from training.recorder import JournalSource, Recorder
@@ -63,7 +64,9 @@ def main() -> None:
         history = History(data / "history", sources)
         # A fleet in one process is not for several threads at once.
         config = ApiConfig(static=HERE / "serve" / "static", calls=1)
-        app = create_app(config, fleet, history, LiveTable(LocalSource(fleet)))
+        database = Database(database_config("", data))
+        database.migrate()
+        app = create_app(config, fleet, history, LiveTable(LocalSource(fleet)), database)
         app.router.lifespan_context = with_simulator(app, simulator, recorder)
         uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")
 

@@ -13,6 +13,7 @@ FOLDER, PORT = Path(sys.argv[1]), int(sys.argv[2])
 def main() -> None:
     import ray
 
+    from serve.database import Database, database_config
     from serve.deployments import run_applications, stop_applications
     from tests.serve.edges import DEVICES, METER, PUMP
     from twins.actors import RayFleet
@@ -29,7 +30,9 @@ def main() -> None:
     fleet.install(PUMP)
     fleet.install(METER)
     fleet.register(DEVICES)
-    run_applications(FOLDER / "data", "127.0.0.1", PORT)
+    database = database_config("", FOLDER / "data")
+    Database(database).migrate()
+    run_applications(FOLDER / "data", "127.0.0.1", PORT, database)
     print("up", flush=True)
     for line in sys.stdin:
         fleet.register([Device(device_id, "pump", site="oslo") for device_id in line.split()])

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from serve.app import create_app
 from serve.context import ApiConfig, Context
+from serve.database import Database, database_config
 from serve.live import LiveTable, LocalSource
 from training.history import History
 from training.recorder import JournalSource
@@ -118,7 +119,9 @@ def make_app(fleet: LocalFleet, folder: Path, **config: Any) -> FastAPI:
         [JournalSource(host.name, host.folder / "journal") for host in fleet.shard_hosts() if host.folder],
     )
     settings = ApiConfig(**{"calls": 1, "update_every_s": 0.05, **config})
-    return create_app(settings, fleet, history, LiveTable(LocalSource(fleet)))
+    database = Database(database_config("", folder))
+    database.migrate()
+    return create_app(settings, fleet, history, LiveTable(LocalSource(fleet)), database)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from serve.app import create_app
 from serve.context import ApiConfig
+from serve.database import Database, database_config
 from serve.live import LiveTable, LocalSource
 from serve.schemas import ServerMessage, Subscribe
 from training.history import History
@@ -24,7 +25,8 @@ REF = "#/components/schemas/{model}"
 def document() -> dict[str, Any]:
     """The document of an app over an empty fleet."""
     with tempfile.TemporaryDirectory() as folder, LocalFleet() as fleet:
-        app = create_app(ApiConfig(), fleet, History(Path(folder), []), LiveTable(LocalSource(fleet)))
+        database = Database(database_config("", Path(folder)))
+        app = create_app(ApiConfig(), fleet, History(Path(folder), []), LiveTable(LocalSource(fleet)), database)
         whole: dict[str, Any] = app.openapi()
     schemas = whole["components"]["schemas"]
     for name, model in (("ServerMessage", TypeAdapter(ServerMessage)), ("Subscribe", TypeAdapter(Subscribe))):

@@ -1,0 +1,249 @@
+"""The relational database: what people write that is no reading and no command to a twin.
+
+SQLite in the data folder, PostgreSQL by URL; both see the same transactions. ``read`` sees one moment, ``write`` is
+alone: the whole of it happens, or nothing. Each owner keeps its tables beside its code, on ``METADATA``; the steps that
+bring an older database up to them are in ``migrations/``. No table is declared here.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from serve import migrations
+from serve.errors import DatabaseError, DatabaseNewerError, DatabaseUnavailableError, MigrationError
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""What all tables hang on. Names of constraints are the same in every database, so that a migration can name them."""
+
+FILE_NAME: Final = "twinfold.db"
+
+_WAIT_S: Final = 10.0
+_MIGRATE_WAIT_S: Final = 60.0
+_TRIES: Final = 8
+_LOOK_AGAIN_S: Final = 0.02
+_MIGRATION_LOCK: Final = 0x7769_6E66  # any number, as long as every Twinfold takes the same
+_AGAIN: Final = frozenset(
+    {"40001", "40P01"}
+)  # serialization failure, deadlock: nothing was done, so it can be done again
+_SQLITE_DOWN: Final = frozenset(
+    {5, 6, 8, 10, 13, 14}
+)  # busy, locked, read-only, I/O error, full, cannot open
+_SETTINGS: Final = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA journal_size_limit=16777216",
+)
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """Where the database is. The URL may hold a password, so it is not shown.
+
+    Attributes
+    ----------
+    url : ``sqlite:///path`` or ``postgresql://user:password@host/name``
+    connections : how many one process keeps open at most
+    """
+
+    url: str = field(repr=False)
+    connections: int = 8
+
+
+def database_config(url: str, data: Path) -> DatabaseConfig:
+    """The database that ``url`` names, or the file in the data folder if that is empty."""
+    return DatabaseConfig(url or f"sqlite:///{data / FILE_NAME}")
+
+
+def check_url(url: str) -> None:
+    """Raises ValueError, without the password, for a URL that names no database of a kind that is supported."""
+    try:
+        kind = make_url(url).get_backend_name()
+    except ArgumentError:
+        raise ValueError("it is no URL; write postgresql://user:password@host/name") from None
+    if kind not in ("sqlite", "postgresql"):
+        raise ValueError(f"{kind} is not supported; use postgresql, or leave it empty for SQLite")
+
+
+def shown_url(url: str) -> str:
+    """The URL without what is secret in it."""
+    return make_url(url).set(query={}).render_as_string(hide_password=True)
+
+
+class Database:
+    """One database, for many threads. Nothing is opened before the first question.
+
+    Parameters
+    ----------
+    config : where it is
+    """
+
+    def __init__(self, config: DatabaseConfig) -> None:
+        url = make_url(config.url)
+        self.name = shown_url(config.url)
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        engine = _sqlite(url, config) if self.is_sqlite else _postgresql(url, config)
+        self._engine = engine
+        if self.is_sqlite:
+            self._reader, self._writer = engine, engine.execution_options(begin="IMMEDIATE")
+        else:
+            self._reader = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            self._writer = engine.execution_options(isolation_level="SERIALIZABLE")
+
+    def read(self, work: Callable[[Connection], Answer]) -> Answer:
+        """What ``work`` finds, all of it as of one moment.
+
+        Raises
+        ------
+        DatabaseUnavailableError : it does not answer.
+        """
+        return self._run(self._reader, work)
+
+    def write(self, work: Callable[[Connection], Answer]) -> Answer:
+        """Do ``work`` as if nobody else was there; durable when this returns, undone if it raises.
+
+        Where others were in the way it is done again, so ``work`` changes nothing but the database.
+
+        Raises
+        ------
+        DatabaseUnavailableError : it does not answer, or others kept it busy all the time.
+        """
+        return self._run(self._writer, work)
+
+    def migrate(self) -> tuple[str | None, str]:
+        """Bring the tables up to date; gives the revision before (None: it was empty) and now.
+
+        One at a time: whoever comes meanwhile waits. All steps are one transaction.
+
+        Raises
+        ------
+        DatabaseNewerError : a newer Twinfold has been here.
+        MigrationError : a step failed; nothing was changed.
+        DatabaseUnavailableError : it does not answer, or others hold it for a minute.
+        """
+        before = self.read(migrations.revision)
+        if before == migrations.HEAD:
+            return before, before
+        if before is not None and not migrations.is_known(before):
+            raise DatabaseNewerError(self.name, before)
+
+        def upgrade(connection: Connection) -> str | None:
+            self._hold(connection)
+            found = migrations.revision(connection)  # another process may have been quicker
+            if found != migrations.HEAD:
+                migrations.upgrade(connection)
+            return found
+
+        try:
+            before = self._run(self._engine.execution_options(begin="EXCLUSIVE"), upgrade, _MIGRATE_WAIT_S)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            raise MigrationError(self.name, str(before), _first_line(error)) from error
+        return before, migrations.HEAD
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._engine.dispose()
+
+    def _hold(self, connection: Connection) -> None:
+        """Keep other processes from migrating until the transaction ends; SQLite's is exclusive by itself."""
+        if not self.is_sqlite:
+            connection.execute(text(f"SET LOCAL lock_timeout = '{_MIGRATE_WAIT_S:.0f}s'"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+
+    def _run(self, engine: Engine, work: Callable[[Connection], Answer], wait_s: float = _WAIT_S) -> Answer:
+        for attempt in range(_TRIES):
+            try:
+                with engine.connect() as connection:
+                    if self.is_sqlite and wait_s != _WAIT_S:
+                        connection.exec_driver_sql(f"PRAGMA busy_timeout={wait_s * 1e3:.0f}")
+                        connection.rollback()
+                    with connection.begin():
+                        return work(connection)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) in _AGAIN and attempt + 1 < _TRIES:
+                    time.sleep(_LOOK_AGAIN_S * 2**attempt * random.random())  # noqa: S311  (a wait, no secret)
+                    continue
+                problem = _first_line(error.orig or error)
+                if self._is_down(error):
+                    raise DatabaseUnavailableError(self.name, problem) from error
+                if "malformed" in problem or "not a database" in problem:
+                    raise DatabaseError(self.name, problem, _DAMAGED) from error
+                raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _is_down(self, error: DBAPIError) -> bool:
+        """Whether the world is in the way, and not a mistake in what was asked."""
+        if self.is_sqlite:  # whose OperationalError is also a name that does not exist
+            return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DOWN
+        return isinstance(error, OperationalError) or error.connection_invalidated
+
+
+_DAMAGED: Final = (
+    "restore it from a backup, or move it aside and start again: "
+    "types in force come back from the hosts, accounts do not"
+)
+
+
+def _sqlite(url: URL, config: DatabaseConfig) -> Engine:
+    path = Path(url.database or FILE_NAME)
+
+    def opened(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # transactions begin when we say so, not when sqlite3 thinks so
+        for setting in _SETTINGS:
+            connection.execute(setting)
+        connection.execute(f"PRAGMA busy_timeout={_WAIT_S * 1e3:.0f}")
+
+    def create(*_: Any) -> None:
+        """Before others can read it: it will hold hashes of passwords."""
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('begin', 'DEFERRED')}")
+
+    engine = create_engine(url, pool_size=config.connections, max_overflow=0)
+    event.listen(engine, "do_connect", create)
+    event.listen(engine, "connect", opened)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def _postgresql(url: URL, config: DatabaseConfig) -> Engine:
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=config.connections,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": round(_WAIT_S),
+            "application_name": "twinfold",
+            "options": f"-c lock_timeout={_WAIT_S:.0f}s -c statement_timeout=60s -c timezone=UTC",
+        },
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

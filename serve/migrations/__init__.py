@@ -1,0 +1,53 @@
+"""Steps from one shape of the tables to the next, in ``versions/``; Alembic walks them.
+
+A change of a table is a new file there, ``NNNN_what.py`` with ``revision`` NNNN, and ``HEAD`` below. Steps are written
+by hand and run in one transaction; a test compares where they lead with what the owners declare.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, inspect, text
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
+HEAD: Final = "0001"
+"""The newest revision; here so that a start that has nothing to migrate need not load Alembic."""
+
+_FOLDER: Final = Path(__file__).parent
+_TABLE: Final = "alembic_version"
+
+
+def revision(connection: Connection) -> str | None:
+    """Where the tables are; None before the first step."""
+    if not inspect(connection).has_table(_TABLE):
+        return None
+    found: str | None = connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalar()
+    return found
+
+
+def is_known(revision_id: str) -> bool:
+    """Whether this Twinfold knows the revision."""
+    return any(path.name.startswith(f"{revision_id}_") for path in (_FOLDER / "versions").glob("*.py"))
+
+
+def upgrade(connection: Connection) -> None:
+    """Take every step that is left, in the transaction of ``connection``."""
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+
+    script = scripts()
+    # Alembic's own cookbook walks the steps in this way
+    with EnvironmentContext(
+        Config(), script, fn=lambda at, _: script._upgrade_revs("head", at)
+    ) as environment:
+        environment.configure(connection=connection, render_as_batch=True)
+        environment.run_migrations()
+
+
+def scripts() -> "ScriptDirectory":
+    """The steps as Alembic sees them."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(_FOLDER))
