@@ -24,12 +24,14 @@ from twins.actors import NAMESPACE, ActorSource, Published, RayFleet, host_actor
 from twins.clock import SECOND_US, WallClock
 from twins.errors import FleetError
 from twins.fleet import Fleet
+from twins.packing import PackingError
 from twins.placement import Placement
 
 _DISCOVER_EVERY_S: Final = 5.0
 _PAUSE_S: Final = 0.2
 _OBSERVE_EVERY_S: Final = 60.0
 _STOP_WITHIN_S: Final = 30.0
+_ANSWER_WITHIN_S: Final = 60.0
 
 _log = logging.getLogger("twinfold.services")
 
@@ -166,7 +168,7 @@ class Recording:
 
         def step() -> int:
             for name, handle in self._find_hosts().items():
-                shown: Published | None = ray.get(handle.published.remote())
+                shown: Published | None = ray.get(handle.published.remote(), timeout=_ANSWER_WITHIN_S)
                 if shown is None:
                     continue
                 for device_type, ref in shown.tables.items():
@@ -179,12 +181,15 @@ class Recording:
     def _keep_snapshot(self, kept: KeptSnapshots, name: str, handle: Any, now_us: int) -> None:
         """Keep a host's newest snapshot once an hour: from its folder where that is here, else through its actor."""
         folder = self._data / "hosts" / name
-        if folder.is_dir():
-            kept.keep_newest(name, folder / "snapshots", now_us)
-        elif kept.is_due(name, now_us):
-            found = ray.get(handle.newest_snapshot.remote())
-            if found is not None:
-                kept.keep(name, *found)
+        try:
+            if folder.is_dir():
+                kept.keep_newest(name, folder / "snapshots", now_us)
+            elif kept.is_due(name, now_us):
+                found = ray.get(handle.newest_snapshot.remote(), timeout=_ANSWER_WITHIN_S)
+                if found is not None:
+                    kept.keep(name, *found)
+        except (OSError, PackingError, ray.exceptions.RayError) as error:
+            _log.warning("no snapshot of %s was kept, the next pass tries again: %s", name, error)
 
     def _upkeep(self) -> Step:
         """Rollups, compaction, retention and snapshots to keep, beside the recording."""
@@ -196,9 +201,11 @@ class Recording:
 
         def step() -> int:
             now_us = WallClock().now_us()
-            for name, handle in self._hosts.items():
-                self._keep_snapshot(kept, name, handle, now_us)
-            upkeep(self._data / "history", tuple(sorted(self._hosts)), now_us, config)
+            try:
+                upkeep(self._data / "history", tuple(sorted(self._hosts)), now_us, config)
+            finally:
+                for name, handle in self._hosts.items():
+                    self._keep_snapshot(kept, name, handle, now_us)
             return 0
 
         return step

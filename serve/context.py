@@ -28,6 +28,7 @@ LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 _LOOK_AGAIN_S: Final = 0.05
 _RETRY_AFTER_S: Final = 1.0
+_REBUILDS_WAITING: Final = 8
 
 Answer = TypeVar("Answer")
 
@@ -109,12 +110,14 @@ class Context:
     sockets: int = 0
     calls: Workers = field(init=False)
     reads: Workers = field(init=False)
+    rebuilds: Workers = field(init=False)
 
     def __post_init__(self) -> None:
         self.overview = Overview(self.live)
         self.catalogue = Catalogue(Versions(self.database, self.fleet.clock), self.fleet)
         self.calls = Workers("calls", self.config.calls, self.config.waiting)
         self.reads = Workers("questions", self.config.reads, self.config.waiting)
+        self.rebuilds = Workers("looks into the past", 1, _REBUILDS_WAITING)
 
     async def call(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         """A call of the fleet, of history or of the database."""
@@ -123,6 +126,10 @@ class Context:
     async def ask(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         """A question to the live table."""
         return await self.reads.run(work, *arguments)
+
+    async def rebuild(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        """A look at twins as they were: heavy, so one at a time, beside everything else."""
+        return await self.rebuilds.run(work, *arguments)
 
     async def view(self, cursor: str | None = None) -> View:
         """The newest view; with a cursor, one that includes it, if ``catch_up_s`` is enough for that."""
@@ -149,6 +156,7 @@ class Context:
         """Let threads and tables go."""
         self.calls.close()
         self.reads.close()
+        self.rebuilds.close()
         self.live.close()
         self.database.close()
 

@@ -299,9 +299,11 @@ class Hub:
                 told += [(name, event) for event in events]
                 left_out += len(alerts) - len(events)
         items = await self._items(host, told) if told else []
+        before = self.cursor if items else ""
         self._at[host] = Reached(entry.epoch, entry.cursor)
-        after = self.cursor if items else ""
-        for kind, item in items:
+        for number, (kind, item) in enumerate(items, 1):
+            # whoever breaks off between two alerts of an entry is told the whole entry again
+            after = before if number < len(items) else self.cursor
             data = json.dumps(item, separators=(",", ":"), ensure_ascii=False)
             message = Message(host, entry.cursor, after, f'"type":"{kind}","data":{data}')
             if len(self._recent) == REPLAYED:

@@ -18,7 +18,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from training import ordering
-from training.tables import DEVICES, EVENTS, INPUTS, READINGS, TIMESTAMP, TYPES, readings_schema, sql_name
+from training.tables import (
+    DEVICES,
+    EVENTS,
+    INPUTS,
+    LINES,
+    READINGS,
+    TIMESTAMP,
+    TYPES,
+    readings_schema,
+    sql_name,
+)
 from twins import entries, events, typefiles
 from twins.devices import DeviceType
 from twins.entries import EntryKind
@@ -27,9 +37,6 @@ from twins.journal import StoredEntry
 from twins.readings import Fate, ShardBatch
 
 _log = logging.getLogger("twinfold.history")
-
-LINES: Final = "lines"
-"""Kind of the inputs that keep what a readings table does not tell of a readings entry; see ``past.py``."""
 
 _json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
@@ -171,10 +178,11 @@ class Rows:
     inputs: list[tuple[Any, ...]] = field(default_factory=list)
     devices: list[tuple[Any, ...]] = field(default_factory=list)
     types: list[tuple[Any, ...]] = field(default_factory=list)
+    whole: list[tuple[Any, ...]] = field(default_factory=list)
     lines: int = 0
 
     def __len__(self) -> int:
-        return self.lines + len(self.events) + len(self.inputs)
+        return self.lines + len(self.events) + len(self.inputs) + len(self.whole)
 
     def fixed(self) -> dict[str, pa.Table]:
         """The rows of the tables that are not readings."""
@@ -183,6 +191,7 @@ class Rows:
             "devices": _table(self.devices, DEVICES),
             "events": _table(self.events, EVENTS),
             "inputs": _table(self.inputs, INPUTS),
+            "lines": _table(self.whole, LINES),
         }
         return {name: rows for name, rows in found.items() if rows.num_rows}
 
@@ -234,7 +243,7 @@ def _take_readings(entry: StoredEntry, actor: str, names: Names, rows: Rows, wan
             )
             rows.inputs.append(row)
         return
-    if not (wanted(READINGS + sql_name(name)) or wanted("inputs")):
+    if not (wanted(READINGS + sql_name(name)) or wanted("lines")):
         return
     batch = found.batch
     nothing = np.zeros(len(batch), np.uint64)
@@ -245,9 +254,9 @@ def _take_readings(entry: StoredEntry, actor: str, names: Names, rows: Rows, wan
     bad = nothing if found.bad is None else found.bad & stored
     if found.late is not None:
         bad = bad | _bad_among_late(batch.values, late, device_type)
-    if wanted("inputs") and (whole := _told_whole(batch, stored, late)) is not None:
+    if wanted("lines") and (whole := _told_whole(batch, stored, late)) is not None:
         payload = bytes(entries.encode_readings(name, whole))
-        rows.inputs.append((LINES, entry.now_us, None, None, None, payload, entry.epoch, actor, entry.cursor))
+        rows.whole.append((name, payload, entry.now_us, actor, entry.cursor))
     if not wanted(READINGS + sql_name(name)):
         return
     numbers = names.numbers(actor, name, batch.rows)
@@ -262,14 +271,14 @@ def _take_readings(entry: StoredEntry, actor: str, names: Names, rows: Rows, wan
 
 def _told_whole(batch: ShardBatch, stored: Masks, late: Masks) -> ShardBatch | None:
     """All lines of those devices of an entry whose rows in a readings table do not tell what came, and in which order:
-    something was late, repeated, refused or empty, or one line is no later than the one before it. None: of no device.
+    something was late, repeated, refused or empty, or one line is earlier than the one before it. None: of no device.
     """
     rows, event_us = batch.rows, batch.event_us
     odd = (stored != batch.present) | (late != 0) | (stored == 0)
     if len(rows) > 1 and not (rows[1:] > rows[:-1]).all():
         order = np.argsort(rows, kind="stable")
         row, at = rows[order], event_us[order]
-        odd[order[1:]] |= (row[1:] == row[:-1]) & (at[1:] <= at[:-1])
+        odd[order[1:]] |= (row[1:] == row[:-1]) & (at[1:] < at[:-1])
     if not odd.any():
         return None
     picked = np.isin(rows, rows[odd])

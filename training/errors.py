@@ -11,7 +11,8 @@
     └── HistoryError               a table of history cannot be read or written
         ├── HistoryConflictError   another recorder writes the same history
         ├── HistoryBehindError     journal entries are gone that history does not have
-        └── MomentNotKeptError     what it takes to rebuild a twin as of then is no longer there
+        ├── MomentNotKeptError     what it takes to rebuild a twin as of then is no longer there
+        └── UpkeepError            part of keeping history in order failed
 """
 
 from datetime import UTC, datetime
@@ -96,24 +97,40 @@ class HistoryBehindError(HistoryError):
 class MomentNotKeptError(HistoryError):
     """Readings or inputs between the last usable snapshot and the moment asked for are gone.
 
-    ``since_us`` is the earliest moment that can be rebuilt, where that is known.
+    ``since_us`` is the earliest moment that can be rebuilt, where that is known; ``cause`` what took them.
     """
 
     code = "history.moment_not_kept"
 
-    def __init__(self, actor: str, at_us: int, since_us: int | None) -> None:
+    def __init__(self, actor: str, at_us: int, since_us: int | None, cause: str) -> None:
         super().__init__(actor, "")
-        self.args = (actor, at_us, since_us)
+        self.args = (actor, at_us, since_us, cause)
+        self.cause = cause
         self.actor = actor
         self.at_us = at_us
         self.since_us = since_us
 
     def __str__(self) -> str:
         at = datetime.fromtimestamp(self.at_us / 1e6, UTC).isoformat()
-        if self.since_us is None:
-            return f"entries of {self.actor} up to {at} were lost to damage; ask for a moment before that"
-        since = datetime.fromtimestamp(self.since_us / 1e6, UTC).isoformat()
-        return f"what {self.actor} was told before {at} is no longer kept; ask for a moment after {since}"
+        gone = f"{self.cause} took what it needs to show {self.actor} as of {at}"
+        if self.since_us is not None:
+            return f"{gone}; ask for a moment after {datetime.fromtimestamp(self.since_us / 1e6, UTC).isoformat()}"
+        return f"{gone}; ask for a moment before that, or after the next hourly snapshot"
+
+
+class UpkeepError(HistoryError):
+    """Part of keeping history in order failed; the rest was done, and the next pass tries again."""
+
+    code = "history.upkeep"
+
+    def __init__(self, problem: str, more: int) -> None:
+        super().__init__("upkeep", problem)
+        self.args = (problem, more)
+        self.problem = problem
+        self.more = more
+
+    def __str__(self) -> str:
+        return self.problem + (f"; and {self.more} more" if self.more else "")
 
 
 class QueryError(FleetError):

@@ -109,7 +109,10 @@ class KeptSnapshots:
         """Keep the newest snapshot in a host's folder, if one is due; None where nothing was kept."""
         if not self.is_due(actor, now_us) or not snapshots.is_dir():
             return None
+        known = {kept.cursor for kept in self.of(actor)}
         for path in sorted(snapshots.glob("*.snapshot"), reverse=True):
+            if int(path.stem) in known:  # nothing has happened since
+                return None
             try:
                 return self.keep(actor, int(path.stem), path.read_bytes())
             except (FileNotFoundError, PackingError):  # replaced meanwhile, or damaged: the one before it

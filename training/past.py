@@ -2,14 +2,16 @@
 
 Inputs are taken again in the order and with the ``now`` they had, so the state is, bit for bit, the one that the live
 twin had once the last entry up to that moment was in. What a readings table does not tell of an entry (repeats, lines
-out of order, clocks ahead) stands in ``inputs`` under ``decoding.LINES``. Only the asked-for devices are rebuilt; they
+out of order, clocks ahead) stands whole in the table ``lines``. Only the asked-for devices are rebuilt; they
 share a small shard, one of each actor and type, since no device's state depends on another's but through commands.
 """
 
+import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,11 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from training.decoding import LINES
 from training.errors import HistoryBehindError, MomentNotKeptError
 from training.keeping import KeptSnapshots
 from training.recorder import Source
-from training.tables import INPUTS, READINGS, File, Table, Version, channels_of, sql_name
+from training.tables import INPUTS, LINES, READINGS, File, Table, Version, channels_of, sql_name
 from twins import commands as c
 from twins import entries, typefiles, views
 from twins.devices import DeviceType
@@ -37,6 +38,7 @@ from twins.shard import Shard, ShardConfig
 
 _ENTRIES_AT_ONCE: Final = 256
 _ROWS_AT_ONCE: Final = 4_000_000
+_DICTS_AT_ONCE: Final = 1000
 _ATTEMPTS: Final = 5
 
 
@@ -80,8 +82,9 @@ class Past:
         DeviceNotFoundError : there was no such device then.
         MomentNotKeptError : what this needs is no longer there.
         """
-        for name in self._types_of(device_id):
-            for found in self.shards(name, at_us, [device_id]):
+        for device_type, actor in self._places_of(device_id):
+            found = self._rebuilt(actor, device_type, at_us, pa.array([device_id], pa.string()))
+            if found is not None and len(found.shard):
                 return views.twin(found.shard, 0), found.shard.device_type
         raise DeviceNotFoundError(device_id)
 
@@ -102,12 +105,9 @@ class Past:
         return found
 
     def kept_since(self, actor: str) -> int | None:
-        """The earliest shard time of an actor that a rebuild can begin with; None: the very beginning."""
+        """The earliest shard time of an actor that can be rebuilt, once retention took readings; None: none can yet."""
         gone = self._kept.gone().get(actor, 0)
-        if not gone:
-            return None
-        usable = [kept.now_us for kept in self._kept.of(actor) if kept.cursor >= gone]
-        return usable[0] if usable else max((kept.now_us for kept in self._kept.of(actor)), default=0)
+        return next((kept.now_us for kept in self._kept.of(actor) if kept.cursor >= gone), None)
 
     # -- one actor --------------------------------------------------------------------------------------------------
 
@@ -118,6 +118,8 @@ class Past:
                 for entry in self._entries(work, at_us):
                     work.take(entry)
             except JournalGapError:  # the journal was cut meanwhile: history has it by now
+                continue
+            if self._kept.gone().get(actor, 0) > work.began:  # retention took readings meanwhile
                 continue
             if work.shard is None:
                 return None
@@ -137,7 +139,7 @@ class Past:
                 continue
             return _Rebuilding.from_snapshot(actor, device_type, wanted, kept.cursor, meta, arrays)
         if gone:
-            raise MomentNotKeptError(actor, at_us, self.kept_since(actor))
+            raise MomentNotKeptError(actor, at_us, self.kept_since(actor), "retention")
         return _Rebuilding(actor, device_type, wanted)
 
     def _entries(self, work: "_Rebuilding", at_us: int) -> Iterator["_Entry"]:
@@ -158,16 +160,18 @@ class Past:
 
     def _recorded(self, work: "_Rebuilding", inputs: Version, upto: int, at_us: int) -> Iterator["_Entry"]:
         """What history holds of the entries after the work's cursor up to ``upto``, in their order."""
-        rows = _select(
-            inputs.files, INPUTS.names,
-            "actor = $actor AND cursor > $after AND cursor <= $upto AND epoch_us(recorded_at) <= $at",
-            {"actor": work.actor, "after": work.cursor, "upto": upto, "at": at_us}, INPUTS,
-        )  # fmt: skip
-        rows = rows.append_column("now_us", rows["recorded_at"].cast(pa.int64()))
-        others = [_of_input(row) for row in rows.sort_by("cursor").to_pylist()]
-        whole = {entry.cursor: entry for entry in others if entry.kind == LINES}
-        readings = self._recorded_readings(work, upto, at_us)
-        yield from _merged(readings, whole, [entry for entry in others if entry.kind != LINES], work)
+        said = {"actor": work.actor, "after": work.cursor, "upto": upto, "at": at_us}
+        where = "actor = $actor AND cursor > $after AND cursor <= $upto AND epoch_us(recorded_at) <= $at"
+        others = _by_cursor(_select(inputs.files, INPUTS.names, where, said, INPUTS))
+        whole: Iterator[_Entry] = iter(())
+        table = self._table("lines")
+        if table is not None:
+            mine = where + " AND device_type = $type"
+            files = table.version(()).files
+            rows = _select(files, LINES.names, mine, {**said, "type": work.device_type}, LINES)
+            whole = map(_of_lines, _by_cursor(rows))
+        readings = _told_together(self._recorded_readings(work, upto, at_us), whole)
+        yield from heapq.merge(readings, map(_of_input, others), key=lambda entry: entry.cursor)
 
     def _recorded_readings(self, work: "_Rebuilding", upto: int, at_us: int) -> Iterator["_Entry"]:
         """The readings entries of a table, as far as it tells them, some millions of rows at a time."""
@@ -195,26 +199,25 @@ class Past:
 
     # -- what there is ----------------------------------------------------------------------------------------------
 
-    def _types_of(self, device_id: str) -> list[str]:
-        """The types under which a device was ever registered, as history or else the journals tell."""
+    def _places_of(self, device_id: str) -> list[tuple[str, str]]:
+        """Type and actor under which a device was ever registered, as history or else the journals tell."""
         table = self._table("devices")
         if table is not None:
-            schema = pa.schema([("device_type", pa.string())])
-            rows = _select(
-                table.version(()).files, schema.names, "device_id = $id", {"id": device_id}, schema
-            )
+            schema = pa.schema([("device_type", pa.string()), ("actor", pa.string())])
+            files = table.version(()).files
+            rows = _select(files, schema.names, "device_id = $id", {"id": device_id}, schema, distinct=True)
             if rows.num_rows:
-                return sorted(set(rows["device_type"].to_pylist()))
-        found: set[str] = set()
-        for actor in self._sources:
+                return sorted((row["device_type"], row["actor"]) for row in rows.to_pylist())
+        found: set[tuple[str, str]] = set()
+        for actor, source in self._sources.items():
             recorded = (
                 0 if (inputs := self._table("inputs")) is None else inputs.version([actor]).cursors[actor]
             )
-            for stored in _followed(self._sources[actor], recorded):
+            for stored in _followed(source, recorded):
                 if stored.kind == EntryKind.COMMAND:
                     name, body = entries.decode_command(stored.payload)
                     if name == "RegisterDevices" and any(each["id"] == device_id for each in body["devices"]):
-                        found.add(body["device_type"])
+                        found.add((body["device_type"], actor))
         return sorted(found)
 
     def _recorded_actors(self) -> list[str]:
@@ -232,7 +235,7 @@ class Past:
 
 
 class _Entry(NamedTuple):
-    """An entry to be taken again: ``kind`` is an ``EntryKind``'s name, or ``LINES``."""
+    """An entry to be taken again: ``kind`` is an ``EntryKind``'s name."""
 
     cursor: int
     now_us: int
@@ -258,10 +261,11 @@ class _Rebuilding:
         self.actor = actor
         self.device_type = device_type
         self.wanted = wanted
-        self.cursor = 0
+        self.cursor = self.began = 0
         self.shard: Shard | None = None
         self.from_snapshot_us: int | None = None
         self._config = ShardConfig()
+        self._lost: _Entry | None = None
         self._place = np.zeros(0, np.int32)  # row in the actor's shard -> row here, -1: not wanted
 
     @classmethod
@@ -275,7 +279,8 @@ class _Rebuilding:
         arrays: Arrays,
     ) -> "_Rebuilding":
         work = cls(actor, device_type, wanted)
-        work.cursor, work.from_snapshot_us = cursor, meta["now_us"]
+        work.cursor = work.began = cursor
+        work.from_snapshot_us = meta["now_us"]
         work._config = ShardConfig(**meta["config"])
         shard_meta = meta["shards"].get(device_type)
         if shard_meta is None:
@@ -293,9 +298,14 @@ class _Rebuilding:
 
     def take(self, entry: _Entry) -> None:
         """Take an entry again."""
+        if (
+            self._lost is not None
+        ):  # only what follows says that it was before the moment: it has no time of its own
+            raise MomentNotKeptError(self.actor, entry.now_us, None, f"damage to entry {self._lost.cursor}")
         self.cursor = entry.cursor
         if entry.kind == "lost":
-            raise MomentNotKeptError(self.actor, entry.now_us, None)
+            self._lost = entry if self.shard is not None else None
+            return
         if entry.kind == "command":
             assert entry.command is not None
             self._command(*entry.command, entry.now_us)
@@ -389,9 +399,20 @@ def _of_journal(stored: StoredEntry) -> _Entry:
     return _Entry(stored.cursor, stored.now_us, kind.name.lower(), command, stored.payload)
 
 
+def _by_cursor(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    """Rows as dicts in the order of their cursors, with ``now_us`` for ``recorded_at``; made some at a time."""
+    rows = rows.append_column("now_us", rows["recorded_at"].cast(pa.int64())).drop_columns(["recorded_at"])
+    for batch in rows.sort_by("cursor").to_batches(_DICTS_AT_ONCE):
+        yield from batch.to_pylist()
+
+
 def _of_input(row: Mapping[str, Any]) -> _Entry:
     command = (row["command"], json.loads(row["body"])) if row["kind"] == "command" else None
     return _Entry(row["cursor"], row["now_us"], row["kind"], command, row["payload"])
+
+
+def _of_lines(row: Mapping[str, Any]) -> _Entry:
+    return _Entry(row["cursor"], row["now_us"], "readings", payload=row["payload"])
 
 
 def _entries_of(rows: pa.Table, channels: Sequence[str]) -> Iterator[_Entry]:
@@ -424,33 +445,14 @@ def _cells(rows: pa.Table, channels: Sequence[str]) -> tuple[NDArray[Any], NDArr
     return values, present
 
 
-def _merged(
-    readings: Iterator[_Entry], whole: Mapping[int, _Entry], others: Sequence[_Entry], work: _Rebuilding
-) -> Iterator[_Entry]:
-    """Readings and other inputs by cursor. A readings entry takes what is told whole of it; one may be told only so."""
-    left = dict(whole)
-    waiting = iter([*others])
-    other = next(waiting, None)
-
-    def told(upto: float) -> Iterator[_Entry]:
-        nonlocal other
-        for cursor in [at for at in left if at < upto]:
-            yield from earlier(cursor)
-            entry = left.pop(cursor)
-            yield entry._replace(kind="readings")
-        yield from earlier(upto)
-
-    def earlier(upto: float) -> Iterator[_Entry]:
-        nonlocal other
-        while other is not None and other.cursor < upto:
-            yield other
-            other = next(waiting, None)
-
-    for entry in readings:
-        yield from told(entry.cursor)
-        extra = left.pop(entry.cursor, None)
-        yield entry if extra is None else entry._replace(payload=extra.payload)
-    yield from told(float("inf"))
+def _told_together(readings: Iterator[_Entry], whole: Iterator[_Entry]) -> Iterator[_Entry]:
+    """Readings entries by cursor, each once: what a table tells of it beside what is told whole."""
+    by_cursor = heapq.merge(readings, whole, key=lambda entry: entry.cursor)
+    for _, parts in groupby(by_cursor, key=lambda entry: entry.cursor):
+        first, *more = parts
+        for part in more:
+            first = first._replace(payload=part.payload or first.payload, rows=part.rows or first.rows)
+        yield first
 
 
 # -- reading files ---------------------------------------------------------------------------------------------------

@@ -221,7 +221,8 @@ class Recorder:
             already = StoredReadings(partial(_files, table), device_type)
             rows = decoding.sorted_readings(lines, device_type, self._names, already)
             self._write_table(table.name, rows)
-        self._write_table("events", fixed.get("events"))
+        for name in ("lines", "events"):
+            self._write_table(name, fixed.get(name))
         self._write_table("inputs", fixed.get("inputs", INPUTS.empty_table()))
 
     def _write_table(self, name: str, rows: pa.Table | None) -> None:

@@ -49,7 +49,7 @@ EVENTS: Final = pa.schema(
 )
 INPUTS: Final = pa.schema(
     [
-        ("kind", pa.string()),  # command, tick, mark, scores, lost; lines: of readings, see past.py
+        ("kind", pa.string()),  # command, tick, mark, scores, lost
         ("recorded_at", TIMESTAMP),
         ("command", pa.string()),
         ("by", pa.string()),
@@ -60,6 +60,17 @@ INPUTS: Final = pa.schema(
         ("cursor", pa.int64()),
     ]
 )
+LINES: Final = pa.schema(
+    [
+        ("device_type", pa.string()),
+        ("payload", pa.binary()),  # a readings entry of these lines alone
+        ("recorded_at", TIMESTAMP),
+        ("actor", pa.string()),
+        ("cursor", pa.int64()),
+    ]
+)
+"""Lines of readings entries of which a readings table does not tell all: see ``past.py``."""
+
 DEVICES: Final = pa.schema(
     [
         ("device_type", pa.string()),
@@ -120,13 +131,14 @@ ROLLUPS: Final = pa.schema(
 FIXED: Final[Mapping[str, pa.Schema]] = {
     "events": EVENTS,
     "inputs": INPUTS,
+    "lines": LINES,
     "devices": DEVICES,
     "types": TYPES,
     "condition": CONDITION,
 }
 """The tables that every history has, besides ``readings_<type>`` and ``rollup_<span>_<type>``."""
 
-_STATISTICS: Final = ("device_id", "event_time", "recorded_at", "cursor")
+_STATISTICS: Final = ("device_id", "event_time", "recorded_at", "ingest_us", "cursor")
 _STEADY: Final = ("event_time", "recorded_at", "ingest_us", "cursor")  # grow by much the same from row to row
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -183,7 +195,7 @@ class File:
     path: str  # absolute
     size: int
     rows: int
-    least: Mapping[str, Any]  # by column: device_id, event_time (µs), cursor
+    least: Mapping[str, Any]  # by column: device_id, event_time (µs), ingest_us, cursor
     greatest: Mapping[str, Any]
 
 

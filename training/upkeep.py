@@ -7,24 +7,30 @@ Each pass is safe beside the recorder and beside queries, and can be ended at an
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
+
 from training import rollups
 from training.compaction import CompactionConfig, compact
-from training.errors import HistoryConflictError
+from training.errors import HistoryConflictError, UpkeepError
 from training.keeping import KeepingConfig, KeptSnapshots
 from training.tables import READINGS, ROLLUP, File, Table
 from twins.clock import DAY_US
+from twins.errors import FleetError
 
 _log = logging.getLogger("twinfold.history")
 
+_LINES: Final = "lines"
 _FOREVER: Final = ("devices", "types")  # without them nothing else can be read
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionConfig:
-    """How long the tables are kept, in days of event time; readings also by what they take on disk.
+    """How long the tables are kept, in days since a row happened or came in, whichever is later; readings also by bytes.
 
     Rollups, events and inputs outlive the readings they came from. Files go whole: a row goes when the newest
     of its file is too old.
@@ -48,23 +54,51 @@ class UpkeepConfig:
 def upkeep(
     folder: str | Path, actors: Sequence[str], now_us: int, config: UpkeepConfig | None = None
 ) -> None:
-    """One pass over all tables of a history. ``actors`` are those whose journals are recorded."""
+    """One pass over all tables of a history. ``actors`` are those whose journals are recorded.
+
+    No table's trouble keeps the others from their turn: where a full disk keeps one from being summed up, what is old
+    still goes.
+
+    Raises
+    ------
+    UpkeepError : some of it failed; the rest was done.
+    """
     folder = Path(folder)
     config = config or UpkeepConfig()
     kept = KeptSnapshots(folder)
-    names = sorted(path.name for path in folder.glob("*") if (path / "_delta_log").is_dir())
-    for name in names:
-        if name.startswith(READINGS):
-            _attempt(lambda name=name: rollups.roll_up(folder, name, actors))  # type: ignore[misc]
-    names = sorted(path.name for path in folder.glob("*") if (path / "_delta_log").is_dir())
-    for name in names:
-        table = Table(folder / name)
-        _attempt(lambda table=table: retain(table, now_us, config.retention, kept.note_gone))  # type: ignore[misc]
-        _attempt(lambda table=table: compact(table, config.compaction))  # type: ignore[misc]
-        table.clean(config.retention.unused_hours * 3600)
-    readings = [Table(folder / name) for name in names if name.startswith(READINGS)]
-    _attempt(lambda: limit_bytes(readings, round(config.retention.readings_gb * 1e9), kept.note_gone))
-    kept.thin(now_us, KeepingConfig(days=config.retention.readings_days))
+    failed: list[str] = []
+
+    def attempt(name: str, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except HistoryConflictError as error:
+            _log.info("left for the next time: %s", error)
+        except (FleetError, OSError, pa.ArrowException, DeltaError) as error:
+            failed.append(f"{name}: {error}")
+
+    readings = [table for table in _tables(folder) if _is_readings(table)]
+    for table in readings:  # before any of them go
+        if table.name.startswith(READINGS):
+            attempt(table.name, partial(rollups.roll_up, folder, table.name, actors))
+    for table in _tables(folder):
+        attempt(table.name, partial(retain, table, now_us, config.retention, kept.note_gone))
+    limit = round(config.retention.readings_gb * 1e9)
+    attempt("readings", partial(limit_bytes, readings, limit, kept.note_gone))
+    attempt("snapshots", partial(kept.thin, now_us, KeepingConfig(days=config.retention.readings_days)))
+    for table in _tables(folder):
+        attempt(table.name, partial(table.clean, config.retention.unused_hours * 3600))
+    for table in _tables(folder):
+        attempt(table.name, partial(compact, table, config.compaction))
+    if failed:
+        raise UpkeepError(failed[0], len(failed) - 1)
+
+
+def _tables(folder: Path) -> list[Table]:
+    return [Table(path) for path in sorted(folder.glob("*")) if (path / "_delta_log").is_dir()]
+
+
+def _is_readings(table: Table) -> bool:
+    return table.name.startswith(READINGS) or table.name == _LINES
 
 
 def retain(
@@ -74,7 +108,7 @@ def retain(
     if table.name in _FOREVER:
         return 0
     days = config.events_days
-    if table.name.startswith(READINGS):
+    if _is_readings(table):
         days = config.readings_days
     elif table.name.startswith(ROLLUP):
         days = config.rollups_days
@@ -104,21 +138,12 @@ def limit_bytes(tables: Sequence[Table], limit: int, note: Callable[[File], None
 
 
 def _note(table: Table, files: Sequence[File], note: Callable[[File], None] | None) -> None:
-    if note is not None and table.name.startswith(READINGS):
+    if note is not None and _is_readings(table):
         for file in files:
             note(file)
 
 
 def _end_us(file: File, unknown_us: int) -> int:
-    for name in ("event_time", "recorded_at"):
-        if name in file.greatest:
-            return int(file.greatest[name])
-    return unknown_us
-
-
-def _attempt(work: Callable[[], object]) -> None:
-    """Somebody else's commit came first: the next pass does it."""
-    try:
-        work()
-    except HistoryConflictError as error:
-        _log.info("left for the next time: %s", error)
+    """When the newest row of a file happened or, where that is later, came in: what was imported today is not old."""
+    known = [file.greatest.get(name) for name in ("event_time", "recorded_at", "ingest_us")]
+    return max((int(each) for each in known if each is not None), default=unknown_us)

@@ -52,14 +52,16 @@ class HostConfig:
     """How a host keeps what it is told.
 
     A snapshot is taken once the entries since the last one took ``snapshot_after_s`` to apply, so that a restart replays no
-    more than that. Commands are remembered by id for ``remember_commands_s``. With ``recorded`` the journal keeps what the
-    recorder has not said it has; without, only what the snapshots need.
+    more than that, and in any case ``snapshot_every_s``, so that the past can be rebuilt nearby. Commands are remembered
+    by id for ``remember_commands_s``. With ``recorded`` the journal keeps what the recorder has not said it has; without,
+    only what the snapshots need.
     """
 
     journal: JournalConfig = field(default_factory=JournalConfig)
     shard: ShardConfig = field(default_factory=ShardConfig)
     snapshot_after_s: float = 2.0
     snapshot_after_entries: int = 20_000
+    snapshot_every_s: float = 3600.0
     remember_commands_s: float = 86_400.0
     recorded: bool = False
 
@@ -129,6 +131,7 @@ class ShardHost:
         self._cost_s = 0.0
         self._entries = 0
         self._snapshot_cursor = 0
+        self._snapshot_us = 0  # shard time of the newest one
         self._snapshot_running = False
         self._lost = False
         self._restored = False
@@ -262,11 +265,10 @@ class ShardHost:
         if self.state != "ready" or not self.shards:
             return
         now_us = self._clock(now_us)
-        self._take_up(now_us)
         if self._journal is not None:
-            (self.cursor,) = self._journal.append(
-                [Entry(int(EntryKind.MARK), now_us, bytes(pack({"resumed": True})))], urgent=True
-            )
+            mark = Entry(int(EntryKind.MARK), now_us, bytes(pack({"resumed": True})))
+            (self.cursor,) = self._journal.append([mark], urgent=True)
+        self._take_up(now_us)
 
     def _take_up(self, now_us: int) -> None:
         for shard in self.shards.values():
@@ -304,7 +306,12 @@ class ShardHost:
     def snapshot_due(self) -> bool:
         """Whether a restart would by now replay for longer than it should."""
         return self.folder is not None and (
-            self._cost_s > self.config.snapshot_after_s or self._entries > self.config.snapshot_after_entries
+            self._cost_s > self.config.snapshot_after_s
+            or self._entries > self.config.snapshot_after_entries
+            or (
+                self.cursor > self._snapshot_cursor
+                and self.now_us - self._snapshot_us > self.config.snapshot_every_s * SECOND_US
+            )
         )
 
     def begin_snapshot(self) -> Callable[[], None] | None:
@@ -336,7 +343,7 @@ class ShardHost:
         def write() -> None:
             try:
                 snapshots.write(folder, cursor, meta, arrays)
-                self._snapshot_cursor = cursor
+                self._snapshot_cursor, self._snapshot_us = cursor, keep_from
                 self._cost_s -= cost_s
                 self._entries -= entries_then
             finally:
@@ -529,7 +536,7 @@ class ShardHost:
             for name, shard_meta in meta["shards"].items():
                 mine = {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
                 self.shards[name] = Shard.restore(shard_meta, mine, self._config_in_force)
-        self._snapshot_cursor = self.cursor
+        self._snapshot_cursor, self._snapshot_us = self.cursor, self.now_us
         self._lost = False
         began = stopwatch_s()
         while page := self._journal.read_after(self.cursor, _REPLAY_PAGE, _REPLAY_PAGE_BYTES):

@@ -97,7 +97,7 @@ async def device(
 ) -> Response:
     """Everything its shard knows of one device, at this moment or as it was at a past one."""
     if at is not None:
-        return reply(device_detail(*await context.call(_as_of, context, device_id, at), context.rules))
+        return reply(device_detail(*await context.rebuild(_as_of, context, device_id, at), context.rules))
     twin = await context.call(context.fleet.read_twin, device_id)
     return reply(device_detail(twin, context.fleet.types[twin["type"]], context.rules))
 

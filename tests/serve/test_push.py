@@ -96,6 +96,20 @@ def test_a_socket_is_told_what_happens_and_goes_on_after_a_break(tmp_path: Path)
     run(tmp_path, test)
 
 
+def test_a_break_between_two_alerts_of_one_entry_loses_none(tmp_path: Path) -> None:
+    async def test(it: Edge, url: str) -> None:
+        async with websockets.connect(url) as sock:
+            await subscribe(sock, "alerts")
+            await it.read("pump-01", 1, {"vibration": 9.0, "flow": 0.0})
+            first = await message(sock, "NEW_ALERT")
+        async with websockets.connect(url) as sock:
+            await subscribe(sock, "alerts", cursor=first["cursor"])
+            again = {(await message(sock, "NEW_ALERT"))["data"]["rule"] for _ in range(2)}
+            assert again == {"vibration-high", "dry"}
+
+    run(tmp_path, test)
+
+
 def test_a_cursor_from_before_what_is_kept_gets_a_gap(tmp_path: Path) -> None:
     async def test(it: Edge, url: str) -> None:
         async with websockets.connect(url) as sock:

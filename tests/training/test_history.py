@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.training.journals import START_US, Account, Actor, Following, same, told
 from training import decoding, rollups
 from training.compaction import CompactionConfig, compact
-from training.errors import HistoryBehindError
+from training.errors import HistoryBehindError, UpkeepError
 from training.history import History, HistoryConfig
 from training.recorder import Recorder, RecorderConfig
 from training.tables import Table
@@ -69,7 +69,7 @@ class World:
         events = self.history.query("SELECT type, device_id, cursor FROM events")
         found = [(row["type"], row["device_id"], row["cursor"]) for row in events.to_pylist()]
         assert sorted(found) == sorted(self.account.events)
-        inputs = self.history.query("SELECT actor, cursor FROM inputs WHERE kind <> 'lines'").to_pylist()
+        inputs = self.history.query("SELECT actor, cursor FROM inputs").to_pylist()
         assert sorted((row["actor"], row["cursor"]) for row in inputs) == sorted(self.account.inputs)
 
     def close(self) -> None:
@@ -368,6 +368,27 @@ class TestUpkeep:
         rows = world.history.query(f"SELECT epoch_us(event_time) AS us FROM {READINGS} ORDER BY us")
         assert rows["us"].to_pylist() == [START_US + SECOND_US, START_US + 2 * SECOND_US]
         assert retain(world.readings, START_US + 400 * DAY_US, RetentionConfig()) == 2
+
+    def test_what_came_in_lately_is_not_old_however_long_ago_it_happened(self, world: World) -> None:
+        actor = world.actors[0]
+        actor.now_us = START_US + 4000 * DAY_US  # years after the readings that it is sent
+        actor.readings([(0, 0, [1.0, 1.0, 1.0])])
+        world.flush()
+        upkeep(world.folder / "history", ["a", "b"], actor.now_us + DAY_US)
+        assert world.history.query(f"SELECT * FROM {READINGS}").num_rows == 1
+        assert retain(world.readings, actor.now_us + 400 * DAY_US, RetentionConfig()) == 1
+
+    def test_a_table_in_trouble_does_not_keep_the_others_from_their_turn(self, world: World) -> None:
+        for second in range(2):
+            world.actors[0].readings([(0, second, [1.0, 2.0, 3.0])])
+            world.actors[0].tick(0)
+            world.flush()
+        for file in Table(world.folder / "history" / "events").version(()).files:
+            Path(file.path).write_bytes(b"not Parquet")
+        config = UpkeepConfig(JOIN_ALL, RetentionConfig(readings_gb=0.0))
+        with pytest.raises(UpkeepError, match="events"):
+            upkeep(world.folder / "history", ["a", "b"], START_US, config)
+        assert world.readings.version(()).files == ()
 
     def test_names_are_never_let_go(self, world: World) -> None:
         world.flush()

@@ -253,6 +253,45 @@ def test_a_device_is_not_there_before_it_was_registered(tmp_path):
             past.twin("nobody", world.now_us)
 
 
+def test_another_actors_loss_is_no_obstacle(tmp_path):
+    rng = np.random.default_rng(8)
+    world = World(tmp_path, rng, 2)
+    with closing(world):
+        world.live(random_lines(rng, world.ids, steps=10))
+        world.record()
+        by_host = [host.shard(PUMP.name).roster.index for host in world.fleet.shard_hosts()]
+        mine, other = by_host[0][0], by_host[1][0]
+        gone = KeptSnapshots(tmp_path / "history")
+        gone.folder.mkdir(parents=True, exist_ok=True)
+        (gone.folder / "gone.json").write_text('{"host-001": 1000000}')
+        past = Past(tmp_path / "history", journals_in(tmp_path / "hosts"))
+        assert past.twin(mine, world.now_us)[0]["id"] == mine
+        with pytest.raises(MomentNotKeptError, match="retention took"):
+            past.twin(other, world.now_us)
+
+
+def test_a_moment_after_a_lost_entry_is_refused_and_one_before_it_shown(tmp_path):
+    with closing(world_of_steps(tmp_path, 6)) as world:
+        source = journals_in(tmp_path / "hosts")[0]
+
+        class Damaged:
+            actor = source.actor
+
+            def read_after(self, cursor, limit):
+                page = source.read_after(cursor, limit)
+                return [
+                    e._replace(kind=0, now_us=0, payload=b"", events=None) if e.cursor == 6 else e
+                    for e in page
+                ]
+
+        entries = source.read_after(0, 100)
+        past = Past(tmp_path / "history", [Damaged()])
+        before_us = next(e.now_us for e in entries if e.cursor == 5)
+        assert past.twin("pump-1", before_us - 1)[0]["id"] == "pump-1"
+        with pytest.raises(MomentNotKeptError, match="damage to entry 6"):
+            past.twin("pump-1", world.now_us)
+
+
 def test_snapshots_thin_to_hours_then_days(tmp_path):
     from twins.packing import pack
 

@@ -10,7 +10,7 @@ from twins import entries
 from twins.clock import SECOND_US, VirtualClock
 from twins.commands import AcknowledgeAlert, RecordMaintenance, UpdateDevice
 from twins.devices import AlertRule, Channel, Device, DeviceType
-from twins.errors import CommandRefusedError, FaultError, OverloadedError, ReadingError
+from twins.errors import CommandRefusedError, FaultError, JournalWriteError, OverloadedError, ReadingError
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig
 from twins.journal import JournalConfig
@@ -264,6 +264,21 @@ def test_the_platforms_own_absence_is_no_devices_silence(tmp_path):
     fleet = started(tmp_path)
     fleet.advance(T0 + 3600 * SECOND_US + 50 * SECOND_US)
     assert fleet.twin(IDS[0]).state()["status"] == "stale"
+
+
+def test_an_absence_that_could_not_be_written_down_changes_nothing(tmp_path, monkeypatch):
+    fleet = started(tmp_path)
+    write(fleet, 0, 60.0)
+    host = fleet.shard_hosts()[0]
+    before = host.shard(PUMP.name).state.core.heard_us.copy()
+
+    def full(*_args, **_more):
+        raise JournalWriteError("append", "no space left")
+
+    monkeypatch.setattr(host._journal, "append", full)
+    with pytest.raises(JournalWriteError):
+        host.resume(T0 + 3600 * SECOND_US)
+    assert (host.shard(PUMP.name).state.core.heard_us == before).all()
 
 
 def test_one_id_is_one_device_whatever_its_type(tmp_path):
