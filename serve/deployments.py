@@ -73,30 +73,48 @@ class Hosts:
 class PublishedSource:
     """The live tables that the shards' actors publish, mapped from the object store without a copy.
 
-    A host that does not answer is shown as it last was, and marked so.
+    A host that does not answer is shown as it last was, and marked so. It is waited for once; from then on the others do
+    not wait for it, until its answer is there.
     """
 
-    def __init__(self, hosts: Hosts) -> None:
+    def __init__(self, hosts: Hosts, patience_s: float = _ANSWER_S) -> None:
         self._hosts = hosts
+        self._patience_s = patience_s
         self._last: dict[int, Generation] = {}
+        self._asked: dict[int, Any] = {}
+        self._silent: set[int] = set()
 
     def newest(self) -> list[Generation]:
         try:
             self._hosts.look()
         except (ray.exceptions.RayError, ValueError) as error:  # one went while it was asked for
             _log.info("not all hosts were found: %s", error)
-        asked = {host: handle.published.remote() for host, handle in self._hosts.handles.items()}
-        refs = list(asked.values())
-        ready, _ = ray.wait(refs, num_returns=len(refs), timeout=_ANSWER_S) if refs else ([], [])
-        for host, ref in asked.items():
+        for host, handle in self._hosts.handles.items():
+            if host not in self._asked:
+                self._asked[host] = handle.published.remote()
+        for host in self._answered():
             try:
-                if ref not in ready:
-                    raise DegradedError(f"host {host} does not answer")
-                self._learn(host, ray.get(ref))
+                self._learn(host, ray.get(self._asked.pop(host)))
+                self._silent.discard(host)
             except (ray.exceptions.RayError, DegradedError):
-                if host in self._last:
-                    self._last[host] = replace(self._last[host], reachable=False)
+                self._miss(host)
+        for host in self._asked:
+            self._miss(host)
         return list(self._last.values())
+
+    def _answered(self) -> list[int]:
+        """The hosts whose answer is there."""
+        expected = [ref for host, ref in self._asked.items() if host not in self._silent]
+        if expected:
+            ray.wait(expected, num_returns=len(expected), timeout=self._patience_s)
+        refs = list(self._asked.values())
+        ready = set(ray.wait(refs, num_returns=len(refs), timeout=0)[0]) if refs else set()
+        return [host for host, ref in self._asked.items() if ref in ready]
+
+    def _miss(self, host: int) -> None:
+        self._silent.add(host)
+        if host in self._last and self._last[host].reachable:
+            self._last[host] = replace(self._last[host], reachable=False)
 
     def _learn(self, host: int, published: Published | None) -> None:
         """Map what a host shows, unless that is mapped already."""
@@ -108,7 +126,8 @@ class PublishedSource:
             self._last[host] = replace(last, at_us=at_us, reachable=True)
             return
         names = list(published.tables)
-        *tables, alerts = ray.get([*(published.tables[name] for name in names), published.alerts])
+        refs = [*(published.tables[name] for name in names), published.alerts]
+        *tables, alerts = ray.get(refs, timeout=self._patience_s)
         shown = dict(zip(names, tables, strict=True))
         self._last[host] = Generation(host, epoch, published.cursor, at_us, shown, alerts if shown else None)
 

@@ -46,7 +46,7 @@ class Generation:
     at_us : when it was shown
     tables : by device type; line i of a table is row i of that host's shard
     alerts : the alerts that stand; None: no type is installed yet
-    reachable : off for the last copy of a host that no longer answers
+    reachable : off for the last copy of a host that no longer answers; its devices count as stale
     """
 
     host: int
@@ -113,10 +113,11 @@ class View:
     ) -> None:  # fmt: skip
         self.number = number
         self.generations = {generation.host: generation for generation in generations}
-        self.as_of_us = min((generation.at_us for generation in generations), default=0)
+        heard = [generation.at_us for generation in generations if generation.reachable]
+        self.as_of_us = min(heard or [generation.at_us for generation in generations], default=0)
         self.types = sorted({name for generation in generations for name in generation.tables})
         self.parts: dict[str, list[tuple[int, pa.Table]]] = {
-            name: [(g.host, g.tables[name]) for g in generations if name in g.tables] for name in self.types
+            name: [(g.host, _shown(g, name)) for g in generations if name in g.tables] for name in self.types
         }
         self.tables = {name: pa.concat_tables([t for _, t in parts]) for name, parts in self.parts.items()}
         self.starts = np.cumsum([0, *(len(self.tables[name]) for name in self.types)])
@@ -238,7 +239,7 @@ class View:
         for position, place in enumerate(places):
             grouped.setdefault((place.host, place.device_type), []).append(position)
         for (host, name), positions in grouped.items():
-            table = self.generations[host].tables[name]
+            table = _shown(self.generations[host], name)
             if columns is not None:
                 table = table.select(columns)
             rows = table.take(
@@ -298,6 +299,17 @@ def known(number: float | None) -> float | None:
 def short(number: float | None) -> float | None:
     """A float32 as the float64 with as few digits: 7.1, not 7.099999904632568; None for NaN."""
     return None if number is None or number != number else float(str(np.float32(number)))
+
+
+def _shown(generation: Generation, device_type: str) -> pa.Table:
+    """The table of a type. Devices of a host that does not answer are heard by nobody: none of them is ``reporting``."""
+    table = generation.tables[device_type]
+    if generation.reachable:
+        return table
+    place = table.schema.get_field_index("status")
+    status = table["status"].combine_chunks()
+    stale = pc.if_else(pc.equal(status.cast(pa.string()), "reporting"), "stale", status.cast(pa.string()))
+    return table.set_column(place, "status", stale.dictionary_encode())
 
 
 def _common(tables: Iterable[pa.Table]) -> pa.Table | None:

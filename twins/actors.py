@@ -75,9 +75,13 @@ class _Piece:
     answer: "asyncio.Future[HostReply]"
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1, num_cpus=0)
+@ray.remote(max_restarts=-1, max_task_retries=0, num_cpus=0)
 class ShardActor:
-    """A host in a process of its own. The constructor never raises: restoring is a task, failure a state to be seen."""
+    """A host in a process of its own. The constructor never raises: restoring is a task, failure a state to be seen.
+
+    Calls are not repeated by Ray: who calls an actor that is away is told so in seconds, and asks again when that suits.
+    Everything that changes something may be asked twice.
+    """
 
     def __init__(self, name: str, home: Home, config: ActorConfig) -> None:
         self._config = config

@@ -1,6 +1,7 @@
 import gc
 import threading
 import weakref
+from dataclasses import replace
 
 import duckdb
 import pyarrow as pa
@@ -152,3 +153,21 @@ def test_the_order_of_the_map_follows_devices_that_come_and_move() -> None:
     assert view.device_id(overview.place(view, "x", 0) or Place(9, "", 0)) == "aa"
     assert overview.place(view, "x", 2) is None
     assert overview.place(view, "nowhere", 0) is None
+
+
+def test_devices_of_a_host_that_does_not_answer_are_stale_and_the_others_as_they_were() -> None:
+    here = generation({"pump": devices("pump", ["a", "b"], status=coded([0, 3], list(STATUSES)))})
+    away = replace(
+        generation({"pump": devices("pump", ["c", "d"], status=coded([0, 3], list(STATUSES)))}),
+        host=1, reachable=False, at_us=NOW_US - 60_000_000,
+    )  # fmt: skip
+    live = LiveTable(Shown(here, away))
+    view = live.refresh()
+    with view.cursor() as cursor:
+        shown = dict(cursor.execute("SELECT device_id, status FROM live").fetchall())
+    assert shown == {"a": "reporting", "b": "retired", "c": "stale", "d": "retired"}
+    (line,) = view.fetch([Place(1, "pump", 0)], ["device_id", "status"])
+    assert line == {"device_id": "c", "status": "stale"}
+    assert view.as_of_us == NOW_US
+    summary = Overview(live).summary(view)
+    assert (summary["reporting"], summary["stale"], summary["unreachable"]) == (1, 1, [1])
