@@ -6,17 +6,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from cluster import cli_types
 from cluster.compiled import use_kernel_cache
+from cluster.terminal import AsJson, Data
+from cluster.terminal import err as _err
+from cluster.terminal import out as _out
+from cluster.terminal import print_rows as _print_rows
+from cluster.terminal import say as _say
+from cluster.terminal import settings_of as _settings
+from cluster.terminal import steps as _steps
 from twins.errors import FleetError
 
 app = typer.Typer(
@@ -27,11 +31,7 @@ app = typer.Typer(
     add_completion=True,
 )
 
-_out = Console()
-_err = Console(stderr=True)
-
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of journals, history and models.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+app.add_typer(cli_types.app)
 
 
 def main() -> None:
@@ -215,43 +215,6 @@ def settings(data: Data = None, as_json: AsJson = False) -> None:
     _print_rows(rows, as_json)
 
 
-# -- device types --------------------------------------------------------------------------------------------------
-
-
-@app.command()
-def types(
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="Type files to check; none: list the catalogue.")
-    ] = None,
-    folder: Annotated[Path | None, typer.Option(help="Folder with device types of your own.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the device types, or check files: every problem with its line and remedy."""
-    from twins.typefiles import load_catalog, load_type
-
-    if files:
-        checked = [load_type(path) for path in files]
-        _print_rows(
-            [
-                {"file": str(p), "type": t.name, "version": t.version}
-                for p, t in zip(files, checked, strict=True)
-            ],
-            as_json,
-        )
-        return
-    catalog = load_catalog([folder] if folder else [])
-    _print_rows(
-        [
-            {
-                "type": each.name, "version": each.version, "channels": len(each.channels), "rules": len(each.rules),
-                "failure modes": len(each.failure_modes), "actions": len(each.actions), "title": each.title,
-            }
-            for each in catalog.values()
-        ],
-        as_json,
-    )  # fmt: skip
-
-
 # -- readings ------------------------------------------------------------------------------------------------------
 
 
@@ -353,50 +316,3 @@ def query(
             problem = str(error).splitlines()[0]
             raise QueryError(problem, f"the tables are {', '.join(history.tables())}") from error
     _print_rows(table.to_pylist(), as_json)
-
-
-# -- showing -------------------------------------------------------------------------------------------------------
-
-
-def _settings(options: dict[str, Any]) -> Any:
-    from cluster.settings import load
-
-    return load({name: str(v) if isinstance(v, Path) else v for name, v in options.items()})
-
-
-def _steps(as_json: bool) -> Any:
-    """A progress line for each step: its name while it runs, how long it took when it is done."""
-
-    @contextmanager
-    def step(name: str) -> Iterator[None]:
-        began = time.monotonic()
-        if as_json:
-            yield
-            return
-        with _out.status(f"{name} …"):
-            yield
-        _out.print(f"  {name:<36} {time.monotonic() - began:6.1f} s", highlight=False)
-
-    return step
-
-
-def _say(document: dict[str, Any], as_json: bool, text: str) -> None:
-    if as_json:
-        print(json.dumps(document))
-    else:
-        _out.print(text, highlight=False, soft_wrap=True)
-
-
-def _print_rows(rows: Sequence[dict[str, Any]], as_json: bool = False) -> None:
-    if as_json:
-        print(json.dumps(rows, default=str))
-        return
-    if not rows:
-        _out.print("no rows")
-        return
-    table = Table(box=None, pad_edge=False)
-    for name, cell in rows[0].items():
-        table.add_column(name, justify="right" if isinstance(cell, int | float) else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row.values()))
-    _out.print(table)

@@ -1,0 +1,65 @@
+"""What all commands share: the options that each has, and how results are shown on a terminal or to a program."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+out = Console()
+err = Console(stderr=True)
+
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of journals, history and models.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def settings_of(options: dict[str, Any]) -> Any:
+    """The settings in force, with these options of the command line."""
+    from cluster.settings import load
+
+    return load({name: str(v) if isinstance(v, Path) else v for name, v in options.items()})
+
+
+def steps(as_json: bool) -> Any:
+    """A progress line for each step: its name while it runs, how long it took when it is done."""
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        began = time.monotonic()
+        if as_json:
+            yield
+            return
+        with out.status(f"{name} …"):
+            yield
+        out.print(f"  {name:<36} {time.monotonic() - began:6.1f} s", highlight=False)
+
+    return step
+
+
+def say(document: dict[str, Any], as_json: bool, text: str) -> None:
+    """One result: as JSON, or in words."""
+    if as_json:
+        print(json.dumps(document))
+    else:
+        out.print(text, highlight=False, soft_wrap=True)
+
+
+def print_rows(rows: Sequence[dict[str, Any]], as_json: bool = False) -> None:
+    """Rows of the same keys, as JSON or as a table."""
+    if as_json:
+        print(json.dumps(rows, default=str))
+        return
+    if not rows:
+        out.print("no rows")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name, cell in rows[0].items():
+        table.add_column(name, justify="right" if isinstance(cell, int | float) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row.values()))
+    out.print(table)
