@@ -6,10 +6,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from cluster.bringup import ray_environment
 from cluster.compiled import use_kernel_cache
 
-use_kernel_cache()
+use_kernel_cache()  # first of all: numba reads its settings when something imports it
+
+from cluster.bringup import ray_environment  # noqa: E402
 
 # Ray reads its environment when it is first imported, so this stands before any test module
 _folder = tempfile.mkdtemp(prefix="tft-")
