@@ -15,6 +15,7 @@ import typer
 from cluster import cli_types
 from cluster.compiled import use_kernel_cache
 from cluster.terminal import AsJson, Data
+from cluster.terminal import bar as _bar
 from cluster.terminal import err as _err
 from cluster.terminal import out as _out
 from cluster.terminal import print_rows as _print_rows
@@ -228,7 +229,8 @@ def replay(
     """Run files through twins on a virtual clock and write what they made of each reading."""
     from training.importing import replay as run
 
-    report = run(mapping, files, out)
+    with _bar(f"replaying {mapping.name}") as show:
+        report = run(mapping, files, out, progress=lambda so_far, share: show(share, f"{so_far.rows:,} rows"))
     _say(report.as_json(), as_json, report.as_text())
 
 
@@ -245,8 +247,14 @@ def import_(
     from training.importing import import_files
 
     found = _settings({"data": data})
-    with DataFolder(found.data):
-        report = import_files(mapping, files, found.data, live=live)
+    with DataFolder(found.data), _bar(f"importing {mapping.name}") as show:
+        report = import_files(
+            mapping,
+            files,
+            found.data,
+            live=live,
+            progress=lambda so_far, share: show(share, f"{so_far.rows:,} rows"),
+        )
     _say(report.as_json(), as_json, report.as_text())
 
 

@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 out = Console()
@@ -39,6 +40,18 @@ def steps(as_json: bool) -> Any:
         out.print(f"  {name:<36} {time.monotonic() - began:6.1f} s", highlight=False)
 
     return step
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[[float | None, str], None]]:
+    """A bar on the error channel, where that is a terminal; gives what moves it: a share of the whole, and some words."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[said]}"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        task = progress.add_task(title, total=1.0, said="")
+        yield lambda share, said: progress.update(task, completed=share, said=said)
 
 
 def say(document: dict[str, Any], as_json: bool, text: str) -> None:

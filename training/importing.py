@@ -88,7 +88,8 @@ class Summary:
         return "\n".join(lines)
 
 
-Progress = Callable[[Summary], None]
+Progress = Callable[[Summary, float], None]
+"""Is told after each batch what was done so far, and how much of the files has been read, 0 to 1."""
 
 
 def replay(
@@ -127,7 +128,7 @@ def replay(
             summary.note(batch)
             summary.events = writer.events
             if progress is not None:
-                progress(summary)
+                progress(summary, batch.share)
         summary.fates = {name: count for name, count in writer.dispositions.items() if count}
     return summary
 
@@ -170,7 +171,7 @@ def import_files(
             fates["bad"] += len(batch.rejected)
             _record(recorder, fleet)
             if progress is not None:
-                progress(summary)
+                progress(summary, batch.share)
         if batch is not None and not live:
             for device_id in batch.readings.ids.to_pylist():
                 fleet.retire(device_id, by=mapping.name)

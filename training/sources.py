@@ -6,7 +6,7 @@ means is ``mappings.py``; what becomes of the readings is ``importing.py``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from itertools import zip_longest
 from pathlib import Path
@@ -76,6 +76,7 @@ class SourceBatch:
     rejected_ids : (m,) the device that a rejected row names, if it does
     records : in the order of the lines
     problems, problem_count : what could not be used: the first few, and how many in all
+    share : how much of all files has been read so far, 0 to 1
     """
 
     readings: ReadingBatch
@@ -87,6 +88,7 @@ class SourceBatch:
     records: tuple[SourceRecord, ...] = ()
     problems: tuple[Problem, ...] = ()
     problem_count: int = 0
+    share: float = 1.0
 
 
 def read(mapping: FileMapping, files: Sequence[str | Path], rows: int = ROWS) -> Iterator[SourceBatch]:
@@ -103,7 +105,8 @@ def read(mapping: FileMapping, files: Sequence[str | Path], rows: int = ROWS) ->
     groups = [wanted] if mapping.layout.side_by_side else [[one] for one in wanted]
     ids, newest = _Ids(), _Newest()
     batch: SourceBatch | None = None
-    for group in groups:
+    sizes = [sum(_size(path) for _, path in group) for group in groups]
+    for number, group in enumerate(groups):
         readers = [_Reader(mapping, path) for _, path in group]
         streams = [blocks(reader.path, mapping, reader.wanted, rows) for reader in readers]
         for pieces in zip_longest(*streams):
@@ -113,6 +116,9 @@ def read(mapping: FileMapping, files: Sequence[str | Path], rows: int = ROWS) ->
                 if block is not None
             ]
             batch = _batch(mapping, present, ids)
+            here = max(block.share for _, _, block in present)
+            read_bytes = sum(sizes[:number]) + here * sizes[number]
+            batch = replace(batch, share=read_bytes / max(1, sum(sizes)))
             if mapping.run_to_failure:
                 newest.note(batch.readings)
             yield batch
@@ -130,6 +136,13 @@ def check(mapping: FileMapping, files: Sequence[str | Path]) -> None:
 def is_skipped(mapping: FileMapping, file: str | Path) -> bool:
     """Whether a file holds no readings, as the mapping says by its name."""
     return any(fnmatch(Path(file).name, pattern) for pattern in mapping.layout.skip)
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:  # opening it says what is wrong
+        return 0
 
 
 class _Ids:

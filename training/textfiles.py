@@ -7,7 +7,7 @@ What the columns mean is ``mappings.py``, what becomes of them ``sources.py``.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,15 +22,20 @@ from training.mappings import FileMapping
 _BLOCK_BYTES: Final = 4 << 20
 _HEAD_BYTES: Final = 1 << 20
 _ENDINGS: Final = re.compile(r"(\.(csv|tsv|txt|dat|parquet|pq|gz|bz2|zst|lz4))+$", re.IGNORECASE)
+_CODECS: Final = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Rows ``first`` onwards of a file. ``broken`` rows, with the reason, are null in every column."""
+    """Rows ``first`` onwards of a file. ``broken`` rows, with the reason, are null in every column.
+
+    ``share`` is how much of the file has been read, 0 to 1; a little more than these rows, since reading goes ahead.
+    """
 
     first: int
     table: pa.Table
     broken: Mapping[int, str]
+    share: float = 1.0
 
 
 def stem(path: str) -> str:
@@ -55,7 +60,7 @@ def column_names(path: str, mapping: FileMapping) -> list[str]:
     try:
         if is_parquet(path):
             return list(pq.read_schema(path).names)
-        with _text(path, mapping) as stream:
+        with pa.OSFile(path) as file, _text(path, mapping, file) as stream:
             head = bytes(stream.read(_HEAD_BYTES)).split(b"\n", 1)[0].rstrip(b"\r")
     except (OSError, pa.ArrowException) as error:
         raise SourceFileError(
@@ -90,8 +95,10 @@ def blocks(path: str, mapping: FileMapping, wanted: Sequence[str], rows: int) ->
 def _parquet(path: str, wanted: Sequence[str], rows: int) -> Iterator[Block]:
     first = 0
     with pq.ParquetFile(path) as file:
+        total = max(1, file.metadata.num_rows)
         for batch in file.iter_batches(rows, columns=list(wanted)):
-            yield Block(first, pa.Table.from_batches([batch]), {})
+            share = (first + len(batch)) / total
+            yield Block(first, pa.Table.from_batches([batch]), {}, share)
             first += len(batch)
 
 
@@ -123,7 +130,8 @@ def _csv(path: str, mapping: FileMapping, wanted: Sequence[str]) -> Iterator[Blo
     )
     parse_options = pv.ParseOptions(delimiter=layout.separator, invalid_row_handler=note)
     first = 0
-    with _text(path, mapping) as stream:
+    size = max(1, Path(path).stat().st_size)
+    with pa.OSFile(path) as file, _text(path, mapping, file) as stream:
         try:
             reader = pv.open_csv(stream, read_options, parse_options, convert_options)
         except pa.ArrowInvalid as error:
@@ -132,7 +140,7 @@ def _csv(path: str, mapping: FileMapping, wanted: Sequence[str]) -> Iterator[Blo
         else:
             for batch in reader:
                 block = _with_broken_rows(first, pa.Table.from_batches([batch]), broken)
-                yield block
+                yield replace(block, share=min(1.0, file.tell() / size))
                 first += len(block.table)
     if late := {row: broken[row] for row in sorted(broken) if row >= first}:
         yield Block(first, pa.table({name: pa.nulls(len(late), pa.string()) for name in wanted}), late)
@@ -166,9 +174,8 @@ def _of_equal_size(pieces: Iterator[Block], rows: int) -> Iterator[Block]:
             continue
         table = pa.concat_tables(held)
         while count >= rows:
-            yield Block(
-                first, table.slice(0, rows), {row: why for row, why in broken.items() if row < first + rows}
-            )
+            mine = {row: why for row, why in broken.items() if row < first + rows}
+            yield Block(first, table.slice(0, rows), mine, piece.share)
             broken = {row: why for row, why in broken.items() if row >= first + rows}
             table, first, count = table.slice(rows), first + rows, count - rows
         held = [table]
@@ -176,8 +183,10 @@ def _of_equal_size(pieces: Iterator[Block], rows: int) -> Iterator[Block]:
         yield Block(first, pa.concat_tables(held), broken)
 
 
-def _text(path: str, mapping: FileMapping) -> Any:
-    stream = pa.input_stream(path, compression="detect")
+def _text(path: str, mapping: FileMapping, file: pa.OSFile) -> Any:
+    """The text in an opened ``file``, decompressed as its name says."""
+    codec = _CODECS.get(Path(path).suffix.lower())
+    stream = file if codec is None else pa.CompressedInputStream(file, codec)
     return pa.PythonFile(_OneBlank(stream), mode="r") if mapping.layout.separator == " " else stream
 
 

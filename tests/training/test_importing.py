@@ -181,7 +181,7 @@ def test_says_how_far_it_is(tanks, tmp_path):
         [tanks],
         tmp_path / "out",
         rows=100,
-        progress=lambda so_far: seen.append(so_far.rows),
+        progress=lambda so_far, share: seen.append(so_far.rows),
     )
     assert seen == [100, 200, 240]
 

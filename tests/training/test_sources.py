@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -340,3 +341,26 @@ def test_the_shipped_mappings_read_the_shipped_samples(name):
     used = {source.index for source in mapping.channels}
     seen = np.bitwise_or.reduce(np.concatenate([batch.readings.present for batch in batches]))
     assert {c for c in range(64) if int(seen) >> c & 1} == used - ({1} if name == "ims" else set())
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet"])
+def test_the_share_that_has_been_read_rises_to_the_whole(tmp_path, kind):
+    n = 120_000
+    table = pa.table(
+        {"unit": ["7"] * n, "t": np.arange(n), "x": np.random.default_rng(1).random(n), "y": np.ones(n)}
+    )
+    paths = []
+    for number in range(2):
+        path = tmp_path / f"{number}.{kind}"
+        if kind == "parquet":
+            pq.write_table(table, path)
+        else:
+            with pa.output_stream(path, compression="gzip" if kind.endswith("gz") else None) as out:
+                pv.write_csv(table, out)
+        paths.append(path)
+    shares = [batch.share for batch in read(parse(MAPPING, "m.yaml"), paths, 10_000)]
+    assert len(shares) == 24
+    assert shares == sorted(shares)
+    assert 0 < shares[0] <= 0.5
+    assert shares[11] == pytest.approx(0.5, abs=0.01)
+    assert shares[-1] == 1.0
