@@ -1,21 +1,17 @@
-"""What history costs on disk, how fast it is written, how soon one device's day is on the screen.
+"""What history costs on disk, and how fast it is written.
 
-``python bench/history.py [--points 2e8] [--scada scada_10min_2014.csv.gz]`` prints one JSON line a figure,
-each with a reference from the same run: float32 as it is for bytes, a plain Parquet file for writing, DuckDB
-over the same files for the query. The day holds ``--points`` readings of 8 channels at 10 s; its last hour is
-not compacted.
+``python bench/history.py [--scada scada_10min_2014.csv.gz]`` prints one JSON line a figure, each with a reference
+from the same run: float32 as it is for bytes, a plain Parquet file for writing.
 """
 
 import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pv
@@ -23,11 +19,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from training.decoding import Lines, Names, sorted_readings
-from training.history import History
 from training.recorder import JournalSource, Recorder, RecorderConfig
-from training.tables import INPUTS, Table, readings_schema
+from training.tables import Table, readings_schema
 from twins import entries, typefiles
-from twins.clock import DAY_US, HOUR_US, SECOND_US
+from twins.clock import DAY_US, SECOND_US
 from twins.devices import DeviceType
 from twins.entries import EntryKind
 from twins.events import EVENT, EventBatch, Kind
@@ -51,9 +46,7 @@ CHANNELS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--points", type=float, default=2e8, help="readings of the day that is queried")
     parser.add_argument("--scada", type=Path, help="La Haute Borne: scada_10min_2014.csv.gz")
-    parser.add_argument("--queries", type=int, default=100)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measure_bytes(Path(folder) / "simulated", simulated(500, 2000), "simulated")
@@ -63,7 +56,6 @@ def main() -> None:
         if arguments.scada is not None:
             measure_bytes(Path(folder) / "scada", recorded(arguments.scada), "La Haute Borne")
         measure_writing(Path(folder) / "writing")
-        measure_query(Path(folder) / "query", round(arguments.points), arguments.queries)
 
 
 def machine(channels: tuple[str, ...]) -> DeviceType:
@@ -75,8 +67,12 @@ def machine(channels: tuple[str, ...]) -> DeviceType:
     return typefiles.from_document(document)
 
 
-def simulated(devices: int, readings: int, start_us: int = START_US, seed: int = 1) -> pa.Table:
-    """Pumps under a load that wanders through the day, rounded to their channels' resolution."""
+def simulated(
+    devices: int, readings: int, start_us: int = START_US, seed: int = 1, apart: int = 1
+) -> pa.Table:
+    """Pumps under a load that wanders through the day, rounded to their channels' resolution. Their numbers are
+    ``apart`` apart.
+    """
     rng = np.random.default_rng(seed)
     t = np.arange(readings) * INTERVAL_US
     phase = rng.random((devices, 1))
@@ -91,7 +87,14 @@ def simulated(devices: int, readings: int, start_us: int = START_US, seed: int =
         x = own + gain * load + noise * rng.standard_normal((devices, readings))
         values[:, c] = (np.round(x / step) * step).ravel()
     number = np.repeat(np.arange(devices, dtype=np.int32), readings)
-    return as_rows(tuple(channel[0] for channel in CHANNELS), number, np.tile(start_us + t, devices), values)
+    return as_rows(
+        tuple(channel[0] for channel in CHANNELS), number, np.tile(start_us + t, devices), values, apart
+    )
+
+
+def rows_of(rows: pa.Table) -> NDArray[np.float32]:
+    """(n, channels) of the readings."""
+    return np.column_stack([rows[name].to_numpy() for name in channels_of(rows)])
 
 
 def recorded(path: Path) -> pa.Table:
@@ -109,6 +112,7 @@ def as_rows(
     number: NDArray[np.int32],
     event_us: NDArray[np.int64],
     values: NDArray[np.float32],
+    apart: int = 1,
 ) -> pa.Table:
     """As the recorder makes rows of what it reads."""
     names = Names()
@@ -117,7 +121,7 @@ def as_rows(
         "host-000",
         "bench-pump",
         np.arange(devices, dtype=np.int32),
-        [f"pump-{i:06d}" for i in range(devices)],
+        [f"pump-{i * apart:06d}" for i in range(devices)],
     )
     stored = np.zeros(len(number), np.uint64)
     for c in range(len(channels)):
@@ -181,9 +185,7 @@ def fill_journal(folder: Path, devices: int, seconds: int) -> Journal:
         [Entry(EntryKind.COMMAND, START_US, entries.encode_command("RegisterDevices", body), told)]
     )
     rows = simulated(devices, seconds)
-    values = np.column_stack([rows[name].to_numpy() for name in channels_of(rows)]).reshape(
-        devices, seconds, -1
-    )
+    values = rows_of(rows).reshape(devices, seconds, -1)
     for second in range(seconds):
         at_us = START_US + second * SECOND_US
         for first in range(0, devices, 50_000):
@@ -228,63 +230,6 @@ def measure_writing(folder: Path) -> None:
     recorder.close()
     reference = plain(simulated(devices, seconds), folder / "plain.parquet")
     report("recorded, journal to commit", devices * seconds / took / 1e6, "M rows/s", reference)
-
-
-def measure_query(folder: Path, points: int, queries: int) -> None:
-    devices = points // len(CHANNELS) // (DAY_US // INTERVAL_US)
-    history = folder / "history"
-    table = Table(history / "readings_bench_pump")
-    table.create(readings_schema(machine(tuple(channel[0] for channel in CHANNELS))))
-    Table(history / "inputs").create(INPUTS)
-    hours = max(1, 4_000_000 // (devices * (HOUR_US // INTERVAL_US)))
-    adds = []
-    for hour in range(0, 23, hours):  # as compaction leaves it
-        count = min(hours, 23 - hour) * HOUR_US // INTERVAL_US
-        adds.append(table.write(simulated(devices, count, START_US + hour * HOUR_US, seed=hour)))
-    for step in range(HOUR_US // INTERVAL_US):  # as the recorder does
-        adds.append(
-            table.write(simulated(devices, 1, START_US + 23 * HOUR_US + step * INTERVAL_US, seed=step))
-        )
-    table.commit(adds, after={"host-000": 1})
-    report("files of the day", len(adds), "", None)
-    rng = np.random.default_rng(5)
-    chosen = [f"pump-{i:06d}" for i in rng.integers(0, devices, queries)]
-    paths = [file.path for file in table.version(()).files]
-    with History(history) as reader, duckdb.connect() as connection:
-        span = (START_US, START_US + DAY_US)
-        began = time.perf_counter()
-        series = reader.device_history("bench-pump", chosen[0], *span, [CHANNELS[0][0]])
-        report("first chart after the start", (time.perf_counter() - began) * 1e3, "ms", None)
-        assert series.rows.num_rows > 1000
-        for label, channels in (("one channel", [CHANNELS[0][0]]), ("8 channels", [c[0] for c in CHANNELS])):
-            took = [
-                timed(partial(reader.device_history, "bench-pump", device, *span, channels))
-                for device in chosen
-            ]
-            columns = ", ".join(channels)
-            sql = f"SELECT event_time, {columns} FROM read_parquet($files) WHERE device_id = $device"
-            reference = [
-                timed(
-                    partial(
-                        answer, connection, f"{sql} ORDER BY event_time", {"files": paths, "device": device}
-                    )
-                )
-                for device in chosen[:10]
-            ]
-            for quantile in (50, 99):
-                figure, other = np.percentile(took, quantile) * 1e3, np.percentile(reference, quantile) * 1e3
-                name = f"one device, 24 h, {label}, {points:.2g} points stored, p{quantile}"
-                report(name, figure, "ms", other)
-
-
-def answer(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any]) -> pa.Table:
-    return connection.sql(sql, params=parameters).to_arrow_table()
-
-
-def timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def report(name: str, figure: float, unit: str, reference: float | None) -> None:

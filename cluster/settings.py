@@ -76,7 +76,9 @@ class HistorySettings(_Section):
     """The past on disk."""
 
     commit_every_s: float = Field(
-        10.0, gt=0, description="readings reach the Delta tables at least this often, s"
+        60.0,
+        gt=0,
+        description="readings reach the Delta tables at least this often, s; queries see them at once",
     )
     commit_rows: int = Field(2_000_000, ge=1000, description="or after this many rows")
     compact_every_s: float = Field(

@@ -90,6 +90,14 @@ class Names:
         ids = fleet.ids_of(fleet.numbers(actor, rows))
         return dict(zip(rows.tolist(), ids, strict=True))
 
+    def number(self, device_type: str, device_id: str) -> int | None:
+        """The number of a device; None: there is no such device."""
+        ids, place = self._fleet(device_type).sorted()
+        at = bisect.bisect_left(range(len(ids)), device_id, key=lambda i: ids[i].as_py())
+        if at == len(ids) or ids[at].as_py() != device_id:
+            return None
+        return int(np.flatnonzero(place == at)[0])
+
     def sorted_ids(self, device_type: str) -> tuple[pa.Array, NDArray[np.int32]]:
         """All ids in their order, and the place of each number among them."""
         return self._fleet(device_type).sorted()
@@ -167,6 +175,10 @@ class Lines(NamedTuple):
     stored: Masks  # channels that history keeps
     bad: Masks  # those of them that are BAD
     late: Masks  # those of them that came after a newer one
+
+    def where(self, kept: NDArray[Any]) -> "Lines":
+        """Some of the lines: a mask, or positions."""
+        return self._replace(**{name: getattr(self, name)[kept] for name in self._fields[3:]})
 
 
 @dataclass(slots=True)
@@ -263,7 +275,7 @@ def _take_readings(entry: StoredEntry, actor: str, names: Names, rows: Rows, wan
     lines = Lines(actor, entry.cursor, entry.now_us, numbers, batch.event_us, batch.values, stored, bad, late)
     kept = stored != 0
     if not kept.all():
-        lines = lines._replace(**{column: getattr(lines, column)[kept] for column in Lines._fields[3:]})
+        lines = lines.where(kept)
     if len(lines.number):
         rows.readings.setdefault(name, []).append(lines)
         rows.lines += len(lines.number)

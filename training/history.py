@@ -7,7 +7,7 @@ are those the Delta log names, never a glob.
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 
 from training import rollups
 from training.decoding import Names
+from training.device_reader import DeviceReader
 from training.envelope import Envelope
 from training.errors import HistoryBehindError
 from training.past import Past
 from training.recorder import Source, load_names
 from training.tables import READINGS, ROLLUP, TIMESTAMP, File, Table, Version, channels_of, sql_name
-from training.tail import Tail
+from training.tail import Tail, following
 from twins.errors import JournalGapError
 
 _ATTEMPTS: Final = 20
@@ -83,6 +84,8 @@ class History:
         self._tail: Tail | None = None
         self._known: tuple[tuple[int, ...], Names] | None = None
         self._registered: dict[str, Any] = {}
+        self._readers: dict[str, DeviceReader] = {}  # by table
+        self._read_version: dict[str, int] = {}
         self._database = duckdb.connect()
         self._database.execute(f"SET memory_limit = '{config.memory_mb}MB'")
         self._database.execute("SET parquet_metadata_cache = true")
@@ -172,8 +175,11 @@ class History:
         rollup = rollups.table_name(span, device_type) if span is not None else ""
         with self._lock:
             moment, tail = self._moment({name, rollup})
-            fresh = tail.of_device(name, device_id, moment.after[name]) if name in moment.after else []
-        version = moment.versions.get(name)
+            for table, seen in moment.versions.items():
+                self._ready_reader(table, seen)
+            version = moment.versions.get(name)
+            files = version.files if version is not None else ()
+            fresh = tail.of_device(name, device_id, moment.after[name], files) if name in moment.after else []
         if version is None and not fresh:
             return Series(pa.table({"event_time": pa.array([], TIMESTAMP)}), 0)
         names = channels_of(version.schema if version is not None else fresh[0].schema)
@@ -191,7 +197,7 @@ class History:
             width_us = -(-width_us // unit_us) * unit_us
         parts = [part.select(["event_time", *channels]) for part in fresh]
         if version is not None:
-            parts.append(self._stored(version, device_id, start_us, end_us, channels, passed))
+            parts.append(self._stored(name, version, device_id, start_us, end_us, channels, passed))
         rows = pa.concat_tables(parts)
         times = rows["event_time"].cast(pa.int64())
         rows = rows.filter(pc.and_(pc.greater_equal(times, start_us), pc.less(times, end_us)))
@@ -200,11 +206,15 @@ class History:
         envelope = Envelope(channels, start_us, end_us, width_us)
         envelope.add_readings(rows)
         if summary is not None:
-            envelope.add_rollup(self._rolled_up(summary, device_id, start_us, end_us))
+            schema = pa.schema(
+                [summary.schema.field(part) for part in ("channel", "event_time", "min", "max")]
+            )
+            envelope.add_rollup(self._of_device(rollup, summary.files, device_id, start_us, end_us, schema))
         return Series(envelope.rows(), width_us)
 
     def _stored(
         self,
+        name: str,
         version: Version,
         device_id: str,
         start_us: int,
@@ -212,53 +222,40 @@ class History:
         channels: Sequence[str],
         passed: Mapping[str, int],
     ) -> pa.Table:
-        """Readings of a device in the files that may hold some, without those of entries that were
-        ``passed``.
+        """Readings of a device in the files that may hold some of the span, without those of entries that
+        were ``passed``.
         """
-        schema = pa.schema([version.schema.field(name) for name in ["event_time", *channels]])
-        least = min(passed.values(), default=0)
-        paths = [
-            file.path for file in version.files
-            if file.least["device_id"] <= device_id <= file.greatest["device_id"]
-            and file.least["event_time"] < end_us and file.greatest["event_time"] >= start_us
-            and file.greatest["cursor"] > least
-        ]  # fmt: skip
-        if not paths:
-            return schema.empty_table()
-        columns = ", ".join(f'"{name}"' for name in schema.names)
-        parameters = {"files": paths, "device": device_id, "start": start_us, "end": end_us}
-        sql = (
-            f"SELECT {columns} FROM read_parquet($files) WHERE device_id = $device"
-            " AND event_time >= make_timestamptz($start) AND event_time < make_timestamptz($end)"
-        )
-        for number, (actor, cursor) in enumerate(passed.items()):
-            sql += f" AND (actor <> $actor_{number} OR cursor > $cursor_{number})"
-            parameters |= {f"actor_{number}": actor, f"cursor_{number}": cursor}
-        with self._database.cursor() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            return connection.sql(sql, params=parameters).to_arrow_table().cast(schema)
+        plain = pa.schema([version.schema.field(name) for name in ["event_time", *channels]])
+        if not passed:
+            return self._of_device(name, version.files, device_id, start_us, end_us, plain)
+        least = min(passed.values())
+        files = [file for file in version.files if file.greatest["cursor"] > least]
+        schema = plain.append(version.schema.field("actor")).append(version.schema.field("cursor"))
+        rows = self._of_device(name, files, device_id, start_us, end_us, schema)
+        return following(rows, passed).select(plain.names)
 
-    def _rolled_up(self, version: Version, device_id: str, start_us: int, end_us: int) -> pa.Table:
-        """Buckets of a device that begin in the span, not yet merged."""
-        paths = [
-            file.path for file in version.files
+    def _of_device(
+        self, name: str, files: Iterable[File], device_id: str, start_us: int, end_us: int, schema: pa.Schema
+    ) -> pa.Table:
+        """Columns of a device's rows in those files of a table that may have some in the span; others may be
+        among them.
+        """
+        reader = self._readers[name]
+        parts = [
+            reader.rows(file.path, device_id, start_us, end_us, schema) for file in files
             if file.least["device_id"] <= device_id <= file.greatest["device_id"]
             and file.least["event_time"] < end_us and file.greatest["event_time"] >= start_us
         ]  # fmt: skip
-        schema = pa.schema([rollups.SCHEMA.field(name) for name in ("channel", "event_time", "min", "max")])
-        if not paths:
-            return schema.empty_table()
-        with self._database.cursor() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            return (
-                connection.sql(
-                    "SELECT channel, event_time, min, max FROM read_parquet($files) WHERE device_id = $device"
-                    " AND event_time >= make_timestamptz($start) AND event_time < make_timestamptz($end)",
-                    params={"files": paths, "device": device_id, "start": start_us, "end": end_us},
-                )
-                .to_arrow_table()
-                .cast(schema)
-            )
+        found = pa.concat_tables([schema.empty_table(), *(part for part in parts if part is not None)])
+        return found.combine_chunks()
+
+    def _ready_reader(self, name: str, version: Version) -> None:
+        """Have a reader for the devices in a version of a table."""
+        if name not in self._readers:
+            self._readers[name] = DeviceReader()
+        if self._read_version.get(name) != version.number:
+            self._read_version[name] = version.number
+            self._readers[name].keep(file.path for file in version.files)
 
     def _show(self, connection: duckdb.DuckDBPyConnection, words: set[str]) -> None:
         """Give a connection the tables that a query names."""
@@ -267,7 +264,7 @@ class History:
         moment, tail = self._moment(words)
         for name, after in moment.after.items():
             version = moment.versions.get(name)
-            fresh = tail.newer(name, after)
+            fresh = tail.newer(name, after, version.files if version is not None else ())
             parts = []
             schema = version.schema if version is not None else fresh[0].schema
             columns = ", ".join(f'"{column}"' for column in schema.names)

@@ -66,11 +66,33 @@ class World:
             good, bad = told(self.history.query(f"SELECT * FROM {READINGS}"))
             assert same(good, self.account.readings)
             assert same(bad, self.account.bad)
+        self.check_devices()
         events = self.history.query("SELECT type, device_id, cursor FROM events")
         found = [(row["type"], row["device_id"], row["cursor"]) for row in events.to_pylist()]
         assert sorted(found) == sorted(self.account.events)
         inputs = self.history.query("SELECT actor, cursor FROM inputs").to_pylist()
         assert sorted((row["actor"], row["cursor"]) for row in inputs) == sorted(self.account.inputs)
+
+    def check_devices(self) -> None:
+        """Each device by itself, as a chart has it."""
+        expected: dict[str, dict[tuple[str, int], float]] = {}
+        for (device_id, channel, at_us), value in self.account.readings.items():
+            expected.setdefault(device_id, {})[channel, at_us] = value
+        for device_id, readings in expected.items():
+            series = self.history.device_history(
+                "test-pump", device_id, START_US - MINUTE_US, START_US + DAY_US, max_points=10**7
+            )
+            assert series.resolution_us == 0
+            times = series.rows["event_time"].cast("int64").to_pylist()
+            assert times == sorted(times)
+            found = [
+                ((channel, at_us), value)
+                for channel in series.rows.column_names[1:]
+                for at_us, value in zip(times, series.rows[channel].to_pylist(), strict=True)
+                if value is not None
+            ]
+            assert len(found) == len(readings)
+            assert dict(found) == readings
 
     def close(self) -> None:
         self.history.close()
@@ -221,6 +243,23 @@ class TestQueries:
             patch.setattr(decoding, "sorted_readings", fail)
             with pytest.raises(FileNotFoundError):
                 world.history.query("SELECT 1 FROM events")
+        world.check()
+
+    def test_readings_in_bulk_are_found_unsorted_and_told_sorted(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("training.tail._BULK_ROWS", 1)
+        monkeypatch.setattr("training.tail._BULK_ENTRY_ROWS", 1)
+        a, b = world.actors
+        for second in range(3):
+            a.readings([(row, second, [float(second), 2.0, 3.0]) for row in (2, 0, 3)])
+            a.readings([(2, second - 1, [9.0, 9.0, None])])  # late, of which nothing is news but the first
+            b.readings([(row, second, [float(second), None, 3.0]) for row in range(4)])
+            world.check_devices()
+        world.check()
+        a.readings([(2, 1, [9.0, 9.0, 9.0]), (2, 9, [1.0, 1.0, 1.0])])
+        world.check_devices()
+        world.flush()
         world.check()
 
     def test_a_journal_that_appears_later_is_followed(self, world: World) -> None:
@@ -465,7 +504,7 @@ steps = st.lists(
         st.tuples(st.just("readings"), st.integers(0, 1), lines),
         st.tuples(st.sampled_from(["tick", "register"]), st.integers(0, 1), st.just([])),
         st.tuples(
-            st.sampled_from(["read", "flush", "crash", "compact", "cut", "query", "reader"]),
+            st.sampled_from(["read", "flush", "crash", "compact", "cut", "query", "devices", "reader"]),
             st.just(0),
             st.just([]),
         ),
@@ -474,12 +513,17 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(steps=steps)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=steps, bulk=st.booleans())
 def test_nothing_is_missing_and_nothing_is_there_twice(
     tmp_path_factory: pytest.TempPathFactory,
     steps: list[tuple[str, int, list[tuple[int, int, list[float | None]]]]],
+    bulk: bool,
 ) -> None:
+    patch = pytest.MonkeyPatch()
+    if bulk:  # readings wait unsorted in the tail, as many at once do
+        patch.setattr("training.tail._BULK_ROWS", 1)
+        patch.setattr("training.tail._BULK_ENTRY_ROWS", 1)
     world = World(tmp_path_factory.mktemp("history"))
     try:
         for what, number, argument in steps:
@@ -504,6 +548,8 @@ def test_nothing_is_missing_and_nothing_is_there_twice(
                     world.cut()
                 case "query":
                     world.check()
+                case "devices":
+                    world.check_devices()
                 case "reader":
                     world.history.close()
                     world.history = History(world.folder / "history", world.sources)
@@ -512,3 +558,4 @@ def test_nothing_is_missing_and_nothing_is_there_twice(
         world.check()
     finally:
         world.close()
+        patch.undo()
