@@ -70,9 +70,19 @@ class Fixed:
     def newest(self) -> list[Generation]:
         self.number += 1
         return [
-            Generation(host, 1, self.number, NOW_US + self.number, tables, None)
+            Generation(
+                host, 1, self.number, NOW_US + self.number, {n: copied(t) for n, t in tables.items()}, None
+            )
             for host, tables in enumerate(self.tables)
         ]
+
+
+def copied(table: pa.Table) -> pa.Table:
+    """The same in memory of its own, as it comes from another process."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return pa.ipc.open_stream(sink.getvalue()).read_all()
 
 
 def coded(codes: np.ndarray, words: list[str]) -> pa.DictionaryArray:
@@ -90,6 +100,10 @@ LISTS = {
     "newest": DeviceQuery(sort="-event_time", limit=100),
     "label": DeviceQuery("label.line = '3'", sort="health"),
     "part of a name": DeviceQuery(search="1234", sort="id"),
+}
+ANEW = {
+    "label, another each time": lambda n: DeviceQuery(f"label.line = '{n % 9}'", sort="health"),
+    "part of a name, another each time": lambda n: DeviceQuery(search=f"{n + 1000}"),
 }
 
 
@@ -111,6 +125,10 @@ def main() -> None:
         for _ in range(ROUNDS):
             view = live.refresh()  # a new generation each time: nothing is remembered from the last question
             taken.append(asked(view, query))
+        everything += taken
+        say(f"live list: {name}", taken)
+    for name, query_of in ANEW.items():
+        taken = [asked(live.refresh(), query_of(number)) for number in range(ROUNDS)]
         everything += taken
         say(f"live list: {name}", taken)
     say("live list", everything)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from serve.cursors import page_cursor, read_page_cursor
 from serve.errors import SortError
 from serve.live import Place, View, short
+from serve.texts import Mask
 from serve.vocabulary import SORT_KEYS, channels_in, device_vocabulary, sort_expression
 from twins import filters
 from twins.devices import PRIORITIES, DeviceType
@@ -71,7 +72,7 @@ def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery
     ------
     FilterError, SortError, CursorError : with what to write instead.
     """
-    condition, channels = _condition(query, types)
+    condition, channels, masks = _condition(view, query, types)
     descending = query.sort.startswith("-")
     key = query.sort.removeprefix("-")
     if key not in SORT_KEYS:
@@ -89,12 +90,13 @@ def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery
         parameters += [value, value, device_id]
     if not view.types:
         return Page([], 0, view.as_of_us, None)
-    lines = f"SELECT {expression} AS k, device_id, n FROM {view.relation(channels)} WHERE {condition.text}"
+    lines = f"SELECT {expression} AS k, device_id, n FROM {view.relation(channels, tuple(masks))}"
+    lines += f" WHERE {condition.text}"
     order = (
         f"ORDER BY k {'DESC' if descending != backwards else 'ASC'},"
         f" device_id {'DESC' if backwards else 'ASC'} LIMIT {query.limit + 1:d}"
     )
-    with view.cursor() as cursor:
+    with view.cursor(masks) as cursor:
         if condition.text == _ALL.text:
             total = len(view)
             found = cursor.execute(f"SELECT * FROM ({lines}) WHERE {further} {order}", parameters).fetchall()
@@ -168,21 +170,30 @@ def list_alerts(view: View, query: AlertQuery) -> Page:
     )
 
 
-def _condition(query: DeviceQuery, types: Mapping[str, DeviceType]) -> tuple[filters.Sql, list[str]]:
-    """The filter and the search text as SQL, and the channels that it reads."""
+def _condition(
+    view: View, query: DeviceQuery, types: Mapping[str, DeviceType]
+) -> tuple[filters.Sql, list[str], dict[str, Mask]]:
+    """The filter and the search text as SQL, the channels that it reads, and the masks that it names."""
+    masks: dict[str, Mask] = {}
+
+    def named(mask: Mask) -> str:
+        name = f"mask_{len(masks)}"
+        masks[name] = mask
+        return name
+
     condition, channels = _ALL, []
     if query.filter.strip():
         vocabulary = device_vocabulary(types)
         tree = filters.parse(query.filter, vocabulary)
-        condition, channels = filters.sql(tree, vocabulary), channels_in(tree, types, vocabulary)
+        condition = filters.sql(tree, vocabulary, lambda column, test: named(view.text_test(column, test)))
+        channels = channels_in(tree, types, vocabulary)
     if query.search:
-        wanted = query.search.lower()
-        holds = "({0} ILIKE ? AND contains(lower({0}), ?))"  # the first is quick, the second exact: % and _
-        condition = filters.Sql(
-            f"{condition.text} AND ({holds.format('device_id')} OR {holds.format('name')})",
-            (*condition.parameters, *(f"%{wanted}%", wanted) * 2),
-        )
-    return condition, channels
+        held = [
+            view.text_mask(column, lambda texts: texts.holding(query.search))
+            for column in ("device_id", "name")
+        ]
+        condition = filters.Sql(f"{condition.text} AND {named(held[0] | held[1])}", condition.parameters)
+    return condition, channels, masks
 
 
 def _any_of(choices: Mapping[str, Sequence[str]]) -> tuple[str, list[Any]]:

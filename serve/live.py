@@ -10,16 +10,20 @@ import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from serve.cursors import Reached
+from serve.texts import KnownTexts, Mask, Texts, distinct
 from twins import views
 from twins.clock import SECOND_US
+from twins.filters import Sql
 from twins.fleet import LocalFleet
 
 COUNTERS: Final = ("scored", "late", "duplicate", "bad", "future")
@@ -31,7 +35,7 @@ COMMON: Final = (
 )  # fmt: skip
 """The columns that the table of every type has, beside one for each channel."""
 
-_KEPT: Final = 64
+_KEPT: Final = 256
 
 Answer = TypeVar("Answer")
 
@@ -105,11 +109,12 @@ class View:
     generations : one a host
     connection : the database whose cursors are lent out
     before : the view that this one follows, for rates
+    texts : what is remembered of the texts in all views
     """
 
     def __init__(
         self, number: int, generations: Sequence[Generation], connection: duckdb.DuckDBPyConnection,
-        before: "View | None" = None,
+        before: "View | None" = None, texts: KnownTexts | None = None,
     ) -> None:  # fmt: skip
         self.number = number
         self.generations = {generation.host: generation for generation in generations}
@@ -126,6 +131,7 @@ class View:
         self.alerts = pa.concat_tables(alerts) if alerts else None
         self.readings = sum(self.total(name, counter) for name in self.types for counter in COUNTERS)
         self.readings_per_s = _rate(before, self)
+        self._texts = KnownTexts() if texts is None else texts
         self._connection = connection
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._closed = False
@@ -152,27 +158,72 @@ class View:
         return int(pc.sum(self.tables[device_type][counter]).as_py() or 0)
 
     @contextmanager
-    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A DuckDB cursor that sees ``live``, ``live_0``, ``live_1`` … (see ``relation``) and ``alerts``."""
+    def cursor(self, masks: Mapping[str, Mask] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A DuckDB cursor that sees ``live``, ``live_0``, ``live_1`` … (see ``relation``) and ``alerts``.
+
+        ``masks`` (n,) become columns of the live tables, for this cursor only.
+        """
         with self._lock:
-            cursor = self._idle.pop() if self._idle else None
+            cursor = self._idle.pop() if self._idle and not masks else None
         if cursor is None:
-            cursor = self._connection.cursor()
-            for number, name in enumerate(self.types):
-                cursor.register(f"live_{number}", _numbered(self.tables[name], int(self.starts[number])))
-            if self.lines is not None:
-                cursor.register("live", self.lines)
-            if self.alerts is not None:
-                cursor.register("alerts", _numbered(self.alerts, 0))
+            cursor = self._new_cursor(masks or {})
         try:
             yield cursor
         finally:
             with self._lock:
-                keep = not self._closed
+                keep = not self._closed and not masks
                 if keep:
                     self._idle.append(cursor)
             if not keep:
                 cursor.close()
+
+    def _new_cursor(self, masks: Mapping[str, Mask]) -> duckdb.DuckDBPyConnection:
+        cursor = self._connection.cursor()
+        for number, name in enumerate(self.types):
+            start = int(self.starts[number])
+            table = _numbered(self.tables[name], start)
+            for column, mask in masks.items():
+                table = table.append_column(column, pa.array(mask[start : start + len(table)]))
+            cursor.register(f"live_{number}", table)
+        if self.lines is not None:
+            table = self.lines
+            for column, mask in masks.items():
+                table = table.append_column(column, pa.array(mask))
+            cursor.register("live", table)
+        if self.alerts is not None:
+            cursor.register("alerts", _numbered(self.alerts, 0))
+        return cursor
+
+    def text_mask(self, column: str, ask: Callable[[Texts], Mask]) -> Mask:
+        """(n,) In which lines a text of one of the common columns fits: ``ask`` is put to the distinct ones."""
+        found = [np.zeros(0, np.bool_)]
+        for name in self.types:
+            for host, table in self.parts[name]:
+                known, place = self.once(
+                    ("texts", host, name, column), partial(self._texts_in, host, name, column, table)
+                )
+                hits = ask(known)
+                found.append(hits if place is None else hits[place])
+        return np.concatenate(found)
+
+    def _texts_in(
+        self, host: int, name: str, column: str, table: pa.Table
+    ) -> tuple[Texts, NDArray[Any] | None]:
+        texts, place = distinct(table[column])
+        return self._texts.of((host, name, column), texts), place
+
+    def text_test(self, column: str, test: Sql) -> Mask:
+        """(n,) As ``text_mask``, asked in SQL that reads nothing but ``column``."""
+
+        def answered(texts: pa.Array) -> Mask:
+            with self.cursor() as cursor:
+                cursor.register("texts", pa.table({column: texts}))
+                sql = f"SELECT coalesce({test.text}, FALSE) AS hit FROM texts"
+                hits: Mask = cursor.sql(sql, params=test.parameters).to_arrow_table()["hit"].to_numpy()
+                cursor.unregister("texts")
+            return hits
+
+        return self.text_mask(column, lambda texts: texts.once(test, lambda: answered(texts.texts)))
 
     def close(self) -> None:
         """Let the cursors, and with them the tables, go as soon as nobody uses them."""
@@ -193,8 +244,9 @@ class View:
                 self._answers[question] = answer
         return answer
 
-    def relation(self, channels: Sequence[str] = ()) -> str:
-        """SQL for all devices: the common columns, and the line as ``n``, all types one after the other.
+    def relation(self, channels: Sequence[str] = (), masks: Sequence[str] = ()) -> str:
+        """SQL for all devices: the common columns, the ``masks`` that the cursor was given, and the line as
+        ``n``, all types one after the other.
 
         With channels it is a union over the types; a channel that a type does not have is NULL there.
         """
@@ -204,7 +256,7 @@ class View:
         for number, name in enumerate(self.types):
             own = set(self.tables[name].column_names)
             extra = [quoted(c) if c in own else f"CAST(NULL AS FLOAT) AS {quoted(c)}" for c in channels]
-            parts.append(f"SELECT {', '.join((*COMMON, *extra))}, n FROM live_{number}")
+            parts.append(f"SELECT {', '.join((*COMMON, *extra, *masks))}, n FROM live_{number}")
         return f"({' UNION ALL '.join(parts)})"
 
     def channels(self, device_type: str) -> list[str]:
@@ -263,6 +315,7 @@ class LiveTable:
         self._source = source
         self._connection = duckdb.connect(config={"threads": threads, "python_enable_replacements": False})
         self._refreshing = threading.Lock()
+        self._texts = KnownTexts()
         self._view = View(0, [], self._connection)
 
     @property
@@ -276,7 +329,7 @@ class LiveTable:
             generations = sorted(self._source.newest(), key=lambda generation: generation.host)
             old = self._view
             if [_identity(g) for g in generations] != [_identity(g) for g in old.generations.values()]:
-                self._view = View(old.number + 1, generations, self._connection, old)
+                self._view = View(old.number + 1, generations, self._connection, old, self._texts)
                 old.close()
             return self._view
 

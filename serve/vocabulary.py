@@ -74,7 +74,7 @@ def sort_expression(key: str, descending: bool) -> tuple[str, type]:
 
 def _label_field(name: str) -> Field:
     pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-    return Field("text", sql="json_extract_string(labels, ?)", parameters=(pointer,))
+    return Field("text", sql="json_extract_string(labels, ?)", parameters=(pointer,), texts="labels")
 
 
 def _pattern_field(name: str) -> Field | None:

@@ -60,6 +60,8 @@ class Field:
     single : the column holds float32. A limit is then rounded to float32 first, so that a reading of 7.1 is
         ``>= 7.1`` everywhere.
     choices : where given, the only texts that make sense
+    texts : where given, the one column of texts that ``sql`` reads: what a test says may be worked out once for
+        each distinct text, see ``sql``
     """
 
     kind: FieldKind
@@ -68,6 +70,7 @@ class Field:
     column: str = ""
     single: bool = False
     choices: tuple[str, ...] = ()
+    texts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +213,14 @@ def normal(tree: Tree, negated: bool = False) -> Tree:
     return Not(tree) if negated else tree
 
 
-def sql(tree: Tree, vocabulary: Vocabulary) -> Sql:
-    """The filter as an SQL expression, true where a line matches. Every value is a parameter."""
+def sql(tree: Tree, vocabulary: Vocabulary, ask: Callable[[str, Sql], str] | None = None) -> Sql:
+    """The filter as an SQL expression, true where a line matches. Every value is a parameter.
+
+    ``ask`` is handed each test of a field that has ``texts``: that column and the test. It gives a flag to write
+    in its stead.
+    """
     parameters: list[Any] = []
-    return Sql(_sql(normal(tree), vocabulary, parameters), tuple(parameters))
+    return Sql(_sql(normal(tree), vocabulary, parameters, ask), tuple(parameters))
 
 
 def mask(tree: Tree, vocabulary: Vocabulary, columns: Mapping[str, Any]) -> Mask:
@@ -571,10 +578,23 @@ def _bound(value: Value, spec: Field) -> float | int | str:
         return float(np.float32(value))
 
 
-def _sql(tree: Tree, vocabulary: Vocabulary, parameters: list[Any]) -> str:
+def _sql(
+    tree: Tree, vocabulary: Vocabulary, parameters: list[Any], ask: Callable[[str, Sql], str] | None
+) -> str:
     if isinstance(tree, And | Or):
         word = " AND " if isinstance(tree, And) else " OR "
-        return "(" + word.join(_sql(part, vocabulary, parameters) for part in tree.parts) + ")"
+        return "(" + word.join(_sql(part, vocabulary, parameters, ask) for part in tree.parts) + ")"
+    test = tree.part if isinstance(tree, Not) else tree
+    if ask is not None and not isinstance(test, And | Or | Not):
+        column = _spec(test.term, vocabulary).texts
+        if column:
+            own: list[Any] = []
+            return ask(column, Sql(_test_sql(tree, vocabulary, own), tuple(own)))
+    return _test_sql(tree, vocabulary, parameters)
+
+
+def _test_sql(tree: Tree, vocabulary: Vocabulary, parameters: list[Any]) -> str:
+    """One test, or its opposite."""
     negated = isinstance(tree, Not)
     test: Tree = tree.part if isinstance(tree, Not) else tree
     if isinstance(test, And | Or | Not):
