@@ -7,6 +7,7 @@ bring an older database up to them are in ``migrations/``. No table is declared 
 
 import os
 import random
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ METADATA: Final = MetaData(
 FILE_NAME: Final = "twinfold.db"
 
 _WAIT_S: Final = 10.0
+_LOCKED_PAUSE_S: Final = 0.05
 _MIGRATE_WAIT_S: Final = 60.0
 _TRIES: Final = 8
 _LOOK_AGAIN_S: Final = 0.02
@@ -211,9 +213,9 @@ def _sqlite(url: URL, config: DatabaseConfig) -> Engine:
 
     def opened(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin when we say so, not when sqlite3 thinks so
+        connection.execute(f"PRAGMA busy_timeout={_WAIT_S * 1e3:.0f}")  # first: the next ones may meet a lock
         for setting in _SETTINGS:
-            connection.execute(setting)
-        connection.execute(f"PRAGMA busy_timeout={_WAIT_S * 1e3:.0f}")
+            _patiently(connection, setting)
 
     def create(*_: Any) -> None:
         """Before others can read it: it will hold hashes of passwords."""
@@ -247,3 +249,17 @@ def _postgresql(url: URL, config: DatabaseConfig) -> Engine:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _patiently(connection: Any, setting: str) -> None:
+    """Run a setting; changing the journal mode does not wait for a lock by itself, as `busy_timeout` has others do."""
+    deadline_s = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            connection.execute(setting)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline_s:
+                raise
+            time.sleep(_LOCKED_PAUSE_S)
+        else:
+            return
