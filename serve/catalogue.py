@@ -148,7 +148,8 @@ class Catalogue:
         Raises
         ------
         DeviceTypeNotFoundError, TypeVersionNotFoundError : there is no such thing.
-        VersionConflictError : the type changed since ``expected``, or somebody else is at it.
+        RevisionConflictError : the type changed since ``expected``.
+        VersionConflictError : somebody else is at it.
         CommandRefusedError, DeviceTypeError : it does not fit; nothing was changed.
         DegradedError : a host could not take it; what was in force is again, as far as hosts answer.
         """

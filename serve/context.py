@@ -168,10 +168,10 @@ def context(connection: HTTPConnection) -> Context:
 
 
 def user(
-    name: Annotated[str, Header(alias="X-Twinfold-User", min_length=1, max_length=100)] = "operator",
+    claimed: Annotated[str, Header(alias="X-Twinfold-User", min_length=1, max_length=100)] = "operator",
 ) -> str:
     """Who asks. Until accounts exist this is what the client says, and only loopback can ask."""
-    return name
+    return claimed
 
 
 def command_id(

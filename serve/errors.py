@@ -8,7 +8,11 @@
     │   ├── SortError              a sort key that the list does not have
     │   └── UnfitError             a part of it does not fit
     │       ├── RangeError         a stretch of time, or channels, that make no sense
-    │       └── BodyError          a body that is no JSON, or not of the right shape as a whole
+    │       ├── BodyError          a body that is no JSON, or not of the right shape as a whole
+    │       └── PreconditionError  a change that does not say which revision it is a change of
+    ├── CommandRefusedError
+    │   └── VersionConflictError
+    │       └── RevisionConflictError  a change of a revision that is no longer the newest
     ├── TypeVersionNotFoundError   no such version of a device type or of its rules
     └── DatabaseError              the relational database cannot do what was asked
         ├── DatabaseUnavailableError  it does not answer
@@ -16,7 +20,7 @@
         └── MigrationError         a step to a newer shape of the tables failed
 """
 
-from twins.errors import FleetError
+from twins.errors import FleetError, VersionConflictError
 
 
 class RequestError(FleetError):
@@ -79,6 +83,18 @@ class BodyError(UnfitError):
     """A body that is no JSON, or not of the right shape as a whole."""
 
     code = "body.invalid"
+
+
+class PreconditionError(UnfitError):
+    """A change must say which revision it is a change of."""
+
+    code = "request.precondition_required"
+
+
+class RevisionConflictError(VersionConflictError):
+    """It was changed since the revision that this is a change of."""
+
+    code = "revision.conflict"
 
 
 class TypeVersionNotFoundError(FleetError):

@@ -59,6 +59,8 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.UnfitError: 400,
     request_errors.RangeError: 400,
     request_errors.BodyError: 400,
+    request_errors.PreconditionError: 428,
+    request_errors.RevisionConflictError: 412,
     request_errors.TypeVersionNotFoundError: 404,
     request_errors.DatabaseError: 500,
     request_errors.DatabaseUnavailableError: 503,

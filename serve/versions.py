@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from serve.database import METADATA, Database
-from serve.errors import TypeVersionNotFoundError
+from serve.errors import RevisionConflictError, TypeVersionNotFoundError
 from twins.clock import Clock, WallClock
 from twins.errors import VersionConflictError
 from twins.typefiles import document_hash
@@ -197,7 +197,7 @@ class Versions:
 
         Raises
         ------
-        VersionConflictError : the type changed since.
+        RevisionConflictError : the type changed since.
         """
 
         def work(connection: Connection) -> Version:
@@ -209,7 +209,7 @@ class Versions:
         return self._database.write(work)
 
     def unstage(self, name: str, part: Part, expected: int | None) -> None:
-        """Forget what is staged; the version stays. Raises VersionConflictError as ``stage`` does."""
+        """Forget what is staged; the version stays. Raises RevisionConflictError as ``stage`` does."""
 
         def work(connection: Connection) -> None:
             head = _checked(connection, name, expected, "unstage")
@@ -235,7 +235,8 @@ class Versions:
 
         Raises
         ------
-        VersionConflictError : the type changed since ``expected``, or somebody else is at it.
+        RevisionConflictError : the type changed since ``expected``.
+        VersionConflictError : somebody else is at it.
         """
 
         def work(connection: Connection) -> Installation:
@@ -331,7 +332,7 @@ def _checked(connection: Connection, name: str, expected: int | None, doing: str
     head = _head(connection, name)
     if expected is not None and head.revision != expected:
         reason = f"it changed meanwhile: it is at revision {head.revision}, not {expected}; look at it again"
-        raise VersionConflictError(doing, name, reason)
+        raise RevisionConflictError(doing, name, reason)
     return head
 
 

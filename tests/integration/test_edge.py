@@ -155,6 +155,35 @@ async def reading_to_alert(base: str) -> None:
         assert refused.status_code == 421
 
 
+def test_rules_that_one_replica_puts_in_force_are_known_to_the_other(platform: Platform) -> None:
+    asyncio.run(rules_of_another_replica(platform.base))
+
+
+async def rules_of_another_replica(base: str) -> None:
+    """The API puts a new rule in force; the socket's replica tells of its alert, by name."""
+    wet = {
+        "name": "wet", "title": "Too wet", "when": "flow > 200", "priority": "low", "consequence": "puddles",
+        "response": "mop", "on_delay_s": 0, "off_delay_s": 0,
+    }  # fmt: skip
+    async with httpx.AsyncClient(base_url=f"http://{base}", timeout=60) as client:
+        await once_ready(client)
+        async with websockets.connect(f"ws://{base}/api/live") as sock:
+            await sock.recv()
+            await sock.send(json.dumps({"type": "subscribe", "topics": ["alerts"]}))
+            path = "/api/types/pump/rules/staged"
+            staged = await client.put(path, json={"rules": [wet]}, headers={"If-Match": "*"})
+            assert staged.status_code == 200, staged.text
+            headers = {"If-Match": staged.headers["etag"]}
+            done = await client.post("/api/types/pump/activate", json={}, headers=headers)
+            assert done.status_code == 200, done.text
+            reading = {"device": "pump-02", "time": now_ms(), "values": {"flow": 300}}
+            await client.post("/api/readings", json={"readings": [reading]})
+            alert = await message(sock, "NEW_ALERT")
+            assert (alert["data"]["id"], alert["data"]["title"]) == ("pump-02:wet:1", "Too wet")
+        back = await client.post("/api/types/pump/activate", json={"rules": 1}, headers={"If-Match": "*"})
+        assert back.status_code == 200, back.text
+
+
 def test_a_host_that_another_process_added_is_seen(platform: Platform) -> None:
     asyncio.run(host_added_elsewhere(platform))
 

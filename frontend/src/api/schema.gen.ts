@@ -12,6 +12,15 @@ export type ActionInfo = {
     title: string;
 };
 
+/**
+ * Which versions to put in force; what is left out stays. Neither: what is staged.
+ */
+export type Activation = {
+    rules?: number | null;
+    version?: number | null;
+    why?: string;
+};
+
 export type AlertChanged = {
     cursor: string;
     data: ChangedAlert;
@@ -689,6 +698,28 @@ export type SiteCount = {
     site: string;
 };
 
+export type Staged = {
+    /**
+     * name of the file that it is imported from at a start
+     */
+    file: string | null;
+    file_rules: number | null;
+    /**
+     * what that file said at the last start
+     */
+    file_version: number | null;
+    in_force: TypeInstallation | null;
+    name: string;
+    revision: number;
+    rules: number | null;
+    staged_rules: number | null;
+    staged_version: number | null;
+    /**
+     * the version that was staged; null: only rules were
+     */
+    version: number | null;
+};
+
 export type StandingCounts = {
     critical: number;
     high: number;
@@ -707,9 +738,47 @@ export type Subscribe = {
     type: 'subscribe';
 };
 
+export type TypeChange = {
+    after: unknown;
+    before: unknown;
+    /**
+     * as `vibration-high.when`
+     */
+    path: string;
+};
+
+export type TypeChanges = {
+    changes: Array<TypeChange>;
+};
+
+/**
+ * Whether a description could be put in force now, and what that would change.
+ */
+export type TypeCheck = {
+    /**
+     * against what is in force
+     */
+    changes: Array<TypeChange>;
+    problems: Array<TypeProblem>;
+    valid: boolean;
+};
+
 export type TypeCount = {
     devices: number;
     type: string;
+};
+
+export type TypeDetail = {
+    actions: Array<ActionInfo>;
+    channels: Array<ChannelInfo>;
+    description: string;
+    failure_modes: Array<FailureModeInfo>;
+    interval_s: number | null;
+    name: string;
+    rules: Array<RuleInfo>;
+    standing: TypeStanding;
+    title: string;
+    version: number;
 };
 
 export type TypeInfo = {
@@ -722,6 +791,108 @@ export type TypeInfo = {
     rules: Array<RuleInfo>;
     title: string;
     version: number;
+};
+
+/**
+ * A pair of versions that was put in force, or was meant to be.
+ */
+export type TypeInstallation = {
+    at: string;
+    by: string;
+    /**
+     * the `version` that the type carries by it
+     */
+    number: number;
+    problem: string;
+    rules: number;
+    state: 'begun' | 'in_force' | 'failed' | 'torn';
+    version: number;
+    why: string;
+};
+
+export type TypeProblem = {
+    line: number;
+    problem: string;
+    remedy: string;
+};
+
+/**
+ * How a type stands. ``revision`` is its ETag.
+ */
+export type TypeStanding = {
+    /**
+     * name of the file that it is imported from at a start
+     */
+    file: string | null;
+    file_rules: number | null;
+    /**
+     * what that file said at the last start
+     */
+    file_version: number | null;
+    in_force: TypeInstallation | null;
+    name: string;
+    revision: number;
+    staged_rules: number | null;
+    staged_version: number | null;
+};
+
+export type TypeVersion = {
+    at: string;
+    by: string;
+    hash: string;
+    number: number;
+    part: 'type' | 'rules';
+    /**
+     * hosts: learned from what was in force
+     */
+    source: 'built-in' | 'file' | 'edit' | 'hosts';
+    why: string;
+};
+
+export type TypeVersionDetail = {
+    at: string;
+    by: string;
+    /**
+     * the type without version and rules, or the list of its rules
+     */
+    document: unknown;
+    hash: string;
+    number: number;
+    part: 'type' | 'rules';
+    /**
+     * hosts: learned from what was in force
+     */
+    source: 'built-in' | 'file' | 'edit' | 'hosts';
+    why: string;
+};
+
+export type TypeVersions = {
+    /**
+     * name of the file that it is imported from at a start
+     */
+    file: string | null;
+    file_rules: number | null;
+    /**
+     * what that file said at the last start
+     */
+    file_version: number | null;
+    in_force: TypeInstallation | null;
+    /**
+     * newest first, at most a hundred
+     */
+    installations: Array<TypeInstallation>;
+    name: string;
+    revision: number;
+    /**
+     * of its rules, newest first
+     */
+    rules: Array<TypeVersion>;
+    staged_rules: number | null;
+    staged_version: number | null;
+    /**
+     * of the type, newest first
+     */
+    versions: Array<TypeVersion>;
 };
 
 export type Update = {
