@@ -18,6 +18,7 @@ import psutil
 from cluster.bringup import TOKEN_FILE, RunInfo, running
 from cluster.settings import Settings
 from twins.journal import JournalReader
+from twins.typefiles import find_types
 
 Level = Literal["ok", "warning", "failure"]
 
@@ -59,6 +60,7 @@ def examine(settings: Settings) -> list[Finding]:
     """Everything that can be looked at from here, running or not."""
     info = running(settings.data)
     findings = [_python(), _disk(settings.data), _shared_memory(settings), *_token(settings.data)]
+    findings += _type_files(settings)
     findings += _journals(settings.data / "hosts", whole=info is None)
     if info is None:
         findings.append(Finding("ok", "platform", "nothing runs on this data folder"))
@@ -110,6 +112,22 @@ def _token(data: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "Ray token", "only its owner can read it")
+
+
+def _type_files(settings: Settings) -> Iterator[Finding]:
+    """Whether the files of one's own types can be read."""
+    if not settings.types:
+        return
+    folder = Path(settings.types)
+    if not folder.is_dir():
+        yield Finding("failure", "types", f"there is no folder {folder}", "correct the setting `types`")
+        return
+    found = find_types([folder], built_in=False)
+    for problem in found.problems:
+        told = f"{problem.source}:{problem.line}: {problem.problem}"
+        yield Finding("warning", "types", f"{told}; the file is left out", problem.remedy)
+    if not found.problems:
+        yield Finding("ok", "types", f"{len(found.types)} of your own")
 
 
 def _journals(folder: Path, whole: bool) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ mapping means is ``mappings.py``, reading the files ``sources.py``.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -213,12 +213,14 @@ def _archive(recorder: Recorder, fleet: LocalFleet) -> None:
 
 
 def _install(fleet: LocalFleet, mapping: FileMapping) -> None:
-    """Put the mapping's device type in force, unless it is."""
+    """Put the mapping's device type in force, unless it is; the rules that people have put in force stay."""
     wanted = mapping.device_type
     installed = fleet.types.get(wanted.name)
     if installed is None or installed.version < wanted.version:
         fleet.install(wanted, by=mapping.name)
-    elif content_hash(installed) != content_hash(wanted):
+    elif content_hash(installed) != content_hash(
+        replace(wanted, version=installed.version, rules=installed.rules)
+    ):
         problem = f"version {installed.version} of type {wanted.name!r} is installed and says something else"
         remedy = "give the type another name or a higher version, and leave `baseline_rows` to the type"
         raise MappingError(mapping.path, mapping.lines["device"], problem, remedy)

@@ -1,5 +1,6 @@
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from training.importing import import_files, replay
 from training.mappings import load, parse
 from training.outputs import EVENTS, RESULTS
 from twins.clock import VirtualClock
+from twins.devices import AlertRule
 from twins.errors import DeviceExistsError
 from twins.fleet import LocalFleet
 
@@ -287,6 +289,18 @@ def test_an_import_can_be_continued_and_repeated_while_its_devices_live(tanks, t
     assert len(rows) == len(rows.drop_duplicates()) == 240
     with pytest.raises(DeviceExistsError, match="north"):
         import_files(mapping, [tanks], tmp_path / "data")
+
+
+def test_rules_that_people_put_in_force_stay_and_an_import_goes_on(tanks, tmp_path):
+    mapping = parse(MAPPING, "m.yaml")
+    import_files(mapping, [tanks], tmp_path / "data", live=True)
+    rule = AlertRule("full", "level > 99", "high", "It spills.", "Close the valve.")
+    edited = replace(mapping.device_type, version=2, rules=(rule,))
+    with LocalFleet(tmp_path / "data" / "hosts") as fleet:
+        fleet.install(edited)
+    import_files(mapping, [tanks], tmp_path / "data", live=True)
+    with LocalFleet(tmp_path / "data" / "hosts") as fleet:
+        assert fleet.types["tank"] == edited
 
 
 def test_an_import_does_not_change_an_installed_type(tanks, tmp_path):

@@ -1,0 +1,24 @@
+"""What `twinfold doctor` says of the files of one's own types."""
+
+from pathlib import Path
+
+from cluster.diagnosis import examine
+from cluster.settings import load
+
+
+def types_findings(data: Path, folder: Path) -> list[tuple[str, str]]:
+    settings = load({"data": str(data), "types": str(folder)}, {})
+    return [(each.level, each.detail) for each in examine(settings) if each.subject == "types"]
+
+
+def test_a_wrong_file_is_told_with_its_line_and_a_missing_folder_is_a_failure(tmp_path: Path) -> None:
+    folder = tmp_path / "types"
+    ((level, detail),) = types_findings(tmp_path, folder)
+    assert (level, "no folder" in detail) == ("failure", True)
+    folder.mkdir()
+    (folder / "valve.yaml").write_text("name: valve\nchannels: [{name: stroke, unit: mm}]\n")
+    assert types_findings(tmp_path, folder) == [("ok", "1 of your own")]
+    (folder / "bad.yaml").write_text("name: bad\nchannels:\n  - {name: x, unit: furlongs}\n")
+    ((level, detail),) = types_findings(tmp_path, folder)
+    assert level == "warning"
+    assert "bad.yaml:3: 'furlongs' is no UCUM code" in detail
