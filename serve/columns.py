@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from serve.errors import BodyError
 from serve.formats import ARROW_EXAMPLE
-from serve.intake import Intake, Refusals, in_us, plausible
+from serve.intake import Intake, Refusals, batch_of, in_us, of_wanted_type, plausible
 from twins.devices import Channel, DeviceType
 from twins.directory import Directory
-from twins.readings import ReadingBatch
 
 _DEVICE: Final = "device"
 _TIME: Final = "time"
@@ -45,10 +44,7 @@ def gather_table(
     type_of_line = (
         np.where(named, places.type_code[of_line], np.int16(-1)) if len(names) else np.full(n, -1, np.int16)
     )
-    taken = in_time & (type_of_line >= 0)
-    if wanted is not None:
-        code = directory.types.index(wanted) if wanted in directory.types else -2
-        taken &= type_of_line == code
+    taken = in_time & of_wanted_type(type_of_line, wanted, directory)
     _refuse(refusals, np.flatnonzero(~taken), names, of_line, named, in_time, type_of_line)
     batches = []
     for code in np.unique(type_of_line[taken]).tolist():
@@ -66,15 +62,7 @@ def gather_table(
         mine = mine[keep]
         if not len(mine):
             continue
-        occurring, line_ids = np.unique(of_line[mine], return_inverse=True)
-        batch = ReadingBatch(
-            device_type=device_type.name,
-            ids=names.take(pa.array(occurring)),
-            index=line_ids.astype(np.int32),
-            event_us=event_us[mine],
-            values=values[keep],
-            present=present[keep],
-        )
+        batch = batch_of(device_type, names, of_line[mine], event_us[mine], values[keep], present[keep])
         batches.append((batch, mine.astype(np.intp)))
     return Intake(batches, refusals)
 

@@ -80,13 +80,11 @@ def gather(
 
     event_us, in_time = _times(times)
     ids = pa.array(devices, pa.string()).dictionary_encode()
-    places = directory.locate(ids.dictionary.cast(pa.string()))
+    names = ids.dictionary.cast(pa.string())
+    places = directory.locate(names)
     of_line = ids.indices.to_numpy(zero_copy_only=False)
     type_of_line = places.type_code[of_line]
-    taken = in_time & (type_of_line >= 0)
-    if wanted is not None:
-        code = directory.types.index(wanted) if wanted in directory.types else -2
-        taken &= type_of_line == code
+    taken = in_time & of_wanted_type(type_of_line, wanted, directory)
     for at in np.flatnonzero(~taken).tolist():
         if not in_time[at]:
             refusals.add(
@@ -113,17 +111,32 @@ def gather(
         mine = mine[keep]
         if not len(mine):
             continue
-        occurring, line_ids = np.unique(of_line[mine], return_inverse=True)
-        batch = ReadingBatch(
-            device_type=device_type.name,
-            ids=ids.dictionary.take(pa.array(occurring)).cast(pa.string()),
-            index=line_ids.astype(np.int32),
-            event_us=event_us[mine],
-            values=matrix[keep],
-            present=present[keep],
-        )
+        batch = batch_of(device_type, names, of_line[mine], event_us[mine], matrix[keep], present[keep])
         batches.append((batch, positions[mine]))
     return Intake(batches, refusals)
+
+
+def of_wanted_type(
+    type_of_line: NDArray[np.int16], wanted: str | None, directory: Directory
+) -> NDArray[np.bool_]:
+    """Which lines are of a known device, and of the ``wanted`` type where one is named. Type codes are the directory's."""
+    if wanted is None:
+        return np.asarray(type_of_line >= 0)
+    return np.asarray(type_of_line == (directory.types.index(wanted) if wanted in directory.types else -2))
+
+
+def batch_of(
+    device_type: DeviceType,
+    names: pa.StringArray,
+    of_line: NDArray[Any],
+    event_us: NDArray[np.int64],
+    values: NDArray[np.float64],
+    present: NDArray[np.uint64],
+) -> ReadingBatch:
+    """Lines as a batch; ``of_line`` (n,) is the place of each line's device among ``names``; the batch keeps what occurs."""
+    occurring, index = np.unique(of_line, return_inverse=True)
+    ids = names.take(pa.array(occurring))
+    return ReadingBatch(device_type.name, ids, index.astype(np.int32), event_us, values, present)
 
 
 def _unreadable(line: Any) -> str | None:

@@ -267,7 +267,11 @@ class ShardHost:
         now_us = self._clock(now_us)
         if self._journal is not None:
             mark = Entry(int(EntryKind.MARK), now_us, bytes(pack({"resumed": True})))
-            (self.cursor,) = self._journal.append([mark], urgent=True)
+            try:
+                (self.cursor,) = self._journal.append([mark], urgent=True)
+            except FleetError as error:  # whether it is in the log is not known: go back to what is
+                self._fall_back(error)
+                raise
         self._take_up(now_us)
 
     def _take_up(self, now_us: int) -> None:

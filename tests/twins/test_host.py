@@ -279,6 +279,7 @@ def test_an_absence_that_could_not_be_written_down_changes_nothing(tmp_path, mon
     with pytest.raises(JournalWriteError):
         host.resume(T0 + 3600 * SECOND_US)
     assert (host.shard(PUMP.name).state.core.heard_us == before).all()
+    assert host.state == "degraded"
 
 
 def test_one_id_is_one_device_whatever_its_type(tmp_path):
