@@ -12,12 +12,16 @@ import os
 import platform
 import secrets
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import psutil
 
 from cluster.nodes import DATA_VARIABLE, LABEL, NodeError, NodePlacement, home_of, start_command, survey
 from cluster.settings import Settings
@@ -33,6 +37,9 @@ RUN_FILE: Final = "run.json"
 LOCK_FILE: Final = "lock"
 PROXY_PORTS: Final = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
 TOKEN_FILE: Final = "ray-token"  # the name of a file  # noqa: S105
+
+_LEFT_BEHIND: Final = frozenset({"gcs_server", "raylet", "haproxy"})
+_END_WITHIN_S: Final = 10.0
 
 Progress = Callable[[str], contextlib.AbstractContextManager[None]]
 
@@ -146,6 +153,8 @@ class Platform:
             folder = DataFolder(self.data)
             folder.__enter__()
             self._down.append(("data folder", lambda: folder.__exit__()))
+            if not self.settings.ray.address and (left := end_leftovers(self.data)):
+                self.notices.append(f"ended what a killed platform had left behind: {', '.join(left)}")
             self._check_ports()
             with self._progress("open the database"):
                 self._open_database()
@@ -214,17 +223,18 @@ class Platform:
                 remedy = "start its head with `twinfold node`, and see that the token is the same"
                 raise NodeError(f"there is no cluster at {s.address}: {error}", remedy) from None
         else:
-            ray.init(
-                address="local",
-                namespace="twinfold",
-                include_dashboard=False,
-                num_cpus=s.num_cpus or None,
-                object_store_memory=(s.object_store_mb << 20) or None,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=s.temp_dir or _short_folder(),
-                log_to_driver=False,
-                logging_level="warning",
-            )
+            with own_process_group():
+                ray.init(
+                    address="local",
+                    namespace="twinfold",
+                    include_dashboard=False,
+                    num_cpus=s.num_cpus or None,
+                    object_store_memory=(s.object_store_mb << 20) or None,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=s.temp_dir or _short_folder(),
+                    log_to_driver=False,
+                    logging_level="warning",
+                )
         self._down.append(("Ray", ray.shutdown))
         if s.address:
             self._look_around()
@@ -311,6 +321,54 @@ class Platform:
         part.write_text(json.dumps(asdict(info)))
         part.rename(path)
         self._down.append(("the run file", lambda: path.unlink(missing_ok=True)))
+
+
+@contextmanager
+def own_process_group() -> Iterator[None]:
+    """What is started meanwhile gets a process group of its own.
+
+    A signal to the platform's group, as Ctrl-C and service managers send, then reaches the platform alone, which ends
+    the rest in order; else Ray would die under it, and the proxy would be left behind.
+    """
+    if (
+        os.getsid(0) == os.getpid()
+    ):  # may not leave its group; nobody else is in its session who would signal it
+        yield
+        return
+    before = os.getpgrp()
+    holder = subprocess.Popen(  # keeps the new group until somebody else is in it
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, process_group=0
+    )
+    os.setpgid(0, holder.pid)
+    try:
+        yield
+    finally:
+        os.setpgid(0, 0 if before == os.getpid() else before)
+        holder.communicate()
+
+
+def end_leftovers(data: Path) -> list[str]:
+    """End what a platform that was killed has left running: orphans that were started with this folder's token.
+
+    Only for who holds the folder, so that none of them can be anybody's. Gives their names.
+    """
+    token = str(data / TOKEN_FILE)
+    orphans = []
+    for process in psutil.process_iter():
+        try:
+            is_orphan = process.name() in _LEFT_BEHIND and process.ppid() in (1, os.getpid())
+            if is_orphan and process.environ().get("RAY_AUTH_TOKEN_PATH") == token:
+                orphans.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    names = [process.name() for process in orphans]
+    for process in orphans:
+        process.terminate()
+    _, alive = psutil.wait_procs(orphans, timeout=_END_WITHIN_S)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=_END_WITHIN_S)
+    return names
 
 
 def run_node(settings: Settings, address: str, port: int, ip: str, token: Path | None) -> None:
@@ -424,6 +482,8 @@ def ray_environment(data: Path) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # a proxy that was killed is back in seconds
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "5",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",  # else each replica waits 30 s before it ends
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # a SIGTERM is an order, not a crash to print a trace of

@@ -102,14 +102,14 @@ def _json(body: bytes) -> Body:
 
 
 def _ndjson(body: bytes) -> Body:
-    """A line that is no JSON costs only itself: it stays as text, which no reading is."""
+    """A line that is no JSON costs only itself: it stays as the error that says why."""
     lines: list[Any] = []
     for text in body.splitlines():
         if text.strip():
             try:
                 lines.append(pydantic_core.from_json(text, allow_inf_nan=False))
-            except ValueError:
-                lines.append("no JSON")
+            except ValueError as error:
+                lines.append(error)
     if not lines:
         raise BodyError("the body has no lines", LINE_EXAMPLE)
     return Body(lines=lines)

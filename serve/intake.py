@@ -141,6 +141,8 @@ def batch_of(
 
 def _unreadable(line: Any) -> str | None:
     """Why a line cannot be read at all; None if it can."""
+    if isinstance(line, ValueError):
+        return f"the line is no JSON: {line}"
     if type(line) is not dict:
         return f"a reading is an object, not {type(line).__name__}; {EXAMPLE}"
     if line.keys() != _KEYS:
