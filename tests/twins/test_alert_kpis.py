@@ -164,8 +164,8 @@ def test_agrees_with_one_event_at_a_time(steps: list[tuple[int, int, Kind]], den
         a >= start
         and b - a < 60
         and ended in (Kind.ALERT_RETURNED, Kind.ALERT_LATCHED)
-        and not any(b <= other < b + 60 for alert2, other, _, _ in active if alert2 == alert and other > a)
-        for alert, a, b, ended in active
+        and not any(b <= other < b + 60 for alert2, other, _, _ in active[place + 1 :] if alert2 == alert)
+        for place, (alert, a, b, ended) in enumerate(active)
     )
     waits = _periods(events, (Kind.ALERT_ACKNOWLEDGED, *ASIDE), stop)
     answers = [b - a for _, a, b, ended in waits if ended == Kind.ALERT_ACKNOWLEDGED and b >= start]
