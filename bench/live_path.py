@@ -84,7 +84,7 @@ def run(folder: Path, twins: int, seconds: float, baseline: int) -> None:
             folder / "hosts", settings.fleet_config(os.cpu_count() or 1), settings.actor_config(), create=True
         )
         fleet.install(pump)
-        recorder = Service.recorder(folder, settings.history)
+        recorder = Service.recorder(folder, settings.history, {})
         simulator = Simulator(spec, {PUMP: pump}, start_us=time.time_ns() // 1000)
         began = time.perf_counter()
         fleet.register(simulator.devices)
