@@ -13,6 +13,16 @@
     ├── CommandRefusedError
     │   └── VersionConflictError
     │       └── RevisionConflictError  a change of a revision that is no longer the newest
+    ├── AccessError                who asks may not do this
+    │   ├── LoginRequiredError     nobody has logged in, or no longer
+    │   ├── LoginError             name, password or code are not right
+    │   ├── PasswordChangeError    the password must be changed first
+    │   ├── ForbiddenError         the role does not reach that far
+    │   └── TokenError             an access token that is not accepted
+    ├── TooManyAttemptsError       too many attempts to log in
+    ├── PasswordError              a password that is too easily guessed
+    ├── AccountNotFoundError       no such account
+    ├── AccountExistsError         the name is taken
     ├── TypeVersionNotFoundError   no such version of a device type or of its rules
     └── DatabaseError              the relational database cannot do what was asked
         ├── DatabaseUnavailableError  it does not answer
@@ -95,6 +105,123 @@ class RevisionConflictError(VersionConflictError):
     """It was changed since the revision that this is a change of."""
 
     code = "revision.conflict"
+
+
+class AccessError(FleetError):
+    """Who asks may not do this."""
+
+    code = "access.refused"
+
+
+class LoginRequiredError(AccessError):
+    """Nobody has logged in, or no longer."""
+
+    code = "login.required"
+
+    def __str__(self) -> str:
+        return "log in first; the session may have ended"
+
+
+class LoginError(AccessError):
+    """Name, password or code are not right. Which of them is not said."""
+
+    code = "login.failed"
+
+    def __str__(self) -> str:
+        return "name, password or code are not right; check them, or ask an admin for a new password"
+
+
+class PasswordChangeError(AccessError):
+    """The password must be changed before anything else."""
+
+    code = "password.must_change"
+
+    def __str__(self) -> str:
+        return "this password was for one use; choose one of your own first"
+
+
+class ForbiddenError(AccessError):
+    """The role of who asks does not reach that far."""
+
+    code = "access.forbidden"
+
+    def __init__(self, role: str, needed: str) -> None:
+        super().__init__(role, needed)
+        self.role = role
+        self.needed = needed
+
+    def __str__(self) -> str:
+        return f"this takes the role {self.needed}, yours is {self.role}; ask an admin"
+
+
+class TokenError(AccessError):
+    """An access token that is not accepted. ``reason`` is for the log."""
+
+    code = "token.invalid"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        return self._reason
+
+    def __str__(self) -> str:
+        return "the access token is not accepted; log in again"
+
+
+class TooManyAttemptsError(FleetError):
+    """Too many attempts to log in from here."""
+
+    code = "login.too_many_attempts"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"too many attempts to log in; try again in {self.retry_after_s:.0f} s"
+
+
+class PasswordError(FleetError):
+    """A password that is too easily guessed."""
+
+    code = "password.weak"
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"the password will not do: {self.problem}; {self.remedy}"
+
+
+class AccountNotFoundError(FleetError):
+    """There is no such account."""
+
+    code = "account.not_found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"there is no account {self.name!r}; `twinfold user list` has those that there are"
+
+
+class AccountExistsError(FleetError):
+    """The name is taken."""
+
+    code = "account.exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"the name {self.name!r} is taken; choose another"
 
 
 class TypeVersionNotFoundError(FleetError):

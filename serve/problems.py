@@ -61,6 +61,16 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.BodyError: 400,
     request_errors.PreconditionError: 428,
     request_errors.RevisionConflictError: 412,
+    request_errors.AccessError: 403,
+    request_errors.LoginRequiredError: 401,
+    request_errors.LoginError: 401,
+    request_errors.PasswordChangeError: 403,
+    request_errors.ForbiddenError: 403,
+    request_errors.TokenError: 401,
+    request_errors.TooManyAttemptsError: 429,
+    request_errors.PasswordError: 422,
+    request_errors.AccountNotFoundError: 404,
+    request_errors.AccountExistsError: 409,
     request_errors.TypeVersionNotFoundError: 404,
     request_errors.DatabaseError: 500,
     request_errors.DatabaseUnavailableError: 503,
@@ -107,7 +117,7 @@ def fleet_problem(error: FleetError) -> JSONResponse:
     """The problem document of an error of the tree; its attributes are the facts."""
     status = STATUS.get(type(error)) or next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     headers = {}
-    if isinstance(error, OverloadedError):
+    if isinstance(error, OverloadedError | request_errors.TooManyAttemptsError):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     elif status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(_RETRY_AFTER_S)
