@@ -1,0 +1,480 @@
+"""People's accounts: names, roles, the sites they see, their passwords. Each change is audited in its own transaction.
+
+How somebody proves to be the owner of one, and for how long that holds, is up to ``sessions.py``.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from serve import audit, passwords
+from serve.database import METADATA, Database
+from serve.errors import AccountExistsError, AccountNotFoundError, LoginError, UnfitError
+from twins.clock import DAY_US, SECOND_US, Clock, WallClock
+from twins.errors import CommandRefusedError
+
+Role = Literal["viewer", "operator", "engineer", "admin"]
+Registration = Literal["open", "invite", "closed"]
+
+ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "engineer", "admin")
+"""From the least to the most that one may do; each may do what those before may."""
+
+FIRST_ADMIN: Final = "admin"
+SYSTEM: Final = "system"
+
+_ONE_TIME_US: Final = 7 * DAY_US
+_INVITE_US: Final = 7 * DAY_US
+_NAME: Final = re.compile(r"[\w.@+ -]{1,100}")
+_TOTP_STEP_S: Final = 30
+
+ACCOUNTS: Final = Table(
+    "accounts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("password", String(200), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("sites", Text),
+    Column("must_change", Boolean, nullable=False),
+    Column("password_until_us", BigInteger),
+    Column("disabled", Boolean, nullable=False),
+    Column("totp", String(64)),
+    Column("totp_on", Boolean, nullable=False),
+    Column("totp_step", BigInteger, nullable=False),
+    Column("made_us", BigInteger, nullable=False),
+    UniqueConstraint("key"),
+)
+_INVITES: Final = Table(
+    "invites",
+    METADATA,
+    Column("hash", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("sites", Text),
+    Column("by", String(200), nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+)
+SESSIONS: Final = Table(
+    "sessions",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", Integer, ForeignKey("accounts.id"), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("made_us", BigInteger, nullable=False),
+    Column("seen_us", BigInteger, nullable=False),
+    Column("ended_us", BigInteger),
+    Column("ended_why", String(100), nullable=False),
+    Column("address", String(100), nullable=False),
+    Column("agent", String(200), nullable=False),
+    UniqueConstraint("hash"),
+    Index("ix_sessions_account_id", "account_id", "made_us"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who somebody is here. ``sites`` None: all of them."""
+
+    id: int
+    name: str
+    role: Role
+    sites: tuple[str, ...] | None
+    must_change: bool
+    disabled: bool
+    totp: bool
+    made_us: int
+
+    def sees(self, site: str) -> bool:
+        return self.sites is None or site in self.sites
+
+    def reaches(self, role: Role) -> bool:
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes something, and from where: for the audit."""
+
+    name: str
+    address: str = ""
+
+
+class Accounts:
+    """The accounts of one platform.
+
+    Parameters
+    ----------
+    database : where they are
+    clock : what time it is
+    """
+
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock = clock or WallClock()
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def all(self) -> list[Account]:
+        """Every account, by name."""
+        rows = self._database.read(lambda c: c.execute(select(ACCOUNTS).order_by(ACCOUNTS.c.key)).all())
+        return [as_account(row) for row in rows]
+
+    def find(self, name: str) -> Account:
+        """One account; raises AccountNotFoundError."""
+        return as_account(self._database.read(lambda c: _row(c, name)))
+
+    # -- changing --------------------------------------------------------------------------------------------------
+
+    def first_admin(self) -> str | None:
+        """Make the first admin, if there is no account at all; gives the password for one use."""
+        password = passwords.one_time()
+        kept = passwords.hashed(password)
+
+        def work(connection: Connection) -> str | None:
+            if connection.execute(select(func.count()).select_from(ACCOUNTS)).scalar():
+                return None
+            self._insert(connection, FIRST_ADMIN, kept, "admin", None, Actor(SYSTEM), once=True)
+            return password
+
+        return self._database.write(work)
+
+    def create(self, name: str, role: Role, sites: Iterable[str] | None, actor: Actor) -> str:
+        """Make an account; gives the password for one use, to be handed over.
+
+        Raises
+        ------
+        AccountExistsError, UnfitError : the name is taken, or is none.
+        """
+        password = passwords.one_time()
+        kept = passwords.hashed(password)
+        self._database.write(lambda c: self._insert(c, name, kept, role, sites, actor, once=True))
+        return password
+
+    def invite(self, role: Role, sites: Iterable[str] | None, actor: Actor) -> str:
+        """A code with which one person may register, within a week."""
+        code = secrets.token_urlsafe(24)
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(_INVITES).where(_INVITES.c.expires_us < now_us))
+            values = {
+                "hash": digest(code), "role": role, "sites": _sites_text(sites), "by": actor.name,
+                "expires_us": now_us + _INVITE_US,
+            }  # fmt: skip
+            connection.execute(insert(_INVITES).values(values))
+            audit.record(connection, now_us, actor.name, actor.address, "invite.made", role=role)
+
+        self._database.write(work)
+        return code
+
+    def register(
+        self, name: str, password: str, how: Registration, code: str | None, address: str
+    ) -> Account:
+        """Make an account for whoever asks: a viewer where that is open to all, else as the invitation says.
+
+        Raises
+        ------
+        CommandRefusedError : registration is closed, or the invitation does not count.
+        AccountExistsError, PasswordError, UnfitError : as said.
+        """
+        if how == "closed":
+            raise CommandRefusedError("register", name, "accounts are made by an admin here; ask one")
+        passwords.check(password, name)
+        kept = passwords.hashed(password)
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> Account:
+            role, sites = "viewer", None
+            if how == "invite":
+                query = select(_INVITES).where(
+                    _INVITES.c.hash == digest(code or ""), _INVITES.c.expires_us > now_us
+                )
+                found = connection.execute(query).first()
+                if found is None:
+                    raise CommandRefusedError(
+                        "register", name, "the invitation does not count, or no longer; ask for one"
+                    )
+                connection.execute(delete(_INVITES).where(_INVITES.c.hash == found.hash))
+                role, sites = found.role, _sites(found.sites)
+            self._insert(connection, name, kept, role, sites, Actor(name, address), once=False)
+            return as_account(_row(connection, name))
+
+        return self._database.write(work)
+
+    def change(
+        self,
+        name: str,
+        actor: Actor,
+        *,
+        role: Role | None = None,
+        sites: Iterable[str] | None = None,
+        all_sites: bool = False,
+        disabled: bool | None = None,
+    ) -> Account:
+        """Change what an account may do. Its sessions end, so that the change holds at once.
+
+        Raises
+        ------
+        AccountNotFoundError : there is none of this name.
+        CommandRefusedError : nobody would be left who may manage accounts.
+        """
+
+        def work(connection: Connection) -> Account:
+            row = _row(connection, name)
+            values: dict[str, Any] = {}
+            if role is not None:
+                values["role"] = role
+            if sites is not None or all_sites:
+                values["sites"] = None if all_sites else _sites_text(sites)
+            if disabled is not None:
+                values["disabled"] = disabled
+            after = {"role": row.role, "disabled": row.disabled, "sites": row.sites, **values}
+            if not _manages(after["role"], after["disabled"], after["sites"]):
+                _keep_one_admin(connection, row.id, name)
+            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(values))
+            end_sessions(connection, row.id, self._clock.now_us(), "the account was changed")
+            audit.record(
+                connection,
+                self._clock.now_us(),
+                actor.name,
+                actor.address,
+                "account.changed",
+                row.name,
+                **values,
+            )
+            return as_account(_row(connection, name))
+
+        return self._database.write(work)
+
+    def reset(self, name: str, actor: Actor) -> str:
+        """A new password for one use, to be handed over; the account's sessions end, and a second factor is forgotten."""
+        password = passwords.one_time()
+        kept = passwords.hashed(password)
+
+        def work(connection: Connection) -> None:
+            row, now_us = _row(connection, name), self._clock.now_us()
+            values = {
+                "password": kept, "must_change": True, "password_until_us": now_us + _ONE_TIME_US, "totp": None,
+                "totp_on": False,
+            }  # fmt: skip
+            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(values))
+            end_sessions(connection, row.id, now_us, "the password was reset")
+            audit.record(connection, now_us, actor.name, actor.address, "password.reset", row.name)
+
+        self._database.write(work)
+        return password
+
+    def change_password(
+        self, name: str, old: str, new: str, address: str, keep_session: str | None = None
+    ) -> None:
+        """Take a new password from its owner; all other sessions end.
+
+        Raises
+        ------
+        LoginError : the old password is wrong.
+        PasswordError : the new one will not do.
+        """
+        row = self._database.read(lambda c: _row(c, name))
+        if not passwords.matches(row.password, old):
+            raise LoginError()
+        passwords.check(new, row.name, is_admin=row.role == "admin")
+        if passwords.matches(row.password, new):
+            raise UnfitError("the new password is the old one", "choose another")
+        kept = passwords.hashed(new)
+
+        def work(connection: Connection) -> None:
+            mine = (ACCOUNTS.c.id == row.id) & (ACCOUNTS.c.password == row.password)
+            values = {"password": kept, "must_change": False, "password_until_us": None}
+            if not connection.execute(update(ACCOUNTS).where(mine).values(values)).rowcount:
+                raise LoginError()  # it was reset meanwhile
+            end_sessions(connection, row.id, self._clock.now_us(), "the password was changed", keep_session)
+            audit.record(connection, self._clock.now_us(), row.name, address, "password.changed", row.name)
+
+        self._database.write(work)
+
+    # -- a second factor -------------------------------------------------------------------------------------------
+
+    def begin_totp(self, name: str) -> tuple[str, str]:
+        """A new secret for an authenticator app, and its URI; it counts once ``confirm_totp`` has seen a code of it."""
+        secret = base64.b32encode(secrets.token_bytes(20)).decode()
+
+        def work(connection: Connection) -> None:
+            row = _row(connection, name)
+            if row.totp_on:
+                raise CommandRefusedError("set up", name, "a second factor is in use; turn it off first")
+            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(totp=secret))
+
+        self._database.write(work)
+        return secret, f"otpauth://totp/Twinfold:{quote(name)}?secret={secret}&issuer=Twinfold"
+
+    def confirm_totp(self, name: str, code: str, address: str) -> None:
+        """Ask for a code at each log-in from now on. Raises LoginError for a code that is not right."""
+
+        def work(connection: Connection) -> None:
+            row = _row(connection, name)
+            if row.totp is None or not spend_code(connection, row, code, self._clock.now_us()):
+                raise LoginError()
+            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(totp_on=True))
+            audit.record(connection, self._clock.now_us(), row.name, address, "totp.on", row.name)
+
+        self._database.write(work)
+
+    def end_totp(self, name: str, password: str, address: str) -> None:
+        """Ask for no code any more. Raises LoginError for a wrong password."""
+        row = self._database.read(lambda c: _row(c, name))
+        if not passwords.matches(row.password, password):
+            raise LoginError()
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(totp=None, totp_on=False)
+            )
+            audit.record(connection, self._clock.now_us(), row.name, address, "totp.off", row.name)
+
+        self._database.write(work)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _insert(
+        self,
+        connection: Connection,
+        name: str,
+        kept: str,
+        role: Any,
+        sites: Iterable[str] | None,
+        actor: Actor,
+        once: bool,
+    ) -> None:
+        if not _NAME.fullmatch(name) or name != name.strip():
+            raise UnfitError(
+                f"{name[:100]!r} is no name for an account", "use letters, digits and . @ + - _, at most 100"
+            )
+        if role not in ROLES:
+            raise UnfitError(f"there is no role {role!r}", f"it is one of {', '.join(ROLES)}")
+        if connection.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.key == name.casefold())).first():
+            raise AccountExistsError(name)
+        now_us = self._clock.now_us()
+        values = {
+            "name": name, "key": name.casefold(), "password": kept, "role": role, "sites": _sites_text(sites),
+            "must_change": once, "password_until_us": now_us + _ONE_TIME_US if once else None, "disabled": False,
+            "totp": None, "totp_on": False, "totp_step": 0, "made_us": now_us,
+        }  # fmt: skip
+        connection.execute(insert(ACCOUNTS).values(values))
+        audit.record(
+            connection,
+            now_us,
+            actor.name,
+            actor.address,
+            "account.made",
+            name,
+            role=role,
+            sites=values["sites"],
+        )
+
+
+def end_sessions(
+    connection: Connection, account_id: int, now_us: int, why: str, keep: str | None = None
+) -> None:
+    """End the sessions of an account, all but one."""
+    going = (SESSIONS.c.account_id == account_id) & SESSIONS.c.ended_us.is_(None)
+    if keep is not None:
+        going &= SESSIONS.c.id != keep
+    connection.execute(update(SESSIONS).where(going).values(ended_us=now_us, ended_why=why))
+
+
+def digest(secret: str) -> str:
+    """What is kept of a secret of 128 random bits or more: such need no slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def as_account(row: Row[Any]) -> Account:
+    return Account(
+        row.id, row.name, row.role, _sites(row.sites), row.must_change, row.disabled, row.totp_on, row.made_us
+    )
+
+
+def spend_code(connection: Connection, row: Row[Any], code: str, now_us: int) -> bool:
+    """Whether a code is right, now or one step away, and has not been used (RFC 6238)."""
+    now = now_us // (_TOTP_STEP_S * SECOND_US)
+    for step in (now, now - 1, now + 1):
+        if step > row.totp_step and hmac.compare_digest(totp(row.totp, step).encode(), code.strip().encode()):
+            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(totp_step=step))
+            return True
+    return False
+
+
+def totp(secret: str, step: int) -> str:
+    """The six digits of a step (RFC 6238, SHA-1, as authenticator apps have it).
+
+    Examples
+    --------
+    >>> totp("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", 59 // 30)
+    '287082'
+    """
+    mac = hmac.new(base64.b32decode(secret), struct.pack(">Q", step), hashlib.sha1).digest()
+    at = mac[-1] & 0xF
+    (number,) = struct.unpack(">I", mac[at : at + 4])
+    return f"{(number & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+def _row(connection: Connection, name: str) -> Row[Any]:
+    row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.key == name.casefold())).first()
+    if row is None:
+        raise AccountNotFoundError(name)
+    return row
+
+
+def _manages(role: str, disabled: bool, sites: str | None) -> bool:
+    return role == "admin" and not disabled and sites is None
+
+
+def _keep_one_admin(connection: Connection, but: int, name: str) -> None:
+    others = (
+        (ACCOUNTS.c.role == "admin")
+        & ACCOUNTS.c.disabled.is_(False)
+        & ACCOUNTS.c.sites.is_(None)
+        & (ACCOUNTS.c.id != but)
+    )
+    if not connection.execute(select(func.count()).select_from(ACCOUNTS).where(others)).scalar():
+        row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.id == but)).one()
+        if _manages(row.role, row.disabled, row.sites):
+            raise CommandRefusedError(
+                "change", name, "no admin of all sites would be left; make another one first"
+            )
+
+
+def _sites(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(json.loads(text))
+
+
+def _sites_text(sites: Iterable[str] | None) -> str | None:
+    return None if sites is None else json.dumps(sorted(set(sites)), ensure_ascii=False)
