@@ -1,4 +1,4 @@
-"""People's accounts: names, roles, the sites they see, their passwords. Each change is audited in its own transaction.
+"""People's accounts: names, roles, their passwords. Each change is audited in its own transaction.
 
 How somebody proves to be the owner of one, and for how long that holds, is up to ``sessions.py``.
 """
@@ -6,11 +6,9 @@ How somebody proves to be the owner of one, and for how long that holds, is up t
 import base64
 import hashlib
 import hmac
-import json
 import re
 import secrets
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -26,7 +24,6 @@ from sqlalchemy import (
     Row,
     String,
     Table,
-    Text,
     UniqueConstraint,
     delete,
     func,
@@ -63,7 +60,6 @@ ACCOUNTS: Final = Table(
     Column("key", String(200), nullable=False),
     Column("password", String(200), nullable=False),
     Column("role", String(16), nullable=False),
-    Column("sites", Text),
     Column("must_change", Boolean, nullable=False),
     Column("password_until_us", BigInteger),
     Column("disabled", Boolean, nullable=False),
@@ -78,7 +74,6 @@ _INVITES: Final = Table(
     METADATA,
     Column("hash", String(64), primary_key=True),
     Column("role", String(16), nullable=False),
-    Column("sites", Text),
     Column("by", String(200), nullable=False),
     Column("expires_us", BigInteger, nullable=False),
 )
@@ -102,19 +97,15 @@ SESSIONS: Final = Table(
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who somebody is here. ``sites`` None: all of them."""
+    """Who somebody is here."""
 
     id: int
     name: str
     role: Role
-    sites: tuple[str, ...] | None
     must_change: bool
     disabled: bool
     totp: bool
     made_us: int
-
-    def sees(self, site: str) -> bool:
-        return self.sites is None or site in self.sites
 
     def reaches(self, role: Role) -> bool:
         return ROLES.index(self.role) >= ROLES.index(role)
@@ -162,12 +153,12 @@ class Accounts:
         def work(connection: Connection) -> str | None:
             if connection.execute(select(func.count()).select_from(ACCOUNTS)).scalar():
                 return None
-            self._insert(connection, FIRST_ADMIN, kept, "admin", None, Actor(SYSTEM), once=True)
+            self._insert(connection, FIRST_ADMIN, kept, "admin", Actor(SYSTEM), once=True)
             return password
 
         return self._database.write(work)
 
-    def create(self, name: str, role: Role, sites: Iterable[str] | None, actor: Actor) -> str:
+    def create(self, name: str, role: Role, actor: Actor) -> str:
         """Make an account; gives the password for one use, to be handed over.
 
         Raises
@@ -176,10 +167,10 @@ class Accounts:
         """
         password = passwords.one_time()
         kept = passwords.hashed(password)
-        self._database.write(lambda c: self._insert(c, name, kept, role, sites, actor, once=True))
+        self._database.write(lambda c: self._insert(c, name, kept, role, actor, once=True))
         return password
 
-    def invite(self, role: Role, sites: Iterable[str] | None, actor: Actor) -> str:
+    def invite(self, role: Role, actor: Actor) -> str:
         """A code with which one person may register, within a week."""
         code = secrets.token_urlsafe(24)
         now_us = self._clock.now_us()
@@ -187,7 +178,7 @@ class Accounts:
         def work(connection: Connection) -> None:
             connection.execute(delete(_INVITES).where(_INVITES.c.expires_us < now_us))
             values = {
-                "hash": digest(code), "role": role, "sites": _sites_text(sites), "by": actor.name,
+                "hash": digest(code), "role": role, "by": actor.name,
                 "expires_us": now_us + _INVITE_US,
             }  # fmt: skip
             connection.execute(insert(_INVITES).values(values))
@@ -213,7 +204,7 @@ class Accounts:
         now_us = self._clock.now_us()
 
         def work(connection: Connection) -> Account:
-            role, sites = "viewer", None
+            role: Role = "viewer"
             if how == "invite":
                 query = select(_INVITES).where(
                     _INVITES.c.hash == digest(code or ""), _INVITES.c.expires_us > now_us
@@ -224,8 +215,8 @@ class Accounts:
                         "register", name, "the invitation does not count, or no longer; ask for one"
                     )
                 connection.execute(delete(_INVITES).where(_INVITES.c.hash == found.hash))
-                role, sites = found.role, _sites(found.sites)
-            self._insert(connection, name, kept, role, sites, Actor(name, address), once=False)
+                role = found.role
+            self._insert(connection, name, kept, role, Actor(name, address), once=False)
             return as_account(_row(connection, name))
 
         return self._database.write(work)
@@ -236,8 +227,6 @@ class Accounts:
         actor: Actor,
         *,
         role: Role | None = None,
-        sites: Iterable[str] | None = None,
-        all_sites: bool = False,
         disabled: bool | None = None,
     ) -> Account:
         """Change what an account may do. Its sessions end, so that the change holds at once.
@@ -253,12 +242,10 @@ class Accounts:
             values: dict[str, Any] = {}
             if role is not None:
                 values["role"] = role
-            if sites is not None or all_sites:
-                values["sites"] = None if all_sites else _sites_text(sites)
             if disabled is not None:
                 values["disabled"] = disabled
-            after = {"role": row.role, "disabled": row.disabled, "sites": row.sites, **values}
-            if not _manages(after["role"], after["disabled"], after["sites"]):
+            after = {"role": row.role, "disabled": row.disabled, **values}
+            if not _manages(after["role"], after["disabled"]):
                 _keep_one_admin(connection, row.id, name)
             connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(values))
             end_sessions(connection, row.id, self._clock.now_us(), "the account was changed")
@@ -370,7 +357,6 @@ class Accounts:
         name: str,
         kept: str,
         role: Any,
-        sites: Iterable[str] | None,
         actor: Actor,
         once: bool,
     ) -> None:
@@ -384,7 +370,7 @@ class Accounts:
             raise AccountExistsError(name)
         now_us = self._clock.now_us()
         values = {
-            "name": name, "key": name.casefold(), "password": kept, "role": role, "sites": _sites_text(sites),
+            "name": name, "key": name.casefold(), "password": kept, "role": role,
             "must_change": once, "password_until_us": now_us + _ONE_TIME_US if once else None, "disabled": False,
             "totp": None, "totp_on": False, "totp_step": 0, "made_us": now_us,
         }  # fmt: skip
@@ -397,7 +383,6 @@ class Accounts:
             "account.made",
             name,
             role=role,
-            sites=values["sites"],
         )
 
 
@@ -417,9 +402,7 @@ def digest(secret: str) -> str:
 
 
 def as_account(row: Row[Any]) -> Account:
-    return Account(
-        row.id, row.name, row.role, _sites(row.sites), row.must_change, row.disabled, row.totp_on, row.made_us
-    )
+    return Account(row.id, row.name, row.role, row.must_change, row.disabled, row.totp_on, row.made_us)
 
 
 def spend_code(connection: Connection, row: Row[Any], code: str, now_us: int) -> bool:
@@ -453,28 +436,13 @@ def _row(connection: Connection, name: str) -> Row[Any]:
     return row
 
 
-def _manages(role: str, disabled: bool, sites: str | None) -> bool:
-    return role == "admin" and not disabled and sites is None
+def _manages(role: str, disabled: bool) -> bool:
+    return role == "admin" and not disabled
 
 
 def _keep_one_admin(connection: Connection, but: int, name: str) -> None:
-    others = (
-        (ACCOUNTS.c.role == "admin")
-        & ACCOUNTS.c.disabled.is_(False)
-        & ACCOUNTS.c.sites.is_(None)
-        & (ACCOUNTS.c.id != but)
-    )
+    others = (ACCOUNTS.c.role == "admin") & ACCOUNTS.c.disabled.is_(False) & (ACCOUNTS.c.id != but)
     if not connection.execute(select(func.count()).select_from(ACCOUNTS).where(others)).scalar():
         row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.id == but)).one()
-        if _manages(row.role, row.disabled, row.sites):
-            raise CommandRefusedError(
-                "change", name, "no admin of all sites would be left; make another one first"
-            )
-
-
-def _sites(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(json.loads(text))
-
-
-def _sites_text(sites: Iterable[str] | None) -> str | None:
-    return None if sites is None else json.dumps(sorted(set(sites)), ensure_ascii=False)
+        if _manages(row.role, row.disabled):
+            raise CommandRefusedError("change", name, "no admin would be left; make another one first")

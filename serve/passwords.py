@@ -79,7 +79,7 @@ def check(password: str, name: str, *, is_admin: bool = False) -> None:
     rest = plain
     for word in sorted({*_OFTEN, name.casefold()}, key=len, reverse=True):
         rest = rest.replace(word, "") if word else rest
-    if len(set(plain)) < 5 or len(_without_runs(rest)) < shortest // 3:
+    if len(set(plain)) < 5 or len(_without_runs(rest)) < shortest // 2:
         raise PasswordError(
             "it is among the first that would be guessed", "use words that have nothing to do with it"
         )

@@ -1,4 +1,4 @@
-"""Logging in, and for how long that holds: browser sessions, refresh and access tokens, tickets for sockets, limits.
+"""Logging in, and for how long that holds: browser sessions, refresh and access tokens, limits.
 
 A browser's session is an opaque cookie, a program's an opaque refresh token that changes at each use, with which it gets
 access tokens of ten minutes. Both are rows here, so that ending one holds within two seconds on every replica. A refresh
@@ -42,7 +42,6 @@ Kind = Literal["browser", "program"]
 
 IDLE_US: Final = 12 * HOUR_US
 LONGEST_US: Final = 7 * DAY_US
-TICKET_US: Final = 30 * SECOND_US
 
 PAIR_FAILURES: Final = 5
 """Wrong attempts at one account from one address, in a quarter of an hour."""
@@ -67,13 +66,6 @@ _SPENT: Final = Table(
     Column("hash", String(64), primary_key=True),
     Column("session_id", String(32), nullable=False),
     Column("spent_us", BigInteger, nullable=False),
-)
-_TICKETS: Final = Table(
-    "tickets",
-    METADATA,
-    Column("hash", String(64), primary_key=True),
-    Column("session_id", String(32), nullable=False),
-    Column("expires_us", BigInteger, nullable=False),
 )
 _ATTEMPTS: Final = Table(
     "login_attempts",
@@ -261,34 +253,6 @@ class Sessions:
         if found is None:
             raise LoginRequiredError()
         return found
-
-    def ticket(self, principal: Principal) -> str:
-        """For one socket of the session, within half a minute."""
-        made = secrets.token_urlsafe(24)
-        now_us = self._clock.now_us()
-
-        def work(connection: Connection) -> None:
-            connection.execute(delete(_TICKETS).where(_TICKETS.c.expires_us < now_us))
-            values = {"hash": digest(made), "session_id": principal.session, "expires_us": now_us + TICKET_US}
-            connection.execute(insert(_TICKETS).values(values))
-
-        self._database.write(work)
-        return made
-
-    def redeem(self, ticket: str) -> Principal:
-        """Whose socket it is; the ticket is used up. Raises LoginRequiredError."""
-
-        def work(connection: Connection) -> Row[Any] | None:
-            now_us, mine = self._clock.now_us(), _TICKETS.c.hash == digest(ticket)
-            found = connection.execute(select(_TICKETS).where(mine, _TICKETS.c.expires_us > now_us)).first()
-            if not connection.execute(delete(_TICKETS).where(mine)).rowcount or found is None:
-                return None
-            return _session_row(connection, SESSIONS.c.id == found.session_id, now_us)
-
-        row = self._database.write(work)
-        if row is None:
-            raise LoginRequiredError()
-        return _principal(row)
 
     def still(self, principal: Principal) -> Principal:
         """The principal as it is now. Raises LoginRequiredError where the session is over."""

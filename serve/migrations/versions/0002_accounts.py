@@ -17,7 +17,6 @@ def upgrade() -> None:
         sa.Column("key", sa.String(200), nullable=False),
         sa.Column("password", sa.String(200), nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
-        sa.Column("sites", sa.Text),
         sa.Column("must_change", sa.Boolean(name="must_change"), nullable=False),
         sa.Column("password_until_us", sa.BigInteger),
         sa.Column("disabled", sa.Boolean(name="disabled"), nullable=False),
@@ -32,7 +31,6 @@ def upgrade() -> None:
         "invites",
         sa.Column("hash", sa.String(64), nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
-        sa.Column("sites", sa.Text),
         sa.Column("by", sa.String(200), nullable=False),
         sa.Column("expires_us", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("hash", name="pk_invites"),
@@ -60,13 +58,6 @@ def upgrade() -> None:
         sa.Column("session_id", sa.String(32), nullable=False),
         sa.Column("spent_us", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("hash", name="pk_spent_tokens"),
-    )
-    op.create_table(
-        "tickets",
-        sa.Column("hash", sa.String(64), nullable=False),
-        sa.Column("session_id", sa.String(32), nullable=False),
-        sa.Column("expires_us", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("hash", name="pk_tickets"),
     )
     op.create_table(
         "login_attempts",
