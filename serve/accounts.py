@@ -360,7 +360,7 @@ class Accounts:
         actor: Actor,
         once: bool,
     ) -> None:
-        if not _NAME.fullmatch(name) or name != name.strip():
+        if not is_name(name):
             raise UnfitError(
                 f"{name[:100]!r} is no name for an account", "use letters, digits and . @ + - _, at most 100"
             )
@@ -401,6 +401,18 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def is_name(text: str) -> bool:
+    """Whether an account could have this name."""
+    return _NAME.fullmatch(text) is not None and text == text.strip()
+
+
+def find_row(connection: Connection, name: str) -> Row[Any] | None:
+    """The row of an account, if there is one of this name; what is no name has none."""
+    if not is_name(name):
+        return None
+    return connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.key == name.casefold())).first()
+
+
 def as_account(row: Row[Any]) -> Account:
     return Account(row.id, row.name, row.role, row.must_change, row.disabled, row.totp_on, row.made_us)
 
@@ -430,7 +442,7 @@ def totp(secret: str, step: int) -> str:
 
 
 def _row(connection: Connection, name: str) -> Row[Any]:
-    row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.key == name.casefold())).first()
+    row = find_row(connection, name)
     if row is None:
         raise AccountNotFoundError(name)
     return row

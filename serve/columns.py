@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 
 from serve.errors import BodyError
 from serve.formats import ARROW_EXAMPLE
-from serve.intake import Intake, Refusals, batch_of, in_us, of_wanted_type, plausible
+from serve.intake import (
+    NOT_FOUND,
+    Covers,
+    Intake,
+    Refusals,
+    batch_of,
+    covered_types,
+    in_us,
+    of_wanted_type,
+    plausible,
+)
 from twins.devices import Channel, DeviceType
 from twins.directory import Directory
 
@@ -23,7 +33,11 @@ _TIME: Final = "time"
 
 
 def gather_table(
-    table: pa.Table, wanted: str | None, types: Mapping[str, DeviceType], directory: Directory
+    table: pa.Table,
+    wanted: str | None,
+    types: Mapping[str, DeviceType],
+    directory: Directory,
+    covers: Covers | None = None,
 ) -> Intake:
     """Columns of what can be read in ``table``, by device type, each device's lines in their order.
 
@@ -40,9 +54,9 @@ def gather_table(
     named = ids.indices.is_valid().to_numpy(zero_copy_only=False)
     of_line = ids.indices.fill_null(0).to_numpy(zero_copy_only=False)
     names = ids.dictionary.cast(pa.string())
-    places = directory.locate(names)
+    type_codes = covered_types(names, directory, covers)
     type_of_line = (
-        np.where(named, places.type_code[of_line], np.int16(-1)) if len(names) else np.full(n, -1, np.int16)
+        np.where(named, type_codes[of_line], np.int16(-1)) if len(names) else np.full(n, -1, np.int16)
     )
     taken = in_time & of_wanted_type(type_of_line, wanted, directory)
     _refuse(refusals, np.flatnonzero(~taken), names, of_line, named, in_time, type_of_line)
@@ -172,7 +186,7 @@ def _refuse(
     for which, code, reason in (
         (nameless, "reading.invalid", "it names no device"),
         (timeless, "time.invalid", "its time is none; send a timestamp, or the epoch in ms or µs"),
-        (unknown, "device.not_found", "no device of this id is in the fleet; register it or check the id"),
+        (unknown, "device.not_found", NOT_FOUND),
         (
             other,
             "device.other_type",

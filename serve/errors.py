@@ -18,11 +18,14 @@
     │   ├── LoginError             name, password or code are not right
     │   ├── PasswordChangeError    the password must be changed first
     │   ├── ForbiddenError         the role does not reach that far
-    │   └── TokenError             an access token that is not accepted
+    │   ├── TokenError             an access token that is not accepted
+    │   ├── KeyRefusedError        a device key that is not accepted
+    │   └── CrossSiteError         a browser's session is used from a page that may not
     ├── TooManyAttemptsError       too many attempts to log in
     ├── PasswordError              a password that is too easily guessed
     ├── AccountNotFoundError       no such account
     ├── AccountExistsError         the name is taken
+    ├── KeyNotFoundError           no such device key
     ├── TypeVersionNotFoundError   no such version of a device type or of its rules
     └── DatabaseError              the relational database cannot do what was asked
         ├── DatabaseUnavailableError  it does not answer
@@ -171,6 +174,24 @@ class TokenError(AccessError):
         return "the access token is not accepted; log in again"
 
 
+class KeyRefusedError(AccessError):
+    """A device key that is not accepted."""
+
+    code = "key.refused"
+
+    def __str__(self) -> str:
+        return "the device key is not accepted; it may have been revoked, or replaced: ask for a new one"
+
+
+class CrossSiteError(AccessError):
+    """A browser's session is used without the header that only our own pages send."""
+
+    code = "request.cross_site"
+
+    def __str__(self) -> str:
+        return "a browser's session changes things from our own pages only; programs use a bearer token"
+
+
 class TooManyAttemptsError(FleetError):
     """Too many attempts to log in from here."""
 
@@ -222,6 +243,19 @@ class AccountExistsError(FleetError):
 
     def __str__(self) -> str:
         return f"the name {self.name!r} is taken; choose another"
+
+
+class KeyNotFoundError(FleetError):
+    """There is no such device key."""
+
+    code = "key.not_found"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"there is no device key {self.key!r}; `twinfold key list` has those that there are"
 
 
 class TypeVersionNotFoundError(FleetError):

@@ -5,7 +5,7 @@ are parsed at once, values are gathered a channel at a time. Only what does not 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 
 from serve.formats import EXAMPLE
 from twins.devices import Channel, DeviceType
-from twins.directory import Directory
+from twins.directory import Directory, Places
 from twins.readings import ReadingBatch
 
 REFUSALS_TOLD: Final = 1_000
+NOT_FOUND: Final = (
+    "no device of this id is in the fleet, or not one that this key is for; register it or check the id"
+)
+
+Covers = Callable[[pa.StringArray, Places], NDArray[np.bool_]]
+"""Which of some devices the sender may write for; the others are to it as if they were not there."""
 
 _FIRST_MS: Final = 10**11  # 1973 in ms; smaller numbers are seconds or nonsense
 _FIRST_US: Final = 10**14  # 1973 in µs, the year 5138 in ms
@@ -59,7 +65,11 @@ class Intake:
 
 
 def gather(
-    lines: Sequence[Any], wanted: str | None, types: Mapping[str, DeviceType], directory: Directory
+    lines: Sequence[Any],
+    wanted: str | None,
+    types: Mapping[str, DeviceType],
+    directory: Directory,
+    covers: Covers | None = None,
 ) -> Intake:
     """Columns of what can be read in ``lines``, by device type, each device's lines in their order."""
     refusals = Refusals()
@@ -81,9 +91,9 @@ def gather(
     event_us, in_time = _times(times)
     ids = pa.array(devices, pa.string()).dictionary_encode()
     names = ids.dictionary.cast(pa.string())
-    places = directory.locate(names)
+    type_codes = covered_types(names, directory, covers)
     of_line = ids.indices.to_numpy(zero_copy_only=False)
-    type_of_line = places.type_code[of_line]
+    type_of_line = type_codes[of_line]
     taken = in_time & of_wanted_type(type_of_line, wanted, directory)
     for at in np.flatnonzero(~taken).tolist():
         if not in_time[at]:
@@ -91,8 +101,7 @@ def gather(
                 index[at], devices[at], "time.invalid", f"{times[at]!r:.60} is no time; {_TIME_REMEDY}"
             )
         elif type_of_line[at] < 0:
-            reason = "no device of this id is in the fleet; register it or check the id"
-            refusals.add(index[at], devices[at], "device.not_found", reason)
+            refusals.add(index[at], devices[at], "device.not_found", NOT_FOUND)
         else:
             name = directory.types[type_of_line[at]]
             reason = f"it is of type {name!r}; leave 'type' out or send it apart"
@@ -114,6 +123,14 @@ def gather(
         batch = batch_of(device_type, names, of_line[mine], event_us[mine], matrix[keep], present[keep])
         batches.append((batch, positions[mine]))
     return Intake(batches, refusals)
+
+
+def covered_types(ids: pa.StringArray, directory: Directory, covers: Covers | None) -> NDArray[np.int16]:
+    """The type code of each device, -1 for one that is not known or not covered."""
+    places = directory.locate(ids)
+    if covers is None or len(ids) == 0:
+        return places.type_code
+    return np.where(covers(ids, places), places.type_code, np.int16(-1))
 
 
 def of_wanted_type(

@@ -67,10 +67,13 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.PasswordChangeError: 403,
     request_errors.ForbiddenError: 403,
     request_errors.TokenError: 401,
+    request_errors.KeyRefusedError: 401,
+    request_errors.CrossSiteError: 403,
     request_errors.TooManyAttemptsError: 429,
     request_errors.PasswordError: 422,
     request_errors.AccountNotFoundError: 404,
     request_errors.AccountExistsError: 409,
+    request_errors.KeyNotFoundError: 404,
     request_errors.TypeVersionNotFoundError: 404,
     request_errors.DatabaseError: 500,
     request_errors.DatabaseUnavailableError: 503,
@@ -121,6 +124,8 @@ def fleet_problem(error: FleetError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     elif status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(_RETRY_AFTER_S)
+    elif status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     if status >= 500:
         _log.error("%s: %s", error.code, error)
     title = (type(error).__doc__ or error.code).partition("\n")[0].rstrip(".")

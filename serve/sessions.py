@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from serve import audit, passwords
-from serve.accounts import ACCOUNTS, SESSIONS, Account, as_account, digest, spend_code
+from serve.accounts import ACCOUNTS, SESSIONS, Account, as_account, digest, find_row, is_name, spend_code
 from serve.database import METADATA, Database
 from serve.errors import LoginError, LoginRequiredError, TokenError, TooManyAttemptsError
 from serve.tokens import LIFETIME_S, TokenKeys, issue, verify
@@ -142,8 +142,9 @@ class Sessions:
         LoginError : name, password or code are not right; takes as long whichever it is.
         TooManyAttemptsError : too many of these from here.
         """
+        name = name if is_name(name) else ""  # what is no name is nobody's
         attempt = self._database.write(lambda c: self._count(c, name, address))
-        row = self._database.read(lambda c: _account_row(c, ACCOUNTS.c.key == name.casefold()))
+        row = self._database.read(lambda c: find_row(c, name))
         right = passwords.matches(None if row is None else row.password, password)
         now_us = self._clock.now_us()
         if row is None or not right or row.disabled or now_us >= (row.password_until_us or now_us + 1):
