@@ -21,7 +21,7 @@ from training.keeping import KeptSnapshots
 from training.recorder import JournalSource, Recorder, RecorderConfig, Source
 from training.upkeep import RetentionConfig, UpkeepConfig, upkeep
 from twins.actors import NAMESPACE, ActorSource, Published, RayFleet, host_actors
-from twins.clock import SECOND_US, WallClock
+from twins.clock import SECOND_US, SteadyClock, WallClock
 from twins.errors import FleetError
 from twins.fleet import Fleet
 from twins.packing import PackingError
@@ -68,7 +68,7 @@ class Recording:
         self._stop = threading.Event()
         self._recorder: Recorder | None = None
         self._hosts: Mapping[str, Any] = {}
-        self._looked_us = 0
+        self._look_us = 0  # when the next look for new hosts is due, steady time
         self._told: dict[str, int] = {}
         self._began: set[str] = set()
         self._problems: dict[str, str] = {}
@@ -134,14 +134,14 @@ class Recording:
                     _log.info("%s goes on", name)
 
     def _recording(self) -> Step:
-        clock = WallClock()
+        clock = SteadyClock()
         config = RecorderConfig(self._settings.commit_every_s, self._settings.commit_rows)
         recorder = self._recorder = Recorder(self._data / "history", (), config, clock)
 
         def step() -> int:
             now_us = clock.now_us()
-            if now_us - self._looked_us > _DISCOVER_EVERY_S * SECOND_US:
-                self._looked_us = now_us
+            if now_us >= self._look_us:
+                self._look_us = now_us + round(_DISCOVER_EVERY_S * SECOND_US)
                 self._look(recorder)
             self._tell(recorder)
             return recorder.step()
@@ -153,7 +153,7 @@ class Recording:
         self._hosts = self._find_hosts()
         self._told = {}
         for name, source in journal_sources(self._data / "hosts", self._hosts).items():
-            if name not in recorder.cursors:
+            if not recorder.follows(name):
                 recorder.add_source(source)
 
     def _tell(self, recorder: Recorder) -> None:

@@ -4,13 +4,13 @@ What was read is buffered until there is enough of it or it is old enough, then 
 commit carries the cursors it brings the table to, so a table knows by itself what it has. ``inputs`` is
 committed last of all and is the recorder's place: after a crash between two commits, reading starts there,
 and each table takes only what it does not have yet. A failure while writing is treated just so.
+
+A journal that cannot be read, or not understood, is put aside and tried again later; the others go on.
 """
 
 import fcntl
 import json
-import logging
 import os
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,13 +28,12 @@ from training.errors import HistoryBehindError, HistoryConflictError
 from training.lookup import StoredReadings
 from training.tables import FIXED, INPUTS, READINGS, File, Table, readings_schema, sql_name
 from twins import typefiles
-from twins.clock import SECOND_US, Clock, WallClock
-from twins.errors import FleetError, JournalGapError
+from twins.clock import SECOND_US, Clock, SteadyClock
+from twins.errors import JournalGapError
 from twins.journal import JournalReader, StoredEntry
 
-_log = logging.getLogger("twinfold.history")
-
 _ENTRIES_AT_ONCE: Final = 256
+_TRY_AGAIN_S: Final = (1.0, 60.0)  # a journal put aside: after the first failure, and after many
 
 
 class Source(Protocol):
@@ -74,6 +73,16 @@ class RecorderConfig:
     commit_rows: int = 4_000_000
 
 
+@dataclass(slots=True)
+class _Aside:
+    """A journal that could not be read, until it is tried again."""
+
+    error: Exception
+    wait_s: float
+    again_us: int
+    broken: bool  # it was read, and not understood
+
+
 class Recorder:
     """The one writer of history.
 
@@ -81,7 +90,7 @@ class Recorder:
     ----------
     folder : of the history
     sources : journals to follow; more can come later
-    clock : what time it is, for ``commit_every_s``
+    clock : tells how long rows have waited, for ``commit_every_s``
 
     Raises
     ------
@@ -97,11 +106,12 @@ class Recorder:
     ) -> None:
         self.folder = Path(folder)
         self.config = config or RecorderConfig()
-        self._clock = clock or WallClock()
+        self._clock = clock or SteadyClock()
         self._lock: int | None = _locked(self.folder)
         self._sources: dict[str, Source] = {}
         self._tables: dict[str, Table] = {}
         self._durable: dict[str, int] = {}
+        self._aside: dict[str, _Aside] = {}
         self._oldest_us: int | None = None  # when the first pending row was read
         self._whole = False  # what was read is there once, as far as the positions say
         try:
@@ -123,9 +133,17 @@ class Recorder:
         return len(self._rows)
 
     def add_source(self, source: Source) -> None:
-        """Follow another journal, from where history left it."""
-        self._load(source.actor)
+        """Follow another journal, from where history left it. If that fails, the next step tries again."""
         self._sources[source.actor] = source
+        try:
+            self._load(source.actor)
+        except BaseException:
+            self._whole = False
+            raise
+
+    def follows(self, actor: str) -> bool:
+        """Whether the journal of an actor is followed, also one that cannot be read at present."""
+        return actor in self._sources
 
     def step(self) -> int:
         """Read what is new in every journal, commit if it is time. Returns the number of entries read.
@@ -133,15 +151,20 @@ class Recorder:
         Raises
         ------
         HistoryBehindError : a journal was cut beyond what history holds.
-        FleetError, OSError : nothing is lost; call again.
+        FleetError, OSError : a journal cannot be read, or history not be written. The other journals were
+            read all the same; nothing is lost; call again.
         """
         if not self._whole:
             self._start_over()
         read = 0
-        for actor, source in self._sources.items():
-            read += self._read(actor, source)
-        if self._due():
+        for actor in list(self._sources):
+            read += self._follow(actor)
+            if not self._whole:
+                break
+        if self._whole and self._due():
             self.flush()
+        for aside in self._aside.values():
+            raise aside.error.with_traceback(None)
         return read
 
     def flush(self) -> None:
@@ -159,34 +182,34 @@ class Recorder:
         self._durable = dict(self._position)
         self._oldest_us = None
 
-    def run(self, stop: threading.Event, pause_s: float = 0.2) -> None:
-        """Follow until ``stop`` is set, then commit what was read."""
-        failing = False
-        while not stop.is_set():
-            try:
-                read = self.step()
-            except (FleetError, OSError) as error:
-                if not failing:
-                    _log.error("history stands still: %s", error)
-                failing, read = True, 0
-            else:
-                if failing:
-                    _log.info("history goes on")
-                failing = False
-            if not read:
-                stop.wait(pause_s)
-        self.flush()
-
     def close(self) -> None:
         """Give the history free for another recorder. What was not committed is still in the journals."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def _read(self, actor: str, source: Source) -> int:
+    def _follow(self, actor: str) -> int:
+        """Read on in one journal; whatever fails there puts it aside for a while."""
+        aside = self._aside.get(actor)
+        if aside is not None:
+            if self._clock.now_us() < aside.again_us:
+                return 0
+            if aside.broken:
+                self.flush()  # starting over once more must not cost the others what was read of them
+        try:
+            read = self._read(actor)
+        except Exception as error:
+            wait_s = _TRY_AGAIN_S[0] if aside is None else min(2 * aside.wait_s, _TRY_AGAIN_S[1])
+            again_us = self._clock.now_us() + round(wait_s * SECOND_US)
+            self._aside[actor] = _Aside(error, wait_s, again_us, broken=not self._whole)
+            return 0
+        self._aside.pop(actor, None)
+        return read
+
+    def _read(self, actor: str) -> int:
         position = self._position[actor]
         try:
-            found = source.read_after(position, _ENTRIES_AT_ONCE)
+            found = self._sources[actor].read_after(position, _ENTRIES_AT_ONCE)
         except JournalGapError as error:
             problem = f"the journal of {actor} was cut after entry {position}, which history has not passed"
             raise HistoryBehindError(str(self.folder), problem) from error
@@ -256,10 +279,10 @@ class Recorder:
         self._whole = True
 
     def _load(self, actor: str) -> None:
+        load_names(self._tables["types"], self._tables["devices"], self._names, actor)
         known = {name: table.cursor(actor) for name, table in self._tables.items()}
         self._known[actor] = known
         self._position[actor] = self._durable[actor] = known["inputs"]
-        load_names(self._tables["types"], self._tables["devices"], self._names, actor)
 
     def _table(self, name: str, schema: pa.Schema | None) -> Table:
         table = self._tables.get(name)

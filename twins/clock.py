@@ -31,6 +31,13 @@ class WallClock:
         return self._last_us
 
 
+class SteadyClock:
+    """Microseconds since no particular moment, never set by anyone: for how long something waits."""
+
+    def now_us(self) -> int:
+        return time.monotonic_ns() // 1000
+
+
 class VirtualClock:
     """A clock that moves when it is told to: for replays, forks and tests."""
 

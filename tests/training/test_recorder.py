@@ -178,8 +178,9 @@ class TestFailures:
     def test_an_entry_that_was_half_read_is_read_once(
         self, tmp_path: Path, actor: Actor, account: Account, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        clock = VirtualClock(START_US)
         actor.readings([(0, 1, [1.0, 2.0, 3.0])])
-        recorder = Recorder(tmp_path / "history", [source(actor)])
+        recorder = Recorder(tmp_path / "history", [source(actor)], clock=clock)
         with monkeypatch.context() as patch:
 
             def fail(*_: object) -> None:
@@ -188,6 +189,53 @@ class TestFailures:
             patch.setattr(decoding, "_take_events", fail)
             with pytest.raises(ZeroDivisionError):
                 recorder.step()
+        clock.advance_by(60.0)
+        drain(recorder)
+        recorder.close()
+        recorded(tmp_path, account)
+
+    @pytest.mark.parametrize("understood", [True, False], ids=["unreadable", "not understood"])
+    def test_one_bad_journal_does_not_hold_up_the_others(
+        self, tmp_path: Path, actor: Actor, account: Account, understood: bool
+    ) -> None:
+        clock = VirtualClock(START_US)
+        other = Actor("b", tmp_path / "b", account)
+        away = Away(source(actor), understood)
+        recorder = Recorder(
+            tmp_path / "history", [away, source(other)], RecorderConfig(commit_every_s=10.0), clock
+        )
+        for second in range(120):
+            for each in (actor, other):
+                each.readings([(0, second, [1.0, 2.0, 3.0]), (1, second, [4.0, None, 6.0])])
+            clock.advance_by(1.0)
+            with pytest.raises(OSError if understood else ValueError):
+                recorder.step()
+        assert recorder.cursors["b"] >= other.journal.last_cursor - 12
+        assert recorder.cursors["a"] == 0
+        assert away.asked <= 10  # less and less often
+        away.is_back = True
+        clock.advance_by(60.0)
+        drain(recorder)
+        recorder.close()
+        other.close()
+        recorded(tmp_path, account)
+
+    def test_a_journal_that_could_not_be_taken_up_is_followed_once_it_can(
+        self, tmp_path: Path, actor: Actor, account: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        actor.readings([(0, 1, [1.0, 2.0, 3.0])])
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        drain(recorder)
+        recorder.close()
+        actor.readings([(1, 2, [1.0, 2.0, 3.0])])
+        recorder = Recorder(tmp_path / "history")
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                pq, "read_table", Failing(0, OSError(5, "Input/output error")).wrapped(pq.read_table)
+            )
+            with pytest.raises(OSError, match="Input/output"):
+                recorder.add_source(source(actor))
+        assert recorder.follows("a")
         drain(recorder)
         recorder.close()
         recorded(tmp_path, account)
@@ -303,6 +351,28 @@ class Failing:
             return result
 
         return step
+
+
+class Away:
+    """A journal that cannot be read, or whose entries make no sense, until it ``is_back``."""
+
+    def __init__(self, real: Following, understood: bool) -> None:
+        self.actor = real.actor
+        self.is_back = False
+        self.asked = 0
+        self._real = real
+        self._understood = understood
+
+    def read_after(self, cursor: int, limit: int) -> list[StoredEntry]:
+        if self.is_back:
+            return self._real.read_after(cursor, limit)
+        self.asked += 1
+        if self._understood:
+            raise OSError(5, "Input/output error")
+        return [
+            entry._replace(payload=b"?") if entry.kind == EntryKind.READINGS else entry
+            for entry in self._real.read_after(cursor, limit)
+        ]
 
 
 class Lossy:
