@@ -111,23 +111,32 @@ class DataFolder:
             self._lock = None
 
 
-def is_held(data: Path) -> bool:
-    """Whether a process holds the data folder, be it on its way up or down."""
+def holder(data: Path) -> int | None:
+    """The process that holds the data folder, be it on its way up or down; 0: it has not said yet which it is."""
     try:
-        with DataFolder(data):
-            return False
-    except DataFolderBusyError:
-        return True
+        descriptor = os.open(data / LOCK_FILE, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.pread(descriptor, 32, 0).decode().strip()
+        return int(text) if text.isdecimal() else 0
+    finally:
+        os.close(descriptor)
+    return None
 
 
 def running(data: Path) -> RunInfo | None:
-    """The platform that runs on this data folder, if one does."""
+    """The platform that runs on this data folder, if one does.
+
+    A run file may be left of one that was killed, and its process number be another's by now: the lock decides.
+    """
     try:
         info = RunInfo(**json.loads((data / RUN_FILE).read_text()))
-        os.kill(info.pid, 0)
-    except (FileNotFoundError, ProcessLookupError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError):
         return None
-    return info
+    return info if holder(data) == info.pid else None
 
 
 class Platform:

@@ -154,7 +154,7 @@ def simulate(
 @app.command()
 def down(data: Data = None, as_json: AsJson = False) -> None:
     """Stop the platform that runs on this data folder, and wait until it has."""
-    from cluster.bringup import is_held, running
+    from cluster.bringup import holder, running
 
     settings = _settings({"data": data})
     info = running(settings.data)
@@ -163,9 +163,9 @@ def down(data: Data = None, as_json: AsJson = False) -> None:
         return
     os.kill(info.pid, signal.SIGTERM)
     deadline = time.monotonic() + 60
-    while is_held(settings.data) and time.monotonic() < deadline:
+    while holder(settings.data) is not None and time.monotonic() < deadline:
         time.sleep(0.2)
-    stopped = not is_held(settings.data)
+    stopped = holder(settings.data) is None
     _say({"stopped": stopped}, as_json, "stopped" if stopped else f"process {info.pid} is still going down")
 
 

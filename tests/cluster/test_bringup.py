@@ -1,5 +1,6 @@
 """What bring-up does to processes, with real ones."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from cluster.bringup import TOKEN_FILE, end_leftovers
+from cluster.bringup import RUN_FILE, TOKEN_FILE, DataFolder, end_leftovers, running
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,3 +80,16 @@ while True:
             assert child.is_running()
             assert child.status() != psutil.STATUS_ZOMBIE
             child.kill()
+
+
+def test_a_run_file_that_was_left_behind_names_no_platform(tmp_path: Path) -> None:
+    """The number of the process that was killed may be anybody's by now."""
+    info = {"pid": os.getpid(), "url": "", "ray_address": "", "ray_token_file": "", "started_at_s": 0.0}
+    (tmp_path / RUN_FILE).write_text(json.dumps(info))
+    assert running(tmp_path) is None
+    with DataFolder(tmp_path):
+        found = running(tmp_path)
+        assert found is not None
+        assert found.pid == os.getpid()
+        (tmp_path / RUN_FILE).write_text(json.dumps(info | {"pid": 1}))
+        assert running(tmp_path) is None
