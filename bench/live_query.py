@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from serve.lists import DeviceQuery, list_devices
-from serve.live import COUNTERS, Generation, LiveTable, View
+from serve.live import Generation, LiveTable, View
 from serve.overview import Overview
 from serve.present import device_page, reply
 from twins.clock import stopwatch_s
 from twins.devices import Channel, DeviceType
-from twins.views import STATUSES
+from twins.views import COUNTERS, STATUSES
 
 BUDGET_MS = 50.0
 AIM_MS = 15.0

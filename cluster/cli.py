@@ -297,13 +297,13 @@ def twin(
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="DuckDB SQL over readings_<type>, events, condition, …")],
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL over live, readings_<type>, events, condition, …")],
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask history in SQL, up to what was acknowledged last: local and trusted, with everything DuckDB can do.
+    """Ask history and the live fleet in SQL, up to what was acknowledged last: local and trusted, with all DuckDB can do.
 
-    The live table is not here; the API's /api/devices filters it.
+    `live` has one line a device, `live_<type>` its channels as well. No platform has to run.
     """
     import duckdb
 
@@ -314,7 +314,8 @@ def query(
     folder = _settings({"data": data}).data
     if not (folder / "history").is_dir() and not (folder / "hosts").is_dir():
         raise QueryError(f"there is no history under {folder}", "name the data folder with --data")
-    with History(folder / "history", journals_in(folder / "hosts")) as history:
+    hosts = folder / "hosts"
+    with History(folder / "history", journals_in(hosts), hosts=hosts) as history:
         if sql.strip().rstrip(";").lower() == "show tables":
             _print_rows([{"table": name} for name in history.tables()], as_json)
             return

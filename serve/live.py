@@ -25,15 +25,7 @@ from twins import views
 from twins.clock import SECOND_US
 from twins.filters import Sql
 from twins.fleet import LocalFleet
-
-COUNTERS: Final = ("scored", "late", "duplicate", "bad", "future")
-
-COMMON: Final = (
-    "device_id", "device_type", "site", "parent", "name", "labels", "status", "health", "observed",
-    "anomaly_score", "anomalous", "patterns", "regime", "alerts", "unacknowledged", "priority", "event_time",
-    "heard_at", "interval_s", "life_cycle", *COUNTERS,
-)  # fmt: skip
-"""The columns that the table of every type has, beside one for each channel."""
+from twins.views import COMMON, COUNTERS
 
 _KEPT: Final = 256
 

@@ -7,9 +7,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from serve.live import COUNTERS, View
+from serve.live import View
 from twins.clock import SECOND_US
 from twins.host import HostStatus
+from twins.views import COUNTERS
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

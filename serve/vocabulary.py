@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from serve.live import COUNTERS, quoted
+from serve.live import quoted
 from twins import filters
 from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
 from twins.filters import Field, Vocabulary
-from twins.views import STATUSES
+from twins.views import COUNTERS, STATUSES
 
 SORT_KEYS: Final = ("id", "type", "site", "health", "anomaly_score", "priority", "event_time", "alerts")
 

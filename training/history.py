@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training import rollups
+from training import rollups, standing
 from training.decoding import Names
 from training.device_reader import DeviceReader
 from training.envelope import Envelope
@@ -71,12 +71,18 @@ class History:
     ----------
     folder : of the history
     sources : the journals of all actors, for what is not recorded yet; none: only what is
+    hosts : folder of the hosts; with it, queries see the twins as they stand: ``live`` and ``live_<type>``
     """
 
     def __init__(
-        self, folder: str | Path, sources: Sequence[Source] = (), config: HistoryConfig | None = None
+        self,
+        folder: str | Path,
+        sources: Sequence[Source] = (),
+        config: HistoryConfig | None = None,
+        hosts: Path | None = None,
     ) -> None:
         self.folder = Path(folder)
+        self._hosts = hosts
         self.config = config = config or HistoryConfig()
         self._sources = list(sources)
         self._lock = threading.RLock()
@@ -111,7 +117,7 @@ class History:
             self._known = self._tail = None
 
     def register(self, name: str, table: Any) -> None:
-        """Let queries see an Arrow table or data set under ``name``, as ``live`` for the live table."""
+        """Let queries see an Arrow table or data set under ``name``."""
         with self._lock:
             self._registered[name] = table
 
@@ -125,6 +131,8 @@ class History:
         with self._lock:
             _, tail = self._moment(set())
             found = {name: table.schema for name, table in self._registered.items()}
+            if self._hosts is not None:
+                found.update({name: table.schema for name, table in standing.tables(self._hosts).items()})
             for name in tail.tables:
                 found[name] = tail.schema(name)
             for name in self._stored_names():
@@ -261,6 +269,9 @@ class History:
         """Give a connection the tables that a query names."""
         for name in words & set(self._registered):
             connection.register(name, self._registered[name])
+        if self._hosts is not None and any(word.startswith(standing.LIVE) for word in words):
+            for name, table in standing.tables(self._hosts).items():
+                connection.register(name, table)
         moment, tail = self._moment(words)
         for name, after in moment.after.items():
             version = moment.versions.get(name)

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -23,18 +23,15 @@ from numpy.typing import NDArray
 
 from training.errors import HistoryBehindError, MomentNotKeptError
 from training.keeping import KeptSnapshots
+from training.rebuilding import Entry, Rebuilding, Rows, followed, of_journal
 from training.recorder import Source
 from training.tables import INPUTS, LINES, READINGS, File, Table, Version, channels_of, sql_name
-from twins import commands as c
-from twins import entries, typefiles, views
+from twins import entries, views
 from twins.devices import DeviceType
-from twins.directory import Roster
 from twins.entries import EntryKind
 from twins.errors import DeviceNotFoundError, JournalGapError
-from twins.journal import StoredEntry
-from twins.packing import Arrays, PackingError, unpack
-from twins.readings import ShardBatch
-from twins.shard import Shard, ShardConfig
+from twins.packing import PackingError
+from twins.shard import Shard
 
 _ENTRIES_AT_ONCE: Final = 256
 _ROWS_AT_ONCE: Final = 4_000_000
@@ -127,7 +124,7 @@ class Past:
         problem = f"the journal of {actor} is cut faster than it can be read"
         raise HistoryBehindError(str(self._folder), problem)
 
-    def _begun(self, actor: str, device_type: str, at_us: int, wanted: pa.Array | None) -> "_Rebuilding":
+    def _begun(self, actor: str, device_type: str, at_us: int, wanted: pa.Array | None) -> "Rebuilding":
         """The newest readable snapshot before the moment, or nothing at all, as it was in the beginning."""
         gone = self._kept.gone().get(actor, 0)
         for kept in reversed(self._kept.of(actor)):
@@ -137,12 +134,12 @@ class Past:
                 meta, arrays = kept.read()
             except (OSError, PackingError):  # the one before it serves as well, only more slowly
                 continue
-            return _Rebuilding.from_snapshot(actor, device_type, wanted, kept.cursor, meta, arrays)
+            return Rebuilding.from_snapshot(actor, device_type, wanted, kept.cursor, meta, arrays)
         if gone:
             raise MomentNotKeptError(actor, at_us, self.kept_since(actor), "retention")
-        return _Rebuilding(actor, device_type, wanted)
+        return Rebuilding(actor, device_type, wanted)
 
-    def _entries(self, work: "_Rebuilding", at_us: int) -> Iterator["_Entry"]:
+    def _entries(self, work: "Rebuilding", at_us: int) -> Iterator["Entry"]:
         """What came after the work's beginning up to ``at_us``: from history as far as that goes, then from the journal."""
         recorded = work.cursor
         inputs = self._table("inputs")
@@ -155,15 +152,15 @@ class Past:
             for stored in page:
                 if stored.now_us > at_us:
                     return
-                yield _of_journal(stored)
+                yield of_journal(stored)
             recorded = page[-1].cursor
 
-    def _recorded(self, work: "_Rebuilding", inputs: Version, upto: int, at_us: int) -> Iterator["_Entry"]:
+    def _recorded(self, work: "Rebuilding", inputs: Version, upto: int, at_us: int) -> Iterator["Entry"]:
         """What history holds of the entries after the work's cursor up to ``upto``, in their order."""
         said = {"actor": work.actor, "after": work.cursor, "upto": upto, "at": at_us}
         where = "actor = $actor AND cursor > $after AND cursor <= $upto AND epoch_us(recorded_at) <= $at"
         others = _by_cursor(_select(inputs.files, INPUTS.names, where, said, INPUTS))
-        whole: Iterator[_Entry] = iter(())
+        whole: Iterator[Entry] = iter(())
         table = self._table("lines")
         if table is not None:
             mine = where + " AND device_type = $type"
@@ -173,7 +170,7 @@ class Past:
         readings = _told_together(self._recorded_readings(work, upto, at_us), whole)
         yield from heapq.merge(readings, map(_of_input, others), key=lambda entry: entry.cursor)
 
-    def _recorded_readings(self, work: "_Rebuilding", upto: int, at_us: int) -> Iterator["_Entry"]:
+    def _recorded_readings(self, work: "Rebuilding", upto: int, at_us: int) -> Iterator["Entry"]:
         """The readings entries of a table, as far as it tells them, some millions of rows at a time."""
         table = self._table(READINGS + sql_name(work.device_type))
         if table is None:
@@ -213,7 +210,7 @@ class Past:
             recorded = (
                 0 if (inputs := self._table("inputs")) is None else inputs.version([actor]).cursors[actor]
             )
-            for stored in _followed(source, recorded):
+            for stored in followed(source, recorded):
                 if stored.kind == EntryKind.COMMAND:
                     name, body = entries.decode_command(stored.payload)
                     if name == "RegisterDevices" and any(each["id"] == device_id for each in body["devices"]):
@@ -234,169 +231,7 @@ class Past:
         return table if table.exists else None
 
 
-class _Entry(NamedTuple):
-    """An entry to be taken again: ``kind`` is an ``EntryKind``'s name."""
-
-    cursor: int
-    now_us: int
-    kind: str
-    command: tuple[str, Mapping[str, Any]] | None = None
-    payload: bytes | memoryview | None = None  # of a mark, or a readings entry as it was
-    rows: "_Rows | None" = None  # of a readings entry, as a table tells it
-
-
-class _Rows(NamedTuple):
-    """Lines of one entry: by device id, since that is what a table knows."""
-
-    ids: pa.Array
-    event_us: NDArray[np.int64]
-    values: NDArray[Any]
-    present: NDArray[np.uint64]
-
-
-class _Rebuilding:
-    """The shard of the wanted devices of one actor and type, and what it takes to go on with it."""
-
-    def __init__(self, actor: str, device_type: str, wanted: pa.Array | None) -> None:
-        self.actor = actor
-        self.device_type = device_type
-        self.wanted = wanted
-        self.cursor = self.began = 0
-        self.shard: Shard | None = None
-        self.from_snapshot_us: int | None = None
-        self._config = ShardConfig()
-        self._lost: _Entry | None = None
-        self._place = np.zeros(0, np.int32)  # row in the actor's shard -> row here, -1: not wanted
-
-    @classmethod
-    def from_snapshot(
-        cls,
-        actor: str,
-        device_type: str,
-        wanted: pa.Array | None,
-        cursor: int,
-        meta: dict[str, Any],
-        arrays: Arrays,
-    ) -> "_Rebuilding":
-        work = cls(actor, device_type, wanted)
-        work.cursor = work.began = cursor
-        work.from_snapshot_us = meta["now_us"]
-        work._config = ShardConfig(**meta["config"])
-        shard_meta = meta["shards"].get(device_type)
-        if shard_meta is None:
-            return work
-        mine = {
-            k.removeprefix(f"{device_type}/"): v for k, v in arrays.items() if k.startswith(f"{device_type}/")
-        }
-        roster = {k.removeprefix("roster."): v for k, v in mine.items() if k.startswith("roster.")}
-        ids = Roster.ids_in(shard_meta["roster"], roster)
-        only = work._chosen(ids)
-        work._place = np.full(len(ids), -1, np.int32)
-        work._place[only] = np.arange(len(only))
-        work.shard = Shard.restore(shard_meta, mine, work._config, only)
-        return work
-
-    def take(self, entry: _Entry) -> None:
-        """Take an entry again."""
-        if (
-            self._lost is not None
-        ):  # only what follows says that it was before the moment: it has no time of its own
-            raise MomentNotKeptError(self.actor, entry.now_us, None, f"damage to entry {self._lost.cursor}")
-        self.cursor = entry.cursor
-        if entry.kind == "lost":
-            self._lost = entry if self.shard is not None else None
-            return
-        if entry.kind == "command":
-            assert entry.command is not None
-            self._command(*entry.command, entry.now_us)
-        elif entry.kind == "mark" and entry.payload:
-            said = unpack(entry.payload)[0]
-            if "config" in said:
-                self._config = ShardConfig(**said["config"])
-                if self.shard is not None:
-                    self.shard.reconfigure(self._config)
-            if "resumed" in said and self.shard is not None:
-                self.shard.resume(entry.now_us)
-        elif self.shard is None:
-            return
-        elif entry.kind == "tick":
-            self.shard.advance(entry.now_us)
-        elif entry.kind == "readings":
-            batch = self._batch(entry)
-            if batch is not None and len(batch):
-                self.shard.apply(batch, entry.now_us)
-
-    def local(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Rows of the actor's shard as rows here; -1 for devices that are not wanted."""
-        return self._place[rows]
-
-    def _chosen(self, ids: pa.Array) -> NDArray[np.int64]:
-        if self.wanted is None:
-            return np.arange(len(ids))
-        return np.flatnonzero(pc.is_in(ids, self.wanted).to_numpy(zero_copy_only=False))
-
-    def _command(self, name: str, body: Mapping[str, Any], now_us: int) -> None:
-        if name == "InstallType":
-            if body["document"]["name"] == self.device_type:
-                if self.shard is None:
-                    self.shard = Shard(typefiles.from_document(body["document"]), self._config)
-                self._do(name, body, now_us)
-            return
-        if self.shard is None:
-            return
-        if name == "RegisterDevices":
-            if body["device_type"] == self.device_type:
-                self._register(body, now_us)
-            return
-        about = body["device"]["id"] if "device" in body else body.get("device_id")
-        if about is None or self.shard.row_of(about) >= 0:
-            self._do(name, body, now_us)
-
-    def _register(self, body: Mapping[str, Any], now_us: int) -> None:
-        assert self.shard is not None
-        said = body["devices"]
-        chosen = self._chosen(pa.array([each["id"] for each in said], pa.string()))
-        place = np.full(len(said), -1, np.int32)
-        place[chosen] = len(self.shard) + np.arange(len(chosen))
-        self._place = np.concatenate([self._place, place])
-        if len(chosen):
-            self._do("RegisterDevices", {**body, "devices": [said[at] for at in chosen.tolist()]}, now_us)
-
-    def _do(self, name: str, body: Mapping[str, Any], now_us: int) -> None:
-        assert self.shard is not None
-        self.shard.command(c.from_body(name, body), now_us)
-
-    def _batch(self, entry: _Entry) -> ShardBatch | None:
-        """A readings entry as the small shard takes it: each device's lines in the order in which they came."""
-        assert self.shard is not None
-        parts = []
-        if entry.payload is not None:
-            name, came = entries.decode_readings(entry.payload)
-            if name == self.device_type:
-                rows = self.local(came.rows)
-                mine = rows >= 0
-                parts.append((rows[mine], came.event_us[mine], came.values[mine], came.present[mine]))
-        if entry.rows is not None:
-            told = entry.rows
-            rows = self.shard.roster.index.find(told.ids.cast(pa.string()))
-            mine = rows >= 0
-            if parts:  # what is told whole is not taken from the table, too
-                mine &= ~np.isin(rows, parts[0][0])
-            parts.append((rows[mine], told.event_us[mine], told.values[mine], told.present[mine]))
-        if not parts:
-            return None
-        dtype = self.shard.device_type.dtype
-        rows, event_us, values, present = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        return ShardBatch(rows.astype(np.int32), event_us, values.astype(dtype), present)
-
-
 # -- entries out of rows ---------------------------------------------------------------------------------------------
-
-
-def _of_journal(stored: StoredEntry) -> _Entry:
-    kind = EntryKind(stored.kind)
-    command = entries.decode_command(stored.payload) if kind == EntryKind.COMMAND else None
-    return _Entry(stored.cursor, stored.now_us, kind.name.lower(), command, stored.payload)
 
 
 def _by_cursor(rows: pa.Table) -> Iterator[dict[str, Any]]:
@@ -406,16 +241,16 @@ def _by_cursor(rows: pa.Table) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _of_input(row: Mapping[str, Any]) -> _Entry:
+def _of_input(row: Mapping[str, Any]) -> Entry:
     command = (row["command"], json.loads(row["body"])) if row["kind"] == "command" else None
-    return _Entry(row["cursor"], row["now_us"], row["kind"], command, row["payload"])
+    return Entry(row["cursor"], row["now_us"], row["kind"], command, row["payload"])
 
 
-def _of_lines(row: Mapping[str, Any]) -> _Entry:
-    return _Entry(row["cursor"], row["now_us"], "readings", payload=row["payload"])
+def _of_lines(row: Mapping[str, Any]) -> Entry:
+    return Entry(row["cursor"], row["now_us"], "readings", payload=row["payload"])
 
 
-def _entries_of(rows: pa.Table, channels: Sequence[str]) -> Iterator[_Entry]:
+def _entries_of(rows: pa.Table, channels: Sequence[str]) -> Iterator[Entry]:
     """A readings entry for each cursor among ``rows``, the lines of each device by event time."""
     cursor = rows["cursor"].to_numpy()
     event_us = rows["event_time"].cast(pa.int64()).to_numpy()
@@ -425,8 +260,8 @@ def _entries_of(rows: pa.Table, channels: Sequence[str]) -> Iterator[_Entry]:
     ingest_us = rows["ingest_us"].to_numpy()
     starts = np.flatnonzero(np.diff(cursor[order], prepend=-1))
     for lines in np.split(order, starts[1:]) if len(order) else []:
-        told = _Rows(ids.take(pa.array(lines)), event_us[lines], values[lines], present[lines])
-        yield _Entry(int(cursor[lines[0]]), int(ingest_us[lines[0]]), "readings", rows=told)
+        told = Rows(ids.take(pa.array(lines)), event_us[lines], values[lines], present[lines])
+        yield Entry(int(cursor[lines[0]]), int(ingest_us[lines[0]]), "readings", rows=told)
 
 
 def _cells(rows: pa.Table, channels: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.uint64]]:
@@ -445,7 +280,7 @@ def _cells(rows: pa.Table, channels: Sequence[str]) -> tuple[NDArray[Any], NDArr
     return values, present
 
 
-def _told_together(readings: Iterator[_Entry], whole: Iterator[_Entry]) -> Iterator[_Entry]:
+def _told_together(readings: Iterator[Entry], whole: Iterator[Entry]) -> Iterator[Entry]:
     """Readings entries by cursor, each once: what a table tells of it beside what is told whole."""
     by_cursor = heapq.merge(readings, whole, key=lambda entry: entry.cursor)
     for _, parts in groupby(by_cursor, key=lambda entry: entry.cursor):
@@ -492,9 +327,3 @@ def _select(
         sql = f"SELECT {'DISTINCT' if distinct else ''} {columns} FROM read_parquet($files) WHERE {where}"
         paths = [file.path for file in files]
         return connection.sql(sql, params={"files": paths, **parameters}).to_arrow_table().cast(schema)
-
-
-def _followed(source: Source, cursor: int) -> Iterator[StoredEntry]:
-    while page := source.read_after(cursor, _ENTRIES_AT_ONCE):
-        yield from page
-        cursor = page[-1].cursor

@@ -49,6 +49,16 @@ STATUSES: Final = ("reporting", "stale", "silent", "retired")
 """What a device may be said to be: ``silent`` has never been heard."""
 
 
+COUNTERS: Final = ("scored", "late", "duplicate", "bad", "future")
+
+COMMON: Final = (
+    "device_id", "device_type", "site", "parent", "name", "labels", "status", "health", "observed",
+    "anomaly_score", "anomalous", "patterns", "regime", "alerts", "unacknowledged", "priority", "event_time",
+    "heard_at", "interval_s", "life_cycle", *COUNTERS,
+)  # fmt: skip
+"""The columns that the table of every type has, beside one for each channel."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Glance:
     """What the live table is made of, copied at one moment: quick, so that a shard is not held while it is put in shape."""

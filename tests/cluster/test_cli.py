@@ -52,3 +52,21 @@ def test_shows_a_twin_as_it_was(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(app, [*ask, "--at", "yesterday"])
     assert isinstance(wrong.exception, QueryError)
     assert "2026-01-31T12:00:00Z" in str(wrong.exception)
+
+
+def test_a_query_sees_the_twins_as_they_stand_beside_the_running_fleet(tmp_path: Path) -> None:
+    with LocalFleet(tmp_path / "hosts", clock=VirtualClock(T0)) as fleet:
+        fleet.install(PUMP)
+        fleet.register(pumps(3))
+        now_us = fleet.clock.advance_by(1.0)
+        fleet.write(batch_of([Line(now_us, "pump-1", now_us, (50.0, 3.5, 60.0), 0b111)]))
+        for sql, wanted in (
+            ("SELECT status, count(*) AS n FROM live GROUP BY 1 ORDER BY 1",
+             [{"status": "reporting", "n": 1}, {"status": "silent", "n": 2}]),
+            ("SELECT device_id FROM live_test_pump WHERE vibration > 3", [{"device_id": "pump-1"}]),
+        ):  # fmt: skip
+            result = CliRunner().invoke(app, ["query", sql, "--data", str(tmp_path), "--json"])
+            assert result.exit_code == 0, result.output
+            assert json.loads(result.stdout) == wanted
+        result = CliRunner().invoke(app, ["query", "show tables", "--data", str(tmp_path), "--json"])
+        assert {"live", "live_test_pump"} <= {row["table"] for row in json.loads(result.stdout)}

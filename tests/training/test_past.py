@@ -17,6 +17,7 @@ from training.errors import MomentNotKeptError
 from training.keeping import KeepingConfig, KeptSnapshots
 from training.past import Past
 from training.recorder import Recorder, RecorderConfig, journals_in
+from training.standing import standing
 from training.tables import Table
 from training.upkeep import RetentionConfig, retain
 from twins import commands as c
@@ -132,7 +133,22 @@ class World:
         self.ids.append(new.id)
 
     def remember(self):
-        self.known.append((self.now_us, {each: live_bits(self.fleet, each) for each in self.ids}))
+        known = {each: live_bits(self.fleet, each) for each in self.ids}
+        self.known.append((self.now_us, known))
+        if self.rng.random() < 0.3:
+            self.stands(known)
+
+    def stands(self, known):
+        """What is read out of the hosts' folders beside the fleet is what the fleet holds."""
+        shards = standing(self.folder / "hosts")
+        rows = {
+            name: (shard, row)
+            for shard in shards
+            for row, name in enumerate(shard.roster.columns()["device_id"].to_pylist())
+        }
+        assert rows.keys() == known.keys()
+        for name, (shard, row) in rows.items():
+            assert bits(shard, row) == known[name]
 
     def live(self, lines):
         chances = [

@@ -1,0 +1,194 @@
+"""Entries of a journal taken again, by the twins of one actor and type: what the past is rebuilt with.
+
+A shard of the wanted devices alone takes every entry in the order and with the ``now`` it had; no device's state depends on
+another's but through commands. Where the entries come from is up to ``past.py`` and ``standing.py``.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from training.errors import MomentNotKeptError
+from training.recorder import Source
+from twins import commands as c
+from twins import entries, typefiles
+from twins.directory import Roster
+from twins.entries import EntryKind
+from twins.journal import StoredEntry
+from twins.packing import Arrays, unpack
+from twins.readings import ShardBatch
+from twins.shard import Shard, ShardConfig
+
+_ENTRIES_AT_ONCE: Final = 256
+
+
+class Entry(NamedTuple):
+    """An entry to be taken again: ``kind`` is an ``EntryKind``'s name."""
+
+    cursor: int
+    now_us: int
+    kind: str
+    command: tuple[str, Mapping[str, Any]] | None = None
+    payload: bytes | memoryview | None = None  # of a mark, or a readings entry as it was
+    rows: "Rows | None" = None  # of a readings entry, as a table tells it
+
+
+class Rows(NamedTuple):
+    """Lines of one entry: by device id, since that is what a table knows."""
+
+    ids: pa.Array
+    event_us: NDArray[np.int64]
+    values: NDArray[Any]
+    present: NDArray[np.uint64]
+
+
+class Rebuilding:
+    """The shard of the wanted devices of one actor and type, and what it takes to go on with it."""
+
+    def __init__(self, actor: str, device_type: str, wanted: pa.Array | None) -> None:
+        self.actor = actor
+        self.device_type = device_type
+        self.wanted = wanted
+        self.cursor = self.began = 0
+        self.shard: Shard | None = None
+        self.from_snapshot_us: int | None = None
+        self._config = ShardConfig()
+        self._lost: Entry | None = None
+        self._place = np.zeros(0, np.int32)  # row in the actor's shard -> row here, -1: not wanted
+
+    @classmethod
+    def from_snapshot(
+        cls,
+        actor: str,
+        device_type: str,
+        wanted: pa.Array | None,
+        cursor: int,
+        meta: dict[str, Any],
+        arrays: Arrays,
+    ) -> "Rebuilding":
+        work = cls(actor, device_type, wanted)
+        work.cursor = work.began = cursor
+        work.from_snapshot_us = meta["now_us"]
+        work._config = ShardConfig(**meta["config"])
+        shard_meta = meta["shards"].get(device_type)
+        if shard_meta is None:
+            return work
+        mine = {
+            k.removeprefix(f"{device_type}/"): v for k, v in arrays.items() if k.startswith(f"{device_type}/")
+        }
+        roster = {k.removeprefix("roster."): v for k, v in mine.items() if k.startswith("roster.")}
+        ids = Roster.ids_in(shard_meta["roster"], roster)
+        only = work._chosen(ids)
+        work._place = np.full(len(ids), -1, np.int32)
+        work._place[only] = np.arange(len(only))
+        work.shard = Shard.restore(shard_meta, mine, work._config, only)
+        return work
+
+    def take(self, entry: Entry) -> None:
+        """Take an entry again."""
+        if (
+            self._lost is not None
+        ):  # only what follows says that it was before the moment: it has no time of its own
+            raise MomentNotKeptError(self.actor, entry.now_us, None, f"damage to entry {self._lost.cursor}")
+        self.cursor = entry.cursor
+        if entry.kind == "lost":
+            self._lost = entry if self.shard is not None else None
+            return
+        if entry.kind == "command":
+            assert entry.command is not None
+            self._command(*entry.command, entry.now_us)
+        elif entry.kind == "mark" and entry.payload:
+            said = unpack(entry.payload)[0]
+            if "config" in said:
+                self._config = ShardConfig(**said["config"])
+                if self.shard is not None:
+                    self.shard.reconfigure(self._config)
+            if "resumed" in said and self.shard is not None:
+                self.shard.resume(entry.now_us)
+        elif self.shard is None:
+            return
+        elif entry.kind == "tick":
+            self.shard.advance(entry.now_us)
+        elif entry.kind == "readings":
+            batch = self._batch(entry)
+            if batch is not None and len(batch):
+                self.shard.apply(batch, entry.now_us)
+
+    def local(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Rows of the actor's shard as rows here; -1 for devices that are not wanted."""
+        return self._place[rows]
+
+    def _chosen(self, ids: pa.Array) -> NDArray[np.int64]:
+        if self.wanted is None:
+            return np.arange(len(ids))
+        return np.flatnonzero(pc.is_in(ids, self.wanted).to_numpy(zero_copy_only=False))
+
+    def _command(self, name: str, body: Mapping[str, Any], now_us: int) -> None:
+        if name == "InstallType":
+            if body["document"]["name"] == self.device_type:
+                if self.shard is None:
+                    self.shard = Shard(typefiles.from_document(body["document"]), self._config)
+                self._do(name, body, now_us)
+            return
+        if self.shard is None:
+            return
+        if name == "RegisterDevices":
+            if body["device_type"] == self.device_type:
+                self._register(body, now_us)
+            return
+        about = body["device"]["id"] if "device" in body else body.get("device_id")
+        if about is None or self.shard.row_of(about) >= 0:
+            self._do(name, body, now_us)
+
+    def _register(self, body: Mapping[str, Any], now_us: int) -> None:
+        assert self.shard is not None
+        said = body["devices"]
+        chosen = self._chosen(pa.array([each["id"] for each in said], pa.string()))
+        place = np.full(len(said), -1, np.int32)
+        place[chosen] = len(self.shard) + np.arange(len(chosen))
+        self._place = np.concatenate([self._place, place])
+        if len(chosen):
+            self._do("RegisterDevices", {**body, "devices": [said[at] for at in chosen.tolist()]}, now_us)
+
+    def _do(self, name: str, body: Mapping[str, Any], now_us: int) -> None:
+        assert self.shard is not None
+        self.shard.command(c.from_body(name, body), now_us)
+
+    def _batch(self, entry: Entry) -> ShardBatch | None:
+        """A readings entry as the small shard takes it: each device's lines in the order in which they came."""
+        assert self.shard is not None
+        parts = []
+        if entry.payload is not None:
+            name, came = entries.decode_readings(entry.payload)
+            if name == self.device_type:
+                rows = self.local(came.rows)
+                mine = rows >= 0
+                parts.append((rows[mine], came.event_us[mine], came.values[mine], came.present[mine]))
+        if entry.rows is not None:
+            told = entry.rows
+            rows = self.shard.roster.index.find(told.ids.cast(pa.string()))
+            mine = rows >= 0
+            if parts:  # what is told whole is not taken from the table, too
+                mine &= ~np.isin(rows, parts[0][0])
+            parts.append((rows[mine], told.event_us[mine], told.values[mine], told.present[mine]))
+        if not parts:
+            return None
+        dtype = self.shard.device_type.dtype
+        rows, event_us, values, present = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return ShardBatch(rows.astype(np.int32), event_us, values.astype(dtype), present)
+
+
+def of_journal(stored: StoredEntry) -> Entry:
+    kind = EntryKind(stored.kind)
+    command = entries.decode_command(stored.payload) if kind == EntryKind.COMMAND else None
+    return Entry(stored.cursor, stored.now_us, kind.name.lower(), command, stored.payload)
+
+
+def followed(source: Source, cursor: int) -> Iterator[StoredEntry]:
+    while page := source.read_after(cursor, _ENTRIES_AT_ONCE):
+        yield from page
+        cursor = page[-1].cursor
