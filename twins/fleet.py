@@ -155,7 +155,8 @@ class Fleet(ABC):
             command_id=self.command_id(), by=by, document=typefiles.to_document(device_type)
         )
         self._everywhere(command)
-        self.types = {**self.types, device_type.name: device_type}  # others may be going through the old one
+        installed = typefiles.from_document(command.document)  # as the hosts have it, and as a restart finds it
+        self.types = {**self.types, device_type.name: installed}  # others may be going through the old one
 
     def check_install(self, device_type: DeviceType) -> None:
         """Refuse what ``install`` would refuse; changes nothing."""

@@ -123,6 +123,7 @@ def all_present(channels: int) -> np.uint64:
 def rounded(values: Values, device_type: DeviceType) -> Values:
     """``values`` in the type's dtype, each channel rounded to its resolution: the nearest multiple, ties to even.
 
+    States and flags stay as they are: half a state is no state but a reading of the wrong kind, for the shard to judge.
     Computed in float64, so equal inputs give equal bits everywhere; NaN stays NaN. A new array, (n, channels).
 
     Raises
@@ -133,7 +134,9 @@ def rounded(values: Values, device_type: DeviceType) -> Values:
         raise ReadingError(
             f"type {device_type.name!r} has {len(device_type.channels)} channels, got {values.shape[1]} columns"
         )
-    step = np.array([channel.resolution for channel in device_type.channels])
+    step = np.array(
+        [0.0 if channel.kind in ("state", "flag") else channel.resolution for channel in device_type.channels]
+    )
     per_unit = np.round(1.0 / np.where(step > 0, step, 1.0))
     # 0.1 is no binary fraction but 10 steps make a unit: multiply by the whole number rather than by the step
     whole = np.abs(per_unit * step - 1.0) < 1e-9

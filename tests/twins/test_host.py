@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.twins.fleets import PUMP, T0, Line, batch_of, events_by_device, pumps
@@ -10,10 +11,11 @@ from twins import entries
 from twins.clock import SECOND_US, VirtualClock
 from twins.commands import AcknowledgeAlert, RecordMaintenance, UpdateDevice
 from twins.devices import AlertRule, Channel, Device, DeviceType
-from twins.errors import CommandRefusedError, FaultError, JournalWriteError, OverloadedError, ReadingError
+from twins.errors import CommandRefusedError, FaultError, OverloadedError, ReadingError
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig
 from twins.journal import JournalConfig
+from twins.readings import ReadingBatch
 from twins.shard import ShardConfig
 
 IDS = [device.id for device in pumps(3)]
@@ -207,10 +209,6 @@ def family(folder=None):
 
 
 def silence_gateway(fleet):
-    import pyarrow as pa
-
-    from twins.readings import ReadingBatch
-
     fleet.clock.advance_to(T0)
     fleet.write(
         ReadingBatch(
@@ -296,3 +294,24 @@ def test_one_id_is_one_device_whatever_its_type(tmp_path):
             ),
             T0,
         )
+
+
+def test_half_a_flag_is_bad_and_a_restart_changes_nothing(tmp_path):
+    kind = DeviceType("door", 1, (Channel("open", "1", kind="flag", low=0, high=1),), interval_s=1.0)
+    fleet = fleet_in(tmp_path)
+    fleet.install(kind)
+    fleet.register([Device("d", kind.name)])
+    before = fleet.types[kind.name]
+
+    def half(at_s):
+        at_us = T0 + at_s * SECOND_US
+        batch = ReadingBatch(
+            kind.name, pa.array(["d"]), np.zeros(1, np.int32), np.array([at_us]), np.full((1, 1), 0.5)
+        )
+        return fleet.write(batch, now_us=at_us).fates
+
+    assert half(0) == {"bad": 1}
+    crash(fleet)
+    fleet = fleet_in(tmp_path)
+    assert fleet.types[kind.name] == before
+    assert half(1) == {"bad": 1}
