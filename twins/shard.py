@@ -336,7 +336,7 @@ class Shard:
                 self.state = self.state._replace(signals=blank)
         self._put_in_force(device_type)
         told = self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
-        rows = np.arange(len(self), dtype=np.int32)
+        rows = self._in_service(np.arange(len(self), dtype=np.int32))
         return EventBatch.join(
             [closed, told, alerts.follow_parents(self.state, self.alert_params, rows, now_us)]
         )
@@ -360,7 +360,7 @@ class Shard:
         told = [self._told(Kind.DEVICE_UPDATED, [row], now_us, {"by": command.by})]
         if moved:  # the new parent's state is told by the fleet
             core.status[row] &= np.uint8(255 - _PARENT_FLAGS)
-            rows = np.array([row], np.int32)
+            rows = self._in_service(np.array([row], np.int32))
             told.append(alerts.follow_parents(self.state, self.alert_params, rows, now_us))
         return EventBatch.join(told)
 
@@ -411,7 +411,7 @@ class Shard:
         return EventBatch.empty()
 
     def _set_parent_state(self, command: c.SetParentState, now_us: int) -> EventBatch:
-        rows = self.roster.children_of(command.parent_id)
+        rows = self._in_service(self.roster.children_of(command.parent_id))
         status = self.state.core.status
         rows = rows[(status[rows] & _PARENT_FLAGS) != command.flags]
         if not len(rows):
@@ -422,6 +422,8 @@ class Shard:
 
     def _alert_command(self, command: c.AlertCommand, now_us: int) -> EventBatch:
         row = self._row(command.device_id, "find")
+        if self.state.core.status[row] & RETIRED:
+            raise CommandRefusedError("change an alert of", command.device_id, "it is retired and has none")
         target = AlertTarget(
             self.state,
             self.alert_params,
@@ -454,6 +456,10 @@ class Shard:
             case c.CommentAlert():
                 return book.comment(target, by, note, now_us)
         raise TypeError(f"no shard knows the command {type(command).__name__}")
+
+    def _in_service(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Those of ``rows`` that are not retired: to others nothing happens any more."""
+        return np.asarray(rows[self.state.core.status[rows] & RETIRED == 0])
 
     def _row(self, device_id: str, what: str) -> int:
         row = self.row_of(device_id)

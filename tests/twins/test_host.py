@@ -9,7 +9,7 @@ import pytest
 from tests.twins.fleets import PUMP, T0, Line, batch_of, events_by_device, pumps
 from twins import entries
 from twins.clock import SECOND_US, VirtualClock
-from twins.commands import AcknowledgeAlert, RecordMaintenance, UpdateDevice
+from twins.commands import AcknowledgeAlert, RecordMaintenance, SuppressAlert, UpdateDevice
 from twins.devices import AlertRule, Channel, Device, DeviceType
 from twins.errors import CommandRefusedError, FaultError, OverloadedError, ReadingError
 from twins.fleet import FleetConfig, LocalFleet
@@ -315,3 +315,16 @@ def test_half_a_flag_is_bad_and_a_restart_changes_nothing(tmp_path):
     fleet = fleet_in(tmp_path)
     assert fleet.types[kind.name] == before
     assert half(1) == {"bad": 1}
+
+
+def test_nothing_happens_to_a_retired_device(tmp_path):
+    fleet = family(tmp_path)
+    write(fleet, 0, 60.0, ["child"])
+    fleet.retire("child")
+    told = events_by_device(fleet)["child"]
+    silence_gateway(fleet)
+    fleet.install(replace(PUMP, version=2, rules=(*PUMP.rules, AlertRule("mute", "stale", "low", "c", "r"))))
+    with pytest.raises(CommandRefusedError, match="retired"):
+        fleet.command(SuppressAlert(command_id="s", by="ann", device_id="child", rule="silent"))
+    assert events_by_device(fleet)["child"] == told
+    assert fleet.twin("child").alerts() == []
