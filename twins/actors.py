@@ -540,9 +540,6 @@ class RayFleet(Fleet):
             case _:
                 return actor.ask.remote(method, *arguments)
 
-    def _tell_children(self, parents: Sequence[tuple[str, int]]) -> None:
-        """The actors pass the state of parents on themselves."""
-
     def _add_host(self, dedicated: bool) -> int:
         number = len(self._actors)
         self._actors.append(self._actor(number, create=True))

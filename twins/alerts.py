@@ -44,6 +44,7 @@ __all__ = [
     "AlertState",
     "AlertTarget",
     "alert_id",
+    "alerting",
     "blank_alerts",
     "carried_over",
     "closed_by",
@@ -466,6 +467,13 @@ def standing(state: AlertState, params: AlertParams, rows: NDArray[np.int64]) ->
     priority = np.empty(n, np.uint8)
     lifecycle.count_standing(state, params, rows, alerts, unacknowledged, priority)
     return {"alerts": alerts, "unacknowledged": unacknowledged, "priority": priority}
+
+
+def alerting(state: AlertState, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which of ``rows`` have an alert whose condition holds or that is latched, and that nobody has put aside."""
+    word = state.word[rows]
+    put_aside = word & (SHELVED | SUPPRESSED | OUT) > 0
+    return np.asarray(((word & (ACTIVE | LATCHED) > 0) & ~put_aside).any(axis=1))
 
 
 def open_alerts(

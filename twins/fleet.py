@@ -134,7 +134,7 @@ class Fleet(ABC):
     def _call(self, calls: Sequence[tuple[int, str, tuple[Any, ...]]]) -> list[Any]:
         """Call methods of ``HostService`` on hosts, in parallel where that can be; results in the order of ``calls``.
 
-        The first error is raised after all calls have ended.
+        The first error is raised after all calls have ended. Children are told what the replies say of their parents.
         """
 
     @abstractmethod
@@ -155,7 +155,9 @@ class Fleet(ABC):
             command_id=self.command_id(), by=by, document=typefiles.to_document(device_type)
         )
         self._everywhere(command)
-        installed = typefiles.from_document(command.document)  # as the hosts have it, and as a restart finds it
+        installed = typefiles.from_document(
+            command.document
+        )  # as the hosts have it, and as a restart finds it
         self.types = {**self.types, device_type.name: installed}  # others may be going through the old one
 
     def check_install(self, device_type: DeviceType) -> None:
@@ -253,15 +255,12 @@ class Fleet(ABC):
         if found is None:
             raise DeviceNotFoundError(device_id)
         (reply,) = self._call([(found[0], "command", (command, self.clock.now_us()))])
-        self._tell_children(reply.parents)
         return {found[0]: reply.cursor}
 
     def advance(self, now_us: int | None = None) -> None:
         """Let time pass everywhere: silence is noticed, shelves run out."""
         now_us = self.clock.now_us() if now_us is None else now_us
-        replies = self._call([(host, "tick", (now_us,)) for host in self.hosts()])
-        for reply in replies:
-            self._tell_children(reply.parents)
+        self._call([(host, "tick", (now_us,)) for host in self.hosts()])
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -378,8 +377,7 @@ class Fleet(ABC):
                 self._awaited.discard(parent)
         for host, parents in found.items():
             command = c.MarkParents(command_id=self.command_id(), by="system", device_ids=tuple(parents))
-            (reply,) = self._call([(host, "command", (command, self.clock.now_us()))])
-            self._tell_children(reply.parents)
+            self._call([(host, "command", (command, self.clock.now_us()))])
 
     def _learn_host(self, host: int) -> None:
         """Rebuild the directory's part from what a host says it holds."""
@@ -449,7 +447,6 @@ class Fleet(ABC):
                 for whole, share in columns:
                     whole[part.lines] = share
                 events += [(part.host, name, each) for name, each in reply.events]
-            self._tell_children(reply.parents)
         if results is not None:
             results.fate[route.refused] = Fate.EMPTY
         unknown = route.places.host[batch.index[route.refused]] < 0
@@ -470,12 +467,6 @@ class Fleet(ABC):
             results=results,
             events=events,
         )
-
-    def _tell_children(self, parents: Sequence[tuple[str, int]]) -> None:
-        for parent_id, flags in parents:
-            self._everywhere(
-                c.SetParentState(command_id=self.command_id(), by="system", parent_id=parent_id, flags=flags)
-            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -511,6 +502,7 @@ class LocalFleet(Fleet):
         super().__init__(config, clock)
         self.folder = folder
         self._services: list[HostService] = []
+        self._untold: dict[str, int] = {}  # parents' states that not every host has heard
         existing = sorted(folder.glob("host-*")) if folder is not None and folder.is_dir() else []
         for number in range(max(self.config.hosts, len(existing))):
             self._open_host(number)
@@ -518,6 +510,9 @@ class LocalFleet(Fleet):
             self._learn_host(number)
         for device_type in list(self.types.values()):
             self._install_where_missing(device_type)
+        for service in self._services:  # whoever ended before its children had heard
+            self._untold.update(service.parents_now())
+        self._tell_children(())
 
     def close(self) -> None:
         """Snapshot and let go of the journals."""
@@ -535,13 +530,23 @@ class LocalFleet(Fleet):
         return [service.host for service in self._services]
 
     def _call(self, calls: Sequence[tuple[int, str, tuple[Any, ...]]]) -> list[Any]:
+        results, failed = self._called(calls)
+        self._tell_children(results)
+        if failed is not None:
+            raise failed
+        return results
+
+    def _called(
+        self, calls: Sequence[tuple[int, str, tuple[Any, ...]]]
+    ) -> tuple[list[Any], Exception | None]:
+        """Results, None in the place of what failed, and the first error: every host gets its call."""
         results: list[Any] = []
         failed: Exception | None = None
         for host, method, arguments in calls:
             service = self._services[host]
             try:
                 results.append(getattr(service, method)(*arguments))
-            except Exception as error:  # every host gets its call; the first error is told afterwards
+            except Exception as error:
                 failed = failed or error
                 results.append(None)
             if service.host.snapshot_due and (write := service.host.begin_snapshot()) is not None:
@@ -552,9 +557,29 @@ class LocalFleet(Fleet):
                     FleetError,
                 ) as error:  # what was asked is done and durable; the next call tries again
                     _log.warning("%s: no snapshot was written: %s", service.host.name, error)
-        if failed is not None:
-            raise failed
-        return results
+        return results, failed
+
+    def _tell_children(self, replies: Sequence[Any]) -> None:
+        """Tell every host what the replies say of parents, and what the answers say; what cannot be told now is told later.
+
+        It ends: what a device tells depends on its own alerts and silence alone, not on what it is told.
+        """
+        later: dict[str, int] = {}
+        self._untold.update(_news(replies))
+        while self._untold:
+            parent_id = next(iter(self._untold))
+            flags = self._untold.pop(parent_id)
+            command = c.SetParentState(
+                command_id=self.command_id(), by="system", parent_id=parent_id, flags=flags
+            )
+            now_us = self.clock.now_us()
+            answers, failed = self._called([(host, "command", (command, now_us)) for host in self.hosts()])
+            later.pop(parent_id, None)
+            if failed is not None:
+                _log.info("children of %s are told later: %s", parent_id, failed)
+                later[parent_id] = flags
+            self._untold.update(_news(answers))  # to be told is to hear the time, which may be news in turn
+        self._untold = later
 
     def _add_host(self, dedicated: bool) -> int:
         number = len(self._services)
@@ -578,3 +603,13 @@ class LocalFleet(Fleet):
                     c.InstallType(command_id=self.command_id(), by="system", document=document),
                     self.clock.now_us(),
                 )
+
+
+def _news(replies: Sequence[Any]) -> dict[str, int]:
+    """The states of parents in replies of hosts."""
+    return {
+        parent_id: flags
+        for reply in replies
+        if isinstance(reply, HostReply)
+        for parent_id, flags in reply.parents
+    }

@@ -12,13 +12,15 @@ from twins import commands as c
 from twins import typefiles, views
 from twins.devices import DeviceType
 from twins.events import EventBatch
-from twins.host import Commit, HostStatus, ShardHost
+from twins.host import HostStatus, ShardHost
 from twins.journal import StoredEntry
 from twins.kernels import LineResults
 from twins.readings import Fate, ShardBatch
 
 LINES_AT_ONCE: Final = 50_000
 """Lines of a batch that a host takes between two chances for others to be heard."""
+
+_UNSAID: Final = np.uint8(255)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +49,9 @@ class HostService:
 
     def __init__(self, host: ShardHost) -> None:
         self.host = host
+        self._shown: dict[
+            str, NDArray[np.uint8]
+        ] = {}  # by type and row: the flags that children were to have
 
     def write(self, device_type: str, batch: ShardBatch, now_us: int, trace: bool) -> HostReply:
         """Take readings in, a bounded piece at a time."""
@@ -63,13 +68,13 @@ class HostService:
     def write_piece(self, device_type: str, batch: ShardBatch, now_us: int, trace: bool) -> HostReply:
         """Take a piece of a batch in, in one commit."""
         results, events = self.host.stage_readings(device_type, batch, now_us)
-        commits = self.host.commit()
+        self.host.commit()
         return HostReply(
             cursor=self.host.cursor,
             counts=np.bincount(results.fate, minlength=len(Fate)),
             results=results if trace else None,
             events=[(device_type, events)] if trace and len(events) else [],
-            parents=self._parents(commits),
+            parents=self._news_for_children(device_type, batch.rows),
         )
 
     def command(self, command: c.Command, now_us: int) -> HostReply:
@@ -77,9 +82,7 @@ class HostService:
         reply = self._committed()
         if isinstance(command, c.MarkParents):  # children that are new to them want to know how they are now
             states = [
-                pair
-                for shard in self.host.shards.values()
-                for pair in shard.parent_states(ids=command.device_ids).items()
+                pair for name in self.host.shards for pair in self._states(name, ids=command.device_ids)
             ]
             return replace(reply, parents=states)
         return reply
@@ -134,22 +137,40 @@ class HostService:
 
     def parents_now(self) -> list[tuple[str, int]]:
         """The state of every device that has children."""
-        return [pair for shard in self.host.shards.values() for pair in shard.parent_states().items()]
+        return [pair for name in self.host.shards for pair in self._states(name)]
 
     def _committed(self) -> HostReply:
         commits = self.host.commit()
         events = [(name, each) for commit in commits for name, each in commit.events.items()]
-        return HostReply(
-            self.host.cursor, np.zeros(len(Fate), np.int64), None, events, self._parents(commits)
-        )
+        parents = [pair for name in self.host.shards for pair in self._news_for_children(name)]
+        return HostReply(self.host.cursor, np.zeros(len(Fate), np.int64), None, events, parents)
 
-    def _parents(self, commits: Sequence[Commit]) -> list[tuple[str, int]]:
-        """Devices whose state, as their children see it, may have changed in ``commits``."""
-        changed: dict[str, int] = {}
-        for commit in commits:
-            for name, events in commit.events.items():
-                changed.update(self.host.shards[name].parent_states(events))
-        return list(changed.items())
+    def _states(self, name: str, ids: Sequence[str] | None = None) -> list[tuple[str, int]]:
+        shard = self.host.shards[name]
+        rows, flags = shard.parent_states(ids=ids)
+        return [
+            (shard.roster.index[row], flag) for row, flag in zip(rows.tolist(), flags.tolist(), strict=True)
+        ]
+
+    def _news_for_children(
+        self, name: str, touched: NDArray[np.int32] | None = None
+    ) -> list[tuple[str, int]]:
+        """Devices with children, among the rows ``touched`` (None: all), whose state is another than was last said.
+
+        Compared with what was said rather than told by events: what a parent's state hides changes without one.
+        """
+        shard = self.host.shards[name]
+        rows, flags = shard.parent_states(touched)
+        shown = self._shown.get(name, np.zeros(0, np.uint8))
+        if len(shown) < len(shard):
+            shown = np.concatenate([shown, np.full(2 * len(shard) - len(shown), _UNSAID)])
+            self._shown[name] = shown
+        changed = shown[rows] != flags
+        rows, flags = rows[changed], flags[changed]
+        shown[rows] = flags
+        return [
+            (shard.roster.index[row], flag) for row, flag in zip(rows.tolist(), flags.tolist(), strict=True)
+        ]
 
 
 def joined(pieces: Sequence[HostReply], cursor: int) -> HostReply:

@@ -193,27 +193,25 @@ class Shard:
         return self.roster.device(row, self.device_type.name, retired)
 
     def parent_states(
-        self, events: EventBatch | None = None, ids: Sequence[str] | None = None
-    ) -> dict[str, int]:
-        """Devices with children, and the flags their children get.
+        self, rows: NDArray[np.integer[Any]] | None = None, ids: Sequence[str] | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """Devices with children: their rows, each once, and the flags their children get.
 
-        Among those that ``events`` are about, or those named; None of either: all.
+        Among ``rows``, or those named; None of either: all. An alert counts while its condition holds or it is latched and
+        nobody has put it aside. That the device's own parent suppresses it does not matter: what a device tells never
+        depends on what it is told, so no news can run in a circle.
         """
-        status = self.state.core.status
-        rows = np.arange(len(self)) if events is None else np.unique(events.records["row"])
+        status = self.state.core.status[: len(self)]
         if ids is not None:
             rows = self.roster.index.find(pa.array(ids, pa.string()))
-        rows = rows[(rows >= 0) & (rows < len(self))]
-        rows = rows[status[rows] & HAS_CHILDREN > 0]
-        if not len(rows):
-            return {}
-        alerted = alerts.standing(self.state.alerts, self.alert_params, rows)["alerts"] > 0
-        return {
-            self.roster.index[row]: (state.PARENT_STALE if status[row] & STALE else 0)
-            | (state.PARENT_ALERT if has_alert else 0)
-            | (state.PARENT_OUT_OF_SERVICE if status[row] & (RETIRED | OUT_OF_SERVICE) else 0)
-            for row, has_alert in zip(rows.tolist(), alerted.tolist(), strict=True)
-        }
+            rows = rows[rows >= 0]
+        if rows is None:
+            rows = np.arange(len(self))
+        parents: NDArray[np.int32] = np.unique(rows[status[rows] & HAS_CHILDREN > 0]).astype(np.int32)
+        flags = np.where(status[parents] & STALE, state.PARENT_STALE, 0)
+        flags |= np.where(alerts.alerting(self.state.alerts, parents), state.PARENT_ALERT, 0)
+        flags |= np.where(status[parents] & (RETIRED | OUT_OF_SERVICE), state.PARENT_OUT_OF_SERVICE, 0)
+        return parents, flags.astype(np.uint8)
 
     # -- snapshots ------------------------------------------------------------------------------------------------
 

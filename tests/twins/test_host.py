@@ -11,7 +11,7 @@ from twins import entries
 from twins.clock import SECOND_US, VirtualClock
 from twins.commands import AcknowledgeAlert, RecordMaintenance, SuppressAlert, UpdateDevice
 from twins.devices import AlertRule, Channel, Device, DeviceType
-from twins.errors import CommandRefusedError, FaultError, OverloadedError, ReadingError
+from twins.errors import CommandRefusedError, FaultError, JournalWriteError, OverloadedError, ReadingError
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig
 from twins.journal import JournalConfig
@@ -328,3 +328,89 @@ def test_nothing_happens_to_a_retired_device(tmp_path):
         fleet.command(SuppressAlert(command_id="s", by="ann", device_id="child", rule="silent"))
     assert events_by_device(fleet)["child"] == told
     assert fleet.twin("child").alerts() == []
+
+
+LINE = DeviceType(
+    "test-line", 1, (Channel("flow", "1"),), interval_s=1.0,
+    rules=(AlertRule("stopped", "flow < 1", "high", "idle", "look", on_delay_s=0.0, off_delay_s=0.0,
+                     suppressed_by=("stale", "alert")),),
+)  # fmt: skip
+
+
+def flow(fleet, value, at_s, device_id="line"):
+    at_us = T0 + round(at_s * SECOND_US)
+    fleet.clock.advance_to(at_us)
+    batch = ReadingBatch(
+        LINE.name, pa.array([device_id]), np.zeros(1, np.int32), np.array([at_us]), np.full((1, 1), value)
+    )
+    fleet.write(batch, now_us=at_us)
+
+
+def three_generations(folder=None):
+    fleet = family(folder)
+    fleet.install(LINE)
+    fleet.register([Device("line", LINE.name, parent="gate"), Device("pump", PUMP.name, parent="line")])
+    return fleet
+
+
+def test_an_alert_that_its_own_parent_suppresses_still_suppresses_its_children():
+    fleet = three_generations()
+    flow(fleet, 0.0, 0)
+    assert flags(fleet, "pump") == 8
+    silence_gateway(fleet)
+    assert flags(fleet, "pump") == 4 | 8  # silent by now as well
+    flow(fleet, 0.0, 101)
+    assert [alert["state"] for alert in fleet.twin("line").alerts()] == ["SUPPRESSED_BY_DESIGN"]
+    assert flags(fleet, "pump") == 8
+    flow(fleet, 5.0, 102)  # clears without an event, as it is suppressed
+    assert flags(fleet, "pump") == 0
+
+
+def test_devices_that_are_each_others_parents_come_to_rest():
+    fleet = fleet_in(None, hosts=2)
+    fleet.install(LINE)
+    ring = {"a": "c", "b": "a", "c": "b", "self": "self"}
+    fleet.register([Device(name, LINE.name, parent=parent) for name, parent in ring.items()])
+    for at_s in range(3):
+        for name in ring:
+            flow(fleet, 0.0, at_s, name)
+    assert {name: flags(fleet, name) for name in ring} == dict.fromkeys(ring, 8)
+    for name in ring:
+        flow(fleet, 9.0, 3, name)
+    assert {name: flags(fleet, name) for name in ring} == dict.fromkeys(ring, 0)
+
+
+def test_a_version_that_drops_a_parents_alert_is_told_to_its_children():
+    fleet = three_generations()
+    flow(fleet, 0.0, 0)
+    fleet.install(replace(LINE, version=2, rules=()))
+    assert flags(fleet, "pump") == 0
+
+
+def test_children_hear_although_another_host_fails(tmp_path, monkeypatch):
+    fleet = three_generations(tmp_path)
+    host, _, _ = fleet.directory.locate_one("line")
+    other = fleet.shard_hosts()[1 - host]
+    more = [f"pump-{i}" for i in range(4)]
+    fleet.register([Device(each, PUMP.name, parent="line") for each in more])
+    away = next(each for each in more if fleet.directory.locate_one(each)[0] != host)
+
+    def refuse(*_, **__):
+        raise JournalWriteError("here", "the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(other._journal, "append", refuse)
+        flow(fleet, 0.0, 0)
+        assert flags(fleet, away) == 0
+    other._probed_s = -9.0
+    fleet.advance(T0 + SECOND_US)
+    assert flags(fleet, away) == 8
+
+
+def test_children_hear_after_a_crash_what_they_had_not_heard(tmp_path, monkeypatch):
+    fleet = three_generations(tmp_path)
+    monkeypatch.setattr(fleet, "_tell_children", lambda replies: None)  # killed between the two commits
+    flow(fleet, 0.0, 0)
+    assert flags(fleet, "pump") == 0
+    crash(fleet)
+    assert flags(fleet_in(tmp_path), "pump") == 8
