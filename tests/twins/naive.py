@@ -25,7 +25,8 @@ PEAK_KEPT = 1.0 - 1.0 / 300.0
 
 
 def f32(value: float) -> float:
-    return float(np.float32(value))
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))
 
 
 def clamp(value: float, limit: float) -> float:

@@ -591,9 +591,7 @@ class Lives(RuleBasedStateMachine):
         if verb in ("acknowledge", "reset"):
             done = getattr(alert, verb)(self.now_us)
         elif verb == "shelve":
-            alert.until_us = None if duration is None else -(-(self.now_us + round(duration * S)) // S) * S
-            until = math.nan if alert.until_us is None else float(alert.until_us)
-            alert.put_aside("shelved", Kind.ALERT_SHELVED, self.now_us, until)
+            alert.shelve(None if duration is None else self.now_us + round(duration * S), self.now_us)
         else:
             why, kind, away = {
                 "unshelve": ("shelved", Kind.ALERT_UNSHELVED, False),
