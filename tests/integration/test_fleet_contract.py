@@ -21,6 +21,7 @@ from twins.errors import (
 )
 from twins.fleet import FleetConfig, LocalFleet
 from twins.readings import ReadingBatch
+from twins.warmup import compile_kernels
 
 pytestmark = pytest.mark.integration
 
@@ -49,6 +50,7 @@ def cluster():
 @pytest.fixture(params=["local", "ray"])
 def make_fleet(request, tmp_path):
     """Opens the fleet of a folder; closed ones can be opened again."""
+    compile_kernels()  # which takes longer, the first time, than a pump may be silent
     opened = []
 
     def make():
