@@ -347,7 +347,7 @@ class History:
         return self._table(name).version(()).files if self._table(name).exists else ()
 
     def _stored_names(self) -> set[str]:
-        return {path.name for path in self.folder.glob("*") if (path / "_delta_log").is_dir()}
+        return {path.name for path in self.folder.glob("*") if Table(path).exists}
 
     def _table(self, name: str) -> Table:
         table = self._tables.get(name)

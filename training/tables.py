@@ -6,6 +6,7 @@ entries it holds. The cursor is read from the very handle that commits, and a ha
 commit: that is what makes it exactly once.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -147,6 +148,7 @@ _STEADY: Final = ("event_time", "recorded_at", "ingest_us", "cursor")  # grow by
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UNFINISHED: Final = ".part"
+_VERSIONS: Final = ("[0-9]*.json", "[0-9]*.checkpoint*.parquet")
 _LOG_OPTIONS: Final = {
     "delta.checkpointInterval": "100",
     "delta.logRetentionDuration": "interval 1 days",
@@ -224,7 +226,9 @@ class Table:
 
     @property
     def exists(self) -> bool:
-        return (self.folder / "_delta_log").is_dir()
+        """Whether it has a version: its folders alone are what a full disk or a kill leaves of making it."""
+        log = self.folder / "_delta_log"
+        return self._delta is not None or any(True for names in _VERSIONS for _ in log.glob(names))
 
     def create(self, schema: pa.Schema) -> None:
         """Make the table if it is not there; HistoryError if it is there with other columns."""
@@ -261,10 +265,14 @@ class Table:
         """Put rows into a file of their own, whole and on disk. It counts once it has been committed."""
         path = self.folder / f"{uuid.uuid4().hex}.parquet"
         unfinished = path.with_suffix(_UNFINISHED)
-        with open(unfinished, "wb") as file:
-            write_parquet(rows, file)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(unfinished, "wb") as file:
+                write_parquet(rows, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:  # whoever tries again must not fill the disk with what failed
+            unfinished.unlink(missing_ok=True)
+            raise
         unfinished.rename(path)
         _sync(self.folder)
         return AddAction(
@@ -284,12 +292,27 @@ class Table:
         version.
 
         ``new_rows`` is off where the same rows merely lie in other files. A commit by somebody else in
-        between is harmless as long as it moved none of these cursors and removed none of these files.
+        between is harmless as long as it moved none of these cursors and removed none of these files. If it fails,
+        the files to be added are deleted unless the log names them after all.
 
         Raises
         ------
         HistoryConflictError : it did.
         """
+        try:
+            return self._commit(adds, removes, before or {}, after or {}, new_rows)
+        except BaseException:
+            self._delete_uncommitted(adds)
+            raise
+
+    def _commit(
+        self,
+        adds: Sequence[AddAction],
+        removes: Sequence[File],
+        before: Mapping[str, int],
+        after: Mapping[str, int],
+        new_rows: bool,
+    ) -> int:
         delta = self._handle()
         actions: list[AddAction | RemoveAction] = [
             AddAction(a.path, a.size, a.partition_values, a.modification_time, new_rows, a.stats)
@@ -297,12 +320,12 @@ class Table:
         ]
         now_ms = time.time_ns() // 1_000_000
         actions += [RemoveAction(Path(file.path).name, new_rows, now_ms, file.size, {}) for file in removes]
-        transactions = [Transaction(actor, cursor) for actor, cursor in (after or {}).items()]
+        transactions = [Transaction(actor, cursor) for actor, cursor in after.items()]
         properties = CommitProperties(max_commit_retries=0, app_transactions=transactions)
         hooks = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True)
         for _ in range(20):
             delta.update_incremental()
-            for actor, cursor in (before or {}).items():
+            for actor, cursor in before.items():
                 found = int(delta.transaction_version(actor) or 0)
                 if found != cursor:
                     problem = (
@@ -340,6 +363,14 @@ class Table:
         for path in self.folder.glob(f"*{_UNFINISHED}"):
             if path.stat().st_mtime < horizon:
                 path.unlink(missing_ok=True)
+
+    def _delete_uncommitted(self, adds: Sequence[AddAction]) -> None:
+        """A commit that reported a failure may be in the log: what that names stays. In doubt all does, for ``clean``."""
+        with contextlib.suppress(Exception):
+            named = {Path(uri).name for uri in DeltaTable(self.folder).file_uris()}
+            for add in adds:
+                if add.path not in named:
+                    (self.folder / add.path).unlink(missing_ok=True)
 
     def _handle(self) -> DeltaTable:
         if self._delta is None:

@@ -94,7 +94,7 @@ def upkeep(
 
 
 def _tables(folder: Path) -> list[Table]:
-    return [Table(path) for path in sorted(folder.glob("*")) if (path / "_delta_log").is_dir()]
+    return [table for table in map(Table, sorted(folder.glob("*"))) if table.exists]
 
 
 def _is_readings(table: Table) -> bool:

@@ -27,12 +27,18 @@ def write(folder: Path, cursor: int, meta: dict[str, Any], arrays: Arrays) -> Pa
     path = folder / f"{cursor:020d}.snapshot"
     part = path.with_suffix(".part")
     block = pack(meta, arrays)
-    with part.open("wb") as file:
-        file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-    unpack(part.read_bytes())
-    part.rename(path)
+    for left in folder.glob("*.part"):  # by whoever was killed while writing one
+        left.unlink(missing_ok=True)
+    try:
+        with part.open("wb") as file:
+            file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+        unpack(part.read_bytes())
+        part.rename(path)
+    except BaseException:  # the next one has another name: what failed must not fill the disk
+        part.unlink(missing_ok=True)
+        raise
     _sync(folder)
     for old in _paths(folder)[:-KEPT]:
         old.unlink()
