@@ -512,7 +512,10 @@ def open_alerts(
 def put_scores(
     state: AlertState, device_type: DeviceType, score: str, rows: NDArray[np.int64], values: NDArray[Any]
 ) -> None:
-    """Take a score in; rules see it at each device's next line. One that no rule asks for is dropped."""
+    """Take a score in; rules see it at each device's next line. One that no rule asks for is dropped.
+
+    What was due before has to have happened: let shard time pass for these rows first, or its events tell the new score.
+    """
     used = scores_in_use(device_type)
     if score in used:
         state.scores[rows, used.index(score)] = values

@@ -567,6 +567,7 @@ class Lives(RuleBasedStateMachine):
     @rule(row=row_of, value=st.sampled_from([0.1, 0.3, 0.9]))
     def score(self, row: int, value: float) -> None:
         for rig in self.both():
+            rig.tick(self.now_us)
             alerts.put_scores(rig.state.alerts, MACHINE, "p_fail_7d", np.array([row]), np.array([value]))
         self.twins[row].device.scores["p_fail_7d"] = float(np.float32(value))
 
