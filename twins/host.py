@@ -380,15 +380,24 @@ class ShardHost:
         if self._journal is not None:
             self._journal.recover()
             return
-        self._journal = Journal.open(folder, self.config.journal, start_after=self._newest_known())
+        known = self._newest_known()
+        self._journal = Journal.open(folder, self.config.journal, start_after=known)
+        end = self._journal.last_cursor
+        if end < known:
+            raise JournalCorruptError(
+                str(folder), f"entries {end + 1} to {known} are gone from its end", end + 1
+            )
 
     def _mend_journal(self, folder: Path) -> None:
         """Put a LOST entry in the place of each that can no longer be read, and say so."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-        found = salvage(folder, at_least=self._newest_known())
+        known = self._newest_known()
+        found = salvage(folder, at_least=known)
         self.damage += [f"journal entries {d.first} to {d.last}: {d.problem}" for d in found.damage]
+        if found.last < known:
+            self.damage.append(f"journal entries {found.last + 1} to {known}: gone from its end")
 
     def _newest_known(self) -> int:
         """The highest cursor that a snapshot or the recorder has seen: none below it is given out again."""
@@ -555,6 +564,8 @@ class ShardHost:
                 self.cursor = entry.cursor
         self._cost_s = stopwatch_s() - began
         self._restored = True
+        if unreadable:  # what stands was made without them; they must not count as kept
+            snapshots.set_aside(self.folder / "snapshots", self._snapshot_cursor)
 
     def _replay(self, entry: StoredEntry) -> None:
         """Apply an entry again, through the same code; what it emits was told when it was first committed."""

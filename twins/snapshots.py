@@ -1,7 +1,8 @@
 """Snapshots of a host on disk: written whole, verified after writing, two kept.
 
 A snapshot is one ``packing`` block in ``<cursor>.snapshot``; the cursor says which journal entry it includes. It is written
-under another name, synced, read back and renamed, so that a name without ``.part`` is always a whole one.
+under another name, synced, read back and renamed, so that a name without ``.part`` was a whole one once. One that can no
+longer be read is set aside, lest it count as one of the two.
 """
 
 import os
@@ -13,6 +14,7 @@ from twins.packing import Arrays, PackingError, pack, unpack
 
 KEPT: Final = 2
 
+_DAMAGED: Final = "damaged"
 _NAME: Final = re.compile(r"^(\d{20})\.snapshot$")
 
 
@@ -61,6 +63,20 @@ def newest(folder: Path) -> tuple[tuple[int, dict[str, Any], Arrays] | None, lis
             continue
         return (int(path.stem), meta, arrays), damage
     return None, damage
+
+
+def set_aside(folder: Path, after: int) -> None:
+    """Move what is newer than ``after``, and could not be read, into ``damaged/``: it is none of the two that are kept.
+
+    The newest ``KEPT`` of them stay there, for whoever wants to know what became of them.
+    """
+    damaged = folder / _DAMAGED
+    for path in _paths(folder):
+        if int(path.stem) > after:
+            damaged.mkdir(exist_ok=True)
+            path.rename(damaged / path.name)
+    for old in _paths(damaged)[:-KEPT]:
+        old.unlink()
 
 
 def newest_block(folder: Path) -> tuple[int, bytes] | None:
