@@ -45,12 +45,14 @@ def salvage(folder: str | Path, *, at_least: int = 0) -> Inspection:
         end = max(found.last, at_least)
         files = journal_files(folder)
         lasts = [first - 1 for first, _ in files[1:]] + [end]
-        epoch = 0
+        epoch = now_us = 0
         for (first, path), last in zip(files, lasts, strict=True):
             newest = last == end
             with contextlib.closing(JournalReader(folder)) as reader:
-                entries = list(_filled(reader, first, last))
+                now_us = now_us or _begins_us(reader, first, found.last)
+                entries = list(_filled(reader, first, last, epoch, now_us))
             epoch = max([epoch, *(entry.epoch for entry in entries)])
+            now_us = max([now_us, *(entry.now_us for entry in entries)])
             # the newest is always written anew: its log may hold frames that SQLite no longer believes
             if newest or any(entry.kind == LOST for entry in entries) or not _closed(path):
                 _set_aside(path, folder / DAMAGED)
@@ -67,9 +69,9 @@ def salvage(folder: str | Path, *, at_least: int = 0) -> Inspection:
     return found
 
 
-def _filled(reader: JournalReader, first: int, last: int) -> Iterator[StoredEntry]:
-    """Entries ``first`` to ``last``, a LOST one where none can be read."""
-    cursor, epoch, now_us = first, 0, 0
+def _filled(reader: JournalReader, first: int, last: int, epoch: int, now_us: int) -> Iterator[StoredEntry]:
+    """Entries ``first`` to ``last``, a LOST one where none can be read, with epoch and time of the one before it."""
+    cursor = first
     while cursor <= last:
         try:
             entries = reader.read_after(cursor - 1, limit_entries=last - cursor + 1)
@@ -81,6 +83,14 @@ def _filled(reader: JournalReader, first: int, last: int) -> Iterator[StoredEntr
         for entry in entries:
             yield entry
             cursor, epoch, now_us = entry.cursor + 1, entry.epoch, entry.now_us
+
+
+def _begins_us(reader: JournalReader, first: int, last: int) -> int:
+    """Shard time of the first entry from ``first`` on that can be read: what is lost before it came no later."""
+    for cursor in range(first, last + 1):
+        with contextlib.suppress(JournalError):
+            return next(entry.now_us for entry in reader.read_after(cursor - 1, limit_entries=1))
+    return 0
 
 
 def _closed(path: Path) -> bool:

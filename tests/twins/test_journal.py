@@ -535,6 +535,25 @@ class TestSalvage:
             assert {e.cursor: content([e])[0] for e in stored if e.kind != LOST} == whole
             assert journal.append(entries(171, 1)) == range(171, 172)
 
+    def test_a_lost_entry_has_the_time_of_the_one_before_it(self, tmp_path: Path) -> None:
+        """And at the beginning of the one that follows: time never goes back in a log."""
+        with contextlib.closing(Journal.open(tmp_path, SMALL_FILES)) as journal:
+            fill(journal, 160)
+        files = journal_files(tmp_path)
+        first_of_second = files[1][0]
+        for cursor in (1, 2, 7, first_of_second, first_of_second + 1):
+            flip(files[cursor >= first_of_second][1], position(files[cursor >= first_of_second][1], cursor))
+        files[-1][1].unlink()
+        salvage(tmp_path, at_least=170)
+        with contextlib.closing(Journal.open(tmp_path, SMALL_FILES)) as journal:
+            stored = read_all(journal)
+        times = {entry.cursor: entry.now_us for entry in stored if entry.kind == LOST}
+        assert [times[1], times[2], times[7]] == [3000, 3000, 6000]
+        assert times[first_of_second] == times[first_of_second + 1] == 1000 * (first_of_second - 1)
+        assert {times[n] for n in range(files[-1][0], 171)} == {1000 * (files[-1][0] - 1)}
+        assert [entry.now_us for entry in stored] == sorted(entry.now_us for entry in stored)
+        assert {entry.epoch for entry in stored} <= {0, 1}
+
     def test_a_broken_write_ahead_log(self, tmp_path: Path) -> None:
         with abandoned(tmp_path / "journal", 10):
             wal = next((tmp_path / "journal").glob("*-wal"))
