@@ -33,9 +33,11 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     errors.FilterError: 400,
     errors.OverloadedError: 429,
     errors.DegradedError: 503,
+    errors.StorageFullError: 507,
     errors.FaultError: 500,
     errors.JournalError: 500,
     errors.JournalWriteError: 503,
+    errors.DiskFullError: 507,
     errors.JournalCorruptError: 500,
     errors.JournalGapError: 410,
     errors.FencedError: 503,
@@ -122,7 +124,7 @@ def fleet_problem(error: FleetError) -> JSONResponse:
     headers = {}
     if isinstance(error, OverloadedError | request_errors.TooManyAttemptsError):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    elif status == HTTPStatus.SERVICE_UNAVAILABLE:
+    elif status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE):
         headers["Retry-After"] = str(_RETRY_AFTER_S)
     elif status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"

@@ -17,9 +17,11 @@
     ├── FilterError                a filter or rule text that cannot be parsed, with its column
     ├── OverloadedError            full for the moment; try again after ``retry_after_s``
     ├── DegradedError              the shard cannot write; what it last knew can be read
+    │   └── StorageFullError       because its disk is full
     ├── FaultError                 a fault of Twinfold's own, undone
     ├── JournalError               the journal cannot do what was asked
-    │   ├── JournalWriteError      an append was not taken: disk full, a failed sync
+    │   ├── JournalWriteError      an append was not taken: a failed sync, a file that is locked
+    │   │   └── DiskFullError      the disk is full
     │   ├── JournalCorruptError    an entry does not match its checksum
     │   ├── JournalGapError        what was asked for has been cut away
     │   └── FencedError            a newer owner holds this journal
@@ -226,6 +228,15 @@ class DegradedError(FleetError):
         return f"writes are refused: {self.reason}; they resume by themselves when an append succeeds"
 
 
+class StorageFullError(DegradedError):
+    """The disk of this part of the fleet is full; what it last knew can still be read."""
+
+    code = "storage.full"
+
+    def __str__(self) -> str:
+        return f"nothing more is taken: {self.reason}"
+
+
 class FaultError(FleetError):
     """A fault of Twinfold's own: what it was doing was undone, nothing acknowledged is lost."""
 
@@ -257,6 +268,12 @@ class JournalWriteError(JournalError):
     """An append failed. Whether its entries are in the log is known only after ``Journal.recover``."""
 
     code = "journal.write_failed"
+
+
+class DiskFullError(JournalWriteError):
+    """There is no room on the disk for what was to be appended."""
+
+    code = "journal.disk_full"
 
 
 class JournalCorruptError(JournalError):

@@ -23,12 +23,14 @@ from twins.errors import (
     DeviceExistsError,
     DeviceNotFoundError,
     DeviceTypeNotFoundError,
+    DiskFullError,
     FaultError,
     FencedError,
     FleetError,
     JournalCorruptError,
     OverloadedError,
     SnapshotError,
+    StorageFullError,
 )
 from twins.events import EventBatch
 from twins.journal import Entry, Journal, JournalConfig, StoredEntry
@@ -137,6 +139,7 @@ class ShardHost:
         self._restored = False
         self._config_in_force = self.config.shard
         self._probed_s = -_PROBE_EVERY_S
+        self._refusal: type[DegradedError] = DegradedError
 
     # -- coming up and going down ----------------------------------------------------------------------------------
 
@@ -161,11 +164,12 @@ class ShardHost:
             self.state, self.reason = "ready", ""
             self._put_config_in_force()
         except FencedError as error:
-            self.state, self.reason = "fenced", str(error)
+            self._degrade(error)
+            self.state = "fenced"
         except (
             Exception
         ) as error:  # whatever it is, it is a state that can be seen and not the end of the actor
-            self.state, self.reason = "degraded", str(error) or repr(error)
+            self._degrade(error)
 
     def close(self) -> None:
         """Snapshot what stands, so that the next start replays nothing, and let the journal go."""
@@ -250,7 +254,7 @@ class ShardHost:
             self._fall_back(error)
             if isinstance(error, OverloadedError):
                 raise
-            raise DegradedError(str(error)) from error
+            raise self._refusal(str(error)) from error
         self.cursor = cursors[-1]
         self._entries += len(staged)
         return [Commit(at, each.entry.now_us, each.events) for at, each in zip(cursors, staged, strict=True)]
@@ -483,7 +487,7 @@ class ShardHost:
         if self.state == "degraded":
             self._probe()
         if self.state != "ready":
-            raise DegradedError(self.reason)
+            raise self._refusal(self.reason)
         if self._journal is not None:
             self._journal.check_room(urgent=urgent)
 
@@ -499,7 +503,7 @@ class ShardHost:
             self._journal.recover()
             (self.cursor,) = self._journal.append([Entry(int(EntryKind.MARK), self.now_us, b"")], urgent=True)
         except FleetError as error:
-            self.reason = str(error)
+            self._degrade(error)
         else:
             self.state, self.reason = "ready", ""
 
@@ -523,9 +527,14 @@ class ShardHost:
         if (
             self.state == "ready"
         ):  # what is durable stands again and can be read; writing waits for a good append
-            self.state, self.reason = "degraded", str(error)
+            self._degrade(error)
         if isinstance(error, FencedError):
             self.state = "fenced"
+
+    def _degrade(self, error: Exception) -> None:
+        """Refuse writes from now on, for this reason."""
+        self.state, self.reason = "degraded", str(error) or repr(error)
+        self._refusal = StorageFullError if isinstance(error, DiskFullError) else DegradedError
 
     def _restore(self) -> None:
         """The newest snapshot that can be read, and what the journal holds after it."""

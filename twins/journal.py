@@ -32,6 +32,7 @@ from typing import Final, NamedTuple, Self
 
 from twins import write_ahead_log
 from twins.errors import (
+    DiskFullError,
     FencedError,
     JournalCorruptError,
     JournalError,
@@ -604,7 +605,8 @@ class Journal(JournalReader):
             self._drop_writer()
             if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise _unreadable(self._newest, error, self._end + 1) from error
-            raise JournalWriteError(str(self.folder), _reason(error)) from error
+            kind = DiskFullError if _disk_full(error) else JournalWriteError
+            raise kind(str(self.folder), _reason(error)) from error
         except BaseException:
             self._drop_writer()
             raise
@@ -753,8 +755,15 @@ def _unreadable(path: Path, error: Exception, cursor: int) -> JournalError:
     return JournalCorruptError(str(path), problem, cursor)
 
 
+def _disk_full(error: Exception) -> bool:
+    return _code(error) == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+    )
+
+
 def _reason(error: Exception) -> str:
-    if _code(error) == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
+    if _disk_full(error):
         return "the disk is full; free space on it, writing then resumes"
     if _code(error) == sqlite3.SQLITE_BUSY:
         return f"another program holds the file locked ({error}); stop it"

@@ -19,6 +19,7 @@ MAX_LIMIT = 1_000
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem}, 409: {"model": Problem}, 429: {"model": Problem}, 503: {"model": Problem},
+    507: {"model": Problem},
 }  # fmt: skip
 
 Several = Annotated[

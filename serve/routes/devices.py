@@ -23,6 +23,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     409: {"model": Problem},
     429: {"model": Problem},
     503: {"model": Problem},
+    507: {"model": Problem},
 }
 
 

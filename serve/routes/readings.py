@@ -42,7 +42,7 @@ _ACCEPTED: Final[dict[str, Any]] = {
     }
 }
 _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": Problem} for status in (400, 413, 415, 429, 503)
+    status: {"model": Problem} for status in (400, 413, 415, 429, 503, 507)
 }
 
 

@@ -23,7 +23,7 @@ from training.history import History
 from training.recorder import JournalSource, Recorder, RecorderConfig
 from twins import snapshots
 from twins.clock import SECOND_US, VirtualClock
-from twins.errors import DegradedError, FleetError
+from twins.errors import FleetError, StorageFullError
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig, ShardHost
 from twins.journal import JournalConfig
@@ -132,7 +132,7 @@ def test_a_journal_on_a_full_disk_refuses_keeps_reading_and_goes_on_by_itself(di
     write(fleet, 0)
     ballast = fill(disk, leave=300_000)
     refused, error = written_until_refused(fleet, 1)
-    assert isinstance(error, DegradedError)
+    assert isinstance(error, StorageFullError)
     assert "disk is full" in str(error)
     assert "free space" in str(error)
     assert host.status().state == "degraded"
@@ -141,7 +141,7 @@ def test_a_journal_on_a_full_disk_refuses_keeps_reading_and_goes_on_by_itself(di
     assert newest == T0 + (refused - 1) * SECOND_US  # what is not durable was never seen
     for _ in range(3):
         probe_now(host)
-        with pytest.raises(DegradedError):
+        with pytest.raises(StorageFullError):
             write(fleet, refused)
     ballast.unlink()
     probe_now(host)

@@ -44,7 +44,7 @@ def test_every_error_has_a_code_of_its_own() -> None:
 
 @pytest.mark.parametrize("kind", STATUS)
 def test_a_status_says_whose_matter_it_is(kind: type[FleetError]) -> None:
-    assert STATUS[kind] in (400, 401, 403, 404, 409, 410, 412, 422, 428, 429, 500, 503)
+    assert STATUS[kind] in (400, 401, 403, 404, 409, 410, 412, 422, 428, 429, 500, 503, 507)
 
 
 def test_a_problem_carries_the_facts() -> None:
