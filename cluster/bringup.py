@@ -30,11 +30,13 @@ from twins.placement import HOMES_FILE, Homes, OneFolder, Placement, folder_id
 from twins.typefiles import find_types
 
 if TYPE_CHECKING:
+    from serve.context import ApiConfig
     from serve.database import DatabaseConfig
     from twins.actors import RayFleet
 
 RUN_FILE: Final = "run.json"
 LOCK_FILE: Final = "lock"
+FIRST_ADMIN: Final = "admin"
 PROXY_PORTS: Final = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
 TOKEN_FILE: Final = "ray-token"  # the name of a file  # noqa: S105
 
@@ -82,6 +84,28 @@ class PortInUseError(FleetError):
 
     def __str__(self) -> str:
         return f"port {self.port}, for {self.what}, is in use; {self.remedy}"
+
+
+class NoAdminError(FleetError):
+    """The platform is to be reached by others, and nobody could manage accounts yet."""
+
+    code = "accounts.no_admin"
+
+    def __init__(self, public_url: str, first_login: tuple[str, str] | None) -> None:
+        super().__init__(public_url, first_login)
+        self.public_url = public_url
+        self._first_login = first_login
+
+    def __str__(self) -> str:
+        made = (
+            f" as {self._first_login[0]} with {self._first_login[1]} (for one use)"
+            if self._first_login
+            else ""
+        )
+        return (
+            f"nobody has a password of an admin yet, so the platform is not opened to {self.public_url}; start it once "
+            f"without api.public_url and api.host, log in{made} and choose a password"
+        )
 
 
 class DataFolder:
@@ -152,6 +176,9 @@ class Platform:
         self.placement: Placement = OneFolder(self.data / "hosts")
         self._labels: dict[str, str] = {}  # of the node with the platform's own data folder
         self._cores = os.cpu_count() or 1
+        self.first_login: tuple[str, str] | None = (
+            None  # name and password for one use, of an admin just made
+        )
         self.notices: list[str] = []  # what a person should be told once it is up
         self._progress = progress or _quiet
         self._down: list[tuple[str, Callable[[], None]]] = []
@@ -167,6 +194,7 @@ class Platform:
             self._check_ports()
             with self._progress("open the database"):
                 self._open_database()
+                self._open_accounts()
             with self._progress("start Ray"):
                 self._start_ray()
             with self._progress("start shards and restore twins"):
@@ -214,6 +242,30 @@ class Platform:
         before, now = self._database.migrate()
         if before not in (None, now):
             self.notices.append(f"the database was brought from revision {before} to {now}")
+
+    def _open_accounts(self) -> None:
+        """Have an admin, and a token with which this machine's own commands are known while the platform runs.
+
+        Raises
+        ------
+        NoAdminError : others than this machine are to reach the platform, and nobody could manage accounts yet.
+        """
+        from serve.access import FOLDER, Access
+
+        access = Access(self._database, self.data / FOLDER)
+        password = access.accounts.first_admin()
+        if password is not None:
+            self.first_login = (FIRST_ADMIN, password)
+        if not access.accounts.is_managed():
+            if self.settings.api.public_url:
+                raise NoAdminError(self.settings.api.public_url, self.first_login)
+            if password is None:
+                self.notices.append(
+                    "no admin has chosen a password yet; log in with the one that was printed at the first start, "
+                    f"or have a new one made: twinfold user password {FIRST_ADMIN} --data {self.data}"
+                )
+        access.local.renew()
+        self._down.append(("the local token", access.local.remove))
 
     def _start_ray(self) -> None:
         os.environ.update(ray_environment(self.data))
@@ -290,13 +342,14 @@ class Platform:
             data: Path,
             host: str,
             port: int,
+            config: "ApiConfig",
             database: "DatabaseConfig",
             placement: Placement,
             labels: dict[str, str],
         ) -> None:
             from serve.deployments import run_applications
 
-            run_applications(data, host, port, database, placement, labels)
+            run_applications(data, host, port, config, database, placement, labels)
 
         def take_down() -> None:
             from serve.deployments import stop_applications
@@ -306,8 +359,13 @@ class Platform:
         # in a process of their own: this one need not load what the edge is made of
         apart = ray.remote(num_cpus=0, label_selector=self._labels)
         self._down.append(("the applications", lambda: ray.get(apart(take_down).remote())))
-        api, database = self.settings.api, self.settings.database_config()
-        ray.get(apart(deploy).remote(self.data, api.host, api.port, database, self.placement, self._labels))
+        api, config = self.settings.api, self.settings.api_config()
+        database = self.settings.database_config()
+        ray.get(
+            apart(deploy).remote(
+                self.data, api.host, api.port, config, database, self.placement, self._labels
+            )
+        )
 
     def _start_simulator(self) -> None:
         from cluster.services import Service

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cluster import cli_types
+from cluster import cli_accounts, cli_types
 from cluster.compiled import use_kernel_cache
 from cluster.terminal import AsJson, Data
 from cluster.terminal import bar as _bar
@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_types.app)
+app.add_typer(cli_accounts.users)
+app.add_typer(cli_accounts.keys)
 
 
 def main() -> None:
@@ -91,11 +93,18 @@ def up(
             signal.signal(number, lambda *_: enough.set())
         if as_json:
             about = {"url": platform.url, "data": str(platform.data), "notices": platform.notices}
+            if platform.first_login:
+                about["admin"], about["password"] = platform.first_login
             print(json.dumps(about), flush=True)
         else:
             _out.print(f"\n  Twinfold is up after {time.monotonic() - began:.0f} s")
             _out.print(f"  address   {platform.url}", highlight=False)
             _out.print(f"  data      {platform.data}", highlight=False)
+            if platform.first_login:
+                name, password = platform.first_login
+                _out.print(
+                    f"  log in    as {name} with {password} (for one use)", highlight=False, markup=False
+                )
             for notice in platform.notices:
                 _out.print(f"  note      {notice}", highlight=False, markup=False)
             _out.print("  stop      Ctrl-C\n", highlight=False)

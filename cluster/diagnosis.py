@@ -45,7 +45,7 @@ def status_of(data: Path) -> dict[str, Any]:
     info = running(data)
     if info is None:
         return {"running": False, "hosts": []}
-    answer = _ask(info.url + "/api/ready") or {"ready": False, "hosts": []}
+    answer = _ready(info, data)
     return {
         "running": True,
         "url": info.url,
@@ -65,7 +65,7 @@ def examine(settings: Settings) -> list[Finding]:
     if info is None:
         findings.append(Finding("ok", "platform", "nothing runs on this data folder"))
     else:
-        findings += [*_hosts(info), *_exposure(info)]
+        findings += [*_hosts(info, settings.data), *_exposure(info)]
     return findings
 
 
@@ -151,9 +151,9 @@ def _journals(folder: Path, whole: bool) -> Iterator[Finding]:
             yield Finding("ok", host.name, size)
 
 
-def _hosts(info: RunInfo) -> Iterator[Finding]:
+def _hosts(info: RunInfo, data: Path) -> Iterator[Finding]:
     """Whether every host takes readings, wherever it runs."""
-    for host in (_ask(info.url + "/api/ready") or {"hosts": []})["hosts"]:
+    for host in _ready(info, data)["hosts"]:
         place = f"{host['name']} in {host['folder']}" if host["folder"] else host["name"]
         if host["state"] != "ready":
             remedy = (
@@ -226,9 +226,24 @@ def _is_loopback(address: str) -> bool:
     return ip_address(address.split("%")[0]).is_loopback
 
 
-def _ask(url: str) -> dict[str, Any] | None:
+def _ready(info: RunInfo, data: Path) -> dict[str, Any]:
+    """What the platform says of itself: ``ready`` and ``hosts``."""
+    from serve.access import (
+        FOLDER,
+        LOCAL_FILE,
+        LocalToken,
+    )  # loads SQLAlchemy, which most commands do without
+
+    answer = _ask(info.url + "/api/ready", LocalToken(data / FOLDER / LOCAL_FILE).read())
+    return {"ready": False, "hosts": [], **(answer or {})}
+
+
+def _ask(url: str, token: str | None = None) -> dict[str, Any] | None:
+    request = urllib.request.Request(url)  # noqa: S310  (our own address)
+    if token is not None:
+        request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(url, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310  (our own address)
+        with urllib.request.urlopen(request, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310
             document: dict[str, Any] = json.load(answer)
             return document
     except urllib.error.HTTPError as error:

@@ -10,9 +10,18 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from twins.errors import FleetError
 from twins.fleet import FleetConfig
@@ -21,6 +30,7 @@ from twins.journal import JournalConfig
 from twins.shard import ShardConfig
 
 if TYPE_CHECKING:
+    from serve.context import ApiConfig
     from serve.database import DatabaseConfig
     from twins.actors import ActorConfig
 
@@ -91,23 +101,47 @@ class HistorySettings(_Section):
 class ApiSettings(_Section):
     """The edge."""
 
-    host: str = Field("127.0.0.1", description="address to listen on; loopback until accounts exist")
+    public_url: str = Field(
+        "",
+        description="https address of the proxy in front, under which others reach the platform; empty: this machine only",
+    )
+    host: str = Field(
+        "127.0.0.1", description="address to listen on; another than loopback takes api.public_url"
+    )
     port: int = Field(8700, ge=1, le=65535, description="port of REST, WebSocket and the app")
+
+    @field_validator("public_url")
+    @classmethod
+    def _over_tls(cls, url: str) -> str:
+        """Passwords and sessions do not travel in the clear."""
+        parts = urlsplit(url)
+        if url and (parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query):
+            raise ValueError("write https://name or https://name:port; TLS ends at the proxy in front")
+        return url.rstrip("/")
 
     @field_validator("host")
     @classmethod
-    def _only_loopback(cls, host: str) -> str:
-        """An open port without accounts is an open door to the plant."""
+    def _only_loopback(cls, host: str, info: ValidationInfo) -> str:
+        """An open port without TLS is an open door to the plant."""
         try:
             inside = host == "localhost" or ipaddress.ip_address(host).is_loopback
         except ValueError:
             inside = False
-        if not inside:
+        if not inside and not info.data.get("public_url"):
             raise ValueError(
-                f"{host!r} could be reached from other machines, and there are no accounts yet to keep them out; "
-                "leave it at 127.0.0.1 and reach it through a tunnel (ssh -L 8700:127.0.0.1:8700 THIS-MACHINE)"
+                f"{host} can be reached from other machines without TLS; put a proxy with TLS in front and "
+                "name its address in api.public_url, or use 127.0.0.1"
             )
         return host
+
+
+class AccountSettings(_Section):
+    """Who may make an account."""
+
+    registration: Literal["closed", "invite", "open"] = Field(
+        "closed",
+        description="who may register: nobody (admins make accounts), who was invited, or anyone, as a viewer",
+    )
 
 
 class SimulatorSettings(_Section):
@@ -157,6 +191,7 @@ class Settings(_Section):
     fleet: FleetSettings = FleetSettings()
     history: HistorySettings = HistorySettings()
     api: ApiSettings = ApiSettings()
+    accounts: AccountSettings = AccountSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     ray: RaySettings = RaySettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -179,6 +214,17 @@ class Settings(_Section):
         from serve.database import database_config
 
         return database_config(self.database.url.get_secret_value(), self.data.resolve())
+
+    def api_config(self) -> "ApiConfig":
+        from serve.context import LOOPBACK_NAMES, ApiConfig
+
+        name = urlsplit(self.api.public_url).hostname
+        return ApiConfig(
+            hosts=(*LOOPBACK_NAMES, *([name] if name else [])),
+            public=self.api.public_url,
+            cookie=f"__Host-twinfold-{self.api.port}" if name else f"twinfold-{self.api.port}",
+            registration=self.accounts.registration,
+        )
 
     def actor_config(self) -> "ActorConfig":
         from twins.actors import ActorConfig  # imports Ray, which reads its environment when it is imported

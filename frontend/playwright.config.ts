@@ -1,6 +1,10 @@
 /** The browser tests: Debian's Chromium against a simulated fleet with its API, started for them. */
 import { defineConfig } from "@playwright/test"
 
+/** Where the session lies in which the tests go on; they find it in the environment. */
+const SESSION = "test-results/session.json"
+process.env.TWINFOLD_SESSION = SESSION
+
 const port = Number(process.env.TWINFOLD_E2E_PORT ?? 8765)
 const given = process.env.TWINFOLD_URL
 const python = process.env.PYTHON ?? "../.venv/bin/python"
@@ -23,12 +27,16 @@ export default defineConfig({
       args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
     },
   },
+  projects: [
+    { name: "session", testMatch: "session.setup.ts" },
+    { name: "app", dependencies: ["session"], use: { storageState: SESSION } },
+  ],
   webServer: given
     ? undefined
     : {
         command: `${python} ../tests/e2e/devfleet.py --port ${port} --share 0.02 --warm-minutes 30`,
         env: { PYTHONPATH: ".." },
-        url: `http://127.0.0.1:${port}/api/alerts?limit=1`,
+        url: `http://127.0.0.1:${port}/api/health`,
         timeout: 600_000,
         stderr: "pipe",
       },

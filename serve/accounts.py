@@ -47,6 +47,8 @@ ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "engineer", "admin")
 FIRST_ADMIN: Final = "admin"
 SYSTEM: Final = "system"
 
+MOST_ACCOUNTS: Final = 10_000
+
 _ONE_TIME_US: Final = 7 * DAY_US
 _INVITE_US: Final = 7 * DAY_US
 _NAME: Final = re.compile(r"[\w.@+ -]{1,100}")
@@ -142,6 +144,14 @@ class Accounts:
     def find(self, name: str) -> Account:
         """One account; raises AccountNotFoundError."""
         return as_account(self._database.read(lambda c: _row(c, name)))
+
+    def is_managed(self) -> bool:
+        """Whether somebody who may manage accounts has a password of their own."""
+        mine = (
+            (ACCOUNTS.c.role == "admin") & ACCOUNTS.c.disabled.is_(False) & ACCOUNTS.c.must_change.is_(False)
+        )
+        found = select(func.count()).select_from(ACCOUNTS).where(mine)
+        return self._database.read(lambda c: c.execute(found).scalar_one()) > 0
 
     # -- changing --------------------------------------------------------------------------------------------------
 
@@ -368,6 +378,10 @@ class Accounts:
             raise UnfitError(f"there is no role {role!r}", f"it is one of {', '.join(ROLES)}")
         if connection.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.key == name.casefold())).first():
             raise AccountExistsError(name)
+        if connection.execute(select(func.count()).select_from(ACCOUNTS)).scalar_one() >= MOST_ACCOUNTS:
+            raise CommandRefusedError(
+                "make", name, f"there are {MOST_ACCOUNTS} accounts, the most there can be"
+            )
         now_us = self._clock.now_us()
         values = {
             "name": name, "key": name.casefold(), "password": kept, "role": role,

@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
+from serve.access import Access
 from serve.context import ApiConfig, Context
-from serve.database import Database
+from serve.gate import Gate, authorize
 from serve.guards import Guard
 from serve.live import LiveTable
+from serve.openapi import describe
 from serve.problems import install_handlers
 from serve.push import Hub, Journals, PolledJournals
 from serve.routes import ROUTERS
@@ -35,7 +37,7 @@ def create_app(
     fleet: Fleet,
     history: History,
     live: LiveTable,
-    database: Database,
+    access: Access,
     journals: Callable[[Context], Journals] = PolledJournals,
     relearn: Callable[[], None] | None = None,
 ) -> FastAPI:
@@ -47,11 +49,11 @@ def create_app(
     fleet : where readings and commands go
     history : where the past is read from
     live : the live table; the app keeps it fresh
-    database : what people write; its tables are up to date
+    access : who may do what; the tables of its database are up to date
     journals : how push follows the journals
     relearn : learn what others registered; called when the live table shows more than the fleet knows
     """
-    context = Context(config, fleet, history, live, database)
+    context = Context(config, fleet, history, live, access)
     hub = Hub(context, journals(context))
 
     @contextlib.asynccontextmanager
@@ -75,6 +77,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        dependencies=[Depends(authorize)],
     )
     app.state.context = context
     app.state.hub = hub
@@ -83,6 +86,8 @@ def create_app(
         app.include_router(router)
     if config.static is not None:
         _serve_static(app, config.static)
+    describe(app)
+    app.add_middleware(Gate, context=context)
     app.add_middleware(Guard, hosts=config.hosts, body_bytes=config.body_bytes, metrics=context.metrics)
     return app
 

@@ -7,7 +7,7 @@ chain cannot show is that its newest lines were cut off: keep ``head`` somewhere
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, String, Table, Text, insert, select
@@ -87,11 +87,6 @@ def verify(database: Database) -> int | None:
             before, after = row.hash, row.number
         if len(rows) < _PAGE:
             return None
-
-
-def as_json(line: Line) -> dict[str, Any]:
-    """A line as JSON values."""
-    return asdict(line)
 
 
 def _hash(before: str, values: Mapping[str, Any]) -> str:

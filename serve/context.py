@@ -11,9 +11,11 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import Depends, Header
 from starlette.requests import HTTPConnection
 
+from serve.access import Access, Caller
+from serve.accounts import Registration
 from serve.catalogue import Catalogue
 from serve.cursors import Reached, read_stream_cursor, stream_cursor
-from serve.database import Database
+from serve.errors import LoginRequiredError
 from serve.live import LiveTable, View
 from serve.metrics import Metrics
 from serve.overview import Overview
@@ -29,6 +31,9 @@ LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _LOOK_AGAIN_S: Final = 0.05
 _RETRY_AFTER_S: Final = 1.0
 _REBUILDS_WAITING: Final = 8
+_LOG_INS: Final = 2  # a password takes a core for a while
+_LOG_INS_WAITING: Final = 30
+_LOOK_UPS: Final = 4
 
 Answer = TypeVar("Answer")
 
@@ -48,6 +53,10 @@ class ApiConfig:
     catch_up_s : how long a list waits to include what its cursor names
     update_every_s, heartbeat_s : how often sockets are sent the state of the fleet, and a sign of life
     sockets, watched : open sockets, and devices that one may watch
+    public : the https address of the proxy in front, if there is one; only then is believed from where a request was
+        forwarded, and cookies travel over TLS alone
+    cookie : name of the browser's session; a browser keeps one a name, whatever the port
+    registration : who may make an account
     """
 
     static: Path | None = None
@@ -63,6 +72,9 @@ class ApiConfig:
     heartbeat_s: float = 15.0
     sockets: int = 1_000
     watched: int = 500
+    public: str = ""
+    cookie: str = "twinfold-session"
+    registration: Registration = "closed"
 
 
 class Workers:
@@ -101,7 +113,7 @@ class Context:
     fleet: Fleet
     history: History
     live: LiveTable
-    database: Database
+    access: Access
     metrics: Metrics = field(default_factory=Metrics)
     rules: Rules = field(default_factory=Rules)
     membership: threading.Lock = field(default_factory=threading.Lock)  # one registers at a time
@@ -111,13 +123,17 @@ class Context:
     calls: Workers = field(init=False)
     reads: Workers = field(init=False)
     rebuilds: Workers = field(init=False)
+    log_ins: Workers = field(init=False)
+    look_ups: Workers = field(init=False)
 
     def __post_init__(self) -> None:
         self.overview = Overview(self.live)
-        self.catalogue = Catalogue(Versions(self.database, self.fleet.clock), self.fleet)
+        self.catalogue = Catalogue(Versions(self.access.database, self.fleet.clock), self.fleet)
         self.calls = Workers("calls", self.config.calls, self.config.waiting)
         self.reads = Workers("questions", self.config.reads, self.config.waiting)
         self.rebuilds = Workers("looks into the past", 1, _REBUILDS_WAITING)
+        self.log_ins = Workers("log-ins", _LOG_INS, _LOG_INS_WAITING)
+        self.look_ups = Workers("look-ups of who asks", _LOOK_UPS, self.config.waiting)
 
     async def call(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         """A call of the fleet, of history or of the database."""
@@ -130,6 +146,14 @@ class Context:
     async def rebuild(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         """A look at twins as they were: heavy, so one at a time, beside everything else."""
         return await self.rebuilds.run(work, *arguments)
+
+    async def log_in(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        """Whatever checks a password: slow on purpose, and not to hold up anything else."""
+        return await self.log_ins.run(work, *arguments)
+
+    async def identify(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        """A short question to the database about who asks."""
+        return await self.look_ups.run(work, *arguments)
 
     async def view(self, cursor: str | None = None) -> View:
         """The newest view; with a cursor, one that includes it, if ``catch_up_s`` is enough for that."""
@@ -157,8 +181,10 @@ class Context:
         self.calls.close()
         self.reads.close()
         self.rebuilds.close()
+        self.log_ins.close()
+        self.look_ups.close()
         self.live.close()
-        self.database.close()
+        self.access.database.close()
 
 
 def context(connection: HTTPConnection) -> Context:
@@ -167,11 +193,23 @@ def context(connection: HTTPConnection) -> Context:
     return found
 
 
-def user(
-    claimed: Annotated[str, Header(alias="X-Twinfold-User", min_length=1, max_length=100)] = "operator",
-) -> str:
-    """Who asks. Until accounts exist this is what the client says, and only loopback can ask."""
-    return claimed
+def caller(connection: HTTPConnection) -> Caller:
+    """Who asks, as the gate found out."""
+    found: Caller | None = connection.scope.get("state", {}).get("caller")
+    if found is None:
+        raise LoginRequiredError()
+    return found
+
+
+def user(connection: HTTPConnection) -> str:
+    """The name of who asks."""
+    return caller(connection).name
+
+
+def address(connection: HTTPConnection) -> str:
+    """From where a request comes."""
+    found: str = connection.scope["state"]["address"]
+    return found
 
 
 def command_id(
@@ -184,4 +222,6 @@ def command_id(
 
 InContext = Annotated[Context, Depends(context)]
 User = Annotated[str, Depends(user)]
+Who = Annotated[Caller, Depends(caller)]
+Address = Annotated[str, Depends(address)]
 CommandId = Annotated[str, Depends(command_id)]

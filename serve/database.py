@@ -40,9 +40,10 @@ _MIGRATE_WAIT_S: Final = 60.0
 _TRIES: Final = 8
 _LOOK_AGAIN_S: Final = 0.02
 _MIGRATION_LOCK: Final = 0x7769_6E66  # any number, as long as every Twinfold takes the same
-_AGAIN: Final = frozenset(
-    {"40001", "40P01"}
-)  # serialization failure, deadlock: nothing was done, so it can be done again
+_AGAIN: Final = frozenset({"40001", "40P01", "23505"})
+"""Serialization failure and deadlock: nothing was done, so it can be done again. So can what met a key that somebody else
+wrote just now: PostgreSQL may say that before it sees that the two cannot be put in an order; the next time it is there."""
+
 _SQLITE_DOWN: Final = frozenset(
     {5, 6, 8, 10, 13, 14}
 )  # busy, locked, read-only, I/O error, full, cannot open

@@ -17,6 +17,7 @@ from ray import serve as ray_serve
 from ray.serve.api import RunTarget
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serve.access import FOLDER, Access
 from serve.app import create_app
 from serve.context import ApiConfig, Context
 from serve.database import Database, DatabaseConfig
@@ -175,7 +176,8 @@ def build_app(
     def journals(_: Context) -> ActorJournals:
         return ActorJournals(hosts)
 
-    return Unmounted(create_app(config, fleet, history, live, Database(database), journals, fleet.refresh))
+    access = Access(Database(database), data / FOLDER)
+    return Unmounted(create_app(config, fleet, history, live, access, journals, fleet.refresh))
 
 
 def applications(
@@ -212,6 +214,7 @@ def run_applications(
     data: Path,
     host: str,
     port: int,
+    config: ApiConfig,
     database: DatabaseConfig,
     placement: Placement | None = None,
     labels: Mapping[str, str] | None = None,
@@ -220,7 +223,7 @@ def run_applications(
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     ray_serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
     static = STATIC if (STATIC / "index.html").is_file() else None
-    ray_serve.run_many(applications(data, ApiConfig(static=static), database, placement, labels))
+    ray_serve.run_many(applications(data, replace(config, static=static), database, placement, labels))
 
 
 def stop_applications() -> None:

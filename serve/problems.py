@@ -87,6 +87,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
 _RETRY_AFTER_S: Final = 1
 _STANDARD: Final = frozenset({"type", "title", "status", "detail", "code"})
 _HTTP_CODES: Final[Mapping[int, str]] = {
+    401: "login.required",
     403: "request.forbidden",
     404: "route.not_found",
     405: "route.method_not_allowed",

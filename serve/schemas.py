@@ -5,7 +5,7 @@ Requests refuse what they do not know. Times are ISO 8601, UTC; numbers are null
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from twins.alerts import MAX_SHELF_S
 
@@ -674,3 +674,184 @@ class Heartbeat(Reply):
 ServerMessage = Annotated[
     Hello | DataUpdate | NewAlert | AlertChanged | Gap | Heartbeat, Field(discriminator="type")
 ]
+
+
+# -- accounts ---------------------------------------------------------------------------------
+
+Role = Literal["viewer", "operator", "engineer", "admin"]
+AccountName = Annotated[str, Field(min_length=1, max_length=100, description="letters, digits and . @ + - _")]
+Password = Annotated[SecretStr, Field(min_length=1, max_length=256)]
+Code = Annotated[str, Field(max_length=10, description="six digits of an authenticator app")]
+
+
+class Login(Request):
+    """Name and password; with ``session`` browser a cookie is set, with program tokens are given."""
+
+    name: Annotated[AccountName, Field(validation_alias=AliasChoices("name", "username"))]
+    password: Password
+    code: Code | None = None
+    session: Literal["program", "browser"] = "program"
+
+
+class Refresh(Request):
+    refresh_token: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Registration(Request):
+    """For an account of one's own, where that is open or one was invited."""
+
+    name: Annotated[AccountName, Field(validation_alias=AliasChoices("name", "username"))]
+    password: Password
+    invitation: Annotated[str | None, Field(max_length=100)] = None
+
+
+class Invitation(Request):
+    role: Role
+
+
+class NewAccount(Request):
+    name: AccountName
+    role: Role
+
+
+class AccountChange(Request):
+    """What is left out stays."""
+
+    role: Role | None = None
+    disabled: bool | None = None
+
+
+class PasswordChange(Request):
+    old: Password
+    new: Password
+
+
+class SecondFactor(Request):
+    code: Code
+
+
+class Confirmation(Request):
+    password: Password
+
+
+class AccountItem(Reply):
+    name: str
+    role: Role
+    disabled: bool
+    must_change: bool
+    totp: bool
+    made: str
+
+
+class AccountList(Reply):
+    items: list[AccountItem]
+
+
+class LoggedIn(Reply):
+    """``access_token`` and what follows are for programs; browsers have their cookie."""
+
+    account: AccountItem
+    access_token: str | None = None
+    token_type: Literal["bearer"] | None = None
+    expires_in: int | None = None
+    refresh_token: str | None = None
+
+
+class Me(Reply):
+    """Who asks. ``session`` is null for this machine's own commands."""
+
+    name: str
+    role: Role
+    must_change: bool
+    totp: bool
+    session: str | None
+
+
+class OneTime(Reply):
+    """A password for one use, to be handed over; it is not shown again."""
+
+    account: AccountItem
+    password: str
+
+
+class Invited(Reply):
+    invitation: str
+
+
+class TotpSecret(Reply):
+    secret: str
+    uri: str
+
+
+class SessionItem(Reply):
+    id: str
+    kind: Literal["browser", "program"]
+    made: str
+    seen: str
+    address: str
+    agent: str
+    is_this: bool
+
+
+class SessionList(Reply):
+    items: list[SessionItem]
+
+
+class KeyScope(Request):
+    """What a device must be for the key to write its readings: all of what is named, or ``everything``."""
+
+    devices: list[Name] = []
+    gateways: list[Name] = []
+    sites: list[Name] = []
+    types: list[Name] = []
+    everything: bool = False
+
+
+class NewKey(Request):
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scope: KeyScope
+    lasts_s: Annotated[float | None, Field(gt=0, le=10 * 366 * 86_400)] = None
+
+
+class KeyRotation(Request):
+    overlap_s: Annotated[float, Field(ge=0, le=90 * 86_400)] = 86_400.0
+
+
+class KeyItem(Reply):
+    id: str
+    name: str
+    scope: KeyScope
+    by: str
+    made: str
+    expires: str | None
+    revoked: str | None
+    used: str | None
+    old_until: str | None
+
+
+class KeyList(Reply):
+    items: list[KeyItem]
+    next: str | None
+
+
+class KeyMade(Reply):
+    """The key itself; it is not shown again."""
+
+    key: KeyItem
+    text: str
+
+
+class AuditItem(Reply):
+    number: int
+    at: str
+    by: str
+    address: str
+    what: str
+    subject: str
+    detail: dict[str, Any]
+    hash: str
+
+
+class AuditPage(Reply):
+    items: list[AuditItem]
+    next: int | None

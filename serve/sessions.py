@@ -188,7 +188,7 @@ class Sessions:
                 )
 
         self._database.write(work)
-        self._forget(session)
+        self.forget(session)
 
     def all(self, principal: Principal) -> list[Session]:
         """The account's sessions that last, the newest first."""
@@ -211,6 +211,10 @@ class Sessions:
             lambda: (SESSIONS.c.hash == digest(secret)) & (SESSIONS.c.kind == "browser"),
         )
 
+    def known_cookie(self, secret: str) -> Principal | None:
+        """What ``of_cookie`` would give, if it was asked a moment ago; else None."""
+        return self._remembered(("cookie", digest(secret)))
+
     def of_token(self, token: str) -> Principal:
         """Whose program it is. Raises TokenError, LoginRequiredError."""
         claims = verify(self._keys, token, self._clock.now_us() // SECOND_US)
@@ -232,8 +236,14 @@ class Sessions:
         LoginRequiredError : it does not count. If it was spent before, somebody has a copy: the session ends.
         """
 
+        hashed = digest(secret)
+        if not self._database.read(
+            lambda c: _was_given(c, hashed)
+        ):  # whoever guesses holds up nobody who writes
+            raise LoginRequiredError()
+
         def work(connection: Connection) -> LoggedIn | None:
-            now_us, hashed = self._clock.now_us(), digest(secret)
+            now_us = self._clock.now_us()
             row = _session_row(
                 connection, (SESSIONS.c.hash == hashed) & (SESSIONS.c.kind == "program"), now_us
             )
@@ -263,11 +273,10 @@ class Sessions:
 
     def _once(self, key: tuple[str, str], where: Callable[[], Any]) -> Principal:
         """Look up who asks, at most every two seconds."""
+        known = self._remembered(key)
+        if known is not None:
+            return known
         now_us = self._clock.now_us()
-        with self._lock:
-            known = self._known.get(key)
-        if known is not None and 0 <= now_us - known[0] < _KNOWN_US:
-            return known[1]
         row = self._database.read(lambda c: _session_row(c, where(), now_us))
         if row is None:
             with self._lock:
@@ -284,7 +293,14 @@ class Sessions:
                 self._known.popitem(last=False)
         return found
 
-    def _forget(self, session: str) -> None:
+    def _remembered(self, key: tuple[str, str]) -> Principal | None:
+        with self._lock:
+            known = self._known.get(key)
+        fresh = known is not None and 0 <= self._clock.now_us() - known[0] < _KNOWN_US
+        return known[1] if known is not None and fresh else None
+
+    def forget(self, session: str) -> None:
+        """Look a session up anew the next time: it was just changed."""
         with self._lock:
             gone = [key for key, (_, found) in self._known.items() if found.session == session]
             for key in gone:
@@ -373,6 +389,14 @@ def _lasts(now_us: int) -> Any:
         SESSIONS.c.ended_us.is_(None)
         & (SESSIONS.c.seen_us > now_us - IDLE_US)
         & (SESSIONS.c.made_us > now_us - LONGEST_US)
+    )
+
+
+def _was_given(connection: Connection, hashed: str) -> bool:
+    """Whether a refresh token of this hash was ever given out."""
+    return any(
+        connection.execute(select(column).where(column == hashed)).first() is not None
+        for column in (SESSIONS.c.hash, _SPENT.c.hash)
     )
 
 

@@ -127,7 +127,7 @@ class TokenKeys:
         part.rename(self._path)
 
     def _held(self) -> "_Lock":
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return _Lock(self._path.with_suffix(".lock"))
 
 

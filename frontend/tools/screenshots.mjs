@@ -1,7 +1,8 @@
 /**
  * Pictures of every page at 1440 and 390 px, light and dark, from a running platform.
  *
- *     TWINFOLD_URL=http://127.0.0.1:8000 CHROMIUM=/usr/bin/chromium node tools/screenshots.mjs OUT [page ...]
+ *     TWINFOLD_URL=http://127.0.0.1:8000 TWINFOLD_USER=kari TWINFOLD_PASSWORD=… CHROMIUM=/usr/bin/chromium \
+ *       node tools/screenshots.mjs OUT [page ...]
  */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
@@ -16,10 +17,18 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
 })
 mkdirSync(out, { recursive: true })
-const worst = await fetch(`${url}/api/alerts?limit=1`).then((answer) => answer.json())
-const device =
-  worst.items[0]?.device_id ??
-  (await fetch(`${url}/api/devices?limit=1`).then((answer) => answer.json())).items[0].id
+const session = await browser.newContext()
+const login = await session.request.post(`${url}/api/login`, {
+  data: {
+    name: process.env.TWINFOLD_USER ?? "kari",
+    password: process.env.TWINFOLD_PASSWORD ?? "grey heron over the lock gate",
+    session: "browser",
+  },
+})
+if (!login.ok()) throw new Error(await login.text())
+const storageState = await session.storageState()
+const first = async (path) => (await (await session.request.get(url + path)).json()).items[0]
+const device = (await first("/api/alerts?limit=1"))?.device_id ?? (await first("/api/devices?limit=1")).id
 const pages = {
   overview: "/",
   devices: "/devices",
@@ -30,6 +39,7 @@ const pages = {
 for (const [width, viewport] of Object.entries(sizes)) {
   for (const scheme of ["light", "dark"]) {
     const context = await browser.newContext({
+      storageState,
       viewport,
       colorScheme: scheme,
       timezoneId: "Europe/Oslo",

@@ -2,10 +2,12 @@
 
 from typing import Final
 
-from serve.routes import alerts, devices, fleet, history, live, platform, readings, types
+from serve.routes import accounts, alerts, devices, fleet, history, keys, live, platform, readings, types
 
 ROUTERS: Final = (  # a path of its own goes before the ids that could look like it
     platform.router,
+    accounts.router,
+    keys.router,
     types.router,
     fleet.router,
     readings.router,

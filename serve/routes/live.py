@@ -8,11 +8,13 @@ from typing import Any, Final
 from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
 from pydantic import TypeAdapter, ValidationError
 
-from serve.context import Context, context
-from serve.errors import CursorError
+from serve.access import Caller
+from serve.context import Context, Who, context
+from serve.errors import CursorError, LoginRequiredError
 from serve.present import reply
 from serve.push import Client, Hub
 from serve.schemas import ServerMessage, Subscribe
+from twins.errors import FleetError
 
 router = APIRouter(tags=["live"])
 
@@ -20,6 +22,7 @@ MAX_MESSAGE: Final = 256 * 1024
 """Characters of what a client may send at once."""
 
 _SEND_S: Final = 30.0
+_LOOK_EVERY_S: Final = 5.0
 _FULL: Final = 1013
 _REFUSED: Final = 1008
 
@@ -36,8 +39,8 @@ async def schema() -> Response:
 
 
 @router.websocket("/api/live")
-async def live(socket: WebSocket) -> None:
-    """Subscribe, then listen; subscribe again to want something else."""
+async def live(socket: WebSocket, who: Who) -> None:
+    """Subscribe, then listen; subscribe again to want something else. It ends with the session."""
     here = context(socket)
     hub: Hub = socket.app.state.hub
     await socket.accept()
@@ -49,7 +52,9 @@ async def live(socket: WebSocket) -> None:
     hub.join(client)
     try:
         await _send(socket, json.dumps({"type": "hello", "cursor": hub.cursor}))
-        await _first_done(_listen(socket, hub, client), _talk(socket, here, client))
+        await _first_done(
+            _listen(socket, hub, client), _talk(socket, here, client), _watch(socket, here, who)
+        )
     except (WebSocketDisconnect, TimeoutError, RuntimeError):
         pass  # gone, or too slow to be waited for; it will come back with its cursor
     finally:
@@ -85,6 +90,21 @@ async def _talk(socket: WebSocket, here: Context, client: Client) -> None:
             continue
         for text in client.take():
             await _send(socket, text)
+
+
+async def _watch(socket: WebSocket, here: Context, who: Caller) -> None:
+    """Close when the session ends: logged out, expired, or the account was changed."""
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        if who.session is None:
+            continue
+        try:
+            await here.identify(here.access.sessions.still, who.session)
+        except LoginRequiredError as error:
+            await _refuse(socket, str(error))
+            return
+        except FleetError:
+            continue  # the database is away; nobody is thrown out for that
 
 
 async def _send(socket: WebSocket, text: str) -> None:

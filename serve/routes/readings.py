@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 
 from serve import intake
+from serve.access import Caller
 from serve.columns import gather_table
-from serve.context import Context, InContext
+from serve.context import Context, InContext, Who
 from serve.formats import ARROW, JSON, NDJSON, read_body
 from serve.present import reply
 from serve.schemas import Problem, Readings, ReadingsTaken
@@ -42,24 +43,25 @@ _ACCEPTED: Final[dict[str, Any]] = {
     }
 }
 _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": Problem} for status in (400, 413, 415, 429, 503, 507)
+    status: {"model": Problem} for status in (400, 401, 403, 413, 415, 429, 503, 507)
 }
 
 
 @ingest.post("", response_model=ReadingsTaken, responses=_REFUSED, openapi_extra=_ACCEPTED)
 @router.post("", response_model=ReadingsTaken, responses=_REFUSED, openapi_extra=_ACCEPTED)
-async def readings(context: InContext, request: Request) -> Response:
+async def readings(context: InContext, who: Who, request: Request) -> Response:
     """Take a batch in. A bad reading costs no other; what was accepted is on disk when this answers."""
-    return reply(await context.call(_take, context, request.headers, await request.body()))
+    return reply(await context.call(_take, context, who, request.headers, await request.body()))
 
 
-def _take(context: Context, headers: Headers, body: bytes) -> dict[str, Any]:
+def _take(context: Context, who: Caller, headers: Headers, body: bytes) -> dict[str, Any]:
     fleet, config = context.fleet, context.config
     found = read_body(headers, body, config.batch_readings, config.unpacked_bytes)
+    covers = _covers(context, who)
     if found.table is not None:
-        taken = gather_table(found.table, found.wanted, fleet.types, fleet.directory)
+        taken = gather_table(found.table, found.wanted, fleet.types, fleet.directory, covers)
     else:
-        taken = intake.gather(found.lines or [], found.wanted, fleet.types, fleet.directory)
+        taken = intake.gather(found.lines or [], found.wanted, fleet.types, fleet.directory, covers)
     accepted: Counter[str] = Counter()
     cursors: dict[int, int] = {}
     results = fleet.write_many([batch for batch, _ in taken.batches])
@@ -75,3 +77,11 @@ def _take(context: Context, headers: Headers, body: bytes) -> dict[str, Any]:
         "level": "durable",
         "cursor": context.cursor_at(cursors),
     }
+
+
+def _covers(context: Context, who: Caller) -> intake.Covers | None:
+    """Which devices the sender may write for; None: all of them."""
+    if who.key is None or who.key.scope.is_everything:
+        return None
+    scope, directory, view = who.key.scope, context.fleet.directory, context.live.view
+    return lambda ids, places: scope.covers(ids, places, directory, view)

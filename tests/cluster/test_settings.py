@@ -34,13 +34,31 @@ def test_a_wrong_variable_is_refused(tmp_path, environment, told):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "plant.example", "", "127.0.0.1.example"])
 def test_no_setting_opens_the_platform_to_others(tmp_path, host):
-    with pytest.raises(SettingsError, match=r"environment TWINFOLD_API__HOST: .*no accounts.*tunnel"):
+    with pytest.raises(SettingsError, match=r"environment TWINFOLD_API__HOST: .*without TLS.*public_url"):
         load({"data": str(tmp_path)}, {"TWINFOLD_API__HOST": host})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 def test_loopback_has_several_names(tmp_path, host):
     assert load({"data": str(tmp_path)}, {"TWINFOLD_API__HOST": host}).api.host == host
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://twins.example", "twins.example", "https://", "https://twins.example/path", "https://a?b=c"],
+)
+def test_others_reach_the_platform_over_tls_only(tmp_path, url):
+    with pytest.raises(SettingsError, match="https://name"):
+        load({"data": str(tmp_path)}, {"TWINFOLD_API__PUBLIC_URL": url})
+
+
+def test_behind_a_proxy_with_tls_another_address_may_be_listened_on(tmp_path):
+    environment = {
+        "TWINFOLD_API__HOST": "10.0.0.7",
+        "TWINFOLD_API__PUBLIC_URL": "https://twins.example:8443/",
+    }
+    api = load({"data": str(tmp_path)}, environment).api
+    assert (api.host, api.public_url) == ("10.0.0.7", "https://twins.example:8443")
 
 
 def test_a_file_that_is_no_toml_is_told(tmp_path):

@@ -17,6 +17,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from serve.access import FOLDER, Access
+from serve.accounts import Actor
 from serve.app import create_app
 from serve.context import ApiConfig, Context
 from serve.database import Database, database_config
@@ -31,6 +33,9 @@ from twins.simulation import Simulator
 from twins.typefiles import load_catalog
 
 HERE = Path(__file__).resolve().parents[2]
+NAME, PASSWORD = "kari", "grey heron over the lock gate"
+"""Who may log in: an admin, with a password that everybody knows. This is no platform for others to reach."""
+
 WARM_STEP_US = 5 * SECOND_US
 RECORD_EVERY = 120  # steps of warming
 
@@ -66,7 +71,11 @@ def main() -> None:
         config = ApiConfig(static=HERE / "serve" / "static", calls=1)
         database = Database(database_config("", data))
         database.migrate()
-        app = create_app(config, fleet, history, LiveTable(LocalSource(fleet)), database)
+        access = Access(database, data / FOLDER)
+        once = access.accounts.create(NAME, "admin", Actor("devfleet"))
+        access.accounts.change_password(NAME, once, PASSWORD, "")
+        print(f"log in as {NAME} with: {PASSWORD}", file=sys.stderr, flush=True)
+        app = create_app(config, fleet, history, LiveTable(LocalSource(fleet)), access)
         app.router.lifespan_context = with_simulator(app, simulator, recorder)
         uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")
 

@@ -1,6 +1,6 @@
 /** What an operator does: find, look, acknowledge, shelve, take it back, log, and go on when the connection breaks. */
 import { expect, test } from "@playwright/test"
-import { pages } from "./paths"
+import { pages, USER } from "./paths"
 
 test("acknowledges with one key, and the alert says by whom", async ({ page, request }) => {
   await page.goto("/alerts")
@@ -14,7 +14,7 @@ test("acknowledges with one key, and the alert says by whom", async ({ page, req
     .poll(async () => {
       const after = await (await request.get(`/api/alerts?device=${device}`)).json()
       return after.items.filter(
-        ({ acknowledged_by }: { acknowledged_by: string }) => acknowledged_by === "operator",
+        ({ acknowledged_by }: { acknowledged_by: string }) => acknowledged_by === USER.name,
       ).length
     })
     .toBeGreaterThan(0)

@@ -1,5 +1,14 @@
-/** Where the pages are, with a device that has something to show. */
+/** Who looks, and where the pages are, with a device that has something to show. */
 import type { APIRequestContext } from "@playwright/test"
+
+/** An admin; `devfleet.py` has made the account. */
+export const USER = {
+  name: process.env.TWINFOLD_USER ?? "kari",
+  password: process.env.TWINFOLD_PASSWORD ?? "grey heron over the lock gate",
+}
+
+/** Where the session of the first test lies for the others. */
+export const SESSION = process.env.TWINFOLD_SESSION ?? ""
 
 export async function pages(request: APIRequestContext) {
   const { items } = await (await request.get("/api/devices?sort=health&limit=1")).json()

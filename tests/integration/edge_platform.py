@@ -1,7 +1,7 @@
 """A small platform for tests of the real edge: shards in Ray actors, Serve in front. Ends when stdin does.
 
-Run as ``python edge_platform.py FOLDER PORT``; prints one line when it is up. A line of device ids on stdin registers
-pumps past the edge, by which hosts are added; the answer is a line with how many hosts there are.
+Run as ``python edge_platform.py FOLDER PORT``; prints one line when it is up, with the local token. A line of device ids on
+stdin registers pumps past the edge, by which hosts are added; the answer is a line with how many hosts there are.
 """
 
 import sys
@@ -13,6 +13,9 @@ FOLDER, PORT = Path(sys.argv[1]), int(sys.argv[2])
 def main() -> None:
     import ray
 
+    from serve.access import FOLDER as SECRETS
+    from serve.access import LOCAL_FILE, LocalToken
+    from serve.context import ApiConfig
     from serve.database import Database, database_config
     from serve.deployments import run_applications, stop_applications
     from tests.serve.edges import DEVICES, METER, PUMP
@@ -32,8 +35,9 @@ def main() -> None:
     fleet.register(DEVICES)
     database = database_config("", FOLDER / "data")
     Database(database).migrate()
-    run_applications(FOLDER / "data", "127.0.0.1", PORT, database)
-    print("up", flush=True)
+    token = LocalToken(FOLDER / "data" / SECRETS / LOCAL_FILE).renew()
+    run_applications(FOLDER / "data", "127.0.0.1", PORT, ApiConfig(), database)
+    print(f"up {token}", flush=True)
     for line in sys.stdin:
         fleet.register([Device(device_id, "pump", site="oslo") for device_id in line.split()])
         print(len(fleet.actors()), flush=True)

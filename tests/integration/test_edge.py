@@ -32,9 +32,10 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Platform:
-    """A running platform: its address, and registering devices past its edge."""
+    """A running platform: its address, the header that it is asked with, and registering devices past its edge."""
 
     base: str
+    token: dict[str, str]
     process: subprocess.Popen[str]
 
     def register(self, device_ids: list[str]) -> int:
@@ -74,8 +75,8 @@ def platform() -> Iterator[Platform]:
     assert process.stdout is not None
     try:
         said = process.stdout.readline()
-        assert said == "up\n", f"the platform did not come up: {said!r}"
-        yield Platform(f"127.0.0.1:{port}", process)
+        assert said.startswith("up "), f"the platform did not come up: {said!r}"
+        yield Platform(f"127.0.0.1:{port}", {"Authorization": f"Bearer {said.split()[1]}"}, process)
     finally:
         process.stdin.close()
         try:
@@ -92,18 +93,18 @@ def now_ms() -> int:
 
 
 def test_a_reading_becomes_an_alert_in_list_and_socket(platform: Platform) -> None:
-    asyncio.run(reading_to_alert(platform.base))
+    asyncio.run(reading_to_alert(platform.base, platform.token))
 
 
-async def reading_to_alert(base: str) -> None:
-    async with httpx.AsyncClient(base_url=f"http://{base}", timeout=60) as client:
+async def reading_to_alert(base: str, token: dict[str, str]) -> None:
+    async with httpx.AsyncClient(base_url=f"http://{base}", timeout=60, headers=token) as client:
         assert (await client.get("/api/health")).json() == {"status": "ok"}
         ready = await once_ready(client)
         assert [host["state"] for host in ready["hosts"]] == ["ready", "ready"]
         listed = (await client.get("/api/devices", params={"sort": "id"})).json()
         assert listed["total"] == 7
 
-        async with websockets.connect(f"ws://{base}/api/live") as sock:
+        async with websockets.connect(f"ws://{base}/api/live", additional_headers=token) as sock:
             hello = json.loads(await sock.recv())
             assert hello["type"] == "hello"
             wish = {"type": "subscribe", "topics": ["alerts", "fleet", "devices"], "devices": ["pump-01"]}
@@ -138,9 +139,9 @@ async def reading_to_alert(base: str) -> None:
                     await asyncio.sleep(0.1)
             changed = await message(sock, "ALERT_CHANGED")
             assert changed["data"]["state"] == "ACKED"
-            assert changed["data"]["event"]["detail"]["by"] == "operator"
+            assert changed["data"]["event"]["detail"]["by"] == "local"
 
-        async with websockets.connect(f"ws://{base}/api/live") as sock:
+        async with websockets.connect(f"ws://{base}/api/live", additional_headers=token) as sock:
             await sock.recv()
             await sock.send(
                 json.dumps({"type": "subscribe", "topics": ["alerts"], "cursor": hello["cursor"]})
@@ -153,21 +154,23 @@ async def reading_to_alert(base: str) -> None:
         assert "twinfold_devices" in (await client.get("/metrics")).text
         refused = await client.get("/api/health", headers={"Host": "rebound.example"})
         assert refused.status_code == 421
+        nobody = await client.get("/api/devices", headers={"Authorization": "Bearer tfl_guessed"})
+        assert nobody.status_code == 401
 
 
 def test_rules_that_one_replica_puts_in_force_are_known_to_the_other(platform: Platform) -> None:
-    asyncio.run(rules_of_another_replica(platform.base))
+    asyncio.run(rules_of_another_replica(platform.base, platform.token))
 
 
-async def rules_of_another_replica(base: str) -> None:
+async def rules_of_another_replica(base: str, token: dict[str, str]) -> None:
     """The API puts a new rule in force; the socket's replica tells of its alert, by name."""
     wet = {
         "name": "wet", "title": "Too wet", "when": "flow > 200", "priority": "low", "consequence": "puddles",
         "response": "mop", "on_delay_s": 0, "off_delay_s": 0,
     }  # fmt: skip
-    async with httpx.AsyncClient(base_url=f"http://{base}", timeout=60) as client:
+    async with httpx.AsyncClient(base_url=f"http://{base}", timeout=60, headers=token) as client:
         await once_ready(client)
-        async with websockets.connect(f"ws://{base}/api/live") as sock:
+        async with websockets.connect(f"ws://{base}/api/live", additional_headers=token) as sock:
             await sock.recv()
             await sock.send(json.dumps({"type": "subscribe", "topics": ["alerts"]}))
             path = "/api/types/pump/rules/staged"
@@ -204,13 +207,17 @@ async def values_of(client: httpx.AsyncClient, device: str) -> list[float]:
 async def host_added_elsewhere(platform: Platform) -> None:
     """Two hosts with room for seven twins each: a dozen more need a third."""
     added = [f"late-{number:02d}" for number in range(12)]
-    async with httpx.AsyncClient(base_url=f"http://{platform.base}", timeout=60) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://{platform.base}", timeout=60, headers=platform.token
+    ) as client:
         await once_ready(client)
         assert await asyncio.to_thread(platform.register, added) == 3
         async with asyncio.timeout(60):
             while (await client.get(f"/api/devices/{added[-1]}")).status_code != 200:
                 await asyncio.sleep(0.2)
-        async with websockets.connect(f"ws://{platform.base}/api/live") as sock:
+        async with websockets.connect(
+            f"ws://{platform.base}/api/live", additional_headers=platform.token
+        ) as sock:
             await sock.recv()
             await sock.send(json.dumps({"type": "subscribe", "topics": ["fleet", "alerts"]}))
             await message(sock, "data_update", lambda m: m["data"]["fleet"]["devices"] == 7 + len(added))

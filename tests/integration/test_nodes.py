@@ -87,7 +87,9 @@ class Cluster:
         try:
             until(lambda: b'"url"' in log.read_bytes() or process.poll() is not None)
             assert process.poll() is None, log.read_text()
-            with httpx.Client(base_url=self.url, timeout=60) as client:
+            token = (self.data("a") / "secrets" / "local-token").read_text()
+            headers = {"Authorization": f"Bearer {token}"}
+            with httpx.Client(base_url=self.url, timeout=60, headers=headers) as client:
                 yield client
         finally:
             process.send_signal(signal.SIGINT)

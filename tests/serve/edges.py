@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 from fastapi import FastAPI
 
+from serve.access import Access
+from serve.accounts import Actor, Role
 from serve.app import create_app
 from serve.context import ApiConfig, Context
 from serve.database import Database, database_config
@@ -23,6 +25,7 @@ from twins.devices import AlertRule, Channel, Device, DeviceType, MaintenanceAct
 from twins.fleet import FleetConfig, LocalFleet
 from twins.readings import ReadingBatch
 
+PASSWORD = "grey heron over the lock gate"
 T0 = 1_760_000_000 * SECOND_US
 
 PUMP = DeviceType(
@@ -80,6 +83,19 @@ class Edge:
         found: Context = self.app.state.context
         return found
 
+    @property
+    def token(self) -> dict[str, str]:
+        """The header with which ``client`` asks, for sockets."""
+        return {"Authorization": self.client.headers["Authorization"]}
+
+    def member(self, name: str, role: Role = "operator") -> dict[str, str]:
+        """An account of this role, and the header with which a program of its asks."""
+        access = self.context.access
+        once = access.accounts.create(name, role, Actor("tests"))
+        access.accounts.change_password(name, once, PASSWORD, "")
+        begun = access.sessions.log_in(name, PASSWORD, "program")
+        return {"Authorization": f"Bearer {access.sessions.access_token(begun.principal)[0]}"}
+
     async def get(self, path: str, status: int = 200, **query: Any) -> Any:
         answer = await self.client.get(path, params={k: v for k, v in query.items() if v is not None})
         assert answer.status_code == status, answer.text
@@ -121,7 +137,8 @@ def make_app(fleet: LocalFleet, folder: Path, **config: Any) -> FastAPI:
     settings = ApiConfig(**{"calls": 1, "update_every_s": 0.05, **config})
     database = Database(database_config("", folder))
     database.migrate()
-    return create_app(settings, fleet, history, LiveTable(LocalSource(fleet)), database)
+    access = Access(database, folder / "secrets", fleet.clock)
+    return create_app(settings, fleet, history, LiveTable(LocalSource(fleet)), access)
 
 
 @asynccontextmanager
@@ -133,7 +150,10 @@ async def edge(folder: Path, **config: Any) -> AsyncIterator[Edge]:
         assert isinstance(clock, VirtualClock)
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            local = {"Authorization": f"Bearer {app.state.context.access.local.renew()}"}
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost", headers=local
+            ) as client:
                 it = Edge(app, client, fleet, clock)
                 await it.fresh()
                 await asyncio.sleep(0)

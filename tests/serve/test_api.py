@@ -34,9 +34,7 @@ def test_the_way_of_an_alert_from_reading_to_acknowledged(tmp_path: Path) -> Non
         (alert,) = page["items"]
         assert (alert["id"], alert["state"], alert["unit"], alert["value"]) == (HIGH, "UNACK", "mm/s", 9.3)
 
-        done = await it.post(
-            f"/api/alerts/{HIGH}/acknowledge", {"note": "mine"}, **{"X-Twinfold-User": "kari"}
-        )
+        done = await it.post(f"/api/alerts/{HIGH}/acknowledge", {"note": "mine"}, **it.member("kari"))
         (alert,) = (await it.get("/api/alerts", cursor=done["cursor"]))["items"]
         assert (alert["state"], alert["acknowledged_by"]) == ("ACKED", "kari")
         twice = await it.post(f"/api/alerts/{HIGH}/acknowledge", status=409)

@@ -65,7 +65,7 @@ def run(tmp_path: Path, test: Any, **config: Any) -> None:
 
 def test_a_socket_is_told_what_happens_and_goes_on_after_a_break(tmp_path: Path) -> None:
     async def test(it: Edge, url: str) -> None:
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             hello = await subscribe(sock, "alerts", "fleet", "devices", devices=["pump-01", "nobody"])
             await it.read("pump-01", 1, {"vibration": 9.0})
             raised = await message(sock, "NEW_ALERT")
@@ -82,10 +82,10 @@ def test_a_socket_is_told_what_happens_and_goes_on_after_a_break(tmp_path: Path)
             assert changed["seq"] > raised["seq"]
 
         await it.read("pump-01", 2, {"vibration": 1.0})
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             await subscribe(sock, "alerts", cursor=changed["cursor"])
             assert (await message(sock, "ALERT_CHANGED"))["data"]["event"]["type"] == "alert.returned"
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             await subscribe(sock, "alerts", cursor=hello["cursor"])
             kinds = [
                 (await message(sock, kind))["data"]["id"]
@@ -98,11 +98,11 @@ def test_a_socket_is_told_what_happens_and_goes_on_after_a_break(tmp_path: Path)
 
 def test_a_break_between_two_alerts_of_one_entry_loses_none(tmp_path: Path) -> None:
     async def test(it: Edge, url: str) -> None:
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             await subscribe(sock, "alerts")
             await it.read("pump-01", 1, {"vibration": 9.0, "flow": 0.0})
             first = await message(sock, "NEW_ALERT")
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             await subscribe(sock, "alerts", cursor=first["cursor"])
             again = {(await message(sock, "NEW_ALERT"))["data"]["rule"] for _ in range(2)}
             assert again == {"vibration-high", "dry"}
@@ -112,7 +112,7 @@ def test_a_break_between_two_alerts_of_one_entry_loses_none(tmp_path: Path) -> N
 
 def test_a_cursor_from_before_what_is_kept_gets_a_gap(tmp_path: Path) -> None:
     async def test(it: Edge, url: str) -> None:
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             await subscribe(sock, "alerts", cursor="W10")  # the empty vector: from the very beginning
             assert (await message(sock, "gap"))["missed"] >= 1
 
@@ -123,7 +123,7 @@ def test_an_entry_that_cannot_be_told_is_a_gap_and_the_next_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def test(it: Edge, url: str) -> None:
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             await subscribe(sock, "alerts")
             good = entries.decode_events
             monkeypatch.setattr(entries, "decode_events", lambda blob: blob.nothing)
@@ -138,7 +138,7 @@ def test_an_entry_that_cannot_be_told_is_a_gap_and_the_next_is_told(
 
 def test_an_event_of_a_rule_without_a_name_here_is_a_gap(tmp_path: Path) -> None:
     async def test(it: Edge, url: str) -> None:
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             await subscribe(sock, "alerts")
             it.fleet.types["pump"] = replace(PUMP, rules=PUMP.rules[:1])
             await it.read("pump-01", 1, {"flow": 0.0})
@@ -161,7 +161,7 @@ def test_journals_that_fail_in_any_way_are_followed_again(
                 raise failure
             return await real(*arguments)
 
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             await subscribe(sock, "alerts")
             monkeypatch.setattr(PolledJournals, "follow", failing)
             await it.read("pump-01", 1, {"vibration": 9.0})
@@ -173,7 +173,7 @@ def test_journals_that_fail_in_any_way_are_followed_again(
 
 def test_silence_is_filled_with_signs_of_life(tmp_path: Path) -> None:
     async def test(it: Edge, url: str) -> None:
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             await message(sock, "heartbeat")
 
     run(tmp_path, test, heartbeat_s=0.05)
@@ -184,7 +184,7 @@ def test_silence_is_filled_with_signs_of_life(tmp_path: Path) -> None:
                                   '{"type":"subscribe","topics":["alerts"],"cursor":"%%"}'])  # fmt: skip
 def test_what_cannot_be_understood_closes_the_socket_with_the_reason(tmp_path: Path, text: str) -> None:
     async def test(it: Edge, url: str) -> None:
-        async with websockets.connect(url) as sock:
+        async with websockets.connect(url, additional_headers=it.token) as sock:
             await message(sock, "hello")
             await sock.send(text)
             with pytest.raises(websockets.ConnectionClosed) as closed:
@@ -199,7 +199,7 @@ def test_what_cannot_be_understood_closes_the_socket_with_the_reason(tmp_path: P
 def test_a_page_of_somebody_else_gets_no_socket(tmp_path: Path) -> None:
     async def test(it: Edge, url: str) -> None:
         with pytest.raises(websockets.InvalidStatus):
-            async with websockets.connect(url, origin="https://evil.example"):  # type: ignore[arg-type]
+            async with websockets.connect(url, additional_headers=it.token, origin="https://evil.example"):  # type: ignore[arg-type]
                 raise AssertionError("it was let in")
 
     run(tmp_path, test)

@@ -39,7 +39,7 @@ async def ask(
     **more: Any,
 ) -> httpx.Response:
     kind = {"Content-Type": "application/json"} if body and body.startswith("{") else YAML if body else {}
-    headers = {**kind, **({"If-Match": match} if match else {}), "X-Twinfold-User": "kari"}
+    headers = {**kind, **({"If-Match": match} if match else {})}
     answer = await it.client.request(method, path, content=body, headers=headers, params=more or None)
     assert answer.status_code == status, answer.text
     return answer
@@ -75,7 +75,7 @@ def test_rules_are_validated_staged_activated_and_taken_back(tmp_path: Path) -> 
         back = (await ask(it, "POST", "/api/types/pump/activate", body, done.headers["etag"])).json()
         assert (back["in_force"]["rules"], back["in_force"]["by"], back["in_force"]["why"]) == (
             1,
-            "kari",
+            "local",
             "missed one",
         )
         await it.read("pump-01", 2, {"vibration": 8.0})

@@ -1,6 +1,5 @@
 /** One way to ask the API: JSON in, JSON out, and every failure an `ApiError` that can be shown. */
 
-import { preferences } from "@/words/preferences"
 import type { Problem } from "./schema"
 
 const TIMEOUT_MS = 20_000
@@ -30,7 +29,7 @@ export class ApiError extends Error {
 }
 
 export interface Ask {
-  readonly method?: "GET" | "POST" | "DELETE"
+  readonly method?: "GET" | "POST" | "PATCH" | "DELETE"
   readonly query?: Readonly<Record<string, string | number | readonly string[] | null | undefined>>
   readonly body?: unknown
   readonly signal?: AbortSignal
@@ -38,8 +37,8 @@ export interface Ask {
 
 /** Ask for `path` below /api. Raises `ApiError`; an aborted request raises the abort, as fetch does. */
 export async function api<T>(path: string, { method = "GET", query, body, signal }: Ask = {}): Promise<T> {
-  const headers: Record<string, string> = { accept: "application/json" }
-  if (method !== "GET") headers["x-twinfold-user"] = headerText(preferences().name)
+  // A page of another site cannot send this header, so it cannot use this browser's session.
+  const headers: Record<string, string> = { accept: "application/json", "x-requested-with": "twinfold" }
   if (body !== undefined) headers["content-type"] = "application/json"
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   let response: Response
@@ -64,11 +63,6 @@ export async function api<T>(path: string, { method = "GET", query, body, signal
 /** Where the last command got to: a list given this cursor shows what was just done. */
 export function ownCursor(): string | undefined {
   return performance.now() - reached.at < REACHED_MS ? reached.cursor : undefined
-}
-
-/** A header holds ASCII only; what is beyond is percent-encoded. */
-function headerText(text: string): string {
-  return /^[\x20-\x7e]+$/.test(text) ? text : encodeURIComponent(text)
 }
 
 /** A path segment from an id, which may hold any character. */

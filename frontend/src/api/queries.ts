@@ -16,6 +16,7 @@ import type {
 } from "./schema"
 
 export const keys = {
+  me: ["me"],
   summary: ["fleet", "summary"],
   map: ["fleet", "map"],
   types: ["types"],

@@ -4,6 +4,27 @@ export type ClientOptions = {
     baseUrl: `${string}://${string}` | (string & {});
 };
 
+/**
+ * What is left out stays.
+ */
+export type AccountChange = {
+    disabled?: boolean | null;
+    role?: 'viewer' | 'operator' | 'engineer' | 'admin' | null;
+};
+
+export type AccountItem = {
+    disabled: boolean;
+    made: string;
+    must_change: boolean;
+    name: string;
+    role: 'viewer' | 'operator' | 'engineer' | 'admin';
+    totp: boolean;
+};
+
+export type AccountList = {
+    items: Array<AccountItem>;
+};
+
 export type ActionInfo = {
     cost: number;
     duration_h: number;
@@ -132,6 +153,24 @@ export type Assignment = {
     note?: string;
 };
 
+export type AuditItem = {
+    address: string;
+    at: string;
+    by: string;
+    detail: {
+        [key: string]: unknown;
+    };
+    hash: string;
+    number: number;
+    subject: string;
+    what: string;
+};
+
+export type AuditPage = {
+    items: Array<AuditItem>;
+    next: number | null;
+};
+
 export type BadActor = {
     alerts: number;
     device_id: string;
@@ -215,6 +254,10 @@ export type ConditionHistory = {
     anomaly_score: Array<number | null>;
     health: Array<number | null>;
     time: Array<number>;
+};
+
+export type Confirmation = {
+    password: string;
 };
 
 export type DataUpdate = {
@@ -526,6 +569,77 @@ export type HostInfo = {
     state: string;
 };
 
+export type Invitation = {
+    role: 'viewer' | 'operator' | 'engineer' | 'admin';
+};
+
+export type Invited = {
+    invitation: string;
+};
+
+export type KeyItem = {
+    by: string;
+    expires: string | null;
+    id: string;
+    made: string;
+    name: string;
+    old_until: string | null;
+    revoked: string | null;
+    scope: KeyScope;
+    used: string | null;
+};
+
+export type KeyList = {
+    items: Array<KeyItem>;
+    next: string | null;
+};
+
+/**
+ * The key itself; it is not shown again.
+ */
+export type KeyMade = {
+    key: KeyItem;
+    text: string;
+};
+
+export type KeyRotation = {
+    overlap_s?: number;
+};
+
+/**
+ * What a device must be for the key to write its readings: all of what is named, or ``everything``.
+ */
+export type KeyScope = {
+    devices?: Array<string>;
+    everything?: boolean;
+    gateways?: Array<string>;
+    sites?: Array<string>;
+    types?: Array<string>;
+};
+
+/**
+ * ``access_token`` and what follows are for programs; browsers have their cookie.
+ */
+export type LoggedIn = {
+    access_token?: string | null;
+    account: AccountItem;
+    expires_in?: number | null;
+    refresh_token?: string | null;
+    token_type?: 'bearer' | null;
+};
+
+/**
+ * Name and password; with ``session`` browser a cookie is set, with program tokens are given.
+ */
+export type Login = {
+    code?: string | null;
+    /**
+     * letters, digits and . @ + - _
+     */
+    name: string;
+    session?: 'program' | 'browser';
+};
+
 export type Maintenance = {
     action?: string | null;
     /**
@@ -535,6 +649,25 @@ export type Maintenance = {
     failure_mode?: string | null;
     kind: 'failure' | 'repair' | 'replacement' | 'inspection';
     note?: string;
+};
+
+/**
+ * Who asks. ``session`` is null for this machine's own commands.
+ */
+export type Me = {
+    must_change: boolean;
+    name: string;
+    role: 'viewer' | 'operator' | 'engineer' | 'admin';
+    session: string | null;
+    totp: boolean;
+};
+
+export type NewAccount = {
+    /**
+     * letters, digits and . @ + - _
+     */
+    name: string;
+    role: 'viewer' | 'operator' | 'engineer' | 'admin';
 };
 
 export type NewAlert = {
@@ -561,8 +694,27 @@ export type NewDevices = {
     devices: Array<NewDevice>;
 };
 
+export type NewKey = {
+    lasts_s?: number | null;
+    name: string;
+    scope: KeyScope;
+};
+
 export type Note = {
     note?: string;
+};
+
+/**
+ * A password for one use, to be handed over; it is not shown again.
+ */
+export type OneTime = {
+    account: AccountItem;
+    password: string;
+};
+
+export type PasswordChange = {
+    new: string;
+    old: string;
 };
 
 export type PatternItem = {
@@ -622,6 +774,10 @@ export type Reason = {
     reason?: string;
 };
 
+export type Refresh = {
+    refresh_token: string;
+};
+
 export type RefusedReading = {
     code: string;
     device: string | null;
@@ -637,6 +793,17 @@ export type Registered = {
     registered: number;
 };
 
+/**
+ * For an account of one's own, where that is open or one was invited.
+ */
+export type Registration = {
+    invitation?: string | null;
+    /**
+     * letters, digits and . @ + - _
+     */
+    name: string;
+};
+
 export type RuleInfo = {
     consequence: string;
     latch: boolean;
@@ -645,6 +812,13 @@ export type RuleInfo = {
     response: string;
     title: string;
     when: string;
+};
+
+export type SecondFactor = {
+    /**
+     * six digits of an authenticator app
+     */
+    code: string;
 };
 
 /**
@@ -673,6 +847,20 @@ export type ServerMessage = ({
 } & Gap) | ({
     type: 'heartbeat';
 } & Heartbeat);
+
+export type SessionItem = {
+    address: string;
+    agent: string;
+    id: string;
+    is_this: boolean;
+    kind: 'browser' | 'program';
+    made: string;
+    seen: string;
+};
+
+export type SessionList = {
+    items: Array<SessionItem>;
+};
 
 export type Shelving = {
     duration_s?: number | null;
@@ -736,6 +924,11 @@ export type Subscribe = {
     devices?: Array<string>;
     topics: Array<'fleet' | 'alerts' | 'devices'>;
     type: 'subscribe';
+};
+
+export type TotpSecret = {
+    secret: string;
+    uri: string;
 };
 
 export type TypeChange = {
@@ -908,4 +1101,29 @@ export type ValidationError = {
     loc: Array<string | number>;
     msg: string;
     type: string;
+};
+
+/**
+ * Name and password; with ``session`` browser a cookie is set, with program tokens are given.
+ */
+export type LoginWritable = {
+    code?: string | null;
+    /**
+     * letters, digits and . @ + - _
+     */
+    name: string;
+    password: string;
+    session?: 'program' | 'browser';
+};
+
+/**
+ * For an account of one's own, where that is open or one was invited.
+ */
+export type RegistrationWritable = {
+    invitation?: string | null;
+    /**
+     * letters, digits and . @ + - _
+     */
+    name: string;
+    password: string;
 };

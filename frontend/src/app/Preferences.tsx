@@ -1,13 +1,21 @@
 /** The reader's own choices. */
-import { Modal, NativeSelect, TextInput, useMantineColorScheme } from "@mantine/core"
+import { Button, Modal, NativeSelect, useMantineColorScheme } from "@mantine/core"
+import { useLogOut, useMe } from "@/api/session"
 import { type Preferences as Choices, prefer, usePreferences } from "@/words/preferences"
 import { say } from "@/words/say"
 import css from "./sheets.module.css"
 
 const SCHEMES = ["auto", "light", "dark"] as const
 
-export default function Preferences({ onClose }: { readonly onClose: () => void }) {
-  const { name, scheme, zone, keys } = usePreferences()
+interface Props {
+  readonly onClose: () => void
+  readonly onPassword: () => void
+}
+
+export default function Preferences({ onClose, onPassword }: Props) {
+  const me = useMe()
+  const logOut = useLogOut()
+  const { scheme, zone, keys } = usePreferences()
   const { setColorScheme } = useMantineColorScheme()
   const own = new Intl.DateTimeFormat().resolvedOptions().timeZone
   return (
@@ -18,15 +26,17 @@ export default function Preferences({ onClose }: { readonly onClose: () => void 
       closeButtonProps={{ "aria-label": say("app.close") }}
     >
       <div className={css.form}>
-        <TextInput
-          data-autofocus
-          label={say("preferences.name")}
-          description={say("preferences.nameHelp")}
-          defaultValue={name}
-          maxLength={64}
-          onBlur={({ target }) => prefer({ name: target.value.trim() || say("preferences.defaultName") })}
-        />
+        {me ? (
+          <section className={css.account} aria-label={say("preferences.account")}>
+            <span>{say("preferences.loggedIn", { name: me.name, role: say(`roles.${me.role}`) })}</span>
+            <Button onClick={onPassword}>{say("preferences.changePassword")}</Button>
+            <Button onClick={() => logOut.mutate()} loading={logOut.isPending}>
+              {say("preferences.logOut")}
+            </Button>
+          </section>
+        ) : null}
         <NativeSelect
+          data-autofocus
           label={say("preferences.scheme")}
           value={scheme}
           data={SCHEMES.map((value) => ({ value, label: say(`preferences.schemes.${value}`) }))}

@@ -14,12 +14,13 @@ import css from "./Shell.module.css"
 import { TopBar } from "./TopBar"
 
 const Preferences = lazy(() => import("./Preferences"))
+const PasswordSheet = lazy(() => import("@/features/login/PasswordSheet"))
 const Shortcuts = lazy(() => import("./Shortcuts"))
 
 export function Shell() {
   const search = useRef<HTMLInputElement>(null)
   const navigate = useNavigate()
-  const [sheet, setSheet] = useState<"preferences" | "shortcuts" | null>(null)
+  const [sheet, setSheet] = useState<"preferences" | "password" | "shortcuts" | null>(null)
   useKeys({
     "mod+k": () => search.current?.select(),
     "?": () => setSheet("shortcuts"),
@@ -44,7 +45,10 @@ export function Shell() {
       </main>
       <Notices />
       <Suspense>
-        {sheet === "preferences" ? <Preferences onClose={() => setSheet(null)} /> : null}
+        {sheet === "preferences" ? (
+          <Preferences onClose={() => setSheet(null)} onPassword={() => setSheet("password")} />
+        ) : null}
+        {sheet === "password" ? <PasswordSheet onClose={() => setSheet(null)} /> : null}
         {sheet === "shortcuts" ? <Shortcuts onClose={() => setSheet(null)} /> : null}
       </Suspense>
     </div>

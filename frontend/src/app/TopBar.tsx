@@ -4,6 +4,7 @@ import { Link, useNavigate, useRouterState } from "@tanstack/react-router"
 import { type RefObject, useDeferredValue, useMemo, useState } from "react"
 import type { DeviceListSearch } from "@/addresses"
 import { fewDevicesQuery, summaryQuery, typesQuery } from "@/api/queries"
+import { useMe } from "@/api/session"
 import { useStream, useStreamStatus } from "@/api/useStream"
 import type { Term } from "@/components/filterline/completion"
 import { FilterLine } from "@/components/filterline/FilterLine"
@@ -11,7 +12,6 @@ import { PriorityMark } from "@/components/PriorityMark"
 import { PRIORITIES } from "@/components/tokens"
 import { useNow } from "@/components/useNow"
 import { count } from "@/words/figures"
-import { usePreferences } from "@/words/preferences"
 import { say } from "@/words/say"
 import { clock, exact, span, zoneName, zoneShort } from "@/words/times"
 import css from "./TopBar.module.css"
@@ -22,7 +22,7 @@ interface Props {
 }
 
 export function TopBar({ searchRef, onPreferences }: Props) {
-  const { name } = usePreferences()
+  const me = useMe()
   return (
     <header className={css.bar}>
       <Search searchRef={searchRef} />
@@ -30,7 +30,7 @@ export function TopBar({ searchRef, onPreferences }: Props) {
       <Live />
       <Clock />
       <button type="button" className={css.user} onClick={onPreferences} title={say("pages.preferences")}>
-        {name}
+        {me?.name ?? ""}
       </button>
     </header>
   )

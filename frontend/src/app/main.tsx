@@ -4,22 +4,31 @@ import "./mantine.css"
 import "virtual:theme.css"
 import "./global.css"
 import { MantineProvider } from "@mantine/core"
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query"
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query"
 import { RouterProvider } from "@tanstack/react-router"
-import { StrictMode, useEffect } from "react"
+import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { ApiError } from "@/api/client"
-import { bindStream } from "@/api/live"
+import { keys } from "@/api/queries"
+import { sessionEnded } from "@/api/session"
 import { LiveStream, streamAddress } from "@/api/stream"
 import { StreamContext } from "@/api/useStream"
 import { usePreferences } from "@/words/preferences"
 import { makeRouter } from "./router"
+import { SessionGate } from "./SessionGate"
 import { schemeManager } from "./scheme"
 import { theme } from "./theme"
 
 const RETRIES = 2
 
-const cache = new QueryClient({
+/** Whoever is told that the session is over has the app ask who is logged in. */
+const onError = (error: unknown) => {
+  if (sessionEnded(error)) cache.resetQueries({ queryKey: keys.me })
+}
+
+const cache: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError }),
+  mutationCache: new MutationCache({ onError }),
   defaultOptions: {
     queries: {
       staleTime: 2_000,
@@ -33,14 +42,6 @@ const router = makeRouter(cache)
 
 function App() {
   const { zone } = usePreferences()
-  useEffect(() => {
-    const unbind = bindStream(stream, cache)
-    stream.start()
-    return () => {
-      stream.stop()
-      unbind()
-    }
-  }, [])
   return (
     <MantineProvider
       theme={theme}
@@ -52,7 +53,9 @@ function App() {
       <QueryClientProvider client={cache}>
         <StreamContext value={stream}>
           {/* Every time on the screen is written anew when the zone changes. */}
-          <RouterProvider key={zone} router={router} />
+          <SessionGate>
+            <RouterProvider key={zone} router={router} />
+          </SessionGate>
         </StreamContext>
       </QueryClientProvider>
     </MantineProvider>

@@ -24,7 +24,13 @@ export const theme = createTheme({
   focusRing: "auto",
   colors: { action: flat(TOKENS.light.action, TOKENS.dark.action) },
   components: {
-    Button: { defaultProps: { size: "compact-md", variant: "default" } },
+    Button: {
+      defaultProps: { size: "compact-md", variant: "default" },
+      // Mantine chooses by the light shade alone; ours is light ink on blue by day, dark ink by night.
+      vars: (_: unknown, { variant }: { variant?: string }) => ({
+        root: variant === "filled" ? { "--button-color": "var(--mantine-primary-color-contrast)" } : {},
+      }),
+    },
     Modal: {
       defaultProps: {
         centered: true,

@@ -1,19 +1,16 @@
-/** What one reader chose, kept in this browser: name, theme, time zone, single-key shortcuts. */
+/** What one reader chose, kept in this browser: theme, time zone, single-key shortcuts. */
 import { useSyncExternalStore } from "react"
 import { setZone } from "./times"
 
 export interface Preferences {
-  /** Written beside what this person does. */
-  readonly name: string
   readonly scheme: "auto" | "light" | "dark"
   /** IANA name; empty: this computer's. */
   readonly zone: string
   readonly keys: boolean
 }
 
-const INITIAL: Preferences = { name: "operator", scheme: "auto", zone: "", keys: true }
+const INITIAL: Preferences = { scheme: "auto", zone: "", keys: true }
 const STORED: { readonly [K in keyof Preferences]: string } = {
-  name: "twinfold.name",
   scheme: "twinfold.scheme",
   zone: "twinfold.zone",
   keys: "twinfold.keys",
@@ -49,7 +46,6 @@ function read(): Preferences {
   const scheme = load(STORED.scheme)
   const zone = load(STORED.zone) ?? INITIAL.zone
   const stored: Preferences = {
-    name: load(STORED.name) || INITIAL.name,
     scheme: scheme === "light" || scheme === "dark" ? scheme : "auto",
     zone: isZone(zone) ? zone : "",
     keys: load(STORED.keys) !== "false",

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from serve.access import Access
 from serve.app import create_app
 from serve.context import ApiConfig
 from serve.database import Database, database_config
@@ -26,7 +27,8 @@ def document() -> dict[str, Any]:
     """The document of an app over an empty fleet."""
     with tempfile.TemporaryDirectory() as folder, LocalFleet() as fleet:
         database = Database(database_config("", Path(folder)))
-        app = create_app(ApiConfig(), fleet, History(Path(folder), []), LiveTable(LocalSource(fleet)), database)
+        access = Access(database, Path(folder))
+        app = create_app(ApiConfig(), fleet, History(Path(folder), []), LiveTable(LocalSource(fleet)), access)
         whole: dict[str, Any] = app.openapi()
     schemas = whole["components"]["schemas"]
     for name, model in (("ServerMessage", TypeAdapter(ServerMessage)), ("Subscribe", TypeAdapter(Subscribe))):

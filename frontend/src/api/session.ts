@@ -1,0 +1,70 @@
+/** Who is logged in, and how that begins and ends. The session itself is a cookie that no script can read. */
+import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import { ApiError, api } from "./client"
+import { keys } from "./queries"
+import type { LoggedIn, Me, PasswordChange } from "./schema"
+
+export interface Credentials {
+  readonly name: string
+  readonly password: string
+  readonly code?: string
+}
+
+const ASK_AGAIN_MS = 5 * 60_000
+
+/** Who is logged in; null: nobody. Asked again now and then, so that a session that ended elsewhere shows. */
+export const meQuery = queryOptions({
+  queryKey: keys.me,
+  queryFn: async ({ signal }): Promise<Me | null> => {
+    try {
+      return await api<Me>("/me", { signal })
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return null
+      throw error
+    }
+  },
+  staleTime: ASK_AGAIN_MS,
+  refetchInterval: ASK_AGAIN_MS,
+})
+
+/** Whether an error says that nobody is logged in any more. */
+export function sessionEnded(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 401 && error.problem.code === "login.required"
+}
+
+/** Who is logged in, once that is known. */
+export function useMe(): Me | null {
+  return useQuery(meQuery).data ?? null
+}
+
+export function useLogIn() {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: ({ code, ...credentials }: Credentials) =>
+      api<LoggedIn>("/login", {
+        method: "POST",
+        body: { ...credentials, ...(code ? { code } : {}), session: "browser" },
+      }),
+    onSuccess: () => cache.invalidateQueries({ queryKey: keys.me }),
+  })
+}
+
+/** End the session; nothing of what was seen stays in this page. */
+export function useLogOut() {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: () => api("/logout", { method: "POST" }),
+    onSettled: () => {
+      cache.setQueryData(keys.me, null)
+      cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== keys.me[0] })
+    },
+  })
+}
+
+export function useChangePassword() {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: (change: PasswordChange) => api("/me/password", { method: "POST", body: change }),
+    onSuccess: () => cache.invalidateQueries({ queryKey: keys.me }),
+  })
+}

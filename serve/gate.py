@@ -1,0 +1,160 @@
+"""Who stands before a route: the credential of a request or socket is looked up, and the route's row of the table is asked.
+
+The gate is a layer round the app, so that nobody who is not known can have a large body read; whether somebody may come in
+is a dependency of every route, which the router has found by then. What people change is audited before they are answered.
+"""
+
+import logging
+from typing import Final
+
+from fastapi import WebSocketException
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve import audit
+from serve.access import NEEDED, Caller, check, is_command
+from serve.context import Context
+from serve.errors import AccessError, CrossSiteError, LoginRequiredError
+from serve.problems import fleet_problem
+from twins.errors import FleetError
+
+OURS: Final = ("x-requested-with", "twinfold")
+"""The header that our pages send and no other page can without our consent."""
+
+UNKNOWN_BODY: Final = 16 * 1024
+"""The largest body that is read from nobody in particular: enough to log in."""
+
+_KEPT: Final = ("/api", "/ingest", "/metrics")
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_REFUSED: Final = 1008
+
+_log = logging.getLogger("twinfold.api")
+
+
+class Gate:
+    """Finds out who asks.
+
+    Parameters
+    ----------
+    app : what it stands before
+    context : with accounts, and threads to look them up in
+    """
+
+    def __init__(self, app: ASGIApp, context: Context) -> None:
+        self._app = app
+        self._context = context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or not scope["path"].startswith(_KEPT):
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["address"] = self._address(scope)
+        try:
+            caller = state["caller"] = await self._caller(scope)
+        except FleetError as error:
+            await _refuse(error, scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+            return
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400 and "audited" in state:
+                await self._tell(scope, caller)
+            await send(message)
+
+        await self._app(scope, receive if caller is not None else _small(receive), told)
+
+    async def _caller(self, scope: Scope) -> Caller | None:
+        """Who asks; None for nobody. A cookie that is over is nobody's, a token that is is refused."""
+        headers = Headers(scope=scope)
+        access = self._context.access
+        given = headers.get("authorization")
+        if given is not None:
+            scheme, _, text = given.partition(" ")
+            if scheme.lower() != "bearer":
+                raise LoginRequiredError()
+            return access.known("bearer", text) or await self._context.identify(access.find, "bearer", text)
+        cookie = cookie_parser(headers.get("cookie", "")).get(self._context.config.cookie)
+        if not cookie:
+            return None
+        try:
+            caller = access.known("cookie", cookie) or await self._context.identify(
+                access.find, "cookie", cookie
+            )
+        except LoginRequiredError:
+            return None
+        if scope["type"] == "websocket":
+            if "origin" not in headers:  # where it is there, the guard has seen that it is ours
+                raise CrossSiteError()
+        elif scope["method"] not in _READING and headers.get(OURS[0]) != OURS[1]:
+            raise CrossSiteError()
+        return caller
+
+    def _address(self, scope: Scope) -> str:
+        """From where it comes: what the proxy before us says, if there is one; it stands last."""
+        forwarded = Headers(scope=scope).get("x-forwarded-for", "") if self._context.config.public else ""
+        client = scope.get("client")
+        return (forwarded.rpartition(",")[2].strip() or (client[0] if client else ""))[:100]
+
+    async def _tell(self, scope: Scope, caller: Caller | None) -> None:
+        """Write into the audit what was done. It is done by now, so a failure to write is only told."""
+        access, state = self._context.access, scope["state"]
+        at_us, by, address, what = (
+            self._context.fleet.clock.now_us(),
+            caller.name if caller else "",
+            state["address"],
+            state["audited"],
+        )
+        path = scope["path"][:2_000]
+        try:
+            await self._context.identify(
+                access.database.write, lambda c: audit.record(c, at_us, by, address, what, path)
+            )
+        except FleetError as error:
+            _log.error("%s %s by %s is missing in the audit: %s", what, path, by, error)
+
+
+async def authorize(connection: HTTPConnection) -> None:
+    """Let pass who has what the route needs; every route depends on this.
+
+    Raises
+    ------
+    AccessError : as said; for a socket, its refusal.
+    """
+    scope = connection.scope
+    method, path = "WS" if scope["type"] == "websocket" else scope["method"], scope["route"].path
+    try:
+        check(NEEDED.get(f"{method} {path}"), scope.get("state", {}).get("caller"))
+    except AccessError as error:
+        if method == "WS":
+            raise WebSocketException(_REFUSED, str(error)[:100]) from None
+        raise
+    if is_command(method, path):
+        scope["state"]["audited"] = f"{method} {path}"
+
+
+def _small(receive: Receive) -> Receive:
+    """A body for as long as it is small."""
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > UNKNOWN_BODY:
+            raise HTTPException(401, "log in first: so large a body is not read from nobody in particular")
+        return message
+
+    return counted
+
+
+async def _refuse(error: FleetError, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": _REFUSED, "reason": str(error)[:100]})
+    else:
+        await fleet_problem(error)(scope, receive, send)

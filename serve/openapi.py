@@ -1,0 +1,51 @@
+"""The OpenAPI document: what FastAPI writes, with what each route needs."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from serve.access import NEEDED
+
+_SCHEMES: Final[dict[str, Any]] = {
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "twinfold-session",
+        "description": "a browser's; changes also take the header `X-Requested-With: twinfold`",
+    },
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "from `POST /api/login`, good for ten minutes; `POST /api/refresh` gives the next",
+    },
+    "device_key": {"type": "http", "scheme": "bearer", "description": "`tfk_…`; may only send readings"},
+}
+_ANYONE: Final[list[dict[str, list[str]]]] = [{}]
+_PEOPLE: Final[list[dict[str, list[str]]]] = [{"token": []}, {"session": []}]
+
+
+def describe(app: FastAPI) -> None:
+    """Have the app's document say who may come in where."""
+    written = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            found = written()
+            found.setdefault("components", {})["securitySchemes"] = _SCHEMES
+            for path, operations in app_paths(found):
+                for method, operation in operations.items():
+                    need = NEEDED.get(f"{method.upper()} {path}")
+                    sender: list[dict[str, list[str]]] = [{"device_key": []}] if need == "sender" else []
+                    operation["security"] = _ANYONE if need == "anyone" else [*sender, *_PEOPLE]
+                    operation["x-needs"] = need
+            app.openapi_schema = found
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]
+
+
+def app_paths(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The paths of a document as the table has them: with the convertors that OpenAPI leaves out."""
+    declared = {place.partition(" ")[2].replace(":path}", "}"): place.partition(" ")[2] for place in NEEDED}
+    return [(declared.get(path, path), operations) for path, operations in document["paths"].items()]

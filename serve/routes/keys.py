@@ -1,0 +1,79 @@
+"""Keys with which gateways and devices send readings."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from serve import schemas
+from serve.context import Address, InContext, Who
+from serve.keys import DeviceKey
+from serve.present import iso, reply
+from serve.schemas import Problem
+from serve.scopes import Scope
+
+router = APIRouter(prefix="/api/keys", tags=["accounts"])
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem} for status in (400, 401, 403, 404, 422, 429, 503)
+}
+
+
+@router.get("", response_model=schemas.KeyList, responses=_REFUSALS)
+async def keys(
+    context: InContext,
+    after: Annotated[str, Query(max_length=16, description="`next` of the page before")] = "",
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> Response:
+    """Keys by id, without their secrets."""
+    found = await context.identify(context.access.keys.all, after, limit)
+    items = [key_item(each) for each in found]
+    return reply({"items": items, "next": found[-1].id if len(found) == limit else None})
+
+
+@router.post("", response_model=schemas.KeyMade, status_code=201, responses=_REFUSALS)
+async def create(context: InContext, address: Address, who: Who, body: schemas.NewKey) -> Response:
+    """Make a key; it is shown this once."""
+    wanted = body.scope
+    scope = Scope.of(
+        wanted.devices, wanted.gateways, wanted.sites, wanted.types, everything=wanted.everything
+    )
+    actor = who.actor(address)
+    key, text = await context.identify(context.access.keys.create, body.name, scope, actor, body.lasts_s)
+    return reply({"key": key_item(key), "text": text}, 201)
+
+
+@router.post("/{key}/rotate", response_model=schemas.KeyMade, responses=_REFUSALS)
+async def rotate(
+    context: InContext, address: Address, who: Who, key: str, body: schemas.KeyRotation | None = None
+) -> Response:
+    """A new secret, shown this once; the one before goes on for a while."""
+    overlap_s = (body or schemas.KeyRotation()).overlap_s
+    found, text = await context.identify(context.access.keys.rotate, key, who.actor(address), overlap_s)
+    return reply({"key": key_item(found), "text": text})
+
+
+@router.delete("/{key}", response_model=schemas.KeyItem, responses=_REFUSALS)
+async def revoke(context: InContext, address: Address, who: Who, key: str) -> Response:
+    """Accept a key no longer."""
+    return reply(key_item(await context.identify(context.access.keys.revoke, key, who.actor(address))))
+
+
+def key_item(key: DeviceKey) -> dict[str, Any]:
+    """A key as the API shows it."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scope": {
+            "devices": key.scope.devices,
+            "gateways": key.scope.gateways,
+            "sites": key.scope.sites,
+            "types": key.scope.types,
+            "everything": key.scope.is_everything,
+        },
+        "by": key.by,
+        "made": iso(key.made_us),
+        "expires": iso(key.expires_us),
+        "revoked": iso(key.revoked_us),
+        "used": iso(key.used_us),
+        "old_until": iso(key.old_until_us),
+    }
