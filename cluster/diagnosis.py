@@ -60,6 +60,7 @@ def examine(settings: Settings) -> list[Finding]:
     """Everything that can be looked at from here, running or not."""
     info = running(settings.data)
     findings = [_python(), _disk(settings.data), _shared_memory(settings), *_token(settings.data)]
+    findings += _secrets(settings.data)
     findings += _type_files(settings)
     findings += _journals(settings.data / "hosts", whole=info is None)
     if info is None:
@@ -112,6 +113,19 @@ def _token(data: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "Ray token", "only its owner can read it")
+
+
+def _secrets(data: Path) -> Iterator[Finding]:
+    """Whether only their owner can read what sessions and device keys are signed with, and the database."""
+    from serve.access import FOLDER
+    from serve.database import FILE_NAME
+
+    files = [path for path in (*sorted((data / FOLDER).glob("*")), data / FILE_NAME) if path.is_file()]
+    open_ones = [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    for path in open_ones:
+        yield Finding("failure", "secrets", f"{path} can be read by others", f"chmod 600 {path}")
+    if files and not open_ones:
+        yield Finding("ok", "secrets", "only their owner can read them")
 
 
 def _type_files(settings: Settings) -> Iterator[Finding]:

@@ -217,7 +217,7 @@ def command_id(
     key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
 ) -> str:
     """The id of a command: the client's own key, so that asking twice does it once, or a new one."""
-    return f"key:{key}" if key is not None else context(connection).fleet.command_id()
+    return f"key:{user(connection)}:{key}" if key is not None else context(connection).fleet.command_id()
 
 
 InContext = Annotated[Context, Depends(context)]

@@ -52,6 +52,9 @@ ADDRESS_FAILURES: Final = 40
 ACCOUNT_FAILURES: Final = 100
 """Wrong attempts at one account from addresses that have never been in; others are not held up by them."""
 
+SESSIONS_KEPT: Final = 200
+"""Sessions of one account, those that are over too; a program that logs in at each request loses its oldest."""
+
 _WINDOW_US: Final = 15 * MINUTE_US
 _BEEN_IN_US: Final = 30 * DAY_US
 _RACE_US: Final = 10 * SECOND_US
@@ -316,6 +319,11 @@ class Sessions:
             "seen_us": now_us, "ended_us": None, "ended_why": "", "address": address[:100], "agent": agent[:200],
         }  # fmt: skip
         connection.execute(insert(SESSIONS).values(values))
+        mine = select(SESSIONS.c.id).where(SESSIONS.c.account_id == account.id)
+        too_many = mine.order_by(SESSIONS.c.made_us.desc(), SESSIONS.c.id).offset(SESSIONS_KEPT)
+        oldest = connection.execute(too_many).scalars().all()
+        if oldest:
+            connection.execute(delete(SESSIONS).where(SESSIONS.c.id.in_(oldest)))
         audit.record(
             connection,
             now_us,

@@ -1,9 +1,10 @@
-"""What `twinfold doctor` says of the files of one's own types."""
+"""What `twinfold doctor` says of the files of one's own types, and of secrets."""
 
 from pathlib import Path
 
 from cluster.diagnosis import examine
 from cluster.settings import load
+from serve.access import FOLDER, LOCAL_FILE, LocalToken
 
 
 def types_findings(data: Path, folder: Path) -> list[tuple[str, str]]:
@@ -22,3 +23,16 @@ def test_a_wrong_file_is_told_with_its_line_and_a_missing_folder_is_a_failure(tm
     ((level, detail),) = types_findings(tmp_path, folder)
     assert level == "warning"
     assert "bad.yaml:3: 'furlongs' is no UCUM code" in detail
+
+
+def test_secrets_that_others_can_read_are_a_failure(tmp_path: Path) -> None:
+    def told() -> list[tuple[str, str]]:
+        found = examine(load({"data": str(tmp_path)}, {}))
+        return [(each.level, each.remedy) for each in found if each.subject == "secrets"]
+
+    assert told() == []
+    token = LocalToken(tmp_path / FOLDER / LOCAL_FILE)
+    token.renew()
+    assert told() == [("ok", "")]
+    (tmp_path / FOLDER / LOCAL_FILE).chmod(0o640)
+    assert told() == [("failure", f"chmod 600 {tmp_path / FOLDER / LOCAL_FILE}")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from serve.accounts import ROLES, Actor
 from serve.errors import AccessError, ForbiddenError
 from serve.gate import UNKNOWN_BODY
 from serve.routes import ROUTERS
+from serve.scopes import Scope
 from tests.serve.edges import PASSWORD, T0, Edge, edge, make_app, make_fleet
 from twins.clock import SECOND_US
 
@@ -105,8 +107,6 @@ def test_every_route_lets_in_exactly_whom_the_table_says(tmp_path: Path, role: A
             case None:
                 headers = {}
             case "key":
-                from serve.scopes import Scope
-
                 _, text = access.keys.create("gateway", Scope(), Actor("tests"))
                 headers = {"Authorization": f"Bearer {text}"}
             case "must change":
@@ -408,5 +408,57 @@ def test_a_second_factor_over_rest(tmp_path: Path) -> None:
         off = await it.client.post("/api/me/totp/off", json={"password": PASSWORD}, headers=kari)
         assert off.status_code == 204
         await it.post("/api/login", login)
+
+    run(tmp_path, test)
+
+
+def test_hostile_credentials_break_nothing_and_open_nothing(tmp_path: Path) -> None:
+    async def test(it: Edge) -> None:
+        rng = random.Random(17)
+        access = it.context.access
+        token = it.member("kari")["Authorization"].removeprefix("Bearer ")
+        _, key = access.keys.create("gateway", Scope(), Actor("tests"))
+        cookie = access.sessions.log_in("kari", PASSWORD, "browser").secret
+        real = [token, key, it.client.headers["Authorization"].removeprefix("Bearer "), cookie]
+        del it.client.headers["Authorization"]
+        wild = [
+            *map(chr, range(32, 127)),
+            "\t",
+            "é",
+            "ÿ",
+            "..",
+            "tfk_",
+            "tfl_",
+            "=",
+            "A" * 3_000,
+            "eyJhbGciOiJub25lIn0.",
+        ]
+        for _ in range(400):
+            text = rng.choice(real)
+            for _ in range(rng.randint(1, 3)):
+                at = rng.randrange(
+                    max(1, len(text) - 1)
+                )  # the last character of a signature holds bits that say nothing
+                match rng.randrange(4):
+                    case 0:
+                        text = text[:at] + rng.choice(wild) + text[at + 1 :]
+                    case 1:
+                        text = text[:at] + text[at + rng.randint(1, 9) :]
+                    case 2:
+                        text = text[:at] + rng.choice(wild) + text[at:]
+                    case _:
+                        text = text[at:] + text[:at]
+            if text in real:
+                continue
+            name = it.context.config.cookie
+            for header in (
+                ("Authorization", f"Bearer {text}"),
+                ("Cookie", f"{name}={text}"),
+                ("Authorization", text),
+            ):
+                headers = [(header[0].encode(), header[1].strip().encode("latin-1", "replace"))]
+                for method, path in (("GET", "/api/devices"), ("POST", "/ingest")):
+                    answer = await it.client.request(method, path, headers=headers, content=b"{}")
+                    assert answer.status_code == 401, (header, answer.status_code, answer.text[:200])
 
     run(tmp_path, test)

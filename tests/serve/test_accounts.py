@@ -484,6 +484,22 @@ TestLife.settings = settings(
 )
 
 
+def test_who_logs_in_again_and_again_loses_the_oldest(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "SESSIONS_KEPT", 3)
+    here.member()
+    begun = []
+    for _ in range(5):
+        begun.append(here.log_in())
+        here.pass_s(1)
+    here.pass_s(3)
+    assert [each.id for each in here.sessions.all(begun[-1].principal)] == [
+        each.principal.session for each in reversed(begun[2:])
+    ]
+    for each in begun[:2]:
+        with pytest.raises(LoginRequiredError):
+            here.sessions.of_cookie(each.secret)
+
+
 def test_what_is_over_does_not_pile_up(here: Here) -> None:
     here.member()
     for _ in range(3):
