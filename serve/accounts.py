@@ -9,6 +9,7 @@ import hmac
 import re
 import secrets
 import struct
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -52,6 +53,7 @@ MOST_ACCOUNTS: Final = 10_000
 _ONE_TIME_US: Final = 7 * DAY_US
 _INVITE_US: Final = 7 * DAY_US
 _NAME: Final = re.compile(r"[\w.@+ -]{1,100}")
+_LONGEST_KEY: Final = 200
 _TOTP_STEP_S: Final = 30
 
 ACCOUNTS: Final = Table(
@@ -376,7 +378,7 @@ class Accounts:
             )
         if role not in ROLES:
             raise UnfitError(f"there is no role {role!r}", f"it is one of {', '.join(ROLES)}")
-        if connection.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.key == name.casefold())).first():
+        if connection.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.key == name_key(name))).first():
             raise AccountExistsError(name)
         if connection.execute(select(func.count()).select_from(ACCOUNTS)).scalar_one() >= MOST_ACCOUNTS:
             raise CommandRefusedError(
@@ -384,7 +386,7 @@ class Accounts:
             )
         now_us = self._clock.now_us()
         values = {
-            "name": name, "key": name.casefold(), "password": kept, "role": role,
+            "name": name, "key": name_key(name), "password": kept, "role": role,
             "must_change": once, "password_until_us": now_us + _ONE_TIME_US if once else None, "disabled": False,
             "totp": None, "totp_on": False, "totp_step": 0, "made_us": now_us,
         }  # fmt: skip
@@ -417,14 +419,25 @@ def digest(secret: str) -> str:
 
 def is_name(text: str) -> bool:
     """Whether an account could have this name."""
-    return _NAME.fullmatch(text) is not None and text == text.strip()
+    return _NAME.fullmatch(text) is not None and text == text.strip() and len(name_key(text)) <= _LONGEST_KEY
+
+
+def name_key(name: str) -> str:
+    """What two names have in common that are the same to a person: case and ways of writing a letter do not count.
+
+    Examples
+    --------
+    >>> name_key("Åse") == name_key("A\u030ase")
+    True
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def find_row(connection: Connection, name: str) -> Row[Any] | None:
     """The row of an account, if there is one of this name; what is no name has none."""
     if not is_name(name):
         return None
-    return connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.key == name.casefold())).first()
+    return connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.key == name_key(name))).first()
 
 
 def as_account(row: Row[Any]) -> Account:

@@ -16,10 +16,16 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, OperationalError
 
 from serve import migrations
-from serve.errors import DatabaseError, DatabaseNewerError, DatabaseUnavailableError, MigrationError
+from serve.errors import (
+    DatabaseError,
+    DatabaseNewerError,
+    DatabaseUnavailableError,
+    MigrationError,
+    UnfitError,
+)
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -119,6 +125,7 @@ class Database:
         Raises
         ------
         DatabaseUnavailableError : it does not answer.
+        UnfitError : it cannot hold a text that was asked for.
         """
         return self._run(self._reader, work)
 
@@ -189,6 +196,10 @@ class Database:
                     time.sleep(_LOOK_AGAIN_S * 2**attempt * random.random())  # noqa: S311  (a wait, no secret)
                     continue
                 problem = _first_line(error.orig or error)
+                if isinstance(error, DataError):  # PostgreSQL holds no NUL, and no more than a column is wide
+                    raise UnfitError(
+                        "a text has characters that cannot be kept, or too many", "leave them out"
+                    ) from error
                 if self._is_down(error):
                     raise DatabaseUnavailableError(self.name, problem) from error
                 if "malformed" in problem or "not a database" in problem:

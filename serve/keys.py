@@ -127,8 +127,10 @@ class Keys:
         ----------
         lasts_s : how long it is good, s; None: until it is revoked
         """
-        if not 0 < len(name.strip()) <= 100:
-            raise UnfitError("a key has a name of 1 to 100 characters", "say where it is used")
+        if not 0 < len(name.strip()) <= 100 or not name.isprintable():
+            raise UnfitError(
+                "a key has a name of 1 to 100 characters that can be read", "say where it is used"
+            )
         key, secret = secrets.token_hex(8), secrets.token_urlsafe(_SECRET_BYTES)
         now_us = self._clock.now_us()
         values = {

@@ -32,7 +32,17 @@ from sqlalchemy import (
 )
 
 from serve import audit, passwords
-from serve.accounts import ACCOUNTS, SESSIONS, Account, as_account, digest, find_row, is_name, spend_code
+from serve.accounts import (
+    ACCOUNTS,
+    SESSIONS,
+    Account,
+    as_account,
+    digest,
+    find_row,
+    is_name,
+    name_key,
+    spend_code,
+)
 from serve.database import METADATA, Database
 from serve.errors import LoginError, LoginRequiredError, TokenError, TooManyAttemptsError
 from serve.tokens import LIFETIME_S, TokenKeys, issue, verify
@@ -172,6 +182,22 @@ class Sessions:
             self._failed(name, address)
             raise LoginError()
         return begun
+
+    def prove(self, principal: Principal, password: str, address: str = "") -> None:
+        """Have whoever holds the session show that they know its password, under the limits of logging in.
+
+        Raises
+        ------
+        LoginError : it is wrong.
+        TooManyAttemptsError : too many of these from here.
+        """
+        name = principal.account.name
+        attempt = self._database.write(lambda c: self._count(c, name, address))
+        row = self._database.read(lambda c: find_row(c, name))
+        if not passwords.matches(None if row is None else row.password, password):
+            self._failed(name, address)
+            raise LoginError()
+        self._database.write(lambda c: c.execute(delete(_ATTEMPTS).where(_ATTEMPTS.c.id == attempt)))
 
     def log_out(self, principal: Principal, address: str = "") -> None:
         """End this session."""
@@ -347,7 +373,7 @@ class Sessions:
 
     def _count(self, connection: Connection, name: str, address: str) -> int:
         """Count an attempt before it is made, so that many at once cannot slip through; it is taken back if it succeeds."""
-        now_us, key = self._clock.now_us(), digest(name.casefold())
+        now_us, key = self._clock.now_us(), digest(name_key(name))
         connection.execute(delete(_ATTEMPTS).where(_ATTEMPTS.c.at_us < now_us - _WINDOW_US))
         recent = _ATTEMPTS.c.at_us >= now_us - _WINDOW_US
         here, this = _ATTEMPTS.c.address == address, _ATTEMPTS.c.key == key
@@ -412,7 +438,7 @@ def _has_been_in(connection: Connection, name: str, address: str, now_us: int) -
     query = (
         select(SESSIONS.c.id)
         .join(ACCOUNTS, SESSIONS.c.account_id == ACCOUNTS.c.id)
-        .where(ACCOUNTS.c.key == name.casefold(), SESSIONS.c.address == address)
+        .where(ACCOUNTS.c.key == name_key(name), SESSIONS.c.address == address)
         .where(SESSIONS.c.made_us > now_us - _BEEN_IN_US)
         .limit(1)
     )

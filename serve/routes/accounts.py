@@ -87,6 +87,7 @@ async def change_password(
     """Choose a new password; all other sessions end."""
     mine = _session(who.session)
     old, new = body.old.get_secret_value(), body.new.get_secret_value()
+    await context.log_in(context.access.sessions.prove, mine, old, address)
     await context.log_in(
         context.access.accounts.change_password, mine.account.name, old, new, address, mine.session
     )
@@ -142,8 +143,9 @@ async def confirm_totp(
 @router.post("/me/totp/off", status_code=204, responses=_REFUSALS)
 async def end_totp(context: InContext, address: Address, who: Who, body: schemas.Confirmation) -> Response:
     """Have no code asked for any more."""
-    name = _session(who.session).account.name
-    await context.log_in(context.access.accounts.end_totp, name, body.password.get_secret_value(), address)
+    mine, password = _session(who.session), body.password.get_secret_value()
+    await context.log_in(context.access.sessions.prove, mine, password, address)
+    await context.log_in(context.access.accounts.end_totp, mine.account.name, password, address)
     return Response(status_code=204)
 
 

@@ -190,6 +190,40 @@ def test_a_secret_of_one_kind_is_none_of_another(here: Here) -> None:
         here.sessions.of_token(program.secret)
 
 
+def test_one_person_has_one_name_however_it_is_written(here: Here) -> None:
+    here.member("Åse")
+    for same in ("åse", "ÅSE", "A\u030ase", "Åse"):
+        if same != "A\u030ase":  # a mark of its own is no letter of a name
+            assert here.log_in(same).principal.account.name == "Åse"
+        with pytest.raises((AccountExistsError, UnfitError)):
+            here.accounts.create(same, "viewer", ROOT)
+    with pytest.raises(UnfitError):  # 100 letters, but 300 when they are written out
+        here.accounts.create("\ufb03" * 100, "viewer", ROOT)
+    with pytest.raises(LoginError):
+        here.log_in("\ufb03" * 100)
+
+
+def test_a_session_is_no_way_to_guess_its_password(here: Here) -> None:
+    here.member()
+    begun = here.log_in()
+    for _ in range(PAIR_FAILURES):
+        with pytest.raises(LoginError):
+            here.sessions.prove(begun.principal, "wrong", "198.51.100.7")
+    with pytest.raises(TooManyAttemptsError):
+        here.sessions.prove(begun.principal, GOOD, "198.51.100.7")
+    here.clock.advance_by(16 * 60)
+    for _ in range(2 * PAIR_FAILURES):
+        here.sessions.prove(begun.principal, GOOD, "198.51.100.7")
+
+
+def test_a_text_that_cannot_be_kept_is_the_askers_fault(here: Here) -> None:
+    begun = here.log_in(here.member())
+    try:
+        here.sessions.end(begun.principal, "\0")
+    except UnfitError:
+        assert not here.database.is_sqlite
+
+
 def test_guessing_is_slowed_down_and_its_victim_is_not_kept_out(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
