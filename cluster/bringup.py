@@ -12,19 +12,18 @@ import os
 import platform
 import secrets
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import psutil
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from cluster.nodes import DATA_VARIABLE, LABEL, NodeError, NodePlacement, home_of, start_command, survey
+from cluster.processes import Underneath, end_leftovers, own_process_group
 from cluster.settings import Settings
+from twins.clock import stopwatch_s
 from twins.errors import FleetError
 from twins.placement import HOMES_FILE, Homes, OneFolder, Placement, folder_id
 from twins.typefiles import find_types
@@ -40,8 +39,7 @@ FIRST_ADMIN: Final = "admin"
 PROXY_PORTS: Final = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
 TOKEN_FILE: Final = "ray-token"  # the name of a file  # noqa: S105
 
-_LEFT_BEHIND: Final = frozenset({"gcs_server", "raylet", "haproxy"})
-_END_WITHIN_S: Final = 10.0
+_STEADY_S: Final = 60.0
 
 Progress = Callable[[str], contextlib.AbstractContextManager[None]]
 
@@ -105,6 +103,23 @@ class NoAdminError(FleetError):
         return (
             f"nobody has a password of an admin yet, so the platform is not opened to {self.public_url}; start it once "
             f"without api.public_url and api.host, log in{made} and choose a password"
+        )
+
+
+class LostError(FleetError):
+    """Ray ended under a platform that had hardly begun."""
+
+    code = "platform.lost"
+
+    def __init__(self, process: str, after_s: float) -> None:
+        super().__init__(process, after_s)
+        self.process = process
+        self.after_s = after_s
+
+    def __str__(self) -> str:
+        return (
+            f"{self.process} has ended after {self.after_s:.0f} s, and with it everything; "
+            "see whether memory or the disk is full, then start again"
         )
 
 
@@ -182,6 +197,8 @@ class Platform:
         self.notices: list[str] = []  # what a person should be told once it is up
         self._progress = progress or _quiet
         self._down: list[tuple[str, Callable[[], None]]] = []
+        self._underneath: Underneath | None = None
+        self._up_since_s = stopwatch_s()
 
     def start(self) -> None:
         """Bring everything up. If a step fails, what is up goes down again and the error rises."""
@@ -189,7 +206,7 @@ class Platform:
             folder = DataFolder(self.data)
             folder.__enter__()
             self._down.append(("data folder", lambda: folder.__exit__()))
-            if not self.settings.ray.address and (left := end_leftovers(self.data)):
+            if not self.settings.ray.address and (left := end_leftovers(str(self.data / TOKEN_FILE))):
                 self.notices.append(f"ended what a killed platform had left behind: {', '.join(left)}")
             self._check_ports()
             with self._progress("open the database"):
@@ -207,6 +224,7 @@ class Platform:
                 with self._progress("start the simulated devices"):
                     self._start_simulator()
             self._write_run_file()
+            self._up_since_s = stopwatch_s()
         except BaseException:
             self.stop()
             raise
@@ -221,6 +239,24 @@ class Platform:
             except Exception as error:  # going down goes on; the reason is shown
                 with self._progress(f"stop {name}: {error}"):
                     pass
+
+    def lost(self) -> str:
+        """What has ended without which nothing goes on: "raylet" or "gcs_server"; empty: all is there."""
+        return "" if self._underneath is None else self._underneath.lost()
+
+    def start_again(self, lost: str, environment: Mapping[str, str]) -> NoReturn:
+        """Have this process begin anew, in the ``environment`` it had then; what is left of before it ends at its start.
+
+        Raises
+        ------
+        LostError : it was up for less than a minute, so that beginning anew would not help.
+        """
+        up_s = stopwatch_s() - self._up_since_s
+        if up_s < _STEADY_S:
+            self._down.clear()  # nobody is there who could be told to stop
+            end_leftovers(str(self.data / TOKEN_FILE))
+            raise LostError(lost, up_s)
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], dict(environment))  # noqa: S606
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
@@ -277,9 +313,7 @@ class Platform:
 
         if s.address:
             try:
-                ray.init(
-                    address=s.address, namespace="twinfold", log_to_driver=False, logging_level="warning"
-                )
+                ray.init(address=s.address, namespace="twinfold", log_to_driver=False, logging_level="error")
             except (ConnectionError, ValueError) as error:
                 remedy = "start its head with `twinfold node`, and see that the token is the same"
                 raise NodeError(f"there is no cluster at {s.address}: {error}", remedy) from None
@@ -294,8 +328,9 @@ class Platform:
                     _node_ip_address="127.0.0.1",
                     _temp_dir=s.temp_dir or _short_folder(),
                     log_to_driver=False,
-                    logging_level="warning",
+                    logging_level="error",
                 )
+            self._underneath = Underneath()
         self._down.append(("Ray", ray.shutdown))
         if s.address:
             self._look_around()
@@ -388,54 +423,6 @@ class Platform:
         part.write_text(json.dumps(asdict(info)))
         part.rename(path)
         self._down.append(("the run file", lambda: path.unlink(missing_ok=True)))
-
-
-@contextmanager
-def own_process_group() -> Iterator[None]:
-    """What is started meanwhile gets a process group of its own.
-
-    A signal to the platform's group, as Ctrl-C and service managers send, then reaches the platform alone, which ends
-    the rest in order; else Ray would die under it, and the proxy would be left behind.
-    """
-    if (
-        os.getsid(0) == os.getpid()
-    ):  # may not leave its group; nobody else is in its session who would signal it
-        yield
-        return
-    before = os.getpgrp()
-    holder = subprocess.Popen(  # keeps the new group until somebody else is in it
-        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, process_group=0
-    )
-    os.setpgid(0, holder.pid)
-    try:
-        yield
-    finally:
-        os.setpgid(0, 0 if before == os.getpid() else before)
-        holder.communicate()
-
-
-def end_leftovers(data: Path) -> list[str]:
-    """End what a platform that was killed has left running: orphans that were started with this folder's token.
-
-    Only for who holds the folder, so that none of them can be anybody's. Gives their names.
-    """
-    token = str(data / TOKEN_FILE)
-    orphans = []
-    for process in psutil.process_iter():
-        try:
-            is_orphan = process.name() in _LEFT_BEHIND and process.ppid() in (1, os.getpid())
-            if is_orphan and process.environ().get("RAY_AUTH_TOKEN_PATH") == token:
-                orphans.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    names = [process.name() for process in orphans]
-    for process in orphans:
-        process.terminate()
-    _, alive = psutil.wait_procs(orphans, timeout=_END_WITHIN_S)
-    for process in alive:
-        process.kill()
-    psutil.wait_procs(alive, timeout=_END_WITHIN_S)
-    return names
 
 
 def run_node(settings: Settings, address: str, port: int, ip: str, token: Path | None) -> None:

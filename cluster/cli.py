@@ -8,7 +8,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -23,6 +23,8 @@ from cluster.terminal import say as _say
 from cluster.terminal import settings_of as _settings
 from cluster.terminal import steps as _steps
 from twins.errors import FleetError
+
+_LOOK_EVERY_S: Final = 1.0
 
 app = typer.Typer(
     name="twinfold",
@@ -71,7 +73,7 @@ def up(
     types: Annotated[Path | None, typer.Option(help="Folder with device types of your own.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the platform in the foreground, until Ctrl-C or SIGTERM."""
+    """Run the platform in the foreground, until Ctrl-C or SIGTERM; if Ray dies under it, it starts again."""
     from cluster.bringup import Platform
 
     settings = _settings(
@@ -81,7 +83,9 @@ def up(
             "simulator.recorded_files": recorded_files, "types": types,
         }
     )  # fmt: skip
+    environment = dict(os.environ)  # before Ray adds to it
     enough = threading.Event()
+    lost = ""
     began = time.monotonic()
     platform = Platform(settings, _steps(as_json))
     signal.signal(
@@ -108,9 +112,14 @@ def up(
             for notice in platform.notices:
                 _out.print(f"  note      {notice}", highlight=False, markup=False)
             _out.print("  stop      Ctrl-C\n", highlight=False)
-        enough.wait()
+        while not (lost := platform.lost()) and not enough.wait(_LOOK_EVERY_S):
+            pass
     finally:
-        platform.stop()
+        if not lost:
+            platform.stop()
+    if lost:
+        _err.print(f"{lost} has ended, and with it everything here; starting again", highlight=False)
+        platform.start_again(lost, environment)
 
 
 @app.command()

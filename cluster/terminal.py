@@ -63,7 +63,7 @@ def say(document: dict[str, Any], as_json: bool, text: str) -> None:
 
 
 def print_rows(rows: Sequence[dict[str, Any]], as_json: bool = False) -> None:
-    """Rows of the same keys, as JSON or as a table."""
+    """Rows of the same keys, as JSON or as a table; columns in which no row has anything are left out of a table."""
     if as_json:
         print(json.dumps(rows, default=str))
         return
@@ -71,8 +71,10 @@ def print_rows(rows: Sequence[dict[str, Any]], as_json: bool = False) -> None:
         out.print("no rows")
         return
     table = Table(box=None, pad_edge=False)
-    for name, cell in rows[0].items():
+    filled = [name for name in rows[0] if any(row[name] not in (None, "", []) for row in rows)]
+    for name in filled:
+        cell = rows[0][name]
         table.add_column(name, justify="right" if isinstance(cell, int | float) else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row.values()))
+        table.add_row(*("" if row[name] is None else str(row[name]) for name in filled))
     out.print(table)
