@@ -53,6 +53,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     past_errors.HistoryConflictError: 503,
     past_errors.HistoryBehindError: 503,
     past_errors.MomentNotKeptError: 410,
+    past_errors.MomentAheadError: 503,
     past_errors.UpkeepError: 500,
     past_errors.QueryError: 400,
     request_errors.RequestError: 400,

@@ -12,6 +12,7 @@
         ├── HistoryConflictError   another recorder writes the same history
         ├── HistoryBehindError     journal entries are gone that history does not have
         ├── MomentNotKeptError     what it takes to rebuild a twin as of then is no longer there
+        ├── MomentAheadError       history does not reach so far, and the journal is not at hand
         └── UpkeepError            part of keeping history in order failed
 """
 
@@ -116,6 +117,25 @@ class MomentNotKeptError(HistoryError):
         if self.since_us is not None:
             return f"{gone}; ask for a moment after {datetime.fromtimestamp(self.since_us / 1e6, UTC).isoformat()}"
         return f"{gone}; ask for a moment before that, or after the next hourly snapshot"
+
+
+class MomentAheadError(HistoryError):
+    """History ends before the moment asked for, and the journal that would go on is not at hand."""
+
+    code = "history.moment_ahead"
+
+    def __init__(self, actor: str, at_us: int) -> None:
+        super().__init__(actor, "")
+        self.args = (actor, at_us)
+        self.actor = actor
+        self.at_us = at_us
+
+    def __str__(self) -> str:
+        at = datetime.fromtimestamp(self.at_us / 1e6, UTC).isoformat()
+        return (
+            f"what {self.actor} did until {at} is not all in history, and its journal is not at hand; "
+            "ask for an earlier moment, or where the journal is"
+        )
 
 
 class UpkeepError(HistoryError):

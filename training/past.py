@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from training.errors import HistoryBehindError, MomentNotKeptError
+from training.errors import HistoryBehindError, MomentAheadError, MomentNotKeptError
 from training.keeping import KeptSnapshots
 from training.rebuilding import Entry, Rebuilding, Rows, followed, of_journal
 from training.recorder import Source
@@ -77,7 +77,7 @@ class Past:
         Raises
         ------
         DeviceNotFoundError : there was no such device then.
-        MomentNotKeptError : what this needs is no longer there.
+        MomentNotKeptError, MomentAheadError : what this needs is no longer there, or not yet.
         """
         for device_type, actor in self._places_of(device_id):
             found = self._rebuilt(actor, device_type, at_us, pa.array([device_id], pa.string()))
@@ -91,6 +91,7 @@ class Past:
         Raises
         ------
         MomentNotKeptError : readings, inputs or snapshots that this needs are no longer there.
+        MomentAheadError : an actor's journal is not among ``sources``, and history ends before ``at_us``.
         """
         wanted = None if ids is None else pa.array(sorted(set(ids)), pa.string())
         actors = sorted({*self._sources, *self._kept.actors(), *self._recorded_actors()})
@@ -148,12 +149,32 @@ class Past:
             recorded = max(recorded, version.cursors[work.actor])
             yield from self._recorded(work, version, recorded, at_us)
         source = self._sources.get(work.actor)
-        while source is not None and (page := source.read_after(recorded, _ENTRIES_AT_ONCE)):
+        if source is None:
+            if not self._reaches(work, at_us):
+                raise MomentAheadError(work.actor, at_us)
+            return
+        while page := source.read_after(recorded, _ENTRIES_AT_ONCE):
             for stored in page:
                 if stored.now_us > at_us:
                     return
                 yield of_journal(stored)
             recorded = page[-1].cursor
+
+    def _reaches(self, work: "Rebuilding", at_us: int) -> bool:
+        """Whether history tells of anything at the moment or later: then it tells of everything before. Time never goes
+        back in a journal."""
+        for name, column in (("inputs", "recorded_at"), (READINGS + sql_name(work.device_type), "ingest_us")):
+            table = self._table(name)
+            if table is None:
+                continue
+            version = table.version(())
+            schema = pa.schema([version.schema.field("cursor")])
+            time = f"epoch_us({column})" if column == "recorded_at" else column
+            files = [file for file in version.files if file.greatest.get(column, at_us) >= at_us]
+            said = {"actor": work.actor, "at": at_us}
+            if _select(files, ["cursor"], f"actor = $actor AND {time} >= $at", said, schema).num_rows:
+                return True
+        return False
 
     def _recorded(self, work: "Rebuilding", inputs: Version, upto: int, at_us: int) -> Iterator["Entry"]:
         """What history holds of the entries after the work's cursor up to ``upto``, in their order."""

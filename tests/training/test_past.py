@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.twins.fleets import PUMP, T0, batch_of, pumps, random_lines
 from training.compaction import CompactionConfig, compact
-from training.errors import MomentNotKeptError
+from training.errors import MomentAheadError, MomentNotKeptError
 from training.keeping import KeepingConfig, KeptSnapshots
 from training.past import Past
 from training.recorder import Recorder, RecorderConfig, journals_in
@@ -257,6 +257,23 @@ def test_says_what_is_kept_once_retention_took_the_readings_before(tmp_path):
         at_us, expected = world.known[-1]
         (found,) = past.shards(PUMP.name, at_us, ["pump-1"])
         assert bits(found.shard, 0) == expected["pump-1"]
+
+
+def test_a_moment_that_only_an_absent_journal_knows_is_refused(tmp_path):
+    with closing(world_of_steps(tmp_path)) as world:
+        world.record()
+        world.remember()
+        recorded_us, expected = world.known[-1]
+        history = Past(tmp_path / "history")
+        (found,) = history.shards(PUMP.name, recorded_us, ["pump-1"])
+        assert bits(found.shard, 0) == expected["pump-1"]
+        for at_us in (recorded_us + 1, recorded_us + DAY_US):
+            with pytest.raises(MomentAheadError, match="its journal is not at hand"):
+                history.shards(PUMP.name, at_us, ["pump-1"])
+            with pytest.raises(MomentAheadError):
+                history.twin("pump-1", at_us)
+            everywhere = Past(tmp_path / "history", journals_in(tmp_path / "hosts"))
+            assert everywhere.twin("pump-1", at_us)[0]["id"] == "pump-1"
 
 
 def test_a_device_is_not_there_before_it_was_registered(tmp_path):
