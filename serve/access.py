@@ -88,6 +88,7 @@ NEEDED: Final[Mapping[str, Need]] = {
     "POST /api/alerts/{alert:path}/comment": "operator",
     # -- readings
     "POST /ingest": "sender",
+    "WS /ingest/socket": "sender",
     "POST /api/readings": "sender",
     # -- device types and their rules
     "GET /api/types": "viewer",

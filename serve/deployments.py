@@ -1,8 +1,8 @@
-"""The Ray Serve applications: ``api`` and ``live``, the same app twice, so that they scale and fail apart.
+"""The Ray Serve applications ``api``, ``ingest`` and ``live``: the same app, so that each scales and fails by itself.
 
-A replica holds no truth: it finds the shards' actors by name and reads history from its folder. Readings come
-in through ``api`` for now. The proxy in front is HAProxy where Ray brings it along; it must be asked for in the
-environment before Ray is imported, see ``cluster/bringup.py``.
+A replica holds no truth: it finds the shards' actors by name and reads history from its folder. The proxy in front is
+HAProxy where Ray brings it along; it must be asked for in the environment before Ray is imported, see
+``cluster/bringup.py``.
 """
 
 import logging
@@ -30,6 +30,7 @@ from twins.journal import StoredEntry
 from twins.placement import Placement
 
 API: Final = "api"
+INGEST: Final = "ingest"
 LIVE: Final = "live"
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -187,7 +188,8 @@ def applications(
     placement: Placement | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> list[RunTarget]:
-    """What ``serve.run_many`` is given. The longer path wins: sockets go to ``live``, all else to ``api``.
+    """What ``serve.run_many`` is given. The longer path wins: devices go to ``ingest``, browsers' sockets to ``live``,
+    all else to ``api``.
 
     ``placement`` says where hosts live; ``labels`` are those of the node that has ``data``, none: any node.
     """
@@ -204,7 +206,7 @@ def applications(
         "graceful_shutdown_timeout_s": 2 * _LAST_REQUESTS_S,  # sockets never end by themselves
     }
     targets = []
-    for name, prefix in ((API, "/"), (LIVE, "/api/live")):
+    for name, prefix in ((API, "/"), (INGEST, "/ingest"), (LIVE, "/api/live")):
         replica = ray_serve.deployment(name=name, **options)(ray_serve.ingress(build)())
         targets.append(RunTarget(replica.bind(), name, prefix))
     return targets
@@ -219,7 +221,7 @@ def run_applications(
     placement: Placement | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> None:
-    """Deploy both and wait until they answer under ``http://host:port`` of the cluster's head."""
+    """Deploy all and wait until they answer under ``http://host:port`` of the cluster's head."""
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     ray_serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
     static = STATIC if (STATIC / "index.html").is_file() else None
@@ -227,5 +229,5 @@ def run_applications(
 
 
 def stop_applications() -> None:
-    """Take both down; requests under way are finished first."""
+    """Take them down; requests under way are finished first."""
     ray_serve.shutdown()

@@ -59,7 +59,11 @@ def read_body(headers: Headers, body: bytes, most: int, most_bytes: int) -> Body
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         body = _unpacked(body, encoding, most_bytes)
-    found = read(body)
+    return at_most(read(body), most)
+
+
+def at_most(found: Body, most: int) -> Body:
+    """The same body, unless it holds more than ``most`` readings: BodyError then."""
     count = len(found.lines) if found.lines is not None else found.table.num_rows  # type: ignore[union-attr]
     if count > most:
         raise BodyError(f"{count} readings in one request", f"send at most {most} at a time")
@@ -86,12 +90,20 @@ def _unpacked(body: bytes, encoding: str, most_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _json(body: bytes) -> Body:
+def read_document(text: str | bytes) -> dict[str, Any]:
+    """The object that a JSON text is; BodyError if it is none."""
     try:
-        document = pydantic_core.from_json(body, allow_inf_nan=False)
+        document = pydantic_core.from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise BodyError(f"the body is no JSON: {error}", EXAMPLE) from None
-    if not isinstance(document, dict) or not isinstance(document.get("readings"), list):
+    if not isinstance(document, dict):
+        raise BodyError("the body is no JSON object", EXAMPLE)
+    return document
+
+
+def body_of(document: Mapping[str, Any]) -> Body:
+    """What a JSON object with ``readings`` and perhaps a ``type`` holds; BodyError if it is another."""
+    if not isinstance(document.get("readings"), list):
         raise BodyError("the body has no list 'readings'", EXAMPLE)
     if unknown := sorted(document.keys() - {"readings", "type"}):
         raise BodyError(f"the body has {unknown[0][:60]!r}, which means nothing here", EXAMPLE)
@@ -99,6 +111,10 @@ def _json(body: bytes) -> Body:
     if wanted is not None and not isinstance(wanted, str):
         raise BodyError("'type' is no text", "leave it out, or name a device type")
     return Body(wanted, lines=document["readings"])
+
+
+def _json(body: bytes) -> Body:
+    return body_of(read_document(body))
 
 
 def _ndjson(body: bytes) -> Body:
@@ -115,7 +131,8 @@ def _ndjson(body: bytes) -> Body:
     return Body(lines=lines)
 
 
-def _arrow(body: bytes) -> Body:
+def read_arrow(body: bytes) -> Body:
+    """The table of an Arrow IPC stream; BodyError if it is none."""
     try:
         with pa.ipc.open_stream(body) as stream:
             table = stream.read_all()
@@ -128,4 +145,4 @@ def _arrow(body: bytes) -> Body:
     return Body(None if said is None else said.decode(errors="replace"), table=table)
 
 
-_READERS: Final[Mapping[str, Callable[[bytes], Body]]] = {JSON: _json, NDJSON: _ndjson, ARROW: _arrow}
+_READERS: Final[Mapping[str, Callable[[bytes], Body]]] = {JSON: _json, NDJSON: _ndjson, ARROW: read_arrow}

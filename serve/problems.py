@@ -109,31 +109,36 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """A problem document as a response. ``facts`` are extra members."""
-    body = {
-        "type": f"urn:twinfold:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        **{name: value for name, value in (facts or {}).items() if name not in _STANDARD},
-    }
+    body = _document(status, code, title, detail, facts or {})
     return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def fleet_problem(error: FleetError) -> JSONResponse:
-    """The problem document of an error of the tree; its attributes are the facts."""
-    status = STATUS.get(type(error)) or next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    """The problem document of an error of the tree as a response."""
+    body = fleet_document(error)
     headers = {}
     if isinstance(error, OverloadedError | request_errors.TooManyAttemptsError):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    elif status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE):
+    elif body["status"] in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE):
         headers["Retry-After"] = str(_RETRY_AFTER_S)
-    elif status == HTTPStatus.UNAUTHORIZED:
+    elif body["status"] == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body, body["status"], headers=headers, media_type=MEDIA_TYPE)
+
+
+def fleet_document(error: FleetError) -> dict[str, Any]:
+    """The problem document of an error of the tree; its attributes are the facts. One that is ours is logged."""
+    status = STATUS.get(type(error)) or next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if status >= 500:
         _log.error("%s: %s", error.code, error)
     title = (type(error).__doc__ or error.code).partition("\n")[0].rstrip(".")
-    return problem(status, error.code, title, str(error), _facts(vars(error)), headers)
+    return _document(status, error.code, title, str(error), _facts(vars(error)))
+
+
+def internal_document() -> dict[str, Any]:
+    """What a client is told of a fault of ours: nothing but that it was one."""
+    detail = "a fault in the platform; its log has the details"
+    return _document(500, "internal", "Internal error", detail, {})
 
 
 def http_problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -143,9 +148,8 @@ def http_problem(status: int, detail: str, headers: Mapping[str, str] | None = N
 
 
 def internal_problem() -> JSONResponse:
-    """What a client is told of a fault of ours: nothing but that it was one."""
-    detail = "a fault in the platform; its log has the details"
-    return problem(500, "internal", "Internal error", detail)
+    """``internal_document`` as a response."""
+    return JSONResponse(internal_document(), 500, media_type=MEDIA_TYPE)
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -172,6 +176,17 @@ async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
 async def _on_http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     return http_problem(error.status_code, str(error.detail), error.headers)
+
+
+def _document(status: int, code: str, title: str, detail: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": f"urn:twinfold:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **{name: value for name, value in facts.items() if name not in _STANDARD},
+    }
 
 
 def _facts(attributes: Mapping[str, Any]) -> dict[str, Any]:

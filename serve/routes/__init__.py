@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from serve.routes import accounts, alerts, devices, fleet, history, keys, live, platform, readings, types
+from serve.routes import (
+    accounts,
+    alerts,
+    device_socket,
+    devices,
+    fleet,
+    history,
+    keys,
+    live,
+    platform,
+    readings,
+    types,
+)
 
 ROUTERS: Final = (  # a path of its own goes before the ids that could look like it
     platform.router,
@@ -12,6 +24,7 @@ ROUTERS: Final = (  # a path of its own goes before the ids that could look like
     fleet.router,
     readings.router,
     readings.ingest,
+    device_socket.router,
     history.router,
     alerts.router,
     devices.router,

@@ -10,7 +10,7 @@ from serve import intake
 from serve.access import Caller
 from serve.columns import gather_table
 from serve.context import Context, InContext, Who
-from serve.formats import ARROW, JSON, NDJSON, read_body
+from serve.formats import ARROW, JSON, NDJSON, Body, read_body
 from serve.present import reply
 from serve.schemas import Problem, Readings, ReadingsTaken
 
@@ -55,9 +55,13 @@ async def readings(context: InContext, who: Who, request: Request) -> Response:
 
 
 def _take(context: Context, who: Caller, headers: Headers, body: bytes) -> dict[str, Any]:
-    fleet, config = context.fleet, context.config
-    found = read_body(headers, body, config.batch_readings, config.unpacked_bytes)
-    covers = _covers(context, who)
+    config = context.config
+    return take(context, who, read_body(headers, body, config.batch_readings, config.unpacked_bytes))
+
+
+def take(context: Context, who: Caller, found: Body) -> dict[str, Any]:
+    """Write a body's readings; what became of them, in the form of ``ReadingsTaken``. Blocks until they are durable."""
+    fleet, covers = context.fleet, _covers(context, who)
     if found.table is not None:
         taken = gather_table(found.table, found.wanted, fleet.types, fleet.directory, covers)
     else:
