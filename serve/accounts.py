@@ -256,6 +256,8 @@ class Accounts:
                 values["role"] = role
             if disabled is not None:
                 values["disabled"] = disabled
+            if not values:
+                raise UnfitError("nothing is to be changed", "name a role, or whether it is disabled")
             after = {"role": row.role, "disabled": row.disabled, **values}
             if not _manages(after["role"], after["disabled"]):
                 _keep_one_admin(connection, row.id, name)

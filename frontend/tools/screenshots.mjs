@@ -34,6 +34,7 @@ const pages = {
   devices: "/devices",
   device: `/devices/${encodeURIComponent(device)}`,
   alerts: "/alerts?tab=active",
+  people: "/people",
 }
 
 for (const [width, viewport] of Object.entries(sizes)) {

@@ -17,5 +17,6 @@ export async function pages(request: APIRequestContext) {
     devices: "/devices",
     device: `/devices/${encodeURIComponent(items[0].id)}`,
     alerts: "/alerts?tab=active",
+    people: "/people",
   }
 }

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.routing import BaseRoute, Route
 
 from serve import audit
-from serve.access import NEEDED, Caller, check, is_command
+from serve.access import AUDITED_THERE, NEEDED, Caller, check, is_command
 from serve.accounts import ROLES, Actor
 from serve.errors import AccessError, ForbiddenError
 from serve.gate import UNKNOWN_BODY
@@ -305,6 +305,7 @@ def test_admins_manage_accounts_and_never_lock_themselves_all_out(tmp_path: Path
             assert (refused.status_code, refused.json()["code"]) == (409, "command.refused")
         assert (await it.client.patch("/api/users/kari", json={"disabled": True})).json()["disabled"]
         await it.post("/api/login", {"name": "kari", "password": again["password"]}, 401)
+        assert (await it.client.patch("/api/users/kari", json={})).status_code == 400
         for name in ("nobody", "a%00b", "%F0%9F%A6%8A", "x" * 300):
             assert (await it.client.get(f"/api/users/{name}")).status_code == 404
 
@@ -462,3 +463,38 @@ def test_hostile_credentials_break_nothing_and_open_nothing(tmp_path: Path) -> N
                     assert answer.status_code == 401, (header, answer.status_code, answer.text[:200])
 
     run(tmp_path, test)
+
+
+def test_odd_bodies_are_never_the_platforms_fault(tmp_path: Path) -> None:
+    async def test(it: Edge) -> None:
+        rng, access = random.Random(23), it.context.access
+        kari = it.member("kari", "admin")
+        fields = ["name", "username", "password", "code", "session", "role", "disabled", "old", "new", "scope", "sites",
+                  "everything", "lasts_s", "overlap_s", "refresh_token", "invitation", "devices"]  # fmt: skip
+        values: list[Any] = [None, True, -1, 0, 1e300, 2**70, "", " ", "\0", "x" * 5_000, "é", "\ud800", "../..",
+                             "viewer", "kari", PASSWORD, [], ["oslo"], [None], {}, {"everything": True},
+                             {"sites": ["\0"]}]  # fmt: skip
+        places = [place.split() for place in NEEDED if place.split()[1].startswith(AUDITED_THERE)]
+        for method, path in places * 6:
+            asked = path
+            for name in ("name", "key", "session"):
+                asked = asked.replace(
+                    "{" + name + "}", rng.choice(["kari", "none", "%00", "%F0%9F%A6%8A", "a b", "'--"])
+                )
+            body = {field: rng.choice(values) for field in rng.sample(fields, rng.randint(0, 5))}
+            content = json.dumps(rng.choice([body, body, body, [body], 1, None, "x"])).encode()
+            content = content if rng.random() > 0.1 else content[:-1] + b"\xff"
+            headers = {
+                **kari,
+                "Content-Type": rng.choice(["application/json", "application/json", "text/plain"]),
+            }
+            answer = await it.client.request(method, asked, content=content, headers=headers)
+            assert answer.status_code < 500, (method, asked, content[:300], answer.text[:300])
+            if answer.status_code == 401 or path == "/api/logout" or "password" in path:
+                access.database.write(lambda c: c.exec_driver_sql("DELETE FROM login_attempts"))
+                once = access.accounts.reset("kari", Actor("tests"))
+                access.accounts.change_password("kari", once, PASSWORD, "")
+                begun = access.sessions.log_in("kari", PASSWORD, "program")
+                kari = {"Authorization": f"Bearer {access.sessions.access_token(begun.principal)[0]}"}
+
+    run(tmp_path, test, registration="open")

@@ -17,6 +17,9 @@ import type {
 
 export const keys = {
   me: ["me"],
+  accounts: ["accounts"],
+  deviceKeys: ["device-keys"],
+  audit: ["audit"],
   summary: ["fleet", "summary"],
   map: ["fleet", "map"],
   types: ["types"],

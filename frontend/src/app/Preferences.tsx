@@ -1,5 +1,7 @@
 /** The reader's own choices. */
 import { Button, Modal, NativeSelect, useMantineColorScheme } from "@mantine/core"
+import { Link } from "@tanstack/react-router"
+import { reaches } from "@/api/accounts"
 import { useLogOut, useMe } from "@/api/session"
 import { type Preferences as Choices, prefer, usePreferences } from "@/words/preferences"
 import { say } from "@/words/say"
@@ -29,6 +31,11 @@ export default function Preferences({ onClose, onPassword }: Props) {
         {me ? (
           <section className={css.account} aria-label={say("preferences.account")}>
             <span>{say("preferences.loggedIn", { name: me.name, role: say(`roles.${me.role}`) })}</span>
+            {reaches(me.role, "engineer") ? (
+              <Link to="/people" className={css.link} onClick={onClose}>
+                {say("people.title")}
+              </Link>
+            ) : null}
             <Button onClick={onPassword}>{say("preferences.changePassword")}</Button>
             <Button onClick={() => logOut.mutate()} loading={logOut.isPending}>
               {say("preferences.logOut")}

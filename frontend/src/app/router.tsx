@@ -53,7 +53,13 @@ const alerts = createRoute({
   component: lazyRouteComponent(() => import("@/features/alerts/AlertsPage"), "AlertsPage"),
 })
 
-const tree = root.addChildren([overview, devices, device, alerts])
+const people = createRoute({
+  getParentRoute: () => root,
+  path: "/people",
+  component: lazyRouteComponent(() => import("@/features/people/PeoplePage"), "PeoplePage"),
+})
+
+const tree = root.addChildren([overview, devices, device, alerts, people])
 
 export function makeRouter(cache: QueryClient) {
   return createRouter({

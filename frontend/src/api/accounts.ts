@@ -1,0 +1,74 @@
+/** Accounts and device keys of everybody, for those who manage them, and what was done. */
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query"
+import { api, segment } from "./client"
+import { keys } from "./queries"
+import type { AccountItem, AccountList, AuditPage, KeyList, KeyMade, NewKey, OneTime } from "./schema"
+
+export type Role = AccountItem["role"]
+/** From the least to the most that one may do. */
+export const ROLES: readonly Role[] = ["viewer", "operator", "engineer", "admin"]
+
+/** Whether a role may do what `least` may. */
+export function reaches(role: Role | undefined, least: Role): boolean {
+  return role !== undefined && ROLES.indexOf(role) >= ROLES.indexOf(least)
+}
+
+export const accountsQuery = queryOptions({
+  queryKey: keys.accounts,
+  queryFn: ({ signal }) => api<AccountList>("/users", { signal }),
+})
+
+export const deviceKeysQuery = queryOptions({
+  queryKey: keys.deviceKeys,
+  queryFn: ({ signal }) => api<KeyList>("/keys", { query: { limit: 1000 }, signal }),
+})
+
+export const auditQuery = queryOptions({
+  queryKey: keys.audit,
+  queryFn: ({ signal }) => api<AuditPage>("/audit", { query: { limit: 50 }, signal }),
+})
+
+export function useAddAccount() {
+  return useChange((account: { readonly name: string; readonly role: Role }) =>
+    api<OneTime>("/users", { method: "POST", body: account }),
+  )
+}
+
+export interface AccountChange {
+  readonly name: string
+  readonly change: { readonly role?: Role; readonly disabled?: boolean }
+}
+
+export function useChangeAccount() {
+  return useChange(({ name, change }: AccountChange) =>
+    api<AccountItem>(`/users/${segment(name)}`, { method: "PATCH", body: change }),
+  )
+}
+
+export function useResetPassword() {
+  return useChange((name: string) => api<OneTime>(`/users/${segment(name)}/password`, { method: "POST" }))
+}
+
+export function useAddKey() {
+  return useChange((key: NewKey) => api<KeyMade>("/keys", { method: "POST", body: key }))
+}
+
+export function useRotateKey() {
+  return useChange((id: string) => api<KeyMade>(`/keys/${segment(id)}/rotate`, { method: "POST" }))
+}
+
+export function useRevokeKey() {
+  return useChange((id: string) => api(`/keys/${segment(id)}`, { method: "DELETE" }))
+}
+
+/** A change after which all of the page is read anew: each also writes a line in the audit. */
+function useChange<Wish, Answer>(mutationFn: (wish: Wish) => Promise<Answer>) {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn,
+    onSuccess: () =>
+      Promise.all(
+        [keys.accounts, keys.deviceKeys, keys.audit].map((queryKey) => cache.invalidateQueries({ queryKey })),
+      ),
+  })
+}
