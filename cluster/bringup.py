@@ -356,6 +356,7 @@ class Platform:
             self.settings.actor_config(),
             create=True,
             placement=self.placement,
+            labels=self._labels,
         )
         self._down.append(("shards", self.fleet.close))
         catalogue = Catalogue(Versions(self._database), self.fleet)

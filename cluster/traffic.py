@@ -21,7 +21,7 @@ from training.mappings import load as load_mapping
 from training.sources import read
 from twins.clock import SECOND_US, WallClock
 from twins.devices import Device
-from twins.errors import CommandRefusedError, DegradedError, FleetError, OverloadedError
+from twins.errors import CommandRefusedError, DegradedError, DeviceExistsError, FleetError, OverloadedError
 from twins.fleet import Fleet
 from twins.fleetfiles import load_fleet
 from twins.readings import ReadingBatch, all_present
@@ -241,12 +241,14 @@ def _register(fleet: Fleet, devices: Sequence[Device], stop: threading.Event) ->
     """Register those that the fleet does not know yet."""
 
     def register() -> None:
-        known = fleet.directory.known(pa.array([device.id for device in devices], pa.string()))
-        fresh = [device for device, is_known in zip(devices, known.tolist(), strict=True) if not is_known]
+        hosts = fleet.locate(pa.array([device.id for device in devices], pa.string())).host
+        fresh = [device for device, host in zip(devices, hosts.tolist(), strict=True) if host < 0]
         if fresh:
             fleet.register(fresh, by="simulator")
 
-    _until_taken(register, (OverloadedError, DegradedError), stop)
+    _until_taken(
+        register, (OverloadedError, DegradedError, DeviceExistsError), stop
+    )  # others may register them too
 
 
 def _send(fleet: Fleet, batches: Sequence[ReadingBatch], stop: threading.Event) -> None:

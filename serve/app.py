@@ -39,7 +39,6 @@ def create_app(
     live: LiveTable,
     access: Access,
     journals: Callable[[Context], Journals] = PolledJournals,
-    relearn: Callable[[], None] | None = None,
 ) -> FastAPI:
     """The API and the built app.
 
@@ -51,20 +50,20 @@ def create_app(
     live : the live table; the app keeps it fresh
     access : who may do what; the tables of its database are up to date
     journals : how push follows the journals
-    relearn : learn what others registered; called when the live table shows more than the fleet knows
     """
     context = Context(config, fleet, history, live, access)
     hub = Hub(context, journals(context))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        keeper = asyncio.create_task(_keep_fresh(context, hub, relearn))
+        keepers = [asyncio.create_task(_keep_fresh(context, hub)), asyncio.create_task(_keep_known(context))]
         try:
             yield
         finally:
-            keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeper
+            for keeper in keepers:
+                keeper.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await keeper
             await hub.close()
             context.close()
 
@@ -92,14 +91,20 @@ def create_app(
     return app
 
 
-async def _keep_fresh(context: Context, hub: Hub, relearn: Callable[[], None] | None) -> None:
+async def _keep_known(context: Context) -> None:
+    """Learn again and again what others registered and installed. Whoever needs it sooner asks by himself."""
+    while True:
+        with contextlib.suppress(FleetError):
+            await context.call(context.fleet.refresh)
+        await asyncio.sleep(context.config.update_every_s)
+
+
+async def _keep_fresh(context: Context, hub: Hub) -> None:
     """Move the live table on, and tell everyone, for as long as the app runs."""
     failed = False
     while True:
         try:
             view = await context.call(context.live.refresh)
-            if relearn is not None and len(view) > len(context.fleet.directory):
-                await context.call(relearn)
             await hub.show(view)
             failed = False
         except FleetError as error:

@@ -4,7 +4,6 @@ The table has ``device``, ``time`` and a column a channel. A null says that the 
 and is bad. Devices of several types may share a table: each takes the columns that are its type's channels.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +14,11 @@ from numpy.typing import NDArray
 from serve.errors import BodyError
 from serve.formats import ARROW_EXAMPLE
 from serve.intake import (
-    NOT_FOUND,
+    UNKNOWN,
+    UNSURE,
     Covers,
     Intake,
+    Membership,
     Refusals,
     batch_of,
     covered_types,
@@ -26,18 +27,13 @@ from serve.intake import (
     plausible,
 )
 from twins.devices import Channel, DeviceType
-from twins.directory import Directory
 
 _DEVICE: Final = "device"
 _TIME: Final = "time"
 
 
 def gather_table(
-    table: pa.Table,
-    wanted: str | None,
-    types: Mapping[str, DeviceType],
-    directory: Directory,
-    covers: Covers | None = None,
+    table: pa.Table, wanted: str | None, membership: Membership, covers: Covers | None = None
 ) -> Intake:
     """Columns of what can be read in ``table``, by device type, each device's lines in their order.
 
@@ -54,16 +50,17 @@ def gather_table(
     named = ids.indices.is_valid().to_numpy(zero_copy_only=False)
     of_line = ids.indices.fill_null(0).to_numpy(zero_copy_only=False)
     names = ids.dictionary.cast(pa.string())
-    type_codes = covered_types(names, directory, covers)
+    places, type_codes = covered_types(names, membership, covers)
     type_of_line = (
         np.where(named, type_codes[of_line], np.int16(-1)) if len(names) else np.full(n, -1, np.int16)
     )
-    taken = in_time & of_wanted_type(type_of_line, wanted, directory)
-    _refuse(refusals, np.flatnonzero(~taken), names, of_line, named, in_time, type_of_line)
+    taken = in_time & of_wanted_type(type_of_line, wanted, places.types)
+    absent = UNKNOWN if places.is_sure else UNSURE
+    _refuse(refusals, np.flatnonzero(~taken), names, of_line, named, in_time, type_of_line, absent)
     batches = []
     for code in np.unique(type_of_line[taken]).tolist():
         mine = np.flatnonzero(taken & (type_of_line == code))
-        device_type = types[directory.types[code]]
+        device_type = membership.types[places.types[code]]
         values, present, sent = _values(table, mine, device_type, names, of_line, refusals)
         nothing = mine[~sent]
         refusals.add_many(
@@ -177,8 +174,9 @@ def _refuse(
     named: NDArray[np.bool_],
     in_time: NDArray[np.bool_],
     type_of_line: NDArray[np.int16],
+    absent: tuple[str, str],
 ) -> None:
-    """Say why lines are not taken, by reason."""
+    """Say why lines are not taken, by reason; ``absent`` is code and reason of devices that are not known."""
     nameless = ~named[lines]
     timeless = ~nameless & ~in_time[lines]
     unknown = ~nameless & ~timeless & (type_of_line[lines] < 0)
@@ -186,7 +184,7 @@ def _refuse(
     for which, code, reason in (
         (nameless, "reading.invalid", "it names no device"),
         (timeless, "time.invalid", "its time is none; send a timestamp, or the epoch in ms or µs"),
-        (unknown, "device.not_found", NOT_FOUND),
+        (unknown, *absent),
         (
             other,
             "device.other_type",

@@ -1,7 +1,6 @@
 """What every route works with: the fleet, history, the live table, and threads for whatever blocks."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -116,7 +115,6 @@ class Context:
     access: Access
     metrics: Metrics = field(default_factory=Metrics)
     rules: Rules = field(default_factory=Rules)
-    membership: threading.Lock = field(default_factory=threading.Lock)  # one registers at a time
     overview: Overview = field(init=False)
     catalogue: Catalogue = field(init=False)
     sockets: int = 0

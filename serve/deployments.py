@@ -178,7 +178,7 @@ def build_app(
         return ActorJournals(hosts)
 
     access = Access(Database(database), data / FOLDER)
-    return Unmounted(create_app(config, fleet, history, live, access, journals, fleet.refresh))
+    return Unmounted(create_app(config, fleet, history, live, access, journals))
 
 
 def applications(

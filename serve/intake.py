@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 
 from serve.formats import EXAMPLE
 from twins.devices import Channel, DeviceType
-from twins.directory import Directory, Places
+from twins.directory import Places
+from twins.fleet import NOT_FOUND, NOT_SURE
 from twins.readings import ReadingBatch
 
 REFUSALS_TOLD: Final = 1_000
-NOT_FOUND: Final = (
-    "no device of this id is in the fleet, or not one that this key is for; register it or check the id"
-)
 
 Covers = Callable[[pa.StringArray, Places], NDArray[np.bool_]]
 """Which of some devices the sender may write for; the others are to it as if they were not there."""
@@ -32,6 +30,11 @@ _FIRST_US: Final = 10**14  # 1973 in µs, the year 5138 in ms
 _LAST_US: Final = 253_402_300_800_000_000  # the year 10000
 _LARGEST: Final = 1e308
 _TIME_REMEDY: Final = "write ISO 8601, or the epoch in ms or µs"
+UNKNOWN: Final = (
+    NOT_FOUND,
+    "no device of this id is in the fleet, or not one that this key is for; register it or check the id",
+)
+UNSURE: Final = (NOT_SURE, "it is not known here and cannot be asked for at present; send it again")
 _KEYS: Final = frozenset({"device", "time", "values"})
 
 
@@ -55,6 +58,10 @@ class Refusals:
             self.add(index, device, code, reason)
         self.total += max(0, len(indices) - room)
 
+    def count(self, lines: int) -> None:
+        """Lines that are refused and not told one by one."""
+        self.total += lines
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intake:
@@ -64,12 +71,16 @@ class Intake:
     refusals: Refusals
 
 
+class Membership(Protocol):
+    """What there is in a fleet, and where, as ``Fleet`` knows it."""
+
+    types: dict[str, DeviceType]
+
+    def locate(self, ids: pa.StringArray) -> Places: ...
+
+
 def gather(
-    lines: Sequence[Any],
-    wanted: str | None,
-    types: Mapping[str, DeviceType],
-    directory: Directory,
-    covers: Covers | None = None,
+    lines: Sequence[Any], wanted: str | None, membership: Membership, covers: Covers | None = None
 ) -> Intake:
     """Columns of what can be read in ``lines``, by device type, each device's lines in their order."""
     refusals = Refusals()
@@ -91,19 +102,19 @@ def gather(
     event_us, in_time = _times(times)
     ids = pa.array(devices, pa.string()).dictionary_encode()
     names = ids.dictionary.cast(pa.string())
-    type_codes = covered_types(names, directory, covers)
+    places, type_codes = covered_types(names, membership, covers)
     of_line = ids.indices.to_numpy(zero_copy_only=False)
     type_of_line = type_codes[of_line]
-    taken = in_time & of_wanted_type(type_of_line, wanted, directory)
+    taken = in_time & of_wanted_type(type_of_line, wanted, places.types)
     for at in np.flatnonzero(~taken).tolist():
         if not in_time[at]:
             refusals.add(
                 index[at], devices[at], "time.invalid", f"{times[at]!r:.60} is no time; {_TIME_REMEDY}"
             )
         elif type_of_line[at] < 0:
-            refusals.add(index[at], devices[at], "device.not_found", NOT_FOUND)
+            refusals.add(index[at], devices[at], *(UNKNOWN if places.is_sure else UNSURE))
         else:
-            name = directory.types[type_of_line[at]]
+            name = places.types[type_of_line[at]]
             reason = f"it is of type {name!r}; leave 'type' out or send it apart"
             refusals.add(index[at], devices[at], "device.other_type", reason)
 
@@ -111,7 +122,7 @@ def gather(
     positions = np.array(index, np.intp)
     for code in np.unique(type_of_line[taken]).tolist():
         mine = np.flatnonzero(taken & (type_of_line == code))
-        device_type = types[directory.types[code]]
+        device_type = membership.types[places.types[code]]
         chosen = [values[at] for at in mine.tolist()]
         matrix, present = _columns(
             chosen, device_type, positions[mine], [devices[at] for at in mine], refusals
@@ -125,21 +136,23 @@ def gather(
     return Intake(batches, refusals)
 
 
-def covered_types(ids: pa.StringArray, directory: Directory, covers: Covers | None) -> NDArray[np.int16]:
-    """The type code of each device, -1 for one that is not known or not covered."""
-    places = directory.locate(ids)
+def covered_types(
+    ids: pa.StringArray, membership: Membership, covers: Covers | None
+) -> tuple[Places, NDArray[np.int16]]:
+    """Where devices are, and the type code of each: -1 for one that is not known or not covered."""
+    places = membership.locate(ids)
     if covers is None or len(ids) == 0:
-        return places.type_code
-    return np.where(covers(ids, places), places.type_code, np.int16(-1))
+        return places, places.type_code
+    return places, np.where(covers(ids, places), places.type_code, np.int16(-1))
 
 
 def of_wanted_type(
-    type_of_line: NDArray[np.int16], wanted: str | None, directory: Directory
+    type_of_line: NDArray[np.int16], wanted: str | None, types: Sequence[str]
 ) -> NDArray[np.bool_]:
-    """Which lines are of a known device, and of the ``wanted`` type where one is named. Type codes are the directory's."""
+    """Which lines are of a known device, and of the ``wanted`` type where one is named; codes are places in ``types``."""
     if wanted is None:
         return np.asarray(type_of_line >= 0)
-    return np.asarray(type_of_line == (directory.types.index(wanted) if wanted in directory.types else -2))
+    return np.asarray(type_of_line == (types.index(wanted) if wanted in types else -2))
 
 
 def batch_of(

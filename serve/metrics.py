@@ -15,7 +15,7 @@ from twins.views import COUNTERS
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _BUCKETS_S: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-_STATES: Final = ("ready", "degraded", "fenced", "closed")
+_STATES: Final = ("ready", "degraded", "fenced", "closed", "away")
 
 
 class Metrics:
@@ -86,6 +86,8 @@ class _Platform(Collector):
         for host in self._hosts:
             for each in _STATES:
                 state.add_metric([host.name, each], float(host.state == each))
+            if host.state == "away":
+                continue  # its numbers are not known
             lag = host.cursor - host.archived if host.archived is not None else float("nan")
             numbers = (host.devices, host.cursor, host.journal_bytes, host.snapshot_cursor, lag)
             for family, number in zip(families.values(), numbers, strict=True):

@@ -27,6 +27,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     errors.DeviceExistsError: 409,
     errors.ReadingError: 422,
     errors.StaleDirectoryError: 503,
+    errors.SupersededError: 503,
     errors.CommandRefusedError: 409,
     errors.VersionConflictError: 409,
     errors.AlertNotFoundError: 404,

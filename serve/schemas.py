@@ -576,14 +576,14 @@ class Healthy(Reply):
 
 class HostInfo(Reply):
     name: str
-    state: str
+    state: str = Field(description="ready, degraded, fenced or closed; away: it does not answer")
     reason: str
     node: str = Field(description="address of the machine that it runs on; empty: not known")
     folder: str = Field(description="data folder that it lives in, where a cluster has several")
     devices: int
-    cursor: int
+    cursor: int | None = Field(description="newest journal entry; null: not known")
     archived: int | None = Field(description="how far history reaches; null: nothing follows")
-    journal_bytes: int
+    journal_bytes: int | None
     damage: list[str]
 
 

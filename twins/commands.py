@@ -28,7 +28,7 @@ class InstallType(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterDevices(Command):
-    """Give devices of one type a twin each. ``columns`` is a Roster's form, see ``directory.py``."""
+    """Give devices of one type a twin each."""
 
     device_type: str
     devices: tuple[Device, ...]
@@ -198,10 +198,16 @@ def from_body(name: str, body: Mapping[str, Any]) -> Command:
 
 def device_to_json(device: Device) -> dict[str, Any]:
     """A device's fields, leaving out what is at its default."""
-    blank = Device(device.id, device.device_type)
-    return {
-        item.name: dict(value) if isinstance(value, Mapping) else value
-        for item in fields(device)
-        if (value := getattr(device, item.name)) != getattr(blank, item.name)
-        or item.name in ("id", "device_type")
-    }
+    said: dict[str, Any] = {"id": device.id, "device_type": device.device_type}
+    for name, default in _DEFAULTS:
+        value = getattr(device, name)
+        if value != default:
+            said[name] = dict(value) if name == "labels" else value
+    return said
+
+
+_DEFAULTS: Final = [
+    (item.name, getattr(Device("", ""), item.name))
+    for item in fields(Device)
+    if item.name not in ("id", "device_type")
+]

@@ -7,7 +7,7 @@ reading the files is ``typefiles.py``.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -236,3 +236,10 @@ class Device:
     interval_s: float | None = None
     placement: Literal["shared", "dedicated"] = "shared"
     retired: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A million of them cross processes at once: as arguments, in a quarter of the time."""
+        return Device, (
+            self.id, self.device_type, self.site, self.parent, self.name, self.labels, self.interval_s, self.placement,
+            self.retired,
+        )  # fmt: skip

@@ -1,14 +1,16 @@
 """Who is where: device id to shard and row, looked up for a whole batch at once.
 
 ``IdIndex`` numbers ids in the order they come; ``Roster`` is what one shard keeps of its devices besides their state;
-``Directory`` is the fleet's map, made of all rosters. Rows are never reused, so a directory only grows, and its version
-only rises.
+``Directory`` is the fleet's map, made of all rosters. Rows are never reused, so a directory only grows: an older one is
+ignorant, never wrong. That holds within one life of the data folder only, so whoever routes by a directory shows with each
+batch the ``Seal`` of the rows that it knows, and a shard compares.
 """
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +26,16 @@ _FNV_OFFSET: Final = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME: Final = np.uint64(0x100000001B3)
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT: Final = np.uint64(29)
+
+
+class Seal(NamedTuple):
+    """The first ``rows`` ids of a shard and a hash of them in their order: equal seals, equal rows."""
+
+    rows: int
+    hash: int
+
+
+NO_ROWS: Final = Seal(0, int(_FNV_OFFSET))
 
 
 class IdIndex:
@@ -70,11 +82,13 @@ class IdIndex:
             _insert(self._table, self._blob, self._ends, first, total)
         return first
 
-    def ids(self) -> pa.StringArray:
-        """All ids in order."""
-        ends = self._ends[: self._count + 1].astype(np.int32)
-        blob = self._blob[: self._ends[self._count]].copy()
-        return pa.StringArray.from_buffers(self._count, pa.py_buffer(ends), pa.py_buffer(blob))
+    def ids(self, first: int = 0) -> pa.StringArray:
+        """The ids in order, from number ``first`` on."""
+        count = self._count
+        start, stop = int(self._ends[first]), int(self._ends[count])
+        ends = (self._ends[first : count + 1] - start).astype(np.int32)
+        blob = self._blob[start:stop].copy()
+        return pa.StringArray.from_buffers(count - first, pa.py_buffer(ends), pa.py_buffer(blob))
 
 
 class Codes:
@@ -122,6 +136,7 @@ class Roster:
 
     def __init__(self) -> None:
         self.index = IdIndex()
+        self._chain = np.zeros(64, np.uint64)  # the hash of the ids up to each row, that one included
         self._sites = Codes()
         self._parents = Codes()
         self._names = Codes()
@@ -135,11 +150,13 @@ class Roster:
     def add(self, devices: Sequence[Device]) -> int:
         """Append devices; their ids are known to be new. Gives the first one's row."""
         self._shown = None
-        first = self.index.add(pa.array([device.id for device in devices], pa.string()))
+        first = self._number(pa.array([device.id for device in devices], pa.string()))
         self._sites.extend([device.site for device in devices])
         self._parents.extend([device.parent or "" for device in devices])
         self._names.extend([device.name for device in devices])
-        self._labels.extend([_labels_text(device.labels) for device in devices])
+        labels = [tuple(device.labels.items()) for device in devices]
+        texts = {each: _labels_text(dict(each)) for each in dict.fromkeys(labels)}
+        self._labels.extend([texts[each] for each in labels])
         self._placements.extend([device.placement for device in devices])
         return first
 
@@ -162,6 +179,15 @@ class Roster:
             labels=json.loads(self._labels[row]),
             retired=retired,
         )
+
+    def seal(self, rows: int | None = None) -> Seal:
+        """The seal of the first ``rows`` rows; None: of all."""
+        rows = len(self) if rows is None else rows
+        return Seal(rows, int(self._chain[rows - 1])) if rows else NO_ROWS
+
+    def bears(self, seal: Seal) -> bool:
+        """Whether the first rows here are those that ``seal`` was taken of."""
+        return seal.rows <= len(self) and self.seal(seal.rows) == seal
 
     def parent_of(self, row: int) -> str | None:
         return self._parents[row] or None
@@ -208,7 +234,7 @@ class Roster:
         """The roster that ``to_arrays`` gave; with ``only``, of these rows alone, in their order."""
         roster = Roster()
         ids = Roster.ids_in(meta, arrays)
-        roster.index.add(ids if only is None else ids.take(pa.array(only)))
+        roster._number(ids if only is None else ids.take(pa.array(only)))
         for name, column in roster._columns().items():
             codes = arrays[name].copy() if only is None else arrays[name][only]
             column.words = list(meta[name])
@@ -225,6 +251,14 @@ class Roster:
             meta["count"], pa.py_buffer(ends), pa.py_buffer(arrays["ids"].copy())
         )
 
+    def _number(self, ids: pa.StringArray) -> int:
+        """Give ids the next rows; gives the first."""
+        hashes = chained(self.seal().hash, ids)
+        first = len(self)
+        self._chain = _roomy(self._chain, first, first + len(ids))
+        self._chain[first : first + len(ids)] = hashes
+        return self.index.add(ids)
+
     def _columns(self) -> dict[str, Codes]:
         return {
             "sites": self._sites,
@@ -235,26 +269,54 @@ class Roster:
         }
 
 
+Version = tuple[str, int]
+"""Of a directory: which life of it, and how many devices it knew. Within one life, more devices are newer."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Where devices are: host, shard (device type) and row, aligned with the ids that were looked up. -1: unknown."""
+    """Where devices are: host, shard (device type) and row, aligned with the ids that were looked up. -1: unknown.
+
+    ``types`` are the names of which ``type_code`` is the place.
+    """
 
     host: NDArray[np.int16]
     type_code: NDArray[np.int16]
     row: NDArray[np.int32]
-    version: int
+    types: Sequence[str]
+    version: Version
+    is_sure: bool = True  # else those that are not known could not be asked for
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DirectoryPart:
+    """What a directory knows from its device number ``first`` on, for another to go on from there."""
+
+    life: str
+    first: int
+    ids: pa.StringArray
+    types: tuple[str, ...]
+    host: NDArray[np.int16]
+    type_code: NDArray[np.int16]
+    row: NDArray[np.int32]
+    seals: Mapping[tuple[int, int], Seal]
 
 
 class Directory:
-    """The whole fleet's map. One writer extends it; looking up never blocks."""
+    """The whole fleet's map. One writer extends it; looking up never blocks.
 
-    def __init__(self) -> None:
-        self.version = 0
+    ``life`` names this map among all that there were of the fleet: two of the same life agree on what both know.
+    """
+
+    def __init__(self, life: str = "") -> None:
+        self.life = life
         self.types: list[str] = []
         self._index = IdIndex()
         self._host = np.zeros(64, np.int16)
         self._type = np.zeros(64, np.int16)
         self._row = np.zeros(64, np.int32)
+        self._seals: Mapping[tuple[int, int], Seal] = {}  # by host and type
+        self._lock = threading.Lock()  # of the one who extends it and those who copy it
 
     def __len__(self) -> int:
         return len(self._index)
@@ -262,19 +324,74 @@ class Directory:
     def __contains__(self, device_id: str) -> bool:
         return self._index.find_one(device_id) >= 0
 
-    def add(self, host: int, device_type: str, first_row: int, ids: pa.StringArray) -> None:
-        """Say that ``ids`` are rows ``first_row``, ``first_row + 1`` … of a host's shard of ``device_type``."""
+    @property
+    def version(self) -> Version:
+        return self.life, len(self)
+
+    def seal(self, host: int, device_type: str) -> Seal:
+        """What is known of a host's shard of ``device_type``."""
         if device_type not in self.types:
-            self.types.append(device_type)
-        first = self._index.add(ids)
-        total = first + len(ids)
-        self._host = _roomy(self._host, first, total)
-        self._type = _roomy(self._type, first, total)
-        self._row = _roomy(self._row, first, total)
-        self._host[first:total] = host
-        self._type[first:total] = self.types.index(device_type)
-        self._row[first:total] = np.arange(first_row, first_row + len(ids))
-        self.version += 1
+            return NO_ROWS
+        return self._seals.get((host, self.types.index(device_type)), NO_ROWS)
+
+    def add(self, host: int, device_type: str, first_row: int, ids: pa.StringArray) -> list[str]:
+        """Say that ``ids`` are rows ``first_row``, ``first_row + 1`` … of a host's shard of ``device_type``.
+
+        Gives those that live elsewhere already, which should not be: their first place counts, the new row has no name.
+
+        Raises
+        ------
+        ValueError : these are not the rows that follow those that are known.
+        """
+        known = self.seal(host, device_type)
+        doubles: list[str] = []
+        if first_row != known.rows:
+            raise ValueError(
+                f"row {first_row} of {device_type!r} on host {host} follows {known.rows} known rows"
+            )
+        if not len(ids):
+            return doubles
+        if device_type not in self.types:
+            self.types = [*self.types, device_type]
+        code = self.types.index(device_type)
+        rows = np.arange(first_row, first_row + len(ids), dtype=np.int32)
+        seal = Seal(first_row + len(ids), int(chained(known.hash, ids)[-1]))
+        twice = np.flatnonzero(self.known(ids)).tolist()
+        if twice:
+            named = ids.to_pylist()
+            for at in twice:  # no id holds a zero
+                named[at] = f"\0{host}/{device_type}/{first_row + at}"
+            ids, doubles = pa.array(named, pa.string()), ids.take(pa.array(twice)).to_pylist()
+        host_of, type_of = np.full(len(ids), host, np.int16), np.full(len(ids), code, np.int16)
+        self._extend(ids, host_of, type_of, rows, {**self._seals, (host, code): seal})
+        return doubles
+
+    def after(self, first: int) -> DirectoryPart:
+        """What is known from device number ``first`` on."""
+        with self._lock:
+            total = len(self)
+            return DirectoryPart(
+                self.life,
+                first,
+                self._index.ids(first),
+                tuple(self.types),
+                self._host[first:total].copy(),
+                self._type[first:total].copy(),
+                self._row[first:total].copy(),
+                self._seals,
+            )
+
+    def extend(self, part: DirectoryPart) -> None:
+        """Learn what another directory of this life knows more.
+
+        Raises
+        ------
+        ValueError : it is of another life, or does not begin where this one ends.
+        """
+        if part.life != self.life or part.first != len(self):
+            raise ValueError(f"{part.life} from {part.first} does not follow {self.life} to {len(self)}")
+        self.types = list(part.types)
+        self._extend(part.ids, part.host, part.type_code, part.row, part.seals)
 
     def known(self, ids: pa.StringArray) -> NDArray[np.bool_]:
         """Which of ``ids`` are in the fleet, retired ones included."""
@@ -282,20 +399,21 @@ class Directory:
 
     def locate(self, ids: pa.StringArray) -> Places:
         """Where each of ``ids`` is. One vectorised look-up."""
+        version = self.version
         found = self._index.find(ids)
         missing = found < 0
         at = np.where(missing, 0, found)
-        if len(self._index) == 0:
-            blank = np.full(len(ids), -1)
-            return Places(
-                blank.astype(np.int16), blank.astype(np.int16), blank.astype(np.int32), self.version
-            )
         return Places(
             np.where(missing, np.int16(-1), self._host[at]),
             np.where(missing, np.int16(-1), self._type[at]),
             np.where(missing, np.int32(-1), self._row[at]),
-            self.version,
+            self.types,
+            version,
         )
+
+    def devices_on(self, host: int) -> int:
+        """How many devices live on a host."""
+        return int(np.count_nonzero(self._host[: len(self)] == host))
 
     def locate_one(self, device_id: str) -> tuple[int, str, int] | None:
         """Host, device type and row of one device; None if it is not in the fleet."""
@@ -303,6 +421,28 @@ class Directory:
         if position < 0:
             return None
         return int(self._host[position]), self.types[self._type[position]], int(self._row[position])
+
+    def _extend(
+        self,
+        ids: pa.StringArray,
+        host: NDArray[np.int16],
+        type_code: NDArray[np.int16],
+        row: NDArray[np.int32],
+        seals: Mapping[tuple[int, int], Seal],
+    ) -> None:
+        with self._lock:
+            first, total = len(self), len(self) + len(ids)
+            self._host = _roomy(self._host, first, total)
+            self._type = _roomy(self._type, first, total)
+            self._row = _roomy(self._row, first, total)
+            self._host[first:total], self._type[first:total], self._row[first:total] = host, type_code, row
+            self._seals = seals
+            self._index.add(ids)  # last: who finds an id finds its place
+
+
+def chained(start: int, ids: pa.StringArray) -> NDArray[np.uint64]:
+    """The hash of the ids up to each of ``ids``, that one included, after those that ``start`` is the hash of."""
+    return _chained(np.uint64(start), *_utf8(ids))
 
 
 @njit(cache=True)
@@ -312,6 +452,18 @@ def _hash(blob: NDArray[np.uint8], start: int, stop: int) -> np.uint64:
         value = (value ^ np.uint64(blob[i])) * _FNV_PRIME
     value = (value ^ (value >> _SHIFT)) * _MIX
     return value ^ (value >> _SHIFT)
+
+
+@njit(cache=True)
+def _chained(start: np.uint64, blob: NDArray[np.uint8], ends: NDArray[np.int64]) -> NDArray[np.uint64]:
+    n = len(ends) - 1
+    hashes = np.empty(n, np.uint64)
+    value = start
+    for i in range(n):
+        value = (value ^ _hash(blob, ends[i], ends[i + 1])) * _FNV_PRIME
+        value = (value ^ (value >> _SHIFT)) * _MIX
+        hashes[i] = value
+    return hashes
 
 
 @njit(cache=True)

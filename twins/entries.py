@@ -96,7 +96,6 @@ def decode_readings(payload: Blob) -> tuple[str, ShardBatch]:
         _own(batch.event_us),
         _own(batch.values),
         _own(batch.present),
-        batch.directory_version,
     )
     return lines.device_type, owned
 

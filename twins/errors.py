@@ -10,7 +10,8 @@
     ├── DeviceNotFoundError        no such device
     ├── DeviceExistsError          the id is taken
     ├── ReadingError               a batch that cannot be read at all
-    ├── StaleDirectoryError        the batch was routed by an old directory; route again
+    ├── StaleDirectoryError        the batch was routed by the directory of another life; route again
+    ├── SupersededError            another owner of membership has claimed the host since
     ├── CommandRefusedError        a command that does not fit the state it met
     │   └── VersionConflictError   somebody else was first
     ├── AlertNotFoundError         no such alert
@@ -135,19 +136,35 @@ class ReadingError(FleetError):
 
 
 class StaleDirectoryError(FleetError):
-    """The batch was routed with a directory older than the shard's membership."""
+    """Rows were looked up in a directory that does not fit the shard: that of another life of the data folder."""
 
     code = "directory.stale"
 
-    def __init__(self, used: int, current: int) -> None:
-        super().__init__(used, current)
+    def __init__(self, device_type: str, used: int, current: int) -> None:
+        super().__init__(device_type, used, current)
+        self.device_type = device_type
         self.used = used
         self.current = current
 
     def __str__(self) -> str:
         return (
-            f"routed by directory version {self.used}, the shard is at {self.current}; "
-            "look the devices up again"
+            f"the {self.used} devices of type {self.device_type!r} by which this was routed are not the first of the "
+            f"{self.current} that the shard has; look the devices up again"
+        )
+
+
+class SupersededError(FleetError):
+    """Who registers devices is no longer who claimed the host last."""
+
+    code = "membership.superseded"
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
+
+    def __str__(self) -> str:
+        return (
+            f"{self.host} has been claimed anew since; nothing was registered there, claim it and ask again"
         )
 
 

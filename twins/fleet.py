@@ -1,18 +1,20 @@
 """The fleet: one door for readings and commands, one handle for each twin, wherever the shards live.
 
-``Fleet`` routes: it knows the directory, cuts batches by host, passes the state of parents on to their children. Where the
-hosts are is a subclass's business: ``LocalFleet`` keeps them in this process, ``actors.RayFleet`` in Ray actors. Both keep
-the same contract, and the same tests hold them to it.
+``Fleet`` routes: it has a directory, cuts batches by host, passes the state of parents on to their children. Where the hosts
+are, and who owns the membership, is a subclass's business: ``LocalFleet`` keeps both in this process, ``actors.RayFleet`` in
+Ray actors, so that its directory is a copy, which it brings up to date when it meets what it does not know. Both keep the
+same contract, and the same tests hold them to it.
 """
 
+import contextlib
 import itertools
 import logging
 import secrets
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,28 +26,33 @@ from twins import commands as c
 from twins import typefiles
 from twins.clock import Clock, WallClock
 from twins.devices import Device, DeviceType
-from twins.directory import MAX_ID_BYTES, Directory, Places
+from twins.directory import Directory, Places
 from twins.errors import (
-    CommandRefusedError,
-    DeviceExistsError,
+    DegradedError,
     DeviceNotFoundError,
     DeviceTypeNotFoundError,
     FleetError,
+    StaleDirectoryError,
 )
 from twins.events import EventBatch
 from twins.host import HostConfig, HostStatus, ShardHost
 from twins.journal import StoredEntry
 from twins.kernels import LineResults, line_results
+from twins.membership import Call, Changes, Hosts, Membership, entrants
 from twins.readings import Fate, ReadingBatch, ShardBatch, all_present, rounded
 from twins.service import HostReply, HostService
-
-REGISTER_CHUNK: Final = 20_000
-"""Devices that one command registers at most, so that no host is held for long."""
 
 REFUSALS_TOLD: Final = 100
 """Refused lines of a batch that are told one by one; all are counted."""
 
+NOT_FOUND: Final = "device.not_found"
+OTHER_TYPE: Final = "device.other_type"
+NOT_SURE: Final = "fleet.degraded"
+"""Why a line was refused: no such device; it is of another type; who should know is away at present."""
+
 _ROUTES_KEPT: Final = 64
+_REROUTES: Final = 2
+_STATUS_WITHIN_S: Final = 1.0
 
 _log = logging.getLogger("twinfold.fleet")
 
@@ -66,7 +73,7 @@ class WriteResult:
     Attributes
     ----------
     fates : lines by Fate name
-    refused : (line, device id, code) of lines that no twin took, the first hundred
+    refused : (line, device id, code) of lines that no twin took, the first hundred; see ``NOT_FOUND``
     refused_total : how many lines no twin took
     cursors : the newest entry of each host that was written, by host number
     results : per line of the batch, if it was traced
@@ -111,54 +118,39 @@ class Fleet(ABC):
 
     Parameters
     ----------
+    hosts : where the shards live
     config : hosts and tolerances
     clock : what time it is; a virtual one for replays and tests
+
+    Attributes
+    ----------
+    directory, types : who is where and what there is, as far as this process knows; ``locate`` and ``find`` ask for more
     """
 
-    def __init__(self, config: FleetConfig | None = None, clock: Clock | None = None) -> None:
+    def __init__(self, hosts: Hosts, config: FleetConfig | None = None, clock: Clock | None = None) -> None:
         self.config = config or FleetConfig()
         self.clock = clock or WallClock()
         self.directory = Directory()
         self.types: dict[str, DeviceType] = {}
+        self._hosts = hosts
+        self._is_whole = True  # no device is unknown because its host is away
         self._routes: OrderedDict[int, tuple[Any, Places]] = OrderedDict()
-        self._load: list[int] = []
-        self._lock = threading.RLock()  # of the directory: one registers, many look up
-        self._dedicated: set[int] = set()
-        self._awaited: set[str] = set()  # parents that were named and are not registered yet
+        self._lock = threading.Lock()  # of the remembered routes
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
-    # -- where the hosts are ---------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def _call(self, calls: Sequence[tuple[int, str, tuple[Any, ...]]]) -> list[Any]:
-        """Call methods of ``HostService`` on hosts, in parallel where that can be; results in the order of ``calls``.
-
-        The first error is raised after all calls have ended. Children are told what the replies say of their parents.
-        """
-
-    @abstractmethod
-    def _add_host(self, dedicated: bool) -> int:
-        """Bring another host up, with every installed type; gives its number."""
-
     # -- types and devices -----------------------------------------------------------------------------------------
 
-    def install(self, device_type: DeviceType, by: str = "system") -> None:
+    @abstractmethod
+    def install(
+        self, device_type: DeviceType, by: str = "system", command_id: str | None = None
+    ) -> dict[int, int]:
         """Put a device type, or a newer version of it, in force on every host; all of them take it, or none.
 
         Raises
         ------
         CommandRefusedError : a version with other channels, while there are devices.
         """
-        self.check_install(device_type)
-        command = c.InstallType(
-            command_id=self.command_id(), by=by, document=typefiles.to_document(device_type)
-        )
-        self._everywhere(command)
-        installed = typefiles.from_document(
-            command.document
-        )  # as the hosts have it, and as a restart finds it
-        self.types = {**self.types, device_type.name: installed}  # others may be going through the old one
 
     def check_install(self, device_type: DeviceType) -> None:
         """Refuse what ``install`` would refuse; changes nothing."""
@@ -170,70 +162,115 @@ class Fleet(ABC):
         found = [typefiles.from_document(document) for document in documents]
         self.types = {**self.types, **{device_type.name: device_type for device_type in found}}
 
-    def register(self, devices: Sequence[Device], by: str = "system") -> None:
-        """Give each device a twin.
+    @abstractmethod
+    def register(
+        self, devices: Sequence[Device], by: str = "system", command_id: str | None = None
+    ) -> dict[int, int]:
+        """Give each device a twin; returns the newest cursor of each host that was written.
+
+        Asked again with the same ``command_id`` and list, it finishes what was broken off and repeats nothing.
 
         Raises
         ------
         DeviceTypeNotFoundError, DeviceExistsError, CommandRefusedError : nothing of the list was registered.
+        DegradedError : a part may have been; ask again with the same ``command_id``.
         """
-        with self._lock:
-            self._register(devices, by)
 
-    def _register(self, devices: Sequence[Device], by: str) -> None:
-        self._check_new(devices)
-        self._awaited.update(device.parent for device in devices if device.parent)
-        for name in dict.fromkeys(device.device_type for device in devices):
-            shared = [d for d in devices if d.device_type == name and d.placement == "shared"]
-            for host, part in self._spread(shared):
-                self._register_on(host, name, part, by)
-            for device in devices:
-                if device.device_type == name and device.placement == "dedicated":
-                    host = self._add_host(dedicated=True)
-                    self._dedicated.add(host)
-                    self._register_on(host, name, [device], by)
-        self._mark_parents()
+    @abstractmethod
+    def change(self, command: c.UpdateDevice) -> dict[int, int]:
+        """What ``update`` does, as a command."""
 
     def update(self, device: Device, by: str = "system") -> None:
         """Change what is said of a device: site, parent, name, labels."""
-        self.command(c.UpdateDevice(command_id=self.command_id(), by=by, device=device))
-        if device.parent:
-            with self._lock:
-                self._awaited.add(device.parent)
-                self._mark_parents()
+        self.change(c.UpdateDevice(command_id=self.command_id(), by=by, device=device))
 
     def retire(self, device_id: str, by: str = "system") -> None:
         """Take a device out of the living fleet."""
         self.command(c.RetireDevice(command_id=self.command_id(), by=by, device_id=device_id))
 
+    @abstractmethod
+    def refresh(self) -> None:
+        """Learn what others changed since: devices, types, hosts."""
+
+    @abstractmethod
+    def relearn(self) -> None:
+        """Forget who is where and learn it anew: a shard has other devices than this process knows."""
+
+    def locate(self, ids: pa.StringArray) -> Places:
+        """Where devices are. Those that are not known are asked for before they count as unknown."""
+        return self._located(ids)[1]
+
+    def find(self, device_id: str) -> tuple[int, str, int] | None:
+        """Host, device type and row of one device, asked for as in ``locate``; None if it is not in the fleet."""
+        found = self.directory.locate_one(device_id)
+        if found is None:
+            self.refresh()
+            found = self.directory.locate_one(device_id)
+        return found
+
     # -- readings and commands -------------------------------------------------------------------------------------
 
-    def write(self, batch: ReadingBatch, *, now_us: int | None = None, trace: bool = False) -> WriteResult:
+    def write(
+        self, batch: ReadingBatch, *, now_us: int | None = None, trace: bool = False, partly: bool = False
+    ) -> WriteResult:
         """Take readings in; returns when they are durable. One bad line never costs another.
+
+        With ``partly``, nor does one host that is away: its lines are refused one by one, with ``NOT_SURE``, as long as
+        another host took its own.
 
         Raises
         ------
         DeviceTypeNotFoundError, ReadingError : the batch as a whole makes no sense.
         OverloadedError, DegradedError : nothing, or only the part of other hosts, was taken; sending again is safe.
         """
-        (result,) = self.write_many([batch], now_us=now_us, trace=trace)
+        (result,) = self.write_many([batch], now_us=now_us, trace=trace, partly=partly)
         return result
 
     def write_many(
-        self, batches: Sequence[ReadingBatch], *, now_us: int | None = None, trace: bool = False
+        self,
+        batches: Sequence[ReadingBatch],
+        *,
+        now_us: int | None = None,
+        trace: bool = False,
+        partly: bool = False,
     ) -> list[WriteResult]:
-        """Take several batches in, of any types, the hosts working side by side; raises what ``write`` raises."""
+        """Take several batches in, of any types, the hosts working side by side; ``partly`` and errors as in ``write``."""
         now_us = self.clock.now_us() if now_us is None else now_us
-        routed = [self._route(batch) for batch in batches]
-        calls = [
-            (part.host, "write", (batch.device_type, part.batch, now_us, trace))
-            for batch, route in zip(batches, routed, strict=True)
-            for part in route.parts
-        ]
-        replies = iter(self._call(calls))
+        deliveries = [_Delivery() for _ in batches]
+        todo: list[tuple[int, Lines]] = [(number, slice(None)) for number in range(len(batches))]
+        failed: Exception | None = None
+        lost: list[tuple[int, _Part, Exception]] = []
+        for attempt in range(_REROUTES + 1):
+            sent: list[tuple[int, _Part]] = []
+            for number, lines in todo:
+                parts = self._route(batches[number], lines, deliveries[number])
+                sent += [(number, part) for part in parts]
+            calls: list[Call] = [
+                (part.host, "write", (batches[number].device_type, part.batch, now_us, trace))
+                for number, part in sent
+            ]
+            todo = []
+            for (number, part), reply in zip(sent, self._hosts.ask(calls), strict=True):
+                if isinstance(reply, StaleDirectoryError) and attempt < _REROUTES:
+                    todo.append((number, part.lines))
+                elif partly and isinstance(reply, DegradedError):
+                    lost.append((number, part, reply))
+                elif isinstance(reply, Exception):
+                    failed = failed or reply
+                else:
+                    deliveries[number].taken.append((part, reply))
+            if not todo:
+                break
+            self.relearn()
+        if failed is None and lost and not any(delivery.taken for delivery in deliveries):
+            failed = lost[0][2]
+        if failed is not None:
+            raise failed
+        for number, part, _ in lost:
+            lines = np.arange(len(batches[number]))[part.lines]
+            deliveries[number].refused.append((lines, np.full(len(lines), NOT_SURE)))
         return [
-            self._gather(batch, route, [next(replies) for _ in route.parts], trace)
-            for batch, route in zip(batches, routed, strict=True)
+            self._gather(batch, delivery, trace) for batch, delivery in zip(batches, deliveries, strict=True)
         ]
 
     def command(self, command: c.Command) -> dict[int, int]:
@@ -243,19 +280,19 @@ class Fleet(ABC):
         ------
         DeviceNotFoundError, CommandRefusedError and its leaves : nothing was changed.
         """
-        if isinstance(command, c.InstallType | c.SetParentState):
-            return self._everywhere(command)
-        if isinstance(command, c.RegisterDevices):
-            self.register(command.devices, command.by)
-            return {}
-        device_id = (
-            command.device.id if isinstance(command, c.UpdateDevice) else getattr(command, "device_id", "")
-        )
-        found = self.directory.locate_one(device_id)
-        if found is None:
-            raise DeviceNotFoundError(device_id)
-        (reply,) = self._call([(found[0], "command", (command, self.clock.now_us()))])
-        return {found[0]: reply.cursor}
+        match command:
+            case c.SetParentState():
+                return self._everywhere(command)
+            case c.InstallType():
+                device_type = typefiles.from_document(command.document)
+                return self.install(device_type, command.by, command.command_id)
+            case c.RegisterDevices():
+                return self.register(command.devices, command.by, command.command_id)
+            case c.UpdateDevice():
+                return self.change(command)
+        device_id = getattr(command, "device_id", "")
+        host, reply = self._ask_at_home(device_id, "command", lambda _: (command, self.clock.now_us()))
+        return {host: reply.cursor}
 
     def advance(self, now_us: int | None = None) -> None:
         """Let time pass everywhere: silence is noticed, shelves run out."""
@@ -265,19 +302,15 @@ class Fleet(ABC):
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def twin(self, device_id: str) -> Twin:
-        """A handle; DeviceNotFoundError if there is no such device."""
-        if device_id not in self.directory:
-            raise DeviceNotFoundError(device_id)
+        """A handle; DeviceNotFoundError if there is no such device, DegradedError if nobody knows at present."""
+        if self.find(device_id) is None:
+            raise self._absent(device_id)
         return Twin(self, device_id)
 
     def read_twin(self, device_id: str) -> dict[str, Any]:
         """Everything the shard knows of one device, as JSON values."""
-        found = self.directory.locate_one(device_id)
-        if found is None:
-            raise DeviceNotFoundError(device_id)
-        host, device_type, row = found
-        (state,) = self._call([(host, "read_twin", (device_type, row))])
-        result: dict[str, Any] = state
+        result: dict[str, Any]
+        _, result = self._ask_at_home(device_id, "read_twin", lambda device_type: (device_type, device_id))
         return result
 
     def live(self, device_type: str) -> pa.Table:
@@ -300,145 +333,146 @@ class Fleet(ABC):
         return entries
 
     def status(self) -> list[HostStatus]:
-        """What each host says of itself."""
-        return list(self._call([(host, "status", ()) for host in self.hosts()]))
+        """What each host says of itself; one that does not answer in time is ``away``, for the reason given."""
+        hosts = self.hosts()
+        answers = self._hosts.ask([(host, "status", ()) for host in hosts], _STATUS_WITHIN_S)
+        return [
+            self._away(host, answer) if isinstance(answer, DegradedError) else answer
+            for host, answer in zip(hosts, _raised(answers, DegradedError), strict=True)
+        ]
 
     def hosts(self) -> list[int]:
         """The numbers of all hosts."""
-        return list(range(len(self._load)))
+        return self._hosts.numbers()
 
     def command_id(self) -> str:
         """An id for a command of this process's own."""
         return f"{self._prefix}-{next(self._numbers)}"
 
+    def _take(self, changes: Changes) -> None:
+        """Bring this process's copy of the membership up to date; a map of another life takes the place of this one."""
+        directory = self.directory
+        if changes.types is not None:
+            self.types = changes.types
+        if changes.part.life != directory.life:
+            directory = Directory(changes.part.life)
+        directory.extend(changes.part)
+        self.directory, self._is_whole = directory, changes.is_whole
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
+    def _call(self, calls: Sequence[Call]) -> list[Any]:
+        """Call hosts side by side; the first error is raised after all calls have ended."""
+        return _raised(self._hosts.ask(calls))
+
+    def _away(self, host: int, why: DegradedError) -> HostStatus:
+        return HostStatus(
+            name=f"host-{host:03d}", state="away", reason=why.reason, devices=self.directory.devices_on(host),
+            cursor=0, archived=0, snapshot_cursor=0, journal_bytes=0, damage=[],
+        )  # fmt: skip
+
+    def _ask_at_home(
+        self, device_id: str, method: str, arguments: Callable[[str], tuple[Any, ...]]
+    ) -> tuple[int, Any]:
+        """Call the host where a device lives, with the arguments for its type; gives the host and its answer.
+
+        If the device turns out not to live there, where it lives is learned anew.
+        """
+        for is_last in (False, True):
+            found = self.find(device_id)
+            if found is None:
+                break
+            host, device_type, _ = found
+            (answer,) = self._hosts.ask([(host, method, arguments(device_type))])
+            if isinstance(answer, DeviceNotFoundError) and not is_last:
+                self.relearn()
+            elif isinstance(answer, Exception):
+                raise answer
+            else:
+                return host, answer
+        raise self._absent(device_id)
+
+    def _absent(self, device_id: str) -> FleetError:
+        """Why a device is not found."""
+        if self._is_whole:
+            return DeviceNotFoundError(device_id)
+        return DegradedError(f"a host that may hold {device_id!r} is away, and nobody else knows of it")
+
     def _everywhere(self, command: c.Command) -> dict[int, int]:
-        now_us = self.clock.now_us()
-        replies = self._call([(host, "command", (command, now_us)) for host in self.hosts()])
-        return {host: reply.cursor for host, reply in zip(self.hosts(), replies, strict=True)}
+        now_us, hosts = self.clock.now_us(), self.hosts()
+        replies = self._call([(host, "command", (command, now_us)) for host in hosts])
+        return {host: reply.cursor for host, reply in zip(hosts, replies, strict=True)}
 
-    def _check_new(self, devices: Sequence[Device]) -> None:
-        ids = [device.id for device in devices]
-        for device in devices:
-            if device.device_type not in self.types:
-                raise DeviceTypeNotFoundError(device.device_type, tuple(sorted(self.types)))
-            if not device.id or len(device.id.encode()) > MAX_ID_BYTES or not device.id.isprintable():
-                raise CommandRefusedError(
-                    "register",
-                    device.id,
-                    f"an id has 1 to {MAX_ID_BYTES} bytes of printable text; choose another",
-                )
-        if len(set(ids)) < len(ids):
-            seen: set[str] = set()
-            twice = next(each for each in ids if each in seen or seen.add(each))  # type: ignore[func-returns-value]
-            raise CommandRefusedError("register", twice, "the list names it twice; name each device once")
-        known = self.directory.known(pa.array(ids, pa.string()))
-        if known.any():
-            raise DeviceExistsError(ids[int(np.argmax(known))])
+    def _located(self, ids: pa.StringArray) -> tuple[Directory, Places]:
+        """Where ``ids`` live, and the directory that says so."""
+        directory, places = self._places(ids)
+        if (places.host < 0).any():
+            try:
+                self.refresh()
+            except DegradedError as error:
+                _log.info("unknown devices cannot be asked for: %s", error)
+                return directory, replace(places, is_sure=False)
+            directory, places = self._places(ids)
+            if not self._is_whole and (places.host < 0).any():
+                places = replace(places, is_sure=False)
+        return directory, places
 
-    def _spread(self, devices: Sequence[Device]) -> list[tuple[int, Sequence[Device]]]:
-        """Cut a list over the shared hosts so that they end up equally full; adds hosts when all are."""
-        shared = [host for host in self.hosts() if host not in self._dedicated]
-        free = sum(max(0, self.config.twins_per_host - self._load[host]) for host in shared)
-        while free < len(devices):
-            host = self._add_host(dedicated=False)
-            shared.append(host)
-            free += self.config.twins_per_host
-        level = -(-(sum(self._load[host] for host in shared) + len(devices)) // len(shared))
-        parts: list[tuple[int, Sequence[Device]]] = []
-        start = 0
-        for host in sorted(shared, key=lambda h: (self._load[h], h)):
-            room = max(0, min(level, self.config.twins_per_host) - self._load[host])
-            stop = min(len(devices), start + room)
-            while start < stop:
-                end = min(stop, start + REGISTER_CHUNK)
-                parts.append((host, devices[start:end]))
-                start = end
-        if start < len(devices):  # rounding left a few: the emptiest takes them
-            parts.append((min(shared, key=lambda h: self._load[h]), devices[start:]))
-        return parts
-
-    def _register_on(self, host: int, device_type: str, devices: Sequence[Device], by: str) -> None:
-        command = c.RegisterDevices(
-            command_id=self.command_id(), by=by, device_type=device_type, devices=tuple(devices)
-        )
-        (first_row,) = self._call([(host, "register", (command, self.clock.now_us()))])
-        self.directory.add(host, device_type, first_row, pa.array([d.id for d in devices], pa.string()))
-        self._load[host] += len(devices)
-
-    def _mark_parents(self) -> None:
-        """Tell the hosts which of their devices have children; a parent may come after them."""
-        found: dict[int, list[str]] = {}
-        for parent in sorted(self._awaited):
-            place = self.directory.locate_one(parent)
-            if place is not None:
-                found.setdefault(place[0], []).append(parent)
-                self._awaited.discard(parent)
-        for host, parents in found.items():
-            command = c.MarkParents(command_id=self.command_id(), by="system", device_ids=tuple(parents))
-            self._call([(host, "command", (command, self.clock.now_us()))])
-
-    def _learn_host(self, host: int) -> None:
-        """Rebuild the directory's part from what a host says it holds."""
-        (held,) = self._call([(host, "membership", ())])
-        while len(self._load) <= host:
-            self._load.append(0)
-        for shard in held:
-            device_type = typefiles.from_document(shard.document)
-            self.types[device_type.name] = device_type
-            if len(shard.ids):
-                self.directory.add(host, device_type.name, 0, shard.ids)
-            self._load[host] += len(shard.ids)
-            self._awaited.update(each for each in shard.parents if each not in self.directory)
-            if shard.is_dedicated:
-                self._dedicated.add(host)
-
-    def _places(self, ids: pa.StringArray) -> Places:
-        """Where ``ids`` live; remembered for arrays that come again, as a gateway's or the simulator's do."""
-        key = id(ids)
+    def _places(self, ids: pa.StringArray) -> tuple[Directory, Places]:
+        """Remembered for arrays that come again, as a gateway's or the simulator's do."""
+        key, directory = id(ids), self.directory
         with self._lock:
             hit = self._routes.get(key)
-            if hit is not None and hit[0] is ids and hit[1].version == self.directory.version:
+            if hit is not None and hit[0] is ids and hit[1].version == directory.version:
                 self._routes.move_to_end(key)
-                return hit[1]
-            places = self.directory.locate(ids)
+                return directory, hit[1]
+        places = directory.locate(ids)
+        with self._lock:
             self._routes[key] = (ids, places)
             while len(self._routes) > _ROUTES_KEPT:
                 self._routes.popitem(last=False)
-            return places
+        return directory, places
 
-    def _route(self, batch: ReadingBatch) -> "_Route":
-        """Round a batch's values and cut it by host."""
+    def _route(self, batch: ReadingBatch, lines: "Lines", delivery: "_Delivery") -> "list[_Part]":
+        """Round a batch's values and cut these of its lines by host; ``delivery`` gets those that go nowhere."""
+        directory, places = self._located(batch.ids)
         device_type = self.types.get(batch.device_type)
         if device_type is None:
+            self.refresh()
+            device_type = self.types.get(batch.device_type)
+        if device_type is None:
             raise DeviceTypeNotFoundError(batch.device_type, tuple(sorted(self.types)))
-        values = rounded(batch.values, device_type)
-        present = batch.present
-        if present is None:
-            present = np.full(len(batch), all_present(len(device_type.channels)))
-        places = self._places(batch.ids)
-        known = self.directory.types
-        type_code = known.index(batch.device_type) if batch.device_type in known else -2
-        host_of, rows = places.host[batch.index], places.row[batch.index]
-        taken = places.type_code[batch.index] == type_code
+        values = rounded(batch.values[lines], device_type)
+        index, event_us = batch.index[lines], batch.event_us[lines]
+        if batch.present is None:
+            present = np.full(len(index), all_present(len(device_type.channels)))
+        else:
+            present = batch.present[lines]
+        type_code = directory.types.index(batch.device_type) if batch.device_type in directory.types else -2
+        host_of, rows = places.host[index], places.row[index]
+        taken = places.type_code[index] == type_code
         parts = []
         for host in np.unique(host_of[taken]).tolist():
             mine = taken & (host_of == host)
-            lines: NDArray[np.intp] | slice = slice(None) if mine.all() else np.flatnonzero(mine)
+            chosen: Lines = slice(None) if mine.all() else np.flatnonzero(mine)
             part = ShardBatch(
-                rows[lines], batch.event_us[lines], values[lines], present[lines], places.version
+                rows[chosen],
+                event_us[chosen],
+                values[chosen],
+                present[chosen],
+                directory.seal(host, batch.device_type),
             )
-            parts.append(_Part(host, lines, part))
-        return _Route(places, parts, np.flatnonzero(~taken))
+            parts.append(_Part(host, _within(lines, chosen), part))
+        if not taken.all():
+            unknown = NOT_FOUND if places.is_sure else NOT_SURE
+            codes = np.where(host_of[~taken] < 0, unknown, OTHER_TYPE)
+            delivery.refused.append((_within(lines, np.flatnonzero(~taken)), codes))
+        return parts
 
-    def _gather(
-        self, batch: ReadingBatch, route: "_Route", replies: Sequence[HostReply], trace: bool
-    ) -> WriteResult:
+    def _gather(self, batch: ReadingBatch, delivery: "_Delivery", trace: bool) -> WriteResult:
         counts = np.zeros(len(Fate), np.int64)
         results = line_results(len(batch)) if trace else None
         events: list[tuple[int, str, EventBatch]] = []
-        for part, reply in zip(route.parts, replies, strict=True):
+        for part, reply in delivery.taken:
             counts += reply.counts
             if results is not None and reply.results is not None:
                 columns: Iterable[tuple[NDArray[Any], NDArray[Any]]] = zip(
@@ -447,26 +481,40 @@ class Fleet(ABC):
                 for whole, share in columns:
                     whole[part.lines] = share
                 events += [(part.host, name, each) for name, each in reply.events]
+        refused = np.concatenate([np.zeros(0, np.intp), *(lines for lines, _ in delivery.refused)])
+        codes = [code for _, codes in delivery.refused for code in codes[:REFUSALS_TOLD].tolist()]
         if results is not None:
-            results.fate[route.refused] = Fate.EMPTY
-        unknown = route.places.host[batch.index[route.refused]] < 0
+            results.fate[refused] = Fate.EMPTY
         return WriteResult(
             fates={fate.name.lower(): int(counts[fate]) for fate in Fate if counts[fate]},
             refused=[
-                (
-                    line,
-                    batch.ids[int(batch.index[line])].as_py(),
-                    "device.not_found" if no_such else "device.other_type",
-                )
-                for line, no_such in zip(
-                    route.refused[:REFUSALS_TOLD].tolist(), unknown.tolist(), strict=False
-                )
+                (line, batch.ids[int(batch.index[line])].as_py(), code)
+                for line, code in zip(refused[:REFUSALS_TOLD].tolist(), codes, strict=False)
             ],
-            refused_total=len(route.refused),
-            cursors={part.host: reply.cursor for part, reply in zip(route.parts, replies, strict=True)},
+            refused_total=len(refused),
+            cursors={part.host: reply.cursor for part, reply in delivery.taken},
             results=results,
             events=events,
         )
+
+
+def _raised(answers: list[Any], told: type[Exception] | tuple[()] = ()) -> list[Any]:
+    """The answers, if none is an error but such as are ``told``; else the first is raised."""
+    for answer in answers:
+        if isinstance(answer, Exception) and not isinstance(answer, told):
+            raise answer
+    return answers
+
+
+Lines = NDArray[np.intp] | slice
+"""Lines of a batch: positions, or all of them."""
+
+
+def _within(lines: Lines, chosen: Lines) -> Any:
+    """The positions in the batch of those ``chosen`` among ``lines``."""
+    if isinstance(lines, slice):
+        return chosen
+    return lines[chosen]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -474,17 +522,101 @@ class _Part:
     """The lines of a batch that go to one host."""
 
     host: int
-    lines: "NDArray[np.intp] | slice"
+    lines: Lines
     batch: ShardBatch
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Route:
-    """Where the lines of a batch go, and which go nowhere."""
+@dataclass(slots=True, eq=False)
+class _Delivery:
+    """What became of a batch: the parts that hosts took, with their replies, and lines that none has a twin for."""
 
-    places: Places
-    parts: Sequence[_Part]
-    refused: NDArray[np.intp]
+    taken: list[tuple[_Part, HostReply]] = field(default_factory=list)
+    refused: list[tuple[NDArray[np.intp], NDArray[np.str_]]] = field(default_factory=list)  # lines, codes
+
+
+class LocalHosts:
+    """The hosts of a fleet in this process.
+
+    Parameters
+    ----------
+    folder : where journals and snapshots lie; None keeps everything in memory only
+    config : of each
+    """
+
+    def __init__(self, folder: Path | None, config: HostConfig, clock: Clock) -> None:
+        self.services: list[HostService] = []
+        self._folder = folder
+        self._config = config
+        self._clock = clock
+        self._told = itertools.count(1)
+        self._name = secrets.token_hex(6)
+        self._untold: dict[str, int] = {}  # parents' states that not every host has heard
+
+    def numbers(self) -> list[int]:
+        return list(range(len(self.services)))
+
+    def start(self, number: int) -> None:
+        """Open hosts up to ``number``."""
+        while len(self.services) <= number:
+            name = f"host-{len(self.services):03d}"
+            host = ShardHost(name, self._folder / name if self._folder is not None else None, self._config)
+            host.open()
+            self.services.append(HostService(host))
+
+    def ask(self, calls: Sequence[Call], patience_s: float | None = None) -> list[Any]:
+        """Call one after the other; every host gets its call. Children are told what the answers say of their parents."""
+        answers = self._asked(calls)
+        self._untold.update(_news(answers))
+        self._tell_children()
+        return answers
+
+    def retell(self) -> None:
+        """Tell children how their parents are: whoever ended before they had heard did not."""
+        for service in self.services:
+            self._untold.update(service.parents_now())
+        self._tell_children()
+
+    def _asked(self, calls: Sequence[Call]) -> list[Any]:
+        answers: list[Any] = []
+        for number, method, arguments in calls:
+            service = self.services[number]
+            try:
+                answers.append(getattr(service, method)(*arguments))
+            except Exception as error:
+                answers.append(error)
+            self._snapshot_if_due(service.host)
+        return answers
+
+    def _tell_children(self) -> None:
+        """Tell every host what is untold, and what their answers say; what cannot be told now is told later.
+
+        It ends: what a device tells depends on its own alerts and silence alone, not on what it is told.
+        """
+        later: dict[str, int] = {}
+        while self._untold:
+            parent_id = next(iter(self._untold))
+            flags = self._untold.pop(parent_id)
+            command_id = f"{self._name}-{next(self._told)}"
+            command = c.SetParentState(command_id=command_id, by="system", parent_id=parent_id, flags=flags)
+            now_us = self._clock.now_us()
+            answers = self._asked([(number, "command", (command, now_us)) for number in self.numbers()])
+            failed = [answer for answer in answers if isinstance(answer, Exception)]
+            later.pop(parent_id, None)
+            if failed:
+                _log.info("children of %s are told later: %s", parent_id, failed[0])
+                later[parent_id] = flags
+            self._untold.update(_news(answers))  # to be told is to hear the time, which may be news in turn
+        self._untold = later
+
+    def is_alone(self) -> bool:
+        return True
+
+    def _snapshot_if_due(self, host: ShardHost) -> None:
+        if host.snapshot_due and (write := host.begin_snapshot()) is not None:
+            try:
+                write()
+            except (OSError, FleetError) as error:  # what was asked is durable; the next call tries again
+                _log.warning("%s: no snapshot was written: %s", host.name, error)
 
 
 class LocalFleet(Fleet):
@@ -499,24 +631,21 @@ class LocalFleet(Fleet):
     def __init__(
         self, folder: Path | None = None, config: FleetConfig | None = None, clock: Clock | None = None
     ) -> None:
-        super().__init__(config, clock)
+        config, clock = config or FleetConfig(), clock or WallClock()
+        local = self._local = LocalHosts(folder, config.host, clock)
+        super().__init__(local, config, clock)
         self.folder = folder
-        self._services: list[HostService] = []
-        self._untold: dict[str, int] = {}  # parents' states that not every host has heard
         existing = sorted(folder.glob("host-*")) if folder is not None and folder.is_dir() else []
-        for number in range(max(self.config.hosts, len(existing))):
-            self._open_host(number)
-        for number in range(len(self._services)):
-            self._learn_host(number)
-        for device_type in list(self.types.values()):
-            self._install_where_missing(device_type)
-        for service in self._services:  # whoever ended before its children had heard
-            self._untold.update(service.parents_now())
-        self._tell_children(())
+        local.start(max([config.hosts, *(int(each.name.removeprefix("host-")) + 1 for each in existing)]) - 1)
+        self._membership = Membership(local, config.twins_per_host, clock)
+        with contextlib.suppress(DegradedError):  # a state to be seen, no reason to keep the other hosts away
+            self._membership.learn()
+        self.refresh()
+        local.retell()
 
     def close(self) -> None:
         """Snapshot and let go of the journals."""
-        for service in self._services:
+        for service in self._local.services:
             service.host.close()
 
     def __enter__(self) -> "LocalFleet":
@@ -527,89 +656,45 @@ class LocalFleet(Fleet):
 
     def shard_hosts(self) -> list[ShardHost]:
         """The hosts themselves, for a recorder in this process, and for tests."""
-        return [service.host for service in self._services]
+        return [service.host for service in self._local.services]
 
-    def _call(self, calls: Sequence[tuple[int, str, tuple[Any, ...]]]) -> list[Any]:
-        results, failed = self._called(calls)
-        self._tell_children(results)
-        if failed is not None:
-            raise failed
-        return results
+    def install(
+        self, device_type: DeviceType, by: str = "system", command_id: str | None = None
+    ) -> dict[int, int]:
+        try:
+            return self._membership.install(device_type, by, command_id or self.command_id())
+        finally:
+            self.refresh()
 
-    def _called(
-        self, calls: Sequence[tuple[int, str, tuple[Any, ...]]]
-    ) -> tuple[list[Any], Exception | None]:
-        """Results, None in the place of what failed, and the first error: every host gets its call."""
-        results: list[Any] = []
-        failed: Exception | None = None
-        for host, method, arguments in calls:
-            service = self._services[host]
-            try:
-                results.append(getattr(service, method)(*arguments))
-            except Exception as error:
-                failed = failed or error
-                results.append(None)
-            if service.host.snapshot_due and (write := service.host.begin_snapshot()) is not None:
-                try:
-                    write()
-                except (
-                    OSError,
-                    FleetError,
-                ) as error:  # what was asked is done and durable; the next call tries again
-                    _log.warning("%s: no snapshot was written: %s", service.host.name, error)
-        return results, failed
+    def register(
+        self, devices: Sequence[Device], by: str = "system", command_id: str | None = None
+    ) -> dict[int, int]:
+        try:
+            return self._membership.register(entrants(devices), by, command_id or self.command_id())
+        finally:
+            self.refresh()
 
-    def _tell_children(self, replies: Sequence[Any]) -> None:
-        """Tell every host what the replies say of parents, and what the answers say; what cannot be told now is told later.
+    def change(self, command: c.UpdateDevice) -> dict[int, int]:
+        return self._membership.update(command)
 
-        It ends: what a device tells depends on its own alerts and silence alone, not on what it is told.
-        """
-        later: dict[str, int] = {}
-        self._untold.update(_news(replies))
-        while self._untold:
-            parent_id = next(iter(self._untold))
-            flags = self._untold.pop(parent_id)
-            command = c.SetParentState(
-                command_id=self.command_id(), by="system", parent_id=parent_id, flags=flags
-            )
-            now_us = self.clock.now_us()
-            answers, failed = self._called([(host, "command", (command, now_us)) for host in self.hosts()])
-            later.pop(parent_id, None)
-            if failed is not None:
-                _log.info("children of %s are told later: %s", parent_id, failed)
-                later[parent_id] = flags
-            self._untold.update(_news(answers))  # to be told is to hear the time, which may be news in turn
-        self._untold = later
+    def refresh(self) -> None:
+        """The map is the owner's own."""
+        if not self._membership.is_whole:
+            with contextlib.suppress(DegradedError):
+                self._membership.learn()
+        self.directory, self.types = self._membership.directory, self._membership.types
+        self._is_whole = self._membership.is_whole
 
-    def _add_host(self, dedicated: bool) -> int:
-        number = len(self._services)
-        self._open_host(number)
-        self._load.append(0)
-        for device_type in self.types.values():
-            self._install_where_missing(device_type)
-        return number
-
-    def _open_host(self, number: int) -> None:
-        name = f"host-{number:03d}"
-        host = ShardHost(name, self.folder / name if self.folder is not None else None, self.config.host)
-        host.open()
-        self._services.append(HostService(host))
-
-    def _install_where_missing(self, device_type: DeviceType) -> None:
-        document = typefiles.to_document(device_type)
-        for service in self._services:
-            if device_type.name not in service.host.shards:
-                service.command(
-                    c.InstallType(command_id=self.command_id(), by="system", document=document),
-                    self.clock.now_us(),
-                )
+    def relearn(self) -> None:
+        self._membership.learn()
+        self.refresh()
 
 
-def _news(replies: Sequence[Any]) -> dict[str, int]:
-    """The states of parents in replies of hosts."""
+def _news(answers: Sequence[Any]) -> dict[str, int]:
+    """The states of parents in answers of hosts."""
     return {
         parent_id: flags
-        for reply in replies
-        if isinstance(reply, HostReply)
-        for parent_id, flags in reply.parents
+        for answer in answers
+        if isinstance(answer, HostReply)
+        for parent_id, flags in answer.parents
     }

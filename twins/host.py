@@ -40,7 +40,8 @@ from twins.packing import pack, unpack
 from twins.readings import ShardBatch
 from twins.shard import Shard, ShardConfig
 
-HostState = Literal["closed", "ready", "degraded", "fenced"]
+HostState = Literal["closed", "ready", "degraded", "fenced", "away"]
+"""``away`` is said of a host that does not answer."""
 
 _REPLAY_PAGE: Final = 256
 _REPLAY_PAGE_BYTES: Final = 64 << 20
@@ -85,7 +86,7 @@ class _Staged:
 
 @dataclass(slots=True)
 class HostStatus:
-    """What a host says of itself."""
+    """What a host says of itself; of one that is away, the state, the reason and the devices that are missing with it."""
 
     name: str
     state: HostState
@@ -127,6 +128,8 @@ class ShardHost:
         self.damage: list[str] = []
         self.archived = 0  # how far the recorder says it is
         self._check = check
+        self.claimant = ""  # who may register devices here: who claimed this host last
+        self.announced = 0  # hosts that the fleet has, as far as this one was told
         self._journal: Journal | None = None
         self._staged: list[_Staged] = []
         self._remembered: dict[str, int] = {}  # command id -> shard time
@@ -211,14 +214,13 @@ class ShardHost:
         now_us = self._clock(now_us)
         if command.command_id in self._remembered:
             return {}
-        body = c.to_body(command)
         with self._undone_if_it_fails():
-            entries.encode_command(type(command).__name__, body)  # what cannot be kept is not done
+            # what cannot be kept is not done
+            payload = entries.encode_command(type(command).__name__, c.to_body(command))
             events = self._do(command, now_us)
         if isinstance(command, c.SetParentState) and not events:
             return {}  # told again what was known: nothing to keep
         self._remember(command.command_id, now_us)
-        payload = entries.encode_command(type(command).__name__, body) if self._journal else b""
         self._stage(EntryKind.COMMAND, now_us, payload, events)
         return events
 
@@ -282,7 +284,29 @@ class ShardHost:
         for shard in self.shards.values():
             shard.resume(now_us)
 
+    def announce(self, hosts: int) -> None:
+        """Remember that the fleet has so many hosts, before the newest of them is there."""
+        if hosts <= self.announced:
+            return
+        self._writable(urgent=True)
+        self._stage(EntryKind.MARK, self.now_us, bytes(pack({"hosts": hosts})), {})
+        self.commit()
+        self.announced = hosts
+
     # -- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that is durable stands in memory, be it that writes are refused."""
+        return self.folder is None or (self._restored and self._journal is not None)
+
+    def chunks_of(self, command_id: str) -> list[str]:
+        """The parts of a registration, ``<command id>#<part>``, that were done here."""
+        return [
+            each.removeprefix(f"{command_id}#")
+            for each in self._remembered
+            if each.startswith(f"{command_id}#")
+        ]
 
     def shard(self, device_type: str) -> Shard:
         """The shard of a type; DeviceTypeNotFoundError if the type is not installed here."""
@@ -338,6 +362,7 @@ class ShardHost:
             "now_us": keep_from,
             "config": asdict(self._config_in_force),
             "remembered": dict(self._remembered),
+            "announced": self.announced,
             "shards": {},
         }
         arrays = {}
@@ -542,7 +567,7 @@ class ShardHost:
         assert self.folder is not None
         self._restored = False
         self.shards, self._remembered = {}, {}
-        self.now_us, self.cursor = 0, 0
+        self.now_us, self.cursor, self.announced = 0, 0, 0
         self._config_in_force = ShardConfig()  # what a log begins with
         found, unreadable = snapshots.newest(self.folder / "snapshots")
         self.damage += unreadable
@@ -555,6 +580,7 @@ class ShardHost:
             self.now_us = meta["now_us"]
             self._config_in_force = ShardConfig(**meta["config"])
             self._remembered = dict(meta["remembered"])
+            self.announced = meta.get("announced", 0)
             for name, shard_meta in meta["shards"].items():
                 mine = {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
                 self.shards[name] = Shard.restore(shard_meta, mine, self._config_in_force)
@@ -597,6 +623,7 @@ class ShardHost:
                 said = unpack(entry.payload)[0] if entry.payload else {}
                 if "config" in said:
                     self._reconfigure(ShardConfig(**said["config"]))
+                self.announced = max(self.announced, said.get("hosts", 0))
                 if "resumed" in said:
                     self._take_up(entry.now_us)
             case EntryKind.LOST:

@@ -24,6 +24,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from twins.devices import DeviceType
+from twins.directory import Seal
 from twins.errors import ReadingError
 
 MAX_CHANNELS: Final = 64
@@ -81,15 +82,15 @@ class ReadingBatch:
 class ShardBatch:
     """Readings of rows of one shard, rounded to the channels' resolution: what is stored is what is scored.
 
-    ``rows`` (n,) int32 names rows of the shard; the other columns are as in ``ReadingBatch``. ``directory_version`` is the
-    version of the directory that looked the rows up, told when a shard does not have them.
+    ``rows`` (n,) int32 names rows of the shard; the other columns are as in ``ReadingBatch``. ``seal`` is of the rows that
+    the directory knew which looked these up: a shard with other rows refuses them. None: they come from the shard's own log.
     """
 
     rows: NDArray[np.int32]
     event_us: NDArray[np.int64]
     values: Values
     present: NDArray[np.uint64]
-    directory_version: int = 0
+    seal: Seal | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -97,13 +98,11 @@ class ShardBatch:
     def take(self, start: int, stop: int) -> "ShardBatch":
         """Lines ``start`` to ``stop``, as views."""
         cut = slice(start, stop)
-        return ShardBatch(
-            self.rows[cut], self.event_us[cut], self.values[cut], self.present[cut], self.directory_version
-        )
+        return ShardBatch(self.rows[cut], self.event_us[cut], self.values[cut], self.present[cut], self.seal)
 
 
 def merged(batches: Sequence[ShardBatch]) -> ShardBatch:
-    """The lines of all batches, one after the other."""
+    """The lines of all batches, one after the other. Their seals were compared before."""
     if len(batches) == 1:
         return batches[0]
     return ShardBatch(
@@ -111,7 +110,6 @@ def merged(batches: Sequence[ShardBatch]) -> ShardBatch:
         np.concatenate([batch.event_us for batch in batches]),
         np.concatenate([batch.values for batch in batches]),
         np.concatenate([batch.present for batch in batches]),
-        min(batch.directory_version for batch in batches),
     )
 
 

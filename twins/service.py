@@ -1,8 +1,8 @@
 """What a fleet may ask of a host, each change durable before it is answered. The same calls in a process and in an actor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from twins import commands as c
 from twins import typefiles, views
-from twins.devices import DeviceType
+from twins.devices import Device, DeviceType
+from twins.directory import NO_ROWS, Seal
+from twins.errors import DegradedError, DeviceNotFoundError, StaleDirectoryError, SupersededError
 from twins.events import EventBatch
 from twins.host import HostStatus, ShardHost
 from twins.journal import StoredEntry
@@ -32,16 +34,59 @@ class HostReply:
     results: LineResults | None
     events: Sequence[tuple[str, EventBatch]]
     parents: Sequence[tuple[str, int]]  # devices with children whose state changed: id, flags
+    first_row: int = -1  # of the devices, if any were registered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardMembers:
-    """Who lives in a shard: the type's document, the ids by row, the parents that were named."""
+    """Who lives in a shard, as far as who asks does not know: ids by row from ``first_row`` on, the type's document.
 
-    document: dict[str, Any]
+    ``parents`` were named by devices here; ``marked`` live here and know that they have children.
+    """
+
+    device_type: str
+    document: dict[str, Any] | None
+    first_row: int
     ids: pa.StringArray
     parents: list[str]
+    marked: list[str]
     is_dedicated: bool
+
+
+class Known(NamedTuple):
+    """What is known of a shard: the seal of its first rows, the version of its type."""
+
+    seal: Seal
+    version: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claimed:
+    """What a host says to who takes its membership over.
+
+    ``strange`` are types whose known rows are not the first of those that the host has: all that was known is void.
+    ``announced`` is how many hosts the fleet has; ``is_ready`` says whether devices can be registered at present. ``chunks``
+    are the parts of the registration that was asked about which were done here, ``cursor`` is not before them.
+    """
+
+    shards: Sequence[ShardMembers]
+    strange: Sequence[str]
+    announced: int
+    is_ready: bool
+    chunks: Sequence[str]
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a list of devices of one type, to be registered on one host by who claimed that host last."""
+
+    command_id: str
+    by: str
+    device_type: str
+    start: int
+    stop: int
+    claimant: str
 
 
 class HostService:
@@ -55,15 +100,25 @@ class HostService:
 
     def write(self, device_type: str, batch: ShardBatch, now_us: int, trace: bool) -> HostReply:
         """Take readings in, a bounded piece at a time."""
+        self.check(device_type, batch)
         pieces = [
             self.write_piece(device_type, batch.take(start, start + LINES_AT_ONCE), now_us, trace)
             for start in range(0, len(batch), LINES_AT_ONCE)
         ]
         return joined(pieces, self.host.cursor)
 
-    def check_shape(self, device_type: str, batch: ShardBatch) -> None:
-        """Refuse readings of another shape than the type has, before they wait together with others."""
-        self.host.shard(device_type).check_shape(batch)
+    def check(self, device_type: str, batch: ShardBatch) -> None:
+        """Refuse readings of another shape or of other rows than the shard has, before they wait together with others.
+
+        Raises
+        ------
+        ReadingError, StaleDirectoryError : nothing was taken.
+        """
+        shard = self.host.shards.get(device_type)
+        if shard is None:
+            raise StaleDirectoryError(device_type, batch.seal.rows if batch.seal is not None else 0, 0)
+        shard.check_shape(batch)
+        shard.check_seal(batch.seal)
 
     def write_piece(self, device_type: str, batch: ShardBatch, now_us: int, trace: bool) -> HostReply:
         """Take a piece of a batch in, in one commit."""
@@ -84,29 +139,80 @@ class HostService:
             states = [
                 pair for name in self.host.shards for pair in self._states(name, ids=command.device_ids)
             ]
-            return replace(reply, parents=states)
+            return replace(reply, parents=[*reply.parents, *states])
         return reply
 
-    def register(self, command: c.RegisterDevices, now_us: int) -> int:
-        """Register devices; gives the row of the first."""
-        self.command(command, now_us)
-        return self.host.shard(command.device_type).row_of(command.devices[0].id)
+    def claim(self, claimant: str, known: Mapping[str, Known], command_id: str = "") -> Claimed:
+        """Take the membership of this host over: from now on only ``claimant`` registers here, whoever did before.
+
+        ``known`` is what needs not be told; ``command_id`` that of a registration which may have been begun before.
+
+        Raises
+        ------
+        DegradedError : the host is not restored, so it cannot say who lives here.
+        """
+        if not self.host.is_whole:
+            raise DegradedError(f"{self.host.name} is {self.host.state}: {self.host.reason}")
+        self.host.claimant = claimant
+        strange = [
+            name
+            for name, (seal, _) in known.items()
+            if name not in self.host.shards or not self.host.shards[name].roster.bears(seal)
+        ]
+        shards = []
+        for name, shard in self.host.shards.items():
+            seal, version = known.get(name, Known(NO_ROWS, -1))
+            first = 0 if name in strange else seal.rows
+            has_news = first < len(shard) or name not in known
+            shards.append(
+                ShardMembers(
+                    name,
+                    None
+                    if version == shard.device_type.version
+                    else typefiles.to_document(shard.device_type),
+                    first,
+                    shard.roster.index.ids(first),
+                    shard.roster.parents() if has_news else [],
+                    shard.marked() if has_news else [],
+                    shard.roster.is_dedicated,
+                )
+            )
+        chunks = self.host.chunks_of(command_id) if command_id else []
+        is_ready = self.host.state == "ready"
+        return Claimed(shards, strange, self.host.announced, is_ready, chunks, self.host.cursor)
+
+    def confirm(self, claimant: str) -> None:
+        """Say that nobody has claimed this host since ``claimant`` did.
+
+        Raises
+        ------
+        SupersededError : somebody has.
+        """
+        self._check_claimant(claimant)
+
+    def announce(self, claimant: str, hosts: int) -> None:
+        """Remember that the fleet has so many hosts; whoever claims this one next hears it."""
+        self._check_claimant(claimant)
+        self.host.announce(hosts)
+
+    def register(self, devices: Sequence[Device], chunk: "Chunk", now_us: int) -> HostReply:
+        """Register the devices that ``chunk`` names.
+
+        Raises
+        ------
+        SupersededError : another has claimed this host since; nothing was registered.
+        """
+        self._check_claimant(chunk.claimant)
+        chosen = tuple(devices[chunk.start : chunk.stop])
+        command = c.RegisterDevices(
+            command_id=chunk.command_id, by=chunk.by, device_type=chunk.device_type, devices=chosen
+        )
+        reply = self.command(command, now_us)
+        return replace(reply, first_row=self.host.shard(chunk.device_type).row_of(chosen[0].id))
 
     def tick(self, now_us: int) -> HostReply:
         self.host.stage_tick(now_us)
         return self._committed()
-
-    def membership(self) -> list[ShardMembers]:
-        """Who lives here, by type."""
-        return [
-            ShardMembers(
-                typefiles.to_document(shard.device_type),
-                shard.roster.index.ids(),
-                shard.roster.parents(),
-                shard.roster.is_dedicated,
-            )
-            for shard in self.host.shards.values()
-        ]
 
     def types(self) -> list[dict[str, Any]]:
         """The documents of the types in force."""
@@ -118,8 +224,13 @@ class HostService:
         if shard is not None:
             shard.check_install(device_type)
 
-    def read_twin(self, device_type: str, row: int) -> dict[str, Any]:
-        return views.twin(self.host.shard(device_type), row)
+    def read_twin(self, device_type: str, device_id: str) -> dict[str, Any]:
+        """Everything that is known of one device; DeviceNotFoundError if it does not live here."""
+        shard = self.host.shards.get(device_type)
+        row = -1 if shard is None else shard.row_of(device_id)
+        if shard is None or row < 0:
+            raise DeviceNotFoundError(device_id)
+        return views.twin(shard, row)
 
     def live(self, device_type: str) -> pa.Table | None:
         shard = self.host.shards.get(device_type)
@@ -138,6 +249,10 @@ class HostService:
     def parents_now(self) -> list[tuple[str, int]]:
         """The state of every device that has children."""
         return [pair for name in self.host.shards for pair in self._states(name)]
+
+    def _check_claimant(self, claimant: str) -> None:
+        if claimant != self.host.claimant:
+            raise SupersededError(self.host.name)
 
     def _committed(self) -> HostReply:
         commits = self.host.commit()

@@ -19,7 +19,7 @@ from twins import commands as c
 from twins.alerts import AlertBook, AlertTarget
 from twins.clock import SECOND_US
 from twins.devices import Device, DeviceType, MaintenanceAction
-from twins.directory import Roster
+from twins.directory import Roster, Seal
 from twins.errors import CommandRefusedError, DeviceExistsError, ReadingError, StaleDirectoryError
 from twins.events import EVENT, EVERY, EventBatch, Kind, event_buffer
 from twins.kernels import DECLARED, LineResults
@@ -93,7 +93,7 @@ class Shard:
         values, present = _read_only(batch.values), _read_only(batch.present)
         self.check_shape(batch)
         if len(batch) and (int(batch.rows.max()) >= len(self) or int(batch.rows.min()) < 0):
-            raise StaleDirectoryError(batch.directory_version, len(self))
+            raise StaleDirectoryError(self.device_type.name, int(batch.rows.max()) + 1, len(self))
         out = kernels.line_results(len(batch))
         parts: list[Any] = []
         done = 0
@@ -116,6 +116,11 @@ class Shard:
                 f"type {self.device_type.name!r} has {width} channels of {dtype}, "
                 f"got values of shape {batch.values.shape} and {batch.values.dtype}"
             )
+
+    def check_seal(self, seal: Seal | None) -> None:
+        """Refuse rows that were looked up in a directory of other rows than these: they would be other devices'."""
+        if seal is not None and not self.roster.bears(seal):
+            raise StaleDirectoryError(self.device_type.name, seal.rows, len(self))
 
     def reconfigure(self, config: ShardConfig) -> None:
         """Put other tolerances in force, from here on."""
@@ -213,6 +218,11 @@ class Shard:
         flags |= np.where(status[parents] & (RETIRED | OUT_OF_SERVICE), state.PARENT_OUT_OF_SERVICE, 0)
         return parents, flags.astype(np.uint8)
 
+    def marked(self) -> list[str]:
+        """The ids of devices that know that they have children."""
+        rows = np.flatnonzero(self.state.core.status[: len(self)] & HAS_CHILDREN)
+        return [self.roster.index[row] for row in rows.tolist()]
+
     # -- snapshots ------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> tuple[dict[str, Any], Arrays]:
@@ -294,14 +304,13 @@ class Shard:
         if rows > self.state.capacity:
             self.state = state.grown(self.state, max(rows, 2 * self.state.capacity), first, self.device_type)
         self.roster.add(devices)
-        core = self.state.core
-        for offset, device in enumerate(devices):
-            interval_s = device.interval_s or self.device_type.interval_s
-            if interval_s:
-                core.interval_us[first + offset] = round(interval_s * SECOND_US)
-                core.gaps[first + offset] = DECLARED
-            if device.retired:
-                core.status[first + offset] |= RETIRED
+        core, new = self.state.core, slice(first, rows)
+        nominal_s = self.device_type.interval_s or 0.0
+        interval_s = np.array([device.interval_s or nominal_s for device in devices])
+        declared = interval_s != 0
+        core.interval_us[new][declared] = np.rint(interval_s[declared] * SECOND_US)
+        core.gaps[new][declared] = DECLARED
+        core.status[new][[device.retired for device in devices]] |= RETIRED
         return self._told(Kind.DEVICE_REGISTERED, range(first, rows), now_us, {"by": command.by})
 
     def check_install(self, device_type: DeviceType) -> None:

@@ -46,8 +46,8 @@ async def devices(
 
 
 @router.post("", response_model=Registered, status_code=201, responses=_REFUSALS)
-async def register(context: InContext, by: User, body: NewDevices) -> Response:
-    """Give devices a twin each; all of them, or none."""
+async def register(context: InContext, by: User, command_id: CommandId, body: NewDevices) -> Response:
+    """Give devices a twin each; all of them, or none. With an ``Idempotency-Key``, sending it again repeats nothing."""
     wanted = [
         Device(
             id=each.id,
@@ -61,8 +61,8 @@ async def register(context: InContext, by: User, body: NewDevices) -> Response:
         )
         for each in body.devices
     ]
-    cursor = await context.call(_register, context, wanted, by)
-    return reply({"registered": len(wanted), "cursor": cursor}, 201)
+    cursors = await context.call(context.fleet.register, wanted, by, command_id)
+    return reply({"registered": len(wanted), "cursor": context.cursor_at(cursors)}, 201)
 
 
 @router.post("/{device_id:path}/maintenance", response_model=Done, responses=_REFUSALS)
@@ -108,10 +108,3 @@ def _as_of(context: Context, device_id: str, at: datetime) -> tuple[dict[str, An
     if at_us > context.fleet.clock.now_us():
         raise RangeError(f"{at.isoformat()} is yet to come", "leave `at` out to see the device as it is now")
     return context.history.past().twin(device_id, at_us)
-
-
-def _register(context: Context, devices: list[Device], by: str) -> str:
-    """One at a time: a fleet's map has one writer."""
-    with context.membership:
-        context.fleet.register(devices, by)
-        return context.cursor_at({host: status.cursor for host, status in enumerate(context.fleet.status())})

@@ -89,7 +89,7 @@ def _kpis(context: Context, view: View, hours: float) -> dict[str, Any]:
 
 
 def _type_of(context: Context, device_id: str) -> str:
-    found = context.fleet.directory.locate_one(device_id)
+    found = context.fleet.find(device_id)
     if found is None:
         raise DeviceNotFoundError(device_id)
     return found[1]

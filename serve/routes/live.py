@@ -5,6 +5,7 @@ import contextlib
 import json
 from typing import Any, Final
 
+import pyarrow as pa
 from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
 from pydantic import TypeAdapter, ValidationError
 
@@ -53,7 +54,7 @@ async def live(socket: WebSocket, who: Who) -> None:
     try:
         await _send(socket, json.dumps({"type": "hello", "cursor": hub.cursor}))
         await _first_done(
-            _listen(socket, hub, client), _talk(socket, here, client), _watch(socket, here, who)
+            _listen(socket, here, hub, client), _talk(socket, here, client), _watch(socket, here, who)
         )
     except (WebSocketDisconnect, TimeoutError, RuntimeError):
         pass  # gone, or too slow to be waited for; it will come back with its cursor
@@ -62,7 +63,7 @@ async def live(socket: WebSocket, who: Who) -> None:
         hub.leave(client)
 
 
-async def _listen(socket: WebSocket, hub: Hub, client: Client) -> None:
+async def _listen(socket: WebSocket, here: Context, hub: Hub, client: Client) -> None:
     """Take subscriptions until the client goes, or says what cannot be understood."""
     while True:
         text = await socket.receive_text()
@@ -70,6 +71,9 @@ async def _listen(socket: WebSocket, hub: Hub, client: Client) -> None:
             if len(text) > MAX_MESSAGE:
                 raise ValueError(f"{len(text)} characters; at most {MAX_MESSAGE} are read")
             wish = Subscribe.model_validate_json(text)
+            if wish.devices:
+                with contextlib.suppress(FleetError):  # who is new is learned of, else a moment later
+                    await here.call(here.fleet.locate, pa.array(wish.devices, pa.string()))
             hub.subscribe(client, wish.topics, wish.devices, wish.cursor)
         except ValidationError as error:
             first = error.errors()[0]

@@ -24,6 +24,7 @@ async def ready(context: InContext) -> Response:
     hosts = await context.call(context.fleet.status)
     view = context.live.view
     whole = bool(hosts) and all(host.state == "ready" for host in hosts) and bool(view.generations)
+    away = {"cursor": None, "archived": None, "journal_bytes": None}
     body = {
         "ready": whole,
         "as_of": as_of(view),
@@ -39,6 +40,7 @@ async def ready(context: InContext) -> Response:
                 "archived": host.archived,
                 "journal_bytes": host.journal_bytes,
                 "damage": [str(each) for each in host.damage],
+                **(away if host.state == "away" else {}),
             }
             for host in hosts
         ],

@@ -1,8 +1,14 @@
 """One contract for every fleet: what LocalFleet does in one process, RayFleet does over actors."""
 
+import contextlib
+import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +21,7 @@ from twins.commands import AcknowledgeAlert, RecordMaintenance, ShelveAlert
 from twins.devices import Channel, Device
 from twins.errors import (
     CommandRefusedError,
+    DegradedError,
     DeviceExistsError,
     DeviceNotFoundError,
     DeviceTypeNotFoundError,
@@ -53,8 +60,8 @@ def make_fleet(request, tmp_path):
     compile_kernels()  # which takes longer, the first time, than a pump may be silent
     opened = []
 
-    def make():
-        config = FleetConfig(hosts=2, twins_per_host=4)
+    def make(twins_per_host=4):
+        config = FleetConfig(hosts=2, twins_per_host=twins_per_host)
         if request.param == "local":
             fleet = LocalFleet(tmp_path, config)
         else:
@@ -70,19 +77,34 @@ def make_fleet(request, tmp_path):
         fleet.close()
 
 
-def send(fleet, temperature, ids, at_us=None):
+def until(holds):
+    """Wait for a condition; a host or the registrar may restart meanwhile."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with contextlib.suppress(DegradedError):
+            if holds():
+                return
+        time.sleep(0.05)
+    raise AssertionError("it did not come about")
+
+
+def send(fleet, temperature, ids, at_us=None, **options):
     """One reading of each device; gives the result and when it happened."""
     at_us = at_us or time.time_ns() // 1000
     values = np.full((len(ids), 3), [50.0, 2.0, temperature])
     batch = ReadingBatch(
         PUMP.name, pa.array(ids), np.arange(len(ids), dtype=np.int32), np.full(len(ids), at_us), values
     )
-    return fleet.write(batch), at_us
+    return fleet.write(batch, **options), at_us
+
+
+# one that is not missed within the hour: how fast this machine is changes nothing of what is known of it
+PATIENT = replace(PUMP, interval_s=3600.0, rules=tuple(rule for rule in PUMP.rules if rule.name != "silent"))
 
 
 def test_a_fleet_keeps_the_contract(make_fleet):
     fleet = make_fleet()
-    fleet.install(PUMP)
+    fleet.install(PATIENT)
     fleet.register(pumps(6))
     ids = [device.id for device in pumps(6)]
 
@@ -148,12 +170,8 @@ def test_a_fleet_keeps_the_contract(make_fleet):
     assert send(again, 60.0, ["vip"])[0].fates == {"scored": 1}
 
 
-def test_a_killed_shard_comes_back_with_all_that_was_acknowledged(make_fleet, request):
-    if "ray" not in request.node.callspec.params.values():
-        pytest.skip("a process of its own is what is killed here")
-    import os
-    import signal
-
+@pytest.mark.parametrize("make_fleet", ["ray"], indirect=True)
+def test_a_killed_shard_comes_back_with_all_that_was_acknowledged(make_fleet):
     import ray
 
     fleet = make_fleet()
@@ -174,3 +192,167 @@ def test_a_killed_shard_comes_back_with_all_that_was_acknowledged(make_fleet, re
     assert {state["values"]["temperature"]["value"] for state in states.values()} == {61.0}
     assert {state["event_us"] for state in states.values()} == {at_us}
     assert send(fleet, 62.0, ids)[0].fates == {"scored": 4}
+
+
+@pytest.mark.parametrize("make_fleet", ["ray"], indirect=True)
+def test_a_host_that_is_lost_costs_only_its_own_devices_and_is_brought_back(make_fleet):
+    import ray
+
+    fleet = make_fleet()
+    fleet.install(PUMP)
+    fleet.register(pumps(6))
+    homes = {device.id: fleet.find(device.id)[0] for device in pumps(6)}
+    away = [each for each, host in homes.items() if host == 1]
+    _, at_us = send(fleet, 61.0, list(homes))
+    ray.kill(fleet.actors()[1])  # for good: it is not restarted
+    until(lambda: [status.state for status in fleet.status()] == ["ready", "away"])
+    assert fleet.status()[1].devices == len(away)
+    result, _ = send(fleet, 62.0, list(homes), partly=True)
+    assert result.fates == {"scored": 6 - len(away)}
+    assert {(device_id, code) for _, device_id, code in result.refused} == {
+        (each, "fleet.degraded") for each in away
+    }
+    with pytest.raises(DegradedError):
+        send(fleet, 63.0, list(homes))
+    fleet.register([Device("new", PUMP.name)])
+    until(lambda: [status.state for status in fleet.status()] == ["ready", "ready"])
+    states = [fleet.read_twin(each) for each in away]
+    assert {(each["event_us"], each["values"]["temperature"]["value"]) for each in states} == {(at_us, 61.0)}
+    assert send(fleet, 64.0, [*homes, "new"])[0].fates == {"scored": 7}
+
+
+@pytest.mark.parametrize("make_fleet", ["ray"], indirect=True)
+def test_processes_that_race_for_the_same_ids_get_each_of_them_once(make_fleet):
+    """Also while the registrar is killed: who lost is told so, who won has all of its list, on one host each."""
+    import ray
+
+    fleet = make_fleet(twins_per_host=1000)
+    fleet.install(PUMP)
+    clients = [ray.remote(num_cpus=0)(Client).remote(fleet.folder, number) for number in range(3)]
+    ray.get([client.ready.remote() for client in clients])
+    with killing_the_registrar(fleet) as killed:
+        for contest in range(200):
+            told = ray.get([client.register.remote(contest) for client in clients])
+            assert Counter(answer is None for answer in told) == {True: 1, False: 2}, told
+            assert all(f"r{contest}-" in answer for answer in told if answer), told
+            won = told.index(None)
+            assert ray.get(clients[won - 1].found.remote(f"r{contest}-own-{won}"))
+            if contest >= 10 and len(killed) >= 2:
+                break
+        else:
+            raise AssertionError(f"the registrar was killed {len(killed)} times only")
+    lives = Counter(fleet.live(PUMP.name)["device_id"].to_pylist())
+    assert set(lives.values()) == {1}
+    assert Counter(each.split("-")[0] for each in lives) == {f"r{number}": 6 for number in range(contest + 1)}
+    assert fleet._ask_registrar("status")["twice"] == []
+
+
+class Client:
+    """A fleet's client in a process of its own."""
+
+    def __init__(self, folder, number):
+        from twins.actors import RayFleet
+
+        self.number = number
+        self.fleet = RayFleet(folder)
+
+    def ready(self):
+        return True
+
+    def register(self, contest):
+        """Register what the others register too, from another end, and one id of one's own; gives what was refused."""
+        ids = [f"r{contest}-{(at + self.number) % 5}" for at in range(5)] + [f"r{contest}-own-{self.number}"]
+        try:
+            self.fleet.register([Device(each, PUMP.name) for each in ids])
+        except DeviceExistsError as error:
+            return str(error)
+        return None
+
+    def found(self, device_id):
+        return self.fleet.find(device_id) is not None
+
+
+@contextlib.contextmanager
+def killing_the_registrar(fleet, times=2):
+    """Kill the registrar so many times, each time when more devices are known than last time; gives who was killed."""
+    killed, done = [], threading.Event()
+
+    def kill():
+        known = len(fleet.directory)
+        while not done.is_set() and len(killed) < times:
+            with contextlib.suppress(DegradedError):  # it restarts
+                status = fleet._ask_registrar("status", patience_s=5.0)
+                if status["devices"] > known:
+                    os.kill(status["pid"], signal.SIGKILL)
+                    killed.append(status["pid"])
+                    known = status["devices"]
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        done.set()
+        killer.join()
+
+
+@pytest.mark.parametrize("make_fleet", ["ray"], indirect=True)
+def test_a_registrar_that_is_killed_half_way_through_a_list_ends_it_when_it_is_back(make_fleet, monkeypatch):
+    from twins import membership
+
+    monkeypatch.setattr(
+        membership, "REGISTER_CHUNK", 500
+    )  # many commands, so that some are done and some are not
+    fleet = make_fleet(twins_per_host=20_000)
+    fleet.install(PUMP)
+    devices = pumps(12_000)
+    with killing_the_registrar(fleet) as killed:
+        fleet.register(devices[:1])
+        fleet.register(devices[1:])
+    assert killed
+    assert sum(status.devices for status in fleet.status()) == len(devices)
+    assert len(fleet.directory) == len(devices)
+    assert sorted(fleet.live(PUMP.name)["device_id"].to_pylist()) == sorted(each.id for each in devices)
+    with pytest.raises(DeviceExistsError):
+        fleet.register(devices[-1:])
+
+
+@pytest.mark.parametrize("make_fleet", ["ray"], indirect=True)
+def test_a_client_with_an_old_directory_is_served_as_if_it_had_the_newest(make_fleet):
+    from twins.actors import RayFleet
+
+    fleet = make_fleet()
+    fleet.install(PUMP)
+    fleet.register([*pumps(2), Device("vip", PUMP.name, placement="dedicated")])
+    old = RayFleet(fleet.folder)
+    grown = [f"more-{number}" for number in range(7)]
+    fleet.register([Device(each, PUMP.name, parent="pump-0") for each in grown])
+    fleet.retire("pump-1")
+    fleet.update(Device("more-1", PUMP.name, site="bergen", parent="vip"))
+    assert old.hosts() != fleet.hosts()
+    result, _ = send(old, 60.0, ["pump-0", "pump-1", *grown, "nobody"])
+    assert result.fates == {"scored": 8, "empty": 1}
+    assert list(result.refused) == [(9, "nobody", "device.not_found")]
+    assert old.read_twin("more-1")["site"] == "bergen"
+
+    # a host of one's own stays that, whoever registers afterwards
+    homes = {each: old.find(each)[0] for each in ["vip", "pump-0", *grown]}
+    old.register([Device(f"late-{number}", PUMP.name) for number in range(3)])
+    assert homes["vip"] not in {old.find(f"late-{number}")[0] for number in range(3)}
+    assert {each: fleet.find(each)[0] for each in homes} == homes
+
+    # the data folder is emptied, and others get the rows: nothing of theirs is written or read under an old name
+    fleet.close()
+    shutil.rmtree(fleet.folder)
+    fleet = make_fleet()
+    fleet.install(PUMP)
+    fleet.register(list(reversed(pumps(4))))
+    sent = []
+    until(
+        lambda: sent.append(send(old, 66.0, ["pump-0", "pump-1", "vip"])[0]) or sent
+    )  # who it knew are no more
+    (result,) = sent
+    assert result.fates == {"scored": 2}
+    assert list(result.refused) == [(2, "vip", "device.not_found")]
+    states = {each.id: old.read_twin(each.id)["values"]["temperature"]["value"] for each in pumps(4)}
+    assert states == {"pump-0": 66.0, "pump-1": 66.0, "pump-2": None, "pump-3": None}

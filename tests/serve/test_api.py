@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from serve import schemas
-from tests.serve.edges import Edge, edge, make_app, make_fleet
+from tests.serve.edges import DEVICES, T0, Edge, edge, make_app, make_fleet
+from twins.clock import SECOND_US
 from twins.errors import DegradedError
 
 HIGH = "pump-01:vibration-high:1"
@@ -133,6 +134,47 @@ def test_the_fleet_at_a_glance(tmp_path: Path) -> None:
         text = (await it.client.get("/metrics")).text
         assert 'twinfold_readings_total{fate="scored",type="pump"} 1.0' in text
         assert 'twinfold_host_state{host="host-000",state="ready"} 1.0' in text
+
+    run(tmp_path, test)
+
+
+def test_a_host_that_is_away_costs_only_its_own_devices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: Any) -> Any:
+        raise DegradedError("its machine is gone")
+
+    async def test(it: Edge) -> None:
+        for method in ("write", "status"):
+            monkeypatch.setattr(it.fleet._local.services[1], method, lost)
+        homes = {each.id: it.fleet.directory.locate_one(each.id)[0] for each in DEVICES[:6]}  # type: ignore[index]
+        away = [each for each, host in homes.items() if host == 1]
+        lines = [
+            {"device": each, "time": T0 + second * SECOND_US, "values": {"vibration": 2.0}}
+            for second in range(100)
+            for each in homes
+        ]
+        taken = await it.post("/api/readings", {"readings": lines})
+        assert sum(taken["accepted"].values()) == 100 * (6 - len(away))
+        assert taken["refused_total"] == 100 * len(away) > 100
+        assert {each["device"] for each in taken["refused"]} == set(away)
+        assert {each["code"] for each in taken["refused"]} == {"fleet.degraded"}
+        assert {lines[each["index"]]["device"] for each in taken["refused"]} == set(away)
+        ready = await it.get("/api/ready", 503)
+        schemas.Readiness.model_validate(ready)
+        assert [(each["name"], each["state"]) for each in ready["hosts"]] == [
+            ("host-000", "ready"),
+            ("host-001", "away"),
+        ]
+        assert "its machine is gone" in ready["hosts"][1]["reason"]
+        assert ready["hosts"][1]["cursor"] is None
+        assert ready["hosts"][1]["devices"] >= len(away)
+        text = (await it.client.get("/metrics")).text
+        assert 'twinfold_host_state{host="host-001",state="away"} 1.0' in text
+        assert 'twinfold_host_cursor{host="host-001"}' not in text
+        one = {"device": away[0], "time": T0 + SECOND_US, "values": {"vibration": 2.0}}
+        refused = await it.post("/api/readings", {"readings": [one]}, 503)  # nothing was taken at all
+        assert refused["code"] == "fleet.degraded"
 
     run(tmp_path, test)
 

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from serve.errors import TypeVersionNotFoundError
 from serve.versions import Versions
 from tests.serve import edges
 from twins.clock import MINUTE_US, VirtualClock
+from twins.commands import InstallType
 from twins.devices import AlertRule, Channel, Device, DeviceType
 from twins.errors import CommandRefusedError, DegradedError, DeviceTypeError, VersionConflictError
 from twins.fleet import FleetConfig, LocalFleet
-from twins.typefiles import find_types, parse_type, to_yaml
+from twins.membership import Call
+from twins.typefiles import find_types, parse_type, to_document, to_yaml
 
 PUMP, METER = (parse_type(to_yaml(each)) for each in (edges.PUMP, edges.METER))  # as a file has them
 QUIET = replace(PUMP, rules=PUMP.rules[:1])
@@ -134,17 +136,18 @@ def test_two_do_not_activate_at_once(catalogue: Catalogue, fleet: LocalFleet) ->
     assert states == ["in_force", "failed", "in_force"]
 
 
-class Torn(LocalFleet):
-    """A fleet whose next installations each reach only so many hosts."""
+def tear(fleet: LocalFleet, reach: Sequence[int]) -> None:
+    """Let the next installations each reach only so many hosts."""
+    hosts, left = fleet._local, list(reach)
+    ask = hosts.ask
 
-    reach: tuple[int, ...] = ()
+    def torn(calls: Sequence[Call], patience_s: float | None = None) -> list[Any]:
+        if left and any(isinstance(arguments[0], InstallType) for _, _, arguments in calls if arguments):
+            reached = left.pop(0)
+            return ask(calls[:reached]) + [DegradedError("disk full")] * len(calls[reached:])
+        return ask(calls)
 
-    def _call(self, calls: Any) -> list[Any]:
-        if self.reach and calls[0][1] == "command":
-            reached, *self.reach = self.reach
-            super()._call(calls[:reached])
-            raise DegradedError("disk full")
-        return super()._call(calls)
+    hosts.ask = torn  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("reach", [(1,), (1, 0)])
@@ -152,10 +155,10 @@ def test_an_installation_that_a_host_cannot_take_is_undone(
     tmp_path: Path, database: Database, reach: tuple[int, ...]
 ) -> None:
     versions = Versions(database)
-    with Torn(tmp_path / "torn", FleetConfig(hosts=2)) as fleet:
+    with LocalFleet(tmp_path / "torn", FleetConfig(hosts=2)) as fleet:
         catalogue = Catalogue(versions, fleet)
         put(catalogue, PUMP)
-        fleet.reach = reach
+        tear(fleet, reach)
         with pytest.raises(DegradedError):
             put(catalogue, QUIET)
         whole = len(reach) == 1
@@ -179,10 +182,9 @@ def test_a_process_that_dies_while_it_activates_leaves_nothing_half_done(
         put(catalogue, PUMP)
         catalogue.add(QUIET, "edit", "kari", "")
         versions.begin("pump", 2, 1, 2, "kari", "", None, 0)
-        alone = LocalFleet(None, FleetConfig(hosts=0))
-        alone._services = fleet._services[:reached]
-        alone._load = fleet._load[:reached]
-        alone.install(replace(QUIET, version=2), "kari")
+        command = InstallType(command_id="i", by="kari", document=to_document(replace(QUIET, version=2)))
+        for service in fleet._local.services[:reached]:
+            service.command(command, fleet.clock.now_us())
     with LocalFleet(tmp_path / "hosts", FleetConfig(hosts=2)) as fleet:
         Catalogue(versions, fleet).begin(files_in(tmp_path / "none"))
         assert on_hosts(fleet) == {2}

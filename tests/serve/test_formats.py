@@ -21,7 +21,7 @@ from serve.formats import ARROW, JSON, NDJSON, read_body
 from serve.intake import Intake, gather
 from tests.serve.edges import T0, Edge
 from tests.serve.test_api import run
-from tests.serve.test_intake import T_US, TYPES, codes, directory
+from tests.serve.test_intake import T_US, Known, codes
 
 CHANNELS = ("vibration", "flow", "running", "energy", "colour")
 
@@ -84,21 +84,21 @@ readings = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(readings, min_size=1, max_size=8), st.none() | st.sampled_from(["pump", "meter", "kite"]))
 def test_a_table_is_taken_as_the_same_lines_are(lines: list[dict[str, Any]], wanted: str | None) -> None:
-    by_line = gather(lines, wanted, TYPES, directory())
-    by_column = gather_table(table_of(lines), wanted, TYPES, directory())
+    by_line = gather(lines, wanted, Known())
+    by_column = gather_table(table_of(lines), wanted, Known())
     assert told(by_column) == told(by_line)
 
 
 def test_a_line_without_any_value_or_device_is_refused() -> None:
     table = pa.table({"device": ["p1", None], "time": [T_US, T_US], "flow": pa.array([None, 1.0])})
-    found = gather_table(table, None, TYPES, directory())
+    found = gather_table(table, None, Known())
     assert not found.batches
     assert sorted(codes(found)) == [(0, "reading.invalid"), (1, "reading.invalid")]
 
 
 def test_many_refusals_are_counted_and_a_thousand_told() -> None:
     table = pa.table({"device": ["nobody"] * 5000, "time": [T_US] * 5000, "flow": np.ones(5000)})
-    found = gather_table(table, None, TYPES, directory())
+    found = gather_table(table, None, Known())
     assert (len(found.refusals.told), found.refusals.total) == (1000, 5000)
 
 
@@ -106,7 +106,7 @@ def test_many_refusals_are_counted_and_a_thousand_told() -> None:
 def test_timestamps_of_any_unit_and_coded_devices(unit: str) -> None:
     time = pa.array([T0], pa.timestamp("us", "UTC")).cast(pa.timestamp(unit, "UTC"), safe=False)
     table = pa.table({"device": pa.array(["p1"]).dictionary_encode(), "time": time, "running": [True]})
-    ((batch, _),) = gather_table(table, None, TYPES, directory()).batches
+    ((batch, _),) = gather_table(table, None, Known()).batches
     assert batch.event_us.tolist() == [T0]
     assert batch.values[0, 2] == 1.0
 
@@ -123,7 +123,7 @@ def test_timestamps_of_any_unit_and_coded_devices(unit: str) -> None:
 )
 def test_a_table_of_the_wrong_shape_says_what_to_send(columns: dict[str, Any]) -> None:
     with pytest.raises(BodyError, match="send a stream"):
-        gather_table(pa.table(columns), None, TYPES, directory())
+        gather_table(pa.table(columns), None, Known())
 
 
 def headers(kind: str, encoding: str = "identity") -> Headers:
@@ -141,7 +141,7 @@ def test_no_damage_to_a_stream_does_more_than_be_refused(data: st.DataObject) ->
     with suppress(BodyError):
         found = read_body(headers(ARROW), bytes(body), 100, 1 << 20)
         assert found.table is not None
-        gather_table(found.table, found.wanted, TYPES, directory())
+        gather_table(found.table, found.wanted, Known())
 
 
 def test_a_small_body_cannot_become_a_large_one() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,22 +13,28 @@ from serve.errors import BodyError
 from serve.formats import JSON, Body, read_body
 from serve.intake import Intake, gather
 from tests.serve.edges import METER, PUMP
-from twins.directory import Directory
+from twins.directory import Directory, Places
 
-TYPES = {"pump": PUMP, "meter": METER}
 T_US = 1_760_000_000_123_456
 ISO = "2025-10-09T08:53:20.123456Z"
 
 
-def directory() -> Directory:
-    known = Directory()
-    known.add(0, "pump", 0, pa.array(["p1", "p2", "p3"]))
-    known.add(1, "meter", 0, pa.array(["m1"]))
-    return known
+class Known:
+    """A fleet that knows four devices, and whether that is all."""
+
+    def __init__(self, is_sure: bool = True) -> None:
+        self.types = {"pump": PUMP, "meter": METER}
+        self._is_sure = is_sure
+        self._directory = Directory()
+        self._directory.add(0, "pump", 0, pa.array(["p1", "p2", "p3"]))
+        self._directory.add(1, "meter", 0, pa.array(["m1"]))
+
+    def locate(self, ids: pa.StringArray) -> Places:
+        return replace(self._directory.locate(ids), is_sure=self._is_sure)
 
 
 def taken(lines: list[Any], wanted: str | None = None) -> Intake:
-    return gather(lines, wanted, TYPES, directory())
+    return gather(lines, wanted, Known())
 
 
 def parse(body: bytes, most: int) -> Body:

@@ -11,7 +11,7 @@ from twins import entries
 from twins.clock import SECOND_US
 from twins.devices import AlertRule, Channel, Device, DeviceType, OperatingCondition
 from twins.events import decode
-from twins.fleet import Fleet
+from twins.fleet import Fleet, LocalFleet
 from twins.readings import ReadingBatch
 
 T0 = 1_760_000_000 * SECOND_US
@@ -97,14 +97,12 @@ def pumps(count: int) -> list[Device]:
     return [Device(f"pump-{i}", PUMP.name, site="oslo" if i % 2 else "porto") for i in range(count)]
 
 
-def events_by_device(fleet: Fleet) -> dict[str, list[tuple[Any, ...]]]:
+def events_by_device(fleet: LocalFleet) -> dict[str, list[tuple[Any, ...]]]:
     """What each device went through, in order, as the journals tell it."""
     told: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for host in fleet.hosts():
-        ids = {
-            shard.document["name"]: shard.ids.to_pylist()
-            for shard in fleet._call([(host, "membership", ())])[0]
-        }
+        shards = fleet.shard_hosts()[host].shards
+        ids = {name: shard.roster.index.ids().to_pylist() for name, shard in shards.items()}
         cursor = 0
         while page := fleet.read_after(host, cursor, 500):
             for entry in page:

@@ -409,7 +409,7 @@ def test_children_hear_although_another_host_fails(tmp_path, monkeypatch):
 
 def test_children_hear_after_a_crash_what_they_had_not_heard(tmp_path, monkeypatch):
     fleet = three_generations(tmp_path)
-    monkeypatch.setattr(fleet, "_tell_children", lambda replies: None)  # killed between the two commits
+    monkeypatch.setattr(fleet._local, "_tell_children", lambda: None)  # killed between the two commits
     flow(fleet, 0.0, 0)
     assert flags(fleet, "pump") == 0
     crash(fleet)

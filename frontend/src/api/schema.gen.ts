@@ -552,20 +552,26 @@ export type HostInfo = {
      * how far history reaches; null: nothing follows
      */
     archived: number | null;
-    cursor: number;
+    /**
+     * newest journal entry; null: not known
+     */
+    cursor: number | null;
     damage: Array<string>;
     devices: number;
     /**
      * data folder that it lives in, where a cluster has several
      */
     folder: string;
-    journal_bytes: number;
+    journal_bytes: number | null;
     name: string;
     /**
      * address of the machine that it runs on; empty: not known
      */
     node: string;
     reason: string;
+    /**
+     * ready, degraded, fenced or closed; away: it does not answer
+     */
     state: string;
 };
 
