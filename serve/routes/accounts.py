@@ -135,8 +135,9 @@ async def confirm_totp(
     context: InContext, address: Address, who: Who, body: schemas.SecondFactor
 ) -> Response:
     """Have a code asked for at each log-in from now on."""
-    name = _session(who.session).account.name
-    await context.identify(context.access.accounts.confirm_totp, name, body.code, address)
+    mine = _session(who.session)
+    await context.identify(context.access.accounts.confirm_totp, mine.account.name, body.code, address)
+    context.access.sessions.forget(mine.session)
     return Response(status_code=204)
 
 
@@ -146,6 +147,7 @@ async def end_totp(context: InContext, address: Address, who: Who, body: schemas
     mine, password = _session(who.session), body.password.get_secret_value()
     await context.log_in(context.access.sessions.prove, mine, password, address)
     await context.log_in(context.access.accounts.end_totp, mine.account.name, password, address)
+    context.access.sessions.forget(mine.session)
     return Response(status_code=204)
 
 

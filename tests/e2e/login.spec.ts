@@ -1,4 +1,5 @@
 /** The way in and out: a wrong password, a first password, logging out, and a session that ends elsewhere. */
+import { createHmac } from "node:crypto"
 import AxeBuilder from "@axe-core/playwright"
 import { expect, test } from "@playwright/test"
 
@@ -77,3 +78,61 @@ test("a newcomer chooses a password, logs out, and comes back with it", async ({
   await expect(theirs.getByRole("heading", { name: "Log in" })).toBeVisible()
   await own.close()
 })
+
+test("a second factor is set up, asked for, and ended", async ({ browser, page }) => {
+  const name = `eva-${Date.now()}`
+  const { password } = await (
+    await page.request.post("/api/users", { headers: OURS, data: { name, role: "operator" } })
+  ).json()
+  const own = await browser.newContext({ storageState: { cookies: [], origins: [] } })
+  const log = { name, password, session: "browser" }
+  expect((await own.request.post("/api/login", { headers: OURS, data: log })).status()).toBe(200)
+  const chosen = { old: password, new: CHOSEN }
+  expect((await own.request.post("/api/me/password", { headers: OURS, data: chosen })).status()).toBe(204)
+  const theirs = await own.newPage()
+  await theirs.goto("/")
+  const open = async () => {
+    await theirs.getByRole("button", { name: "Preferences" }).last().click()
+    await theirs.getByRole("button", { name: "Second factor…" }).click()
+  }
+  await open()
+  await theirs.getByRole("button", { name: "Set it up" }).click()
+  const secret = ((await theirs.getByRole("dialog").locator("code").textContent()) ?? "").replaceAll(" ", "")
+  await theirs.getByLabel("The six digits").fill("12")
+  await theirs.getByRole("button", { name: "Ask for it from now on" }).click()
+  await expect(theirs.getByRole("dialog").getByRole("alert")).toContainText("not right")
+  await theirs.getByLabel("The six digits").fill(code(secret, 0))
+  await theirs.getByRole("button", { name: "Ask for it from now on" }).click()
+  await expect(theirs.getByText("A code is asked for at each log-in from now on")).toBeVisible()
+
+  await theirs.getByRole("button", { name: "Preferences" }).last().click()
+  await theirs.getByRole("button", { name: "Log out" }).click()
+  const logIn = async (digits: string) => {
+    await theirs.getByLabel("Name", { exact: true }).fill(name)
+    await theirs.getByLabel("Password", { exact: true }).fill(CHOSEN)
+    await theirs.getByLabel("Code from your authenticator").fill(digits)
+    await theirs.getByRole("button", { name: "Log in" }).click()
+  }
+  await logIn("")
+  await expect(theirs.getByRole("alert")).toContainText("not right")
+  await logIn(code(secret, 1)) // the one before was spent; clocks may be one step apart
+  await expect(theirs.getByRole("heading", { name: "Devices reporting" })).toBeVisible()
+  await open()
+  await theirs.getByLabel("Current password").fill(CHOSEN)
+  await theirs.getByRole("button", { name: "Ask for it no longer" }).click()
+  await expect(theirs.getByText("No code is asked for any more")).toBeVisible()
+  await own.close()
+})
+
+/** The six digits of a secret now, or some steps of half a minute away (RFC 6238). */
+function code(secret: string, away: number): string {
+  const bits = [...secret].map((each) =>
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(each).toString(2).padStart(5, "0"),
+  )
+  const key = Buffer.from((bits.join("").match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)))
+  const step = Buffer.alloc(8)
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + away))
+  const mac = createHmac("sha1", key).update(step).digest()
+  const at = mac[19] & 15
+  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0")
+}

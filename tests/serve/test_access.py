@@ -402,6 +402,7 @@ def test_a_second_factor_over_rest(tmp_path: Path) -> None:
         assert (
             await it.client.post("/api/me/totp/confirm", json={"code": code()}, headers=kari)
         ).status_code == 204
+        assert (await it.client.get("/api/me", headers=kari)).json()["totp"]
         login = {"name": "kari", "password": PASSWORD}
         assert (await it.post("/api/login", login, 401))["code"] == "login.failed"
         it.clock.advance_by(31)

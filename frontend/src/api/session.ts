@@ -2,7 +2,7 @@
 import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { ApiError, api } from "./client"
 import { keys } from "./queries"
-import type { LoggedIn, Me, PasswordChange } from "./schema"
+import type { LoggedIn, Me, PasswordChange, TotpSecret } from "./schema"
 
 export interface Credentials {
   readonly name: string
@@ -65,6 +65,27 @@ export function useChangePassword() {
   const cache = useQueryClient()
   return useMutation({
     mutationFn: (change: PasswordChange) => api("/me/password", { method: "POST", body: change }),
+    onSuccess: () => cache.invalidateQueries({ queryKey: keys.me }),
+  })
+}
+
+/** A secret for an authenticator app; it counts once a code of it was seen. */
+export function useBeginTotp() {
+  return useMutation({ mutationFn: () => api<TotpSecret>("/me/totp", { method: "POST" }) })
+}
+
+export function useConfirmTotp() {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: (code: string) => api("/me/totp/confirm", { method: "POST", body: { code } }),
+    onSuccess: () => cache.invalidateQueries({ queryKey: keys.me }),
+  })
+}
+
+export function useEndTotp() {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: (password: string) => api("/me/totp/off", { method: "POST", body: { password } }),
     onSuccess: () => cache.invalidateQueries({ queryKey: keys.me }),
   })
 }

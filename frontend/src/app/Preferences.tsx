@@ -12,9 +12,10 @@ const SCHEMES = ["auto", "light", "dark"] as const
 interface Props {
   readonly onClose: () => void
   readonly onPassword: () => void
+  readonly onSecondFactor: () => void
 }
 
-export default function Preferences({ onClose, onPassword }: Props) {
+export default function Preferences({ onClose, onPassword, onSecondFactor }: Props) {
   const me = useMe()
   const logOut = useLogOut()
   const { scheme, zone, keys } = usePreferences()
@@ -37,6 +38,7 @@ export default function Preferences({ onClose, onPassword }: Props) {
               </Link>
             ) : null}
             <Button onClick={onPassword}>{say("preferences.changePassword")}</Button>
+            <Button onClick={onSecondFactor}>{say("preferences.secondFactor")}</Button>
             <Button onClick={() => logOut.mutate()} loading={logOut.isPending}>
               {say("preferences.logOut")}
             </Button>

@@ -15,12 +15,13 @@ import { TopBar } from "./TopBar"
 
 const Preferences = lazy(() => import("./Preferences"))
 const PasswordSheet = lazy(() => import("@/features/login/PasswordSheet"))
+const SecondFactorSheet = lazy(() => import("@/features/login/SecondFactorSheet"))
 const Shortcuts = lazy(() => import("./Shortcuts"))
 
 export function Shell() {
   const search = useRef<HTMLInputElement>(null)
   const navigate = useNavigate()
-  const [sheet, setSheet] = useState<"preferences" | "password" | "shortcuts" | null>(null)
+  const [sheet, setSheet] = useState<"preferences" | "password" | "factor" | "shortcuts" | null>(null)
   useKeys({
     "mod+k": () => search.current?.select(),
     "?": () => setSheet("shortcuts"),
@@ -46,9 +47,14 @@ export function Shell() {
       <Notices />
       <Suspense>
         {sheet === "preferences" ? (
-          <Preferences onClose={() => setSheet(null)} onPassword={() => setSheet("password")} />
+          <Preferences
+            onClose={() => setSheet(null)}
+            onPassword={() => setSheet("password")}
+            onSecondFactor={() => setSheet("factor")}
+          />
         ) : null}
         {sheet === "password" ? <PasswordSheet onClose={() => setSheet(null)} /> : null}
+        {sheet === "factor" ? <SecondFactorSheet onClose={() => setSheet(null)} /> : null}
         {sheet === "shortcuts" ? <Shortcuts onClose={() => setSheet(null)} /> : null}
       </Suspense>
     </div>

@@ -391,6 +391,7 @@ export const en = {
     account: "Account",
     loggedIn: "{name}, {role}",
     changePassword: "Change password…",
+    secondFactor: "Second factor…",
     logOut: "Log out",
     scheme: "Theme",
     schemes: { auto: "As the system", light: "Light", dark: "Dark" },
@@ -421,6 +422,20 @@ export const en = {
     save: "Use this password",
     saved: "The password was changed; other sessions have ended",
     ended: "You were logged out. Log in to go on where you were.",
+  },
+  factor: {
+    title: "Second factor",
+    about:
+      "Beside the password, a code of an authenticator app is then asked for at each log-in. Whoever has only the password stays outside.",
+    begin: "Set it up",
+    enter: "Enter this secret in the app, then the six digits it shows.",
+    open: "Open in an authenticator on this device",
+    code: "The six digits",
+    confirm: "Ask for it from now on",
+    on: "A code is asked for at each log-in from now on",
+    isOn: "A code is asked for at each log-in. If the app is lost, an admin can give you a new password, which ends this too.",
+    end: "Ask for it no longer",
+    off: "No code is asked for any more",
   },
   people: {
     title: "People and keys",
