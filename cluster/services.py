@@ -24,6 +24,7 @@ from twins.actors import NAMESPACE, ActorSource, Published, RayFleet, host_actor
 from twins.clock import SECOND_US, SteadyClock, WallClock
 from twins.errors import FleetError
 from twins.fleet import Fleet
+from twins.host import note_seen
 from twins.packing import PackingError
 from twins.placement import Placement
 
@@ -32,6 +33,7 @@ _PAUSE_S: Final = 0.2
 _OBSERVE_EVERY_S: Final = 60.0
 _STOP_WITHIN_S: Final = 30.0
 _ANSWER_WITHIN_S: Final = 60.0
+_NOTED_WITHIN_S: Final = 5.0
 
 _log = logging.getLogger("twinfold.services")
 
@@ -136,7 +138,7 @@ class Recording:
     def _recording(self) -> Step:
         clock = SteadyClock()
         config = RecorderConfig(self._settings.commit_every_s, self._settings.commit_rows)
-        recorder = self._recorder = Recorder(self._data / "history", (), config, clock)
+        recorder = self._recorder = Recorder(self._data / "history", (), config, clock, self._announce)
 
         def step() -> int:
             now_us = clock.now_us()
@@ -155,6 +157,19 @@ class Recording:
         for name, source in journal_sources(self._data / "hosts", self._hosts).items():
             if not recorder.follows(name):
                 recorder.add_source(source)
+
+    def _announce(self, cursors: Mapping[str, int]) -> None:
+        """Note where the hosts will look for it how far history is about to be. Where that fails, history is written all the
+        same: it would matter only if the very same journal lost its end before the next time."""
+        for name, cursor in cursors.items():
+            folder = self._data / "hosts" / name
+            try:
+                if folder.is_dir():
+                    note_seen(folder, cursor)
+                elif name in self._hosts:
+                    ray.get(self._hosts[name].note_seen.remote(cursor), timeout=_NOTED_WITHIN_S)
+            except (OSError, FleetError, ray.exceptions.RayError) as error:
+                _log.warning("%s: that history is at %d was not noted: %s", name, cursor, error)
 
     def _tell(self, recorder: Recorder) -> None:
         for name, cursor in recorder.cursors.items():

@@ -6,9 +6,10 @@ mapping means is ``mappings.py``, reading the files ``sources.py``.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from twins.devices import Device
 from twins.errors import DeviceExistsError
 from twins.events import KINDS, Event, EventBatch, Kind, decode
 from twins.fleet import FleetConfig, LocalFleet, WriteResult
-from twins.host import HostConfig, ShardHost
+from twins.host import HostConfig, ShardHost, note_seen
 from twins.journal import StoredEntry
 from twins.kernels import LineResults
 from twins.readings import ReadingBatch
@@ -160,7 +161,10 @@ def import_files(
     summary = _begun(mapping, files)
     clock = VirtualClock()
     fates: Counter[str] = Counter()
-    with LocalFleet(data / "hosts", _CONFIG, clock) as fleet, closing(Recorder(data / "history")) as recorder:
+    with (
+        LocalFleet(data / "hosts", _CONFIG, clock) as fleet,
+        closing(Recorder(data / "history", announce=partial(_note_seen, fleet))) as recorder,
+    ):
         _install(fleet, mapping)
         batch: SourceBatch | None = None
         for batch, pieces in _driven(fleet, clock, mapping, files, until_us, rows):
@@ -204,6 +208,12 @@ def _record(recorder: Recorder, fleet: LocalFleet) -> None:
     while recorder.step():
         pass
     _archive(recorder, fleet)
+
+
+def _note_seen(fleet: LocalFleet, cursors: Mapping[str, int]) -> None:
+    for host in fleet.shard_hosts():
+        if host.folder is not None and host.name in cursors:
+            note_seen(host.folder, cursors[host.name])
 
 
 def _archive(recorder: Recorder, fleet: LocalFleet) -> None:

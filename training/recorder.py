@@ -11,7 +11,7 @@ A journal that cannot be read, or not understood, is put aside and tried again l
 import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -91,6 +91,7 @@ class Recorder:
     folder : of the history
     sources : journals to follow; more can come later
     clock : tells how long rows have waited, for ``commit_every_s``
+    announce : told, before each commit, up to which cursor history will hold each actor's entries, where that is news
 
     Raises
     ------
@@ -103,10 +104,12 @@ class Recorder:
         sources: Sequence[Source] = (),
         config: RecorderConfig | None = None,
         clock: Clock | None = None,
+        announce: Callable[[Mapping[str, int]], None] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.config = config or RecorderConfig()
         self._clock = clock or SteadyClock()
+        self._announce = announce or _to_nobody
         self._lock: int | None = _locked(self.folder)
         self._sources: dict[str, Source] = {}
         self._tables: dict[str, Table] = {}
@@ -173,6 +176,7 @@ class Recorder:
             self._start_over()
         if self._position == self._durable:
             return
+        self._announce({a: at for a, at in self._position.items() if at > self._durable[a]})
         try:
             self._write()
         except BaseException:
@@ -304,6 +308,10 @@ def load_names(types: Table, devices: Table, names: Names, actor: str) -> None:
         first = np.unique(rows, return_index=True)[1]  # registered first, changed later
         ids = mine["device_id"].combine_chunks().take(pa.array(first))
         names.add(actor, name, rows[first].astype(np.int32), ids)
+
+
+def _to_nobody(_: Mapping[str, int]) -> None:
+    pass
 
 
 def _files(table: Table) -> tuple[File, ...]:

@@ -28,7 +28,7 @@ from twins.devices import Device, DeviceType
 from twins.entries import EntryKind
 from twins.errors import DegradedError, FaultError, FleetError, OverloadedError
 from twins.fleet import Fleet, FleetConfig
-from twins.host import HostConfig, HostStatus, ShardHost
+from twins.host import HostConfig, HostStatus, ShardHost, note_seen
 from twins.journal import StoredEntry
 from twins.membership import Call, Changes, Entrants, Membership, entrants
 from twins.placement import Home, OneFolder, Placement
@@ -226,6 +226,12 @@ class ShardActor:
         """The recorder has everything up to ``cursor``."""
         await self._opened.wait()
         self._host.archive(cursor)
+
+    async def note_seen(self, cursor: int) -> None:
+        """History is about to hold everything up to ``cursor``; for a recorder on another machine."""
+        await self._opened.wait()
+        if self._host.folder is not None:
+            await asyncio.to_thread(note_seen, self._host.folder, cursor)
 
     async def newest_snapshot(self) -> tuple[int, bytes] | None:
         """Cursor and bytes of the newest snapshot on this actor's disk, for history to keep."""

@@ -33,7 +33,7 @@ from twins.errors import (
     StorageFullError,
 )
 from twins.events import EventBatch
-from twins.journal import Entry, Journal, JournalConfig, StoredEntry
+from twins.journal import Entry, Journal, JournalConfig, StoredEntry, sync_folder
 from twins.journal_repair import salvage
 from twins.kernels import LineResults
 from twins.packing import pack, unpack
@@ -48,6 +48,7 @@ _REPLAY_PAGE_BYTES: Final = 64 << 20
 _PROBE_EVERY_S: Final = 1.0
 _SNAPSHOT_VERSION: Final = 1
 _ARCHIVED: Final = "archived"  # a file with the recorder's cursor
+_SEEN: Final = "seen"  # a file with the cursor that history may hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,7 +432,8 @@ class ShardHost:
     def _newest_known(self) -> int:
         """The highest cursor that a snapshot or the recorder has seen: none below it is given out again."""
         assert self.folder is not None
-        return max([*snapshots.cursors(self.folder / "snapshots"), self.archived])
+        seen = _read_number(self.folder / _SEEN)
+        return max([*snapshots.cursors(self.folder / "snapshots"), self.archived, seen])
 
     @contextmanager
     def _undone_if_it_fails(self) -> Iterator[None]:
@@ -630,6 +632,15 @@ class ShardHost:
                 self._lost = True
 
 
+def note_seen(folder: Path, cursor: int) -> None:
+    """Note in a host's folder that history is about to hold its entries up to ``cursor``.
+
+    Should the journal lose its end, none of these cursors is given out again: history would take what has them for
+    what it holds already. Unlike ``archive`` it needs no host that is up, and is not told afterwards but before.
+    """
+    _write_number(folder / _SEEN, cursor)
+
+
 def _read_number(path: Path) -> int:
     try:
         return int(path.read_text())
@@ -644,3 +655,4 @@ def _write_number(path: Path, number: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
+    sync_folder(path.parent)

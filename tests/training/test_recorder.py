@@ -1,11 +1,13 @@
 """Exactly once, whatever happens to the recorder: failures between any two steps, death, a rival."""
 
+import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
@@ -16,15 +18,18 @@ import pytest
 from deltalake.exceptions import DeltaError
 
 from tests.training.journals import START_US, Account, Actor, Following, same, told
+from tests.twins.fleets import PUMP, T0, Line, batch_of, pumps
 from training import decoding
 from training.errors import HistoryConflictError
 from training.history import History
 from training.recorder import JournalSource, Recorder, RecorderConfig
 from training.tables import Table
 from twins import entries
-from twins.clock import VirtualClock
+from twins.clock import SECOND_US, VirtualClock
 from twins.entries import EntryKind
 from twins.events import EVENT, EventBatch, Kind
+from twins.fleet import FleetConfig, LocalFleet
+from twins.host import HostConfig, note_seen
 from twins.journal import Entry, StoredEntry
 
 READINGS = "readings_test_pump"
@@ -401,6 +406,59 @@ while True:
     recorder.step()
     print(recorder.cursors["a"], flush=True)
 """
+
+
+def test_no_cursor_is_given_out_again_that_history_has(tmp_path: Path) -> None:
+    """The journal loses its end after history took it and before its host was told: what comes next is recorded."""
+    hosts = tmp_path / "hosts"
+    folder = hosts / "host-000"
+
+    def started() -> LocalFleet:
+        return LocalFleet(hosts, FleetConfig(host=HostConfig(recorded=True)), VirtualClock(T0))
+
+    def write(fleet: LocalFleet, first: int, count: int) -> None:
+        for number in range(first, first + count):
+            fleet.clock.advance_to(T0 + number * SECOND_US)  # type: ignore[attr-defined]
+            fleet.write(
+                batch_of([Line(fleet.clock.now_us(), "pump-0", fleet.clock.now_us(), (50.0, 2.0, 60.0), 7)])
+            )
+
+    def crash(fleet: LocalFleet) -> None:
+        fleet.shard_hosts()[0]._journal.close()  # type: ignore[union-attr]
+
+    fleet = started()
+    fleet.install(PUMP)
+    fleet.register(pumps(1))
+    write(fleet, 0, 10)
+    crash(fleet)
+    shutil.copytree(folder / "journal", tmp_path / "older")
+    fleet = started()
+    write(fleet, 10, 10)
+
+    def announce(cursors: Mapping[str, int]) -> None:
+        note_seen(folder, cursors["host-000"])
+
+    def recorder() -> Recorder:
+        source = JournalSource("host-000", folder / "journal")
+        return Recorder(tmp_path / "history", [source], RecorderConfig(0.0, 1), announce=announce)
+
+    with contextlib.closing(recorder()) as first:
+        first.step()
+        end = first.cursors["host-000"]
+    crash(fleet)
+    shutil.rmtree(folder / "journal")
+    shutil.copytree(tmp_path / "older", folder / "journal")
+
+    fleet = started()
+    (status,) = fleet.status()
+    assert f"to {end}: gone from its end" in " ".join(status.damage)
+    write(fleet, 20, 15)
+    with contextlib.closing(recorder()) as again:
+        again.step()
+        assert again.cursors["host-000"] == status.cursor + 15
+    rows = History(tmp_path / "history").query("select epoch_us(event_time) as at_us from readings_test_pump")
+    assert sorted((rows["at_us"].to_numpy() - T0) // SECOND_US) == list(range(35))
+    fleet.close()
 
 
 def test_a_killed_recorder_goes_on_where_it_was(tmp_path: Path, actor: Actor, account: Account) -> None:
