@@ -68,6 +68,13 @@ def _severities(s: SignalState, p: SignalParams, r: int, j: int) -> tuple[float,
 
 
 @inlined
+def costs(level: float, fast: float, noise: float, usual: float, wander: float) -> bool:
+    """Whether a feature's level or noise has a severity; ``wander`` as a root."""
+    off = min(abs(level), _FAST_LEAST * abs(fast))
+    return (off - _TOLERATED_WANDER * wander - _TOLERATED > 0.0) | (noise > 2.0**_NOISE_FREE * usual)
+
+
+@inlined
 def _per_severity(total: float) -> float:
     """64ths of a point that one unit of severity costs where ``total`` is the sum of all."""
     return 6400.0 * (1.0 - math.exp(-total)) / total

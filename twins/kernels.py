@@ -28,6 +28,9 @@ DECLARED: Final = 65535
 """``CoreState.gaps`` of a device whose interval was declared rather than learned."""
 
 _GAPS_LEARNED: Final = 400
+_ROW_BITS: Final = (
+    0x7FFFFFFF  # of a row; said of an index, it spares each access the question whether it is negative
+)
 
 _STALE_EVENT: Final = int(Kind.DEVICE_STALE)
 _REPORTING_EVENT: Final = int(Kind.DEVICE_REPORTING)
@@ -175,7 +178,7 @@ def apply_lines(
     for k in range(start, n):
         if ev.used[0] > last_start:
             return k
-        r = int(rows[k])
+        r = int(rows[k]) & _ROW_BITS
         t = event_us[k]
         if core.status[r] & RETIRED:
             out.fate[k] = _EMPTY

@@ -194,14 +194,16 @@ def evaluate(
         if (scored >> np.uint64(c)) & np.uint64(1):
             _follow_rate(a, r, j, t_us, float(core.last_value[r, c]), core.interval_us[r])
     changed = False
+    calm = _channels_calm(p, core, r)
     for w in range(len(p.words)):
         before = a.atoms[r, w]
         word = _ZERO
-        for i in range(p.words[w].start, p.words[w].split):
-            source = p.sources[i]
-            x = float(core.last_value[r, source.index])
-            if not (source.low <= x <= source.high):
-                word |= _atoms(p, i, x, before)
+        if not calm:
+            for i in range(p.words[w].start, p.words[w].split):
+                source = p.sources[i]
+                x = float(core.last_value[r, source.index])
+                if not (source.low <= x <= source.high):
+                    word |= _atoms(p, i, x, before)
         for i in range(p.words[w].split, p.words[w].stop):
             source = p.sources[i]
             x = _read(a, core, s, r, source.kind, source.index)
@@ -217,6 +219,16 @@ def evaluate(
                 _condition(a, p, core, s, r, k, _holds(a, p, r, k), at_us, ev)
             elif a.word[r, k] & (ACTIVE | PENDING) == ACTIVE:
                 _heard_again(a, p, core, s, r, k, now_us, ev)
+
+
+@inlined
+def _channels_calm(p: AlertParams, core: Any, r: int) -> bool:
+    """Whether no comparison of a channel holds, whatever held before; asked of all channels at once."""
+    odd = 0
+    for c in range(len(p.calm_low)):
+        x = float(core.last_value[r, c])
+        odd |= 0 if (x >= p.calm_low[c]) & (x <= p.calm_high[c]) else 1
+    return odd == 0
 
 
 @kernel

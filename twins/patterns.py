@@ -61,9 +61,7 @@ _JUMPED = 255
 _SHIFT_ON, _SHIFT_OFF = 6.0, 1.5  # square roots of WANDER
 _SPIKE_ON = 8.0  # square roots of NOISE
 _SPIKE_HELD = 20  # readings
-_STUCK_ON = 0.01  # times the square of the least share of noise in the baseline
 _STUCK_OFF = 0.1  # share of the usual noise
-_STUCK_LEAST = 1.0e-11  # a share of noise that float32 can still tell from none
 _SWINGS_ON, _SWINGS_OFF = 6, 2  # periods that agree
 _SWING_ON, _SWING_OFF = 4.0, 1.5  # times the usual noise, as variance
 _LONGEST_PERIOD = 127
@@ -107,6 +105,31 @@ def missed(s: SignalState, r: int, j: int, c: int, t_us: int, ev: EventBuffer) -
 
 
 @inlined
+def asks(
+    fresh: float,
+    fast: float,
+    reference: float,
+    wander: float,
+    noise: float,
+    usual: float,
+    ordinary: float,
+    quietest: float,
+) -> bool:
+    """Whether ``watch`` has to look at a feature in which nothing goes on yet; all numbers after the line.
+
+    ``usual`` and ``ordinary`` are the baseline's noise and root of wander, ``quietest`` the share of noise that is stuck.
+    """
+    off = fast - reference
+    return (
+        (off * off > _SHIFT_ON * _SHIFT_ON * wander)
+        | (abs(reference + off) >= _RISE_FROM * ordinary)
+        | (fresh * fresh > _SPIKE_ON * _SPIKE_ON * max(noise, usual))
+        | (noise < usual * quietest)
+        | (noise > _SWING_OFF * usual)
+    )
+
+
+@inlined
 def watch(
     s: SignalState, p: SignalParams, r: int, g: int, j: int, t_us: int, fresh: float, ev: EventBuffer
 ) -> None:
@@ -135,12 +158,11 @@ def watch(
     _spike(s, r, j, c, t_us, fresh, max(noise, usual), spread, ev)
 
     if s.marks[r, QUIET, j]:
-        least = p.decode[s.marks[r, QUIET, j]]
-        quiet = _STUCK_ON * least * least
+        quiet = p.stuck[s.marks[r, QUIET, j]]
         if (flags >> STUCK) & 1:
             if noise > usual * max(_STUCK_OFF, quiet):
                 _turn(s, r, c, STUCK, True, spread, 1.0, t_us, ev)
-        elif noise < usual * quiet and quiet > _STUCK_LEAST:
+        elif noise < usual * quiet:
             _turn(s, r, c, STUCK, False, spread, usual * quiet / max(noise, 1.0e-30), t_us, ev)
 
     if noise > _SWING_OFF * usual:

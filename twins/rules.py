@@ -114,6 +114,10 @@ class AlertParams(NamedTuple):
     rules: Records  # RULE
     silences: Records  # SILENCE_RULE
     rate_channel: NDArray[np.int32]  # the channels whose rate is followed
+    calm_low: NDArray[np.float64]  # (channels,) from here …
+    calm_high: NDArray[
+        np.float64
+    ]  # … to here, both included, no comparison of the channel holds, whatever held before
     stale_intervals: float
     stale_at_least_us: int
 
@@ -224,6 +228,10 @@ def compile_rules(
     ends = np.cumsum([0, *map(len, programs)])
     table["start"], table["stop"] = ends[:-1], ends[1:]
     words, sources, atoms, code = _layout(programs, rules)
+    calm_low = np.full(len(device_type.channels), -np.inf)
+    calm_high = np.full(len(device_type.channels), np.inf)
+    of_channels = sources[sources["kind"] == CHANNEL]
+    calm_low[of_channels["index"]], calm_high[of_channels["index"]] = of_channels["low"], of_channels["high"]
     return AlertParams(
         words=words,
         sources=sources,
@@ -232,6 +240,8 @@ def compile_rules(
         rules=table,
         silences=np.array(silences, SILENCE_RULE),
         rate_channel=np.array(names.rates, np.int32),
+        calm_low=calm_low,
+        calm_high=calm_high,
         stale_intervals=float(stale_intervals),
         stale_at_least_us=round(stale_at_least_s * 1e6),
     )

@@ -34,6 +34,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twins import lanes
 from twins.compiling import inlined, kernel
 from twins.emit import emit
 from twins.events import EventBuffer, Kind
@@ -41,18 +42,22 @@ from twins.health import score_health
 from twins.patterns import missed, watch, watch_relations
 from twins.readings import MAX_CHANNELS
 from twins.traces import (
+    CROSSING,
     EXCESS,
     FAST,
     FAST_SPAN,
     GAP,
     GAP_USUAL,
     LEVEL,
+    MAX_REGIMES,
     NOISE,
     NOISE_USUAL,
     QUANTILE,
     QUIET,
     REFERENCE,
+    RISE,
     SCATTER,
+    SPIKE,
     WANDER,
     WANDER_USUAL,
     SignalParams,
@@ -79,13 +84,10 @@ MAX_EVENTS: Final = 7 * MAX_CHANNELS + 2
 _NEVER_US: Final = np.iinfo(np.int64).min
 _UNCOUNTED: Final = 16  # readings that only give a first mean and spread
 _FEW: Final = 5  # readings that do not yet say how far is far
-_REACH: Final = 1.0e3  # the furthest that a standardised value counts
 _WINSOR: Final = 4.0  # the furthest that one moves a mean, in spreads
 _DISTURBED: Final = 2.5  # a smoothed feature further off than this is disturbed,
 _WINSOR_DISTURBED: Final = 1.5  # and its readings move a mean by less
 _WHOLLY: Final = 3.9  # further off than this, all of its last readings are
-_WANDER_CLIP: Final = 25.0  # the most that one reading counts in WANDER and NOISE, in multiples of them
-_CLIP_WANDER: Final = 6.0  # square roots of WANDER that a reading may always move FAST
 _GAP_FROM: Final = 1.5  # intervals of silence that count as such
 _LONGEST: Final = 1.0e4  # intervals of silence beyond which more make no difference
 _TAIL: Final = 0.02  # share of readings above the running quantile
@@ -250,7 +252,7 @@ def _regime(s: SignalState, p: SignalParams, r: int, x: NDArray[Any], scored: np
             b = (old % p.stride[i + 1]) // p.stride[i]
         new += b * p.stride[i]
     s.regime[r] = new
-    return new
+    return new & (MAX_REGIMES - 1)
 
 
 @inlined
@@ -284,7 +286,7 @@ def _refine(s: SignalState, p: SignalParams, r: int, g: int, j: int, value: floa
     mean = np.float64(s.mean[r, g, j])
     spread: float = np.float64(s.spread[r, g, j])
     step: float = value - mean
-    z = _clamp(step / spread, _REACH)
+    z = _clamp(step / spread, lanes.REACH)
     if k > _UNCOUNTED:
         calm = abs(np.float64(s.track[r, FAST, j])) < _DISTURBED
         step = _clamp(step, (_WINSOR if calm else _WINSOR_DISTURBED) * spread)
@@ -467,25 +469,25 @@ def _invert(s: SignalState, p: SignalParams, r: int) -> None:
 
 
 @inlined
-def _lengths(
-    s: SignalState, r: int, a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64]
-) -> tuple[float, float, float]:
-    """The squared lengths of three vectors under the inverse correlation matrix."""
+def _lengths(s: SignalState, p: SignalParams, r: int) -> tuple[float, float, float]:
+    """The squared lengths of AWAY, PLAIN and FRESH under the inverse correlation matrix."""
+    w = p.lanes
     total_a = total_b = total_c = 0.0
     k = 0
-    for j in range(len(a)):
+    for j in range(len(p.channel)):
         across_a = across_b = across_c = 0.0
         for i in range(j):
             q = np.float64(s.bond[r, k])
             k += 1
-            across_a += q * a[i]
-            across_b += q * b[i]
-            across_c += q * c[i]
+            across_a += q * w[lanes.AWAY + i]
+            across_b += q * w[lanes.PLAIN + i]
+            across_c += q * w[lanes.FRESH + i]
         q = np.float64(s.bond[r, k])
         k += 1
-        total_a += a[j] * (q * a[j] + 2.0 * across_a)
-        total_b += b[j] * (q * b[j] + 2.0 * across_b)
-        total_c += c[j] * (q * c[j] + 2.0 * across_c)
+        a, b, c = w[lanes.AWAY + j], w[lanes.PLAIN + j], w[lanes.FRESH + j]
+        total_a += a * (q * a + 2.0 * across_a)
+        total_b += b * (q * b + 2.0 * across_b)
+        total_c += c * (q * c + 2.0 * across_c)
     return max(total_a, 0.0), max(total_b, 0.0), max(total_c, 0.0)
 
 
@@ -502,62 +504,27 @@ def _follow(
     ev: EventBuffer,
 ) -> None:
     features = len(p.channel)
-    keep = math.exp((steps - 1.0) * math.log(1.0 - p.fast)) if steps > _GAP_FROM else 1.0
-    least = p.fast / (2.0 - p.fast)
-    away = p.room[0]
-    plain = p.room[1]
-    fresh = p.room[2]
-    judged = 0
+    if steps > _GAP_FROM:
+        _fade(s, p, r, steps)
+    judged, strange = _gather(s, p, r, g, x, scored)
+    found = lanes.move(p, features)
+    w = p.lanes
     for j in range(features):
-        c = p.channel[j]
-        fast = np.float64(s.track[r, FAST, j])
-        reference = np.float64(s.track[r, REFERENCE, j])
-        wander = np.float64(s.track[r, WANDER, j])
-        level = np.float64(s.track[r, LEVEL, j])
-        if keep < 1.0:
-            fast = reference + (fast - reference) * keep
-            s.track[r, FAST, j] = fast
-        fresh[j] = 0.0
-        counted = int(s.counted[r, g, j])
-        if (scored >> np.uint64(c)) & np.uint64(1):
-            s.marks[r, GAP, j] = 0
-            value = np.float64(x[c])
-            if counted < p.known:
-                _refine(s, p, r, g, j, value)
-            else:
-                mean = np.float64(s.mean[r, g, j])
-                z = _clamp((value - mean) / np.float64(s.spread[r, g, j]), _REACH)
-                if counted < p.baseline and counted < 65535 and s.anomalous[r] == 0:
-                    _refine(s, p, r, g, j, value)
-                judged += 1
-                step = _clamp(z - reference, max(p.clip, _CLIP_WANDER * math.sqrt(wander)))
-                fast += p.fast * (reference + step - fast)
-                fresh[j] = z - level
-                level += p.fast * fresh[j]
-                off = fast - reference
-                wide = p.doubt * p.doubt * wander
-                s.track[r, FAST, j] = fast
-                s.track[r, LEVEL, j] = level
-                s.track[r, REFERENCE, j] = reference + p.reference * step * wide / (wide + off * off)
-                s.track[r, WANDER, j] = max(
-                    wander + p.wander * (min(off * off, _WANDER_CLIP * wander) - wander), least
-                )
-                noise = np.float64(s.track[r, NOISE, j])
-                most = _WANDER_CLIP * max(noise, p.decode[s.marks[r, NOISE_USUAL, j]])
-                s.track[r, NOISE, j] = noise + p.fast * (min(fresh[j] * fresh[j], most) - noise)
-                watch(s, p, r, g, j, t_us, fresh[j], ev)
-        else:
-            s.marks[r, GAP, j] = min(int(s.marks[r, GAP, j]) + 1, 255)
-            missed(s, r, j, int(c), t_us, ev)
-        if counted < p.known:
-            away[j] = 0.0
-            plain[j] = 0.0
-        else:
-            scale = 1.0 / math.sqrt(wander)
-            away[j] = (fast - reference) * scale
-            plain[j] = (level - reference) * scale
+        s.track[r, FAST, j] = w[lanes.FAST + j]
+        s.track[r, REFERENCE, j] = w[lanes.REFERENCE + j]
+        s.track[r, WANDER, j] = w[lanes.WANDER + j]
+        s.track[r, LEVEL, j] = w[lanes.LEVEL + j]
+        s.track[r, NOISE, j] = w[lanes.NOISE + j]
+    if found & lanes.LOOK:
+        for j in range(features):
+            if w[lanes.SEEN + j] > 0.0:
+                if p.look[j] & lanes.LOOK:
+                    watch(s, p, r, g, j, t_us, w[lanes.FRESH + j], ev)
+            elif not (scored >> np.uint64(p.channel[j])) & np.uint64(1):
+                missed(s, r, j, int(p.channel[j]), t_us, ev)
     if judged > 0:
-        t2, t2_plain, innovation = _lengths(s, r, away, plain, fresh)
+        t2, t2_plain, innovation = _lengths(s, p, r)
+        away = w[lanes.AWAY : lanes.AWAY + features]
         if s.anomalous[r] == 0:
             s.streak[r] = min(int(s.streak[r]) + 1, 255) if t2 > p.on_at else 0
             if t2 > p.clear_at or s.streak[r] >= p.confirm:
@@ -579,7 +546,73 @@ def _follow(
         watch_relations(s, p, r, g, t_us, away, t2, ev)
         s.readings[r] = min(int(s.readings[r]) + 1, 4294967295)
         _tell(s, p, r, innovation / judged, t2_plain / features, steps)
-    score_health(s, p, r)
+    if strange == 0 and found & lanes.ILL == 0 and not _any_pattern(s, p, r):
+        s.observed[r] = 1.0
+        s.health[r] = 100.0
+    else:
+        score_health(s, p, r)
+
+
+@inlined
+def _any_pattern(s: SignalState, p: SignalParams, r: int) -> bool:
+    """Whether a pattern is present in any feature."""
+    standing = 0
+    for j in range(len(p.channel)):
+        standing |= int(s.patterns[r, int(p.channel[j]) & (MAX_CHANNELS - 1)])
+    return standing != 0
+
+
+@inlined
+def _fade(s: SignalState, p: SignalParams, r: int, steps: float) -> None:
+    """What was known of the present before a silence counts less after it."""
+    keep = math.exp((steps - 1.0) * math.log(1.0 - p.fast))
+    for j in range(len(p.channel)):
+        reference = np.float64(s.track[r, REFERENCE, j])
+        s.track[r, FAST, j] = reference + (np.float64(s.track[r, FAST, j]) - reference) * keep
+
+
+@inlined
+def _gather(
+    s: SignalState, p: SignalParams, r: int, g: int, x: NDArray[Any], scored: np.uint64
+) -> tuple[int, int]:
+    """Lay out what the lanes need, and let a regime that is not yet well known learn.
+
+    Returns how many readings count, and how many features are in a regime that is not known.
+    """
+    w = p.lanes
+    judged = strange = 0
+    for j in range(len(p.channel)):
+        c = int(p.channel[j]) & (MAX_CHANNELS - 1)
+        counted = int(s.counted[r, g, j])
+        known = counted >= p.known
+        heard = (scored >> np.uint64(c)) & np.uint64(1) == np.uint64(1)
+        w[lanes.VALUE + j] = x[c]
+        w[lanes.MEAN + j] = s.mean[r, g, j]
+        w[lanes.SPREAD + j] = s.spread[r, g, j]
+        w[lanes.KNOWN + j] = 1.0 if known else 0.0
+        w[lanes.SEEN + j] = 1.0 if known and heard else 0.0
+        w[lanes.USUAL + j] = p.decode[s.marks[r, NOISE_USUAL, j]]
+        w[lanes.ORDINARY + j] = p.root[s.marks[r, WANDER_USUAL, j]]
+        w[lanes.QUIETEST + j] = p.stuck[s.marks[r, QUIET, j]]
+        w[lanes.FAST + j] = s.track[r, FAST, j]
+        w[lanes.REFERENCE + j] = s.track[r, REFERENCE, j]
+        w[lanes.WANDER + j] = s.track[r, WANDER, j]
+        w[lanes.LEVEL + j] = s.track[r, LEVEL, j]
+        w[lanes.NOISE + j] = s.track[r, NOISE, j]
+        going_on = (
+            int(s.patterns[r, c]) | s.marks[r, RISE, j] | s.marks[r, SPIKE, j] | s.marks[r, CROSSING, j]
+        )
+        p.look[j] = lanes.LOOK if going_on else 0
+        if heard:
+            s.marks[r, GAP, j] = 0
+            judged += known
+            if not known or (counted < min(p.baseline, 65535) and s.anomalous[r] == 0):
+                _refine(s, p, r, g, j, np.float64(x[c]))
+        else:
+            s.marks[r, GAP, j] = min(int(s.marks[r, GAP, j]) + 1, 255)
+            p.look[j] = lanes.LOOK
+        strange += not known
+    return judged, strange
 
 
 @inlined

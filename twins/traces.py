@@ -12,9 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twins.devices import DeviceType
+from twins.readings import MAX_CHANNELS
 
 MAX_REGIMES: Final = 32
 """The most operating regimes kept apart; from the first condition that would make more, they are left out."""
+
+LANES: Final = MAX_CHANNELS + 8
+"""Numbers in one row of scratch; not a power of two, so that rows do not compete for the same lines of cache."""
+LANE_ROWS: Final = 16
 
 FAST_SPAN: Final = 20.0
 REFERENCE_SPAN: Final = 600.0
@@ -44,6 +49,9 @@ readings that FAST has been off the baseline (255: it jumped there).
 QUANTILE, EXCESS, SCATTER = range(3)
 """Of each statistic in ``SignalState.tail``: running quantile, mean excess over it, mean distance to it."""
 
+_STUCK_ON: Final = 0.01  # times the square of the least share of noise in the baseline
+_STUCK_LEAST: Final = 1.0e-11  # a share of noise that float32 can still tell from none
+
 
 class SignalParams(NamedTuple):
     """What is the same for all devices of a type. ``room`` is scratch: one thread at a time."""
@@ -69,8 +77,11 @@ class SignalParams(NamedTuple):
     confirm: int
     decode: NDArray[np.float64]  # (256,) the variances that the codes in ``marks`` stand for
     root: NDArray[np.float64]  # (256,) their square roots
+    stuck: NDArray[np.float64]  # (256,) the share of noise that is stuck, by the code of QUIET; 0: never
     keep: float  # share of the novelty's peak kept over one interval
-    room: NDArray[np.float64]  # (3, F)
+    room: NDArray[np.float64]  # (2, F)
+    lanes: NDArray[np.float64]  # (LANE_ROWS * LANES,) the quantities of one line, see lanes.py
+    look: NDArray[np.int64]  # (LANES,) what asks to be looked at
     square: NDArray[
         np.float64
     ]  # (F, F) more room: compiled code allocates nothing, so it can do without counting references
@@ -124,6 +135,8 @@ def signal_params(device_type: DeviceType) -> SignalParams:
     for row, condition in zip(edges, used, strict=True):
         row[: len(condition.edges)] = sorted(condition.edges)
     decode = np.exp2((np.arange(256) - 128) / 4.0)
+    stuck = _STUCK_ON * decode * decode
+    stuck[0] = 0.0
     return SignalParams(
         channel=np.array(features, np.int64),
         resolution=np.array([device_type.channels[i].resolution for i in features], np.float64),
@@ -146,8 +159,11 @@ def signal_params(device_type: DeviceType) -> SignalParams:
         confirm=10,
         decode=decode,
         root=np.sqrt(decode),
+        stuck=np.where(stuck > _STUCK_LEAST, stuck, 0.0),
         keep=1.0 - 1.0 / PEAK_SPAN,
-        room=np.zeros((3, len(features))),
+        room=np.zeros((2, len(features))),
+        lanes=np.ones(LANE_ROWS * LANES),
+        look=np.zeros(LANES, np.int64),
         square=np.zeros((len(features), len(features))),
     )
 

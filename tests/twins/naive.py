@@ -324,8 +324,7 @@ class NaiveSignals:
             count = regime.count
             fast, level, reference, wander = f.fast, f.level, f.reference, f.wander
             if kept < 1.0:
-                fast = reference + (fast - reference) * kept
-                f.fast = f32(fast)
+                fast = f.fast = f32(reference + (fast - reference) * kept)
             new = 0.0
             if not scored[f.channel]:
                 f.gap = min(f.gap + 1, 255)
