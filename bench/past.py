@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.report import report
-from bench.shard_apply import T0, eight_channels
+from bench.shard_apply import T0, some_channels
 from training.keeping import KeptSnapshots
 from training.past import Past
 from training.recorder import Recorder, RecorderConfig, journals_in
@@ -40,7 +40,7 @@ def main() -> None:
         config = FleetConfig(host=HostConfig(recorded=True))
         clock = VirtualClock(T0)
         fleet = LocalFleet(folder / "hosts", config, clock)
-        fleet.install(eight_channels(60))
+        fleet.install(some_channels(60))
         fleet.register([Device(each, "bench") for each in ids.to_pylist()])
         with (
             closing(fleet),

@@ -1,7 +1,8 @@
 """Budget: ``Shard.apply``, one core, no journal, all analytics: at least 3 M readings/s of 8 channels, aim 8 M.
 
-Also the memory a twin takes, and the time ``advance`` needs to look at every twin. Reference: the same lines through numpy
-that only keeps last values and an exponentially weighted mean, which is less than a tenth of the work.
+Also the memory a twin takes, as bytes = a + b channels + c channels² + d rules, and the time ``advance`` needs to look at
+every twin. Reference: the same lines through numpy that only keeps last values and an exponentially weighted mean, which is
+less than a tenth of the work.
 
     python bench/shard_apply.py [--twins 100000] [--rounds 60]
 """
@@ -21,22 +22,23 @@ from twins.commands import RegisterDevices  # noqa: E402
 from twins.devices import AlertRule, Channel, Device, DeviceType, OperatingCondition  # noqa: E402
 from twins.readings import ShardBatch, all_present, rounded  # noqa: E402
 from twins.shard import Shard  # noqa: E402
+from twins.state import blank_state  # noqa: E402
 
 T0 = 1_760_000_000 * SECOND_US
 
 
-def eight_channels(baseline: int) -> DeviceType:
-    """Eight channels, one condition with four regimes, twenty rules."""
+def some_channels(baseline: int, gauges: int = 7, limits: int = 17) -> DeviceType:
+    """So many gauges beside one condition with four regimes, so many rules about limits and three others."""
     channels = (
         Channel("load", "%", low=-1000, high=1000, resolution=0.1, condition=True),
-        *(Channel(f"c{i}", "1", low=-1000, high=1000, resolution=0.01) for i in range(7)),
+        *(Channel(f"c{i}", "1", low=-1000, high=1000, resolution=0.01) for i in range(gauges)),
     )
-    limits = tuple(
-        AlertRule(f"r{i}", f"c{i % 7} > {8 + i}", "high", "it breaks", "look", deadband={f"c{i % 7}": 0.5})
-        for i in range(17)
-    )
+    named = [f"c{i % gauges}" for i in range(limits)]
     rules = (
-        *limits,
+        *(
+            AlertRule(f"r{i}", f"{c} > {8 + i}", "high", "it breaks", "look", deadband={c: 0.5})
+            for i, c in enumerate(named)
+        ),
         AlertRule("ill", "health < 40", "medium", "it breaks", "look"),
         AlertRule("odd", "anomalous and c1 > 3", "low", "it breaks", "look"),
         AlertRule("silent", "silent_s > 600", "low", "blind", "look"),
@@ -47,13 +49,22 @@ def eight_channels(baseline: int) -> DeviceType:
     )  # fmt: skip
 
 
+def memory_law() -> dict[str, float]:
+    """Bytes of one twin with one condition of four regimes, by channels and rules; least squares over sixteen sizes."""
+    sizes = [(gauges, limits) for gauges in (3, 7, 15, 31) for limits in (0, 7, 17, 40)]
+    measured = [blank_state(64, some_channels(20, *size)).nbytes / 64 for size in sizes]
+    terms = np.array([[1.0, g + 1, (g + 1) ** 2, limits + 3] for g, limits in sizes])
+    found = np.linalg.lstsq(terms, np.array(measured), rcond=None)[0]
+    return {name: round(float(x), 2) for name, x in zip("abcd", found, strict=True)}
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--twins", type=int, default=100_000)
     arguments.add_argument("--rounds", type=int, default=60)
     options = arguments.parse_args()
     n, baseline = options.twins, 20
-    device_type = eight_channels(baseline)
+    device_type = some_channels(baseline)
     shard = Shard(device_type)
     shard.command(
         RegisterDevices(
@@ -95,7 +106,7 @@ def main() -> None:
         twins=n, channels=8, rules=20, regimes=4, floor=3e6, aim=8e6,
     )  # fmt: skip
     report("memory a twin", shard.state.nbytes / shard.state.capacity, "bytes", 1000.0, "floor of 1 kB; aim 600",
-           twins=n, roster_bytes=sum(c.nbytes for c in shard.roster.columns().values()) / n)  # fmt: skip
+           twins=n, **memory_law(), roster_bytes=sum(c.nbytes for c in shard.roster.columns().values()) / n)  # fmt: skip
     shard.advance(now_us + 1)  # compiles
     began = time.perf_counter()
     shard.advance(now_us + 2)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from twins.compiling import inlined
 from twins.patterns import DECORRELATED, MISSING, STUCK
-from twins.traces import FAST, LEVEL, NOISE, NOISE_USUAL, WANDER_USUAL, SignalParams, SignalState
+from twins.traces import FAST, HABIT, LEVEL, NOISE, NOISE_USUAL, SignalParams, SignalState
 
 INDICATORS: Final = ("level", "noise", "relation")
 
@@ -50,7 +50,7 @@ def _seen(s: SignalState, p: SignalParams, r: int, j: int) -> bool:
 def _severities(s: SignalState, p: SignalParams, r: int, j: int) -> tuple[float, float, float]:
     """Severities of level, noise and relation of feature ``j``, which is seen."""
     share = 1.0 / math.sqrt(float(len(p.channel)))
-    wander = p.root[s.marks[r, WANDER_USUAL, j]]
+    wander = p.root[s.marks[r, HABIT, j]]
     level = 0.0
     off = min(abs(np.float64(s.track[r, LEVEL, j])), _FAST_LEAST * abs(np.float64(s.track[r, FAST, j])))
     beyond = off - _TOLERATED_WANDER * wander - _TOLERATED

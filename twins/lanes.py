@@ -20,7 +20,7 @@ from twins.traces import LANES, SignalParams
 
 VALUE, MEAN, SPREAD, SEEN, KNOWN, USUAL, ORDINARY, QUIETEST = (row * LANES for row in range(8))
 """Where the quantities that come with a line begin: values; the regime's mean and spread; 1 where the reading counts,
-and where the regime is known, else 0; the baseline's noise, root of its wander, and the share of noise that is stuck."""
+and where the regime is known, else 0; the usual noise, how far FAST ordinarily strays, the share of noise that is stuck."""
 
 FAST, REFERENCE, WANDER, LEVEL, NOISE = (row * LANES for row in range(8, 13))
 """The layers of ``SignalState.track``: before the line, then after it, as float32 will keep them."""

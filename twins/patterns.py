@@ -33,6 +33,7 @@ from twins.traces import (
     FAST,
     GAP,
     GAP_USUAL,
+    HABIT,
     HITS,
     NOISE,
     NOISE_USUAL,
@@ -42,13 +43,15 @@ from twins.traces import (
     RISE,
     SPIKE,
     WANDER,
-    WANDER_USUAL,
     SignalParams,
     SignalState,
 )
 
 DRIFTING, SHIFTED, SPIKED, STUCK, OSCILLATING, MISSING, DECORRELATED = range(7)
 """The bits of the patterns, as in ``events.PATTERNS``."""
+
+JUMPED: Final = 255
+"""In ``marks`` under RISE: the feature has not been near the baseline since it jumped off it."""
 
 _STARTED: Final = int(Kind.PATTERN_STARTED)
 _ENDED: Final = int(Kind.PATTERN_ENDED)
@@ -57,7 +60,6 @@ _DRIFT_ON, _DRIFT_OFF = 3.0, 1.5  # spreads of the baseline
 _DRIFT_WANDER_ON, _DRIFT_WANDER_OFF = 6.0, 3.0  # and square roots of its wander
 _RISE_FROM = 2.0  # square roots of its wander from which a way is timed
 _RISE_QUICK = 40  # readings, two spans: what was there sooner has jumped
-_JUMPED = 255
 _SHIFT_ON, _SHIFT_OFF = 6.0, 1.5  # square roots of WANDER
 _SPIKE_ON = 8.0  # square roots of NOISE
 _SPIKE_HELD = 20  # readings
@@ -117,7 +119,7 @@ def asks(
 ) -> bool:
     """Whether ``watch`` has to look at a feature in which nothing goes on yet; all numbers after the line.
 
-    ``usual`` and ``ordinary`` are the baseline's noise and root of wander, ``quietest`` the share of noise that is stuck.
+    ``usual`` is the baseline's noise, ``ordinary`` the root of HABIT, ``quietest`` the share of noise that is stuck.
     """
     off = fast - reference
     return (
@@ -147,9 +149,9 @@ def watch(
     if (flags >> SHIFTED) & 1:
         if off * off < _SHIFT_OFF * _SHIFT_OFF * wander:
             _turn(s, r, c, SHIFTED, True, off * spread, 1.0, t_us, ev)
-    elif off * off > _SHIFT_ON * _SHIFT_ON * wander:
+    elif s.anomalous[r] and off * off > _SHIFT_ON * _SHIFT_ON * wander:
         _turn(s, r, c, SHIFTED, False, off * spread, abs(off) / (_SHIFT_ON * math.sqrt(wander)), t_us, ev)
-    _drift(s, r, j, c, t_us, reference + off, p.root[s.marks[r, WANDER_USUAL, j]], spread, ev)
+    _drift(s, r, j, c, t_us, reference + off, p.root[s.marks[r, HABIT, j]], spread, ev)
 
     if s.marks[r, NOISE_USUAL, j] == 0:
         return
@@ -197,17 +199,17 @@ def _drift(
     rise = int(s.marks[r, RISE, j])
     if far < _RISE_FROM * wander:
         rise = 0
-    elif rise < _JUMPED:
-        rise = min(rise + 1, _JUMPED - 1)
+    elif rise < JUMPED:
+        rise = min(rise + 1, JUMPED - 1)
     limit = max(_DRIFT_ON, _DRIFT_WANDER_ON * wander)
     if (int(s.patterns[r, c]) >> DRIFTING) & 1:
         if far < max(_DRIFT_OFF, _DRIFT_WANDER_OFF * wander):
             _turn(s, r, c, DRIFTING, True, now * spread, 1.0, t_us, ev)
-    elif far > limit and rise < _JUMPED:
+    elif far > limit and rise < JUMPED:
         if rise > _RISE_QUICK:
             _turn(s, r, c, DRIFTING, False, now * spread, far / limit, t_us, ev)
         else:
-            rise = _JUMPED
+            rise = JUMPED
     s.marks[r, RISE, j] = rise
 
 
@@ -289,6 +291,7 @@ def watch_relations(
         present = (int(s.patterns[r, c]) >> DECORRELATED) & 1 == 1
         ends = present and left < _OPEN_OFF
         starts = not present and own > _BOUND and left > _OPEN_ON and left > _BOUND * abs(away[j])
+        starts = starts and s.anomalous[r] == 1
         if starts or ends:
             size = total / own * math.sqrt(np.float64(s.track[r, WANDER, j])) * np.float64(s.spread[r, g, j])
             _turn(s, r, c, DECORRELATED, present, size, left / _OPEN_ON, t_us, ev)

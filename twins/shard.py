@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from twins import alerts, kernels, signals, state, typefiles
+from twins import alerts, anomalies, kernels, signals, state, typefiles
 from twins import commands as c
 from twins.alerts import AlertBook, AlertTarget
 from twins.clock import SECOND_US
@@ -27,7 +27,7 @@ from twins.packing import Arrays
 from twins.readings import ShardBatch
 from twins.state import HAS_CHILDREN, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
 
-SNAPSHOT_VERSION: Final = 1
+SNAPSHOT_VERSION: Final = 2
 
 _BUFFER: Final = 16_384
 _PARENT_FLAGS: Final = state.PARENT_STALE | state.PARENT_ALERT | state.PARENT_OUT_OF_SERVICE
@@ -252,8 +252,13 @@ class Shard:
         ------
         ValueError : if the snapshot is of a version that this one cannot read.
         """
-        if meta["version"] != SNAPSHOT_VERSION:
-            raise ValueError(f"snapshot version {meta['version']}, this Twinfold reads {SNAPSHOT_VERSION}")
+        if meta["version"] == 1:
+            arrays = {**arrays, **anomalies.grown_up(arrays)}
+        elif meta["version"] != SNAPSHOT_VERSION:
+            raise ValueError(
+                f"snapshot version {meta['version']}, this Twinfold reads 1 and {SNAPSHOT_VERSION}; "
+                "start the version of Twinfold that wrote it"
+            )
         device_type = typefiles.from_document(meta["type"])
         shard = Shard(device_type, config)
         prefix = "roster."

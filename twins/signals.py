@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twins import lanes
+from twins.anomalies import begin_youth, end_excursion, forget_excursions, judge
 from twins.compiling import inlined, kernel
 from twins.emit import emit
 from twins.events import EventBuffer, Kind
@@ -48,6 +49,7 @@ from twins.traces import (
     FAST_SPAN,
     GAP,
     GAP_USUAL,
+    HABIT,
     LEVEL,
     MAX_REGIMES,
     NOISE,
@@ -97,8 +99,6 @@ _LN10: Final = 2.302585092994046
 _RISE: Final = 1.1  # what comes next has to be this much more novel to count in full
 _HALF_SCORE: Final = 4.0  # decimal orders of rarity, of both statistics together, that score one half
 _BASELINE_LEARNED: Final = int(Kind.BASELINE_LEARNED)
-_ANOMALY_STARTED: Final = int(Kind.ANOMALY_STARTED)
-_ANOMALY_ENDED: Final = int(Kind.ANOMALY_ENDED)
 
 
 @inlined
@@ -126,6 +126,7 @@ def observe(
     steps = 1.0
     if s.seen_us[r] == _NEVER_US:
         s.seen_us[r] = t_us
+        begin_youth(s, r, t_us)
     elif t_us > s.seen_us[r]:
         if interval_us > 0:
             steps = min((t_us - s.seen_us[r]) / interval_us, _LONGEST)
@@ -143,10 +144,11 @@ def relearn(s: SignalState, p: SignalParams, r: int) -> None:
     s.health[r] = np.nan
     s.observed[r] = 0.0
     s.anomaly_score[r] = 0.0
-    s.anomalous[r] = 0
-    s.streak[r] = 0
+    forget_excursions(s, r)
     s.patterns[r] = 0
     s.regime[r] = 0
+    s.steady[r] = 255
+    s.first_day[r] = 0
     s.learned[r] = 0
     s.readings[r] = 0
     s.disturbed[r] = 0
@@ -170,8 +172,7 @@ def reset_detectors(s: SignalState, p: SignalParams, r: int) -> None:
     if s.learned[r] == 0:
         return
     s.anomaly_score[r] = 0.0
-    s.anomalous[r] = 0
-    s.streak[r] = 0
+    end_excursion(s, p, r)
     s.patterns[r] = 0
     s.peak[r] = 0.0
     _settle(s, p, r)
@@ -251,6 +252,7 @@ def _regime(s: SignalState, p: SignalParams, r: int, x: NDArray[Any], scored: np
         else:
             b = (old % p.stride[i + 1]) // p.stride[i]
         new += b * p.stride[i]
+    s.steady[r] = min(int(s.steady[r]) + 1, 255) if new == old else 0
     s.regime[r] = new
     return new & (MAX_REGIMES - 1)
 
@@ -322,6 +324,7 @@ def _learn(
             # what looked like a disturbance has become the rule: what came before was the exception
             relearn(s, p, r)
             s.seen_us[r] = t_us
+            begin_youth(s, r, t_us)
             g = _regime(s, p, r, x, scored)
     heard = 0
     longest = 0
@@ -402,6 +405,7 @@ def _finish(s: SignalState, p: SignalParams, r: int) -> None:
         noise = np.float64(s.track[r, NOISE, j])
         s.marks[r, NOISE_USUAL, j] = _code(noise)
         s.marks[r, WANDER_USUAL, j] = _code(max(np.float64(s.track[r, WANDER, j]), least))
+        s.marks[r, HABIT, j] = s.marks[r, WANDER_USUAL, j]
         quiet = p.decode[s.marks[r, QUIET, j]] / noise if noise > 0.0 and s.marks[r, QUIET, j] > 0 else 0.0
         s.marks[r, QUIET, j] = _code(quiet)
         for g in range(s.spread.shape[1]):
@@ -525,24 +529,7 @@ def _follow(
     if judged > 0:
         t2, t2_plain, innovation = _lengths(s, p, r)
         away = w[lanes.AWAY : lanes.AWAY + features]
-        if s.anomalous[r] == 0:
-            s.streak[r] = min(int(s.streak[r]) + 1, 255) if t2 > p.on_at else 0
-            if t2 > p.clear_at or s.streak[r] >= p.confirm:
-                s.anomalous[r] = 1
-                s.streak[r] = 0
-                emit(
-                    ev,
-                    _ANOMALY_STARTED,
-                    r,
-                    _culprit(s, p, r, away),
-                    0,
-                    t_us,
-                    np.float64(s.anomaly_score[r]),
-                    np.nan,
-                )
-        elif t2 < p.off_at:
-            s.anomalous[r] = 0
-            emit(ev, _ANOMALY_ENDED, r, -1, 0, t_us, np.float64(s.anomaly_score[r]), np.nan)
+        judge(s, p, r, t_us, away, t2, ev)
         watch_relations(s, p, r, g, t_us, away, t2, ev)
         s.readings[r] = min(int(s.readings[r]) + 1, 4294967295)
         _tell(s, p, r, innovation / judged, t2_plain / features, steps)
@@ -592,7 +579,7 @@ def _gather(
         w[lanes.KNOWN + j] = 1.0 if known else 0.0
         w[lanes.SEEN + j] = 1.0 if known and heard else 0.0
         w[lanes.USUAL + j] = p.decode[s.marks[r, NOISE_USUAL, j]]
-        w[lanes.ORDINARY + j] = p.root[s.marks[r, WANDER_USUAL, j]]
+        w[lanes.ORDINARY + j] = p.root[s.marks[r, HABIT, j]]
         w[lanes.QUIETEST + j] = p.stuck[s.marks[r, QUIET, j]]
         w[lanes.FAST + j] = s.track[r, FAST, j]
         w[lanes.REFERENCE + j] = s.track[r, REFERENCE, j]
@@ -613,23 +600,6 @@ def _gather(
             p.look[j] = lanes.LOOK
         strange += not known
     return judged, strange
-
-
-@inlined
-def _culprit(s: SignalState, p: SignalParams, r: int, away: NDArray[np.float64]) -> int:
-    """The channel that adds most to T²."""
-    best = 0
-    most = -1.0
-    for j in range(len(away)):
-        total = 0.0
-        for i in range(len(away)):
-            at = j * (j + 1) // 2 + i if i <= j else i * (i + 1) // 2 + j
-            total += s.bond[r, at] * away[i]
-        share = abs(away[j] * total)
-        if share > most:
-            most = share
-            best = j
-    return int(p.channel[best])
 
 
 @inlined

@@ -37,14 +37,18 @@ FAST, REFERENCE, WANDER, LEVEL, NOISE = range(5)
 ``WANDER`` are plain means and ``REFERENCE`` follows the noise.
 """
 
-GAP, GAP_USUAL, NOISE_USUAL, WANDER_USUAL, QUIET, CROSSING, PERIOD, HITS, SPIKE, RISE = range(10)
+GAP, GAP_USUAL, NOISE_USUAL, WANDER_USUAL, HABIT, QUIET, CROSSING, PERIOD, HITS, SPIKE, RISE = range(11)
 """Layers of ``SignalState.marks``.
 
 Lines since the channel was last heard, and the most of them in the baseline; codes (``SignalParams.decode``)
-of the baseline's mean noise, its wander, and its least noise as a share of the mean; readings since the last
+of the baseline's mean noise, its wander, how far FAST ordinarily stands off it (as a variance; at least
+its wander), and its least noise as a share of the mean; readings since the last
 upward crossing (bit 7: now above), the period before it, how often periods agreed; readings left of a spike;
 readings that FAST has been off the baseline (255: it jumped there).
 """
+
+STEADY, UNSTEADY = range(2)
+"""Of ``SignalState.ceiling``: long in one operating regime, or just come from another."""
 
 QUANTILE, EXCESS, SCATTER = range(3)
 """Of each statistic in ``SignalState.tail``: running quantile, mean excess over it, mean distance to it."""
@@ -94,7 +98,14 @@ class SignalState(NamedTuple):
     observed: NDArray[np.float32]  # (n,) share of the features that health can presently see, 0 to 1
     anomaly_score: NDArray[np.float32]  # (n,) novelty, 0 to 1; 0 until ``warm`` readings are known
     anomalous: NDArray[np.uint8]  # (n,) 1 while far from what the device usually does
-    streak: NDArray[np.uint8]  # (n,) lines in a row that say an anomaly starts
+    streak: NDArray[
+        np.uint8
+    ]  # (n,) lines in a row that say an anomaly starts; while one lasts the bar it took, coded
+    calm: NDArray[np.uint16]  # (n,) lines since an anomaly ended, at most 65535
+    steady: NDArray[np.uint8]  # (n,) lines since the operating regime changed, at most 255
+    ceiling: NDArray[np.float32]  # (n, 2) what excursions reached, in multiples of ``on_at``; 0: none
+    ceiling_day: NDArray[np.uint16]  # (n, 2) when; days since the epoch, modulo 65536
+    first_day: NDArray[np.uint16]  # (n,) of its youth; days as above
     patterns: NDArray[np.uint8]  # (n, channels) bit i: events.PATTERNS[i] is present
     regime: NDArray[np.uint8]  # (n,)
     learned: NDArray[np.uint8]  # (n,) 1: the baseline stands
@@ -108,7 +119,7 @@ class SignalState(NamedTuple):
         np.float32
     ]  # (n, P) while learning mean products of features, then their inverse correlations
     track: NDArray[np.float32]  # (n, 5, F)
-    marks: NDArray[np.uint8]  # (n, 10, F)
+    marks: NDArray[np.uint8]  # (n, 11, F)
     tail: NDArray[np.float32]  # (n, 2, 3) of the innovation and of T²
     peak: NDArray[np.float32]  # (n,) what novelty has to exceed to count in full
 
@@ -178,6 +189,11 @@ def blank_signals(capacity: int, device_type: DeviceType) -> SignalState:
         anomaly_score=np.zeros(n, np.float32),
         anomalous=np.zeros(n, np.uint8),
         streak=np.zeros(n, np.uint8),
+        calm=np.full(n, 65535, np.uint16),
+        steady=np.full(n, 255, np.uint8),
+        ceiling=np.zeros((n, 2), np.float32),
+        ceiling_day=np.zeros((n, 2), np.uint16),
+        first_day=np.zeros(n, np.uint16),
         patterns=np.zeros((n, len(device_type.channels)), np.uint8),
         regime=np.zeros(n, np.uint8),
         learned=np.zeros(n, np.uint8),
@@ -189,7 +205,7 @@ def blank_signals(capacity: int, device_type: DeviceType) -> SignalState:
         counted=np.zeros((n, regimes, features), np.uint16),
         bond=np.zeros((n, features * (features + 1) // 2), np.float32),
         track=np.zeros((n, 5, features), np.float32),
-        marks=np.zeros((n, 10, features), np.uint8),
+        marks=np.zeros((n, 11, features), np.uint8),
         tail=np.zeros((n, 2, 3), np.float32),
         peak=np.zeros(n, np.float32),
     )

@@ -42,6 +42,10 @@ def decoded(step: int) -> float:
     return float(np.exp2((step - 128) / 4.0))
 
 
+def day_of(t_us: int) -> int:
+    return t_us // 86_400_000_000 % 65536
+
+
 def rare_chi_square(z: float, k: int) -> float:
     return k * (1 - 2 / (9 * k) + z * math.sqrt(2 / (9 * k))) ** 3
 
@@ -67,6 +71,7 @@ class Feature:
     longest_gap: int = 0
     usual_noise: int = 0
     usual_wander: int = 0
+    habit: int = 0
     quietest: int = 0
     above: bool = False
     since_crossing: int = 0
@@ -138,6 +143,12 @@ class NaiveSignals:
         ]
         n = len(self.features)
         self.bins = [0] * len(self.conditions)
+        self.now_in = 0
+        self.steady = 255
+        self.first_day = 0
+        self.calm = 65535
+        self.bar_taken = 0
+        self.ceilings = [(0.0, 0), (0.0, 0)]  # height, day: long in one regime, just come from another
         self.bond = [[0.0] * (j + 1) for j in range(n)]  # lower triangle
         self.learned = False
         self.lines = 0
@@ -167,6 +178,7 @@ class NaiveSignals:
         steps = 1.0
         if self.seen_us is None:
             self.seen_us = t_us
+            self.first_day = (day_of(t_us) - (7 if self.learned else 0)) % 65536
         elif t_us > self.seen_us:
             if interval_us > 0:
                 steps = min((t_us - self.seen_us) / interval_us, 1e4)
@@ -174,7 +186,7 @@ class NaiveSignals:
         g = self.regime(x, scored)
         self.happened: list[Happening] = []
         if self.learned:
-            self.follow(g, x, scored, steps)
+            self.follow(g, t_us, x, scored, steps)
         else:
             self.learn(g, t_us, x, scored, steps)
         return self.happened
@@ -186,6 +198,8 @@ class NaiveSignals:
                 self.bins[i] = sum(x[channel] >= edge for edge in edges)
             number += self.bins[i] * stride
             stride *= len(edges) + 1
+        if self.conditions:
+            self.steady = min(self.steady + 1, 255) if number == self.now_in else 0
         self.now_in = number
         return number
 
@@ -197,6 +211,7 @@ class NaiveSignals:
             if 2 * self.disturbed >= self.type.baseline_readings:
                 self.forget()
                 self.seen_us = t_us
+                self.first_day = day_of(t_us)
                 g = self.regime(x, scored)
         z = [0.0] * len(self.features)
         own = [0] * len(self.features)
@@ -253,7 +268,7 @@ class NaiveSignals:
         for f in self.features:
             noise, quietest = f.noise, f.quietest
             f.usual_noise = code(noise)
-            f.usual_wander = code(max(f.wander, LEAST_WANDER))
+            f.usual_wander = f.habit = code(max(f.wander, LEAST_WANDER))
             f.quietest = code(decoded(quietest) / noise) if noise > 0 and quietest else 0
             for regime in f.regimes:
                 regime.spread = f32(max(regime.spread, f.least_spread(regime.mean)))
@@ -270,7 +285,12 @@ class NaiveSignals:
     def reset_detectors(self) -> None:
         if not self.learned:
             return
+        if self.anomalous:
+            self.ceilings = [
+                (f32(min(height, decoded(self.bar_taken))), day) for height, day in self.ceilings
+            ]
         self.anomaly_score, self.anomalous, self.peak, self.streak = 0.0, False, 0.0, 0
+        self.calm = 65535
         self.settle()
         for f in self.features:
             f.fast = f.level = 0.0
@@ -315,7 +335,7 @@ class NaiveSignals:
 
     # following
 
-    def follow(self, g: int, x: Sequence[float], scored: Sequence[bool], steps: float) -> None:
+    def follow(self, g: int, t_us: int, x: Sequence[float], scored: Sequence[bool], steps: float) -> None:
         kept = math.exp((steps - 1.0) * math.log(1.0 - FAST_SHARE)) if steps > 1.5 else 1.0
         away, plain, fresh = [], [], []
         judged = 0
@@ -362,21 +382,55 @@ class NaiveSignals:
         if judged:
             n = len(self.features)
             t2 = self.length(away)
-            if self.anomalous:
-                if t2 < rare_chi_square(0.7, n):
-                    self.anomalous = False
-                    self.happened.append(("anomaly.ended", -1, "", self.anomaly_score, math.nan))
-            else:
-                self.streak = self.streak + 1 if t2 > rare_chi_square(3.25, n) else 0
-                if self.streak >= 10 or t2 > rare_chi_square(6.0, n):
-                    self.anomalous, self.streak = True, 0
-                    shares = [abs(a * q) for a, q in zip(away, self.product(away), strict=True)]
-                    culprit = self.features[shares.index(max(shares))].channel
-                    self.happened.append(("anomaly.started", culprit, "", self.anomaly_score, math.nan))
+            self.judge(t_us, away, t2)
             self.relate(g, away, t2)
             self.lines += 1
             self.tell(self.length(fresh) / judged, self.length(plain) / n, steps)
         self.score()
+
+    def judge(self, t_us: int, away: Sequence[float], t2: float) -> None:
+        n = len(self.features)
+        height = t2 / rare_chi_square(3.25, n)
+        if self.anomalous:
+            if t2 < rare_chi_square(0.7, n):
+                self.anomalous, self.streak = False, 0
+                self.happened.append(("anomaly.ended", -1, "", self.anomaly_score, math.nan))
+            else:
+                self.reach(t_us, min(1.5 * height, 8.0 * decoded(self.bar_taken)))
+            return
+        self.calm = min(self.calm + 1, 65535)
+        young = (day_of(t_us) - self.first_day) % 65536 < 7
+        if height <= 1.0:
+            self.streak = 0
+            for f in self.features:
+                beyond = abs(f.fast) - 3.0 * float(np.sqrt(decoded(f.usual_wander)))
+                while young and not f.jumped and f.habit < 255 and beyond > 0:
+                    if decoded(f.habit) >= 0.5 * beyond * beyond:
+                        break
+                    f.habit += 1
+            return
+        bar = 1.0
+        if self.calm > 600:
+            bar = max(bar, self.ceiling(t_us))
+        if young:
+            baseline = self.type.baseline_readings
+            unproven = min(max((self.lines - baseline) / (2.0 * baseline), 1.0), 8.0)
+            bar = max(bar, unproven)
+            self.reach(t_us, min(1.5 * height, unproven))
+        self.streak = min(self.streak + 1, 255) if height > bar else 0
+        if self.streak >= 10 or t2 > rare_chi_square(6.0, n) * bar:
+            self.anomalous, self.streak, self.calm, self.bar_taken = True, 0, 0, code(bar)
+            shares = [abs(a * q) for a, q in zip(away, self.product(away), strict=True)]
+            culprit = self.features[shares.index(max(shares))].channel
+            self.happened.append(("anomaly.started", culprit, "", self.anomaly_score, math.nan))
+
+    def ceiling(self, t_us: int) -> float:
+        height, day = self.ceilings[self.steady < 255]
+        return height * math.exp(-((day_of(t_us) - day) % 65536) / 30.0)
+
+    def reach(self, t_us: int, height: float) -> None:
+        if height > self.ceiling(t_us):
+            self.ceilings[self.steady < 255] = (f32(height), day_of(t_us))
 
     def product(self, v: Sequence[float]) -> list[float]:
         n = len(v)
@@ -424,11 +478,11 @@ class NaiveSignals:
         if "shift" in f.patterns:
             if off * off < 2.25 * f.wander:
                 self.turn(f, "shift", off * spread)
-        elif off * off > 36.0 * f.wander:
+        elif self.anomalous and off * off > 36.0 * f.wander:
             self.turn(f, "shift", off * spread, abs(off) / (6.0 * math.sqrt(f.wander)))
 
         now = f.reference + off
-        far, wander = abs(now), float(np.sqrt(decoded(f.usual_wander)))
+        far, wander = abs(now), float(np.sqrt(decoded(f.habit)))
         if far < 2.0 * wander:
             f.rising, f.jumped = 0, False
         elif not f.jumped:
@@ -492,7 +546,9 @@ class NaiveSignals:
             own = self.bond[j][j]
             left = abs(total) / math.sqrt(own)
             present = "decorrelation" in f.patterns
-            starts = not present and own > 1.25 and left > 6.0 and left > 1.25 * abs(away[j])
+            starts = (
+                self.anomalous and not present and own > 1.25 and left > 6.0 and left > 1.25 * abs(away[j])
+            )
             if starts or (present and left < 2.0):
                 size = total / own * math.sqrt(f.wander) * f.regimes[g].spread
                 self.turn(f, "decorrelation", size, left / 6.0)
@@ -520,7 +576,7 @@ class NaiveSignals:
 
     def severities(self, f: Feature) -> tuple[float, float, float]:
         share = 1.0 / math.sqrt(len(self.features))
-        wander = float(np.sqrt(decoded(f.usual_wander)))
+        wander = float(np.sqrt(decoded(f.habit)))
         beyond = min(abs(f.level), 3.0 * abs(f.fast)) - 3.0 * wander - 0.5
         level = share * min(beyond / (6.0 * max(wander, 0.5)), 3.0) if beyond > 0 else 0.0
         noise = 0.0

@@ -48,7 +48,7 @@ def signals_row(twin: NaiveDevice) -> Row:
     s = twin.signals
     regimes = range(s.regimes)
     track = np.zeros((5, len(s.features)))
-    marks = np.zeros((10, len(s.features)), int)
+    marks = np.zeros((11, len(s.features)), int)
     for j, f in enumerate(s.features):
         for layer, value in (
             (traces.FAST, f.fast), (traces.REFERENCE, f.reference), (traces.WANDER, f.wander),
@@ -57,7 +57,7 @@ def signals_row(twin: NaiveDevice) -> Row:
             track[layer, j] = value
         for layer, mark in (
             (traces.GAP, f.gap), (traces.GAP_USUAL, f.longest_gap), (traces.NOISE_USUAL, f.usual_noise),
-            (traces.WANDER_USUAL, f.usual_wander), (traces.QUIET, f.quietest),
+            (traces.WANDER_USUAL, f.usual_wander), (traces.HABIT, f.habit), (traces.QUIET, f.quietest),
             (traces.CROSSING, f.since_crossing | f.above << 7), (traces.PERIOD, f.period),
             (traces.HITS, f.agreeing), (traces.SPIKE, f.spike_left), (traces.RISE, 255 if f.jumped else f.rising),
         ):  # fmt: skip
@@ -72,7 +72,12 @@ def signals_row(twin: NaiveDevice) -> Row:
         "observed": s.observed,
         "anomaly_score": s.anomaly_score,
         "anomalous": s.anomalous,
-        "streak": s.streak,
+        "streak": s.bar_taken if s.anomalous else s.streak,
+        "calm": s.calm,
+        "steady": s.steady,
+        "ceiling": [height for height, _ in s.ceilings],
+        "ceiling_day": [day for _, day in s.ceilings],
+        "first_day": s.first_day,
         "patterns": [s.pattern_bits(c) for c in range(len(twin.type.channels))],
         "regime": number,
         "learned": s.learned,
