@@ -349,9 +349,7 @@ class Shard:
         self._put_in_force(device_type)
         told = self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
         rows = self._in_service(np.arange(len(self), dtype=np.int32))
-        return EventBatch.join(
-            [closed, told, alerts.follow_parents(self.state, self.alert_params, rows, now_us)]
-        )
+        return EventBatch.join([closed, told, self._follow_parents(rows, now_us)])
 
     def _close_dropped(self, new: DeviceType, now_us: int) -> EventBatch:
         """The end of alerts whose rules the new version does not have; they carry the rule's name, not its old place."""
@@ -373,7 +371,7 @@ class Shard:
         if moved:  # the new parent's state is told by the fleet
             core.status[row] &= np.uint8(255 - _PARENT_FLAGS)
             rows = self._in_service(np.array([row], np.int32))
-            told.append(alerts.follow_parents(self.state, self.alert_params, rows, now_us))
+            told.append(self._follow_parents(rows, now_us))
         return EventBatch.join(told)
 
     def _retire(self, command: c.RetireDevice, now_us: int) -> EventBatch:
@@ -430,7 +428,7 @@ class Shard:
             return EventBatch.empty()
         status[rows] = (status[rows] & ~np.uint8(_PARENT_FLAGS)) | np.uint8(command.flags)
         told = self._told(Kind.PARENT_STATE_CHANGED, rows.tolist(), now_us, {}, a=float(command.flags))
-        return EventBatch.join([told, alerts.follow_parents(self.state, self.alert_params, rows, now_us)])
+        return EventBatch.join([told, self._follow_parents(rows, now_us)])
 
     def _alert_command(self, command: c.AlertCommand, now_us: int) -> EventBatch:
         row = self._row(command.device_id, "find")
@@ -468,6 +466,12 @@ class Shard:
             case c.CommentAlert():
                 return book.comment(target, by, note, now_us)
         raise TypeError(f"no shard knows the command {type(command).__name__}")
+
+    def _follow_parents(self, rows: NDArray[np.int32], now_us: int) -> EventBatch:
+        """Suppress, or bring back, what ``rows`` have been told of their parents; forget what was said of what ended."""
+        told = alerts.follow_parents(self.state, self.alert_params, rows, now_us)
+        self.book.follow(told.records, self.state, self.device_type)
+        return told
 
     def _in_service(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Those of ``rows`` that are not retired: to others nothing happens any more."""

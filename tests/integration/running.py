@@ -28,6 +28,8 @@ from twins.devices import DeviceType
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240.0
+UP_WITHIN_S = 900.0
+"""A start may have to compile first, on a machine that has other things to do."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def twinfold_up(
             command, stdout=out, stderr=out, env=environment, cwd=ROOT, start_new_session=True
         )
     try:
-        until(lambda: b'"url"' in log.read_bytes() or process.poll() is not None)
+        until(lambda: b'"url"' in log.read_bytes() or process.poll() is not None, UP_WITHIN_S)
         assert process.poll() is None, log.read_text()
         running = Running(f"http://127.0.0.1:{port}", data, process)
         with running.client() as client:

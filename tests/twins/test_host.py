@@ -9,7 +9,7 @@ import pytest
 from tests.twins.fleets import PUMP, T0, Line, batch_of, events_by_device, pumps
 from twins import entries
 from twins.clock import SECOND_US, VirtualClock
-from twins.commands import AcknowledgeAlert, RecordMaintenance, SuppressAlert, UpdateDevice
+from twins.commands import AcknowledgeAlert, AssignAlert, RecordMaintenance, SuppressAlert, UpdateDevice
 from twins.devices import AlertRule, Channel, Device, DeviceType
 from twins.errors import CommandRefusedError, FaultError, JournalWriteError, OverloadedError, ReadingError
 from twins.fleet import FleetConfig, LocalFleet
@@ -364,6 +364,27 @@ def test_an_alert_that_its_own_parent_suppresses_still_suppresses_its_children()
     assert flags(fleet, "pump") == 8
     flow(fleet, 5.0, 102)  # clears without an event, as it is suppressed
     assert flags(fleet, "pump") == 0
+
+
+def test_what_was_said_of_an_alert_goes_when_its_parent_brings_back_another():
+    fleet = three_generations()
+    flow(fleet, 0.0, 0)
+    fleet.command(AssignAlert(command_id="a", by="ann", device_id="line", rule="stopped", assignee="eve"))
+    (alert,) = fleet.twin("line").alerts()
+    assert (alert["occurrence"], alert["assignee"]) == (1, "eve")
+    silence_gateway(fleet)
+    flow(fleet, 0.0, 101)
+    assert fleet.twin("line").alerts()[0]["state"] == "SUPPRESSED_BY_DESIGN"
+    at_us = T0 + 110 * SECOND_US
+    fleet.clock.advance_to(at_us)
+    fleet.write(
+        ReadingBatch(
+            GATEWAY.name, pa.array(["gate"]), np.zeros(1, np.int32), np.array([at_us]), np.ones((1, 1))
+        )
+    )
+    (alert,) = fleet.twin("line").alerts()
+    assert (alert["occurrence"], alert["assignee"]) == (2, "")
+    assert [host.shards[LINE.name].book.to_meta() for host in fleet.shard_hosts()] == [[], []]
 
 
 def test_devices_that_are_each_others_parents_come_to_rest():
