@@ -498,6 +498,7 @@ class Stories(RuleBasedStateMachine):
             self.oracle.reconfigure(self.shard)
         self.fleet = self.opened()
         assert {host.state for host in self.fleet.shard_hosts()} == {"ready"}
+        self.tick()  # time that passed without an event is not in the log: it passes again
 
     @rule(host=st.integers(0, 3), lines=st.integers(1, 5))
     def an_append_fails(self, host: int, lines: int) -> None:
@@ -522,6 +523,7 @@ class Stories(RuleBasedStateMachine):
             assert failing.state == ("degraded" if hit else "ready")
         failing._probed_s = -1.0
         self.write(story, "pump")
+        self.tick()  # as after a crash
 
     def write_only_real(self, lines: Lines) -> None:
         oracle, self.oracle = self.oracle, _Deaf()
