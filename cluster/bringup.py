@@ -220,6 +220,9 @@ class Platform:
                 self._start_recorder()
             with self._progress("start the applications"):
                 self._start_applications()
+            if self.settings.mqtt.url.get_secret_value():
+                with self._progress("start the MQTT bridge"):
+                    self._start_bridge()
             if self.settings.simulator.fleet or self.settings.simulator.recorded:
                 with self._progress("start the simulated devices"):
                     self._start_simulator()
@@ -402,6 +405,12 @@ class Platform:
                 self.data, api.host, api.port, config, database, self.placement, self._labels
             )
         )
+
+    def _start_bridge(self) -> None:
+        from cluster.services import Service
+
+        bridge = Service.bridge(self.data, self.settings.mqtt_config(), self._labels, self.placement)
+        self._down.append(("the MQTT bridge", bridge.stop))
 
     def _start_simulator(self) -> None:
         from cluster.services import Service

@@ -7,6 +7,7 @@ Each gives a plain class a process that Ray restarts; what it does stands elsewh
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ import ray
 
 from cluster.settings import HistorySettings, SimulatorSettings
 from cluster.traffic import RecordedTraffic, SimulatedTraffic, Traffic, drive
+from serve.mqtt import Bridge, MqttConfig
 from training.compaction import CompactionConfig
 from training.condition import ConditionLog
 from training.keeping import KeptSnapshots
@@ -261,8 +263,25 @@ class Sending:
         _log.error("a sender stands still: %s", self._reason, exc_info=not isinstance(error, FleetError))
 
 
+class Bridging:
+    """Follows an MQTT broker, with a fleet of its own, like any gateway."""
+
+    def __init__(self, data: str, config: MqttConfig, fleet: Callable[[Path], Fleet] = RayFleet) -> None:
+        self._bridge = Bridge(config, fleet(Path(data) / "hosts"))
+        self._bridge.start()
+
+    def status(self) -> dict[str, Any]:
+        """What became of messages, as ``MqttStatus``."""
+        return asdict(self._bridge.status())
+
+    def stop(self) -> None:
+        """Take no more from the broker."""
+        self._bridge.stop()
+
+
 RecorderActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Recording)
 TrafficActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Sending)
+BridgeActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Bridging)
 
 
 def traffic_of(fleet: Fleet, data: Path, settings: SimulatorSettings, stop: threading.Event) -> list[Traffic]:
@@ -296,6 +315,11 @@ class Service:
     ) -> "Service":
         actor = _named(TrafficActor, "traffic", labels)
         return Service("traffic", actor.remote(str(data), settings, partial(RayFleet, placement=placement)))
+
+    @staticmethod
+    def bridge(data: Path, config: MqttConfig, labels: Mapping[str, str], placement: Placement) -> "Service":
+        actor = _named(BridgeActor, "mqtt", labels)
+        return Service("mqtt", actor.remote(str(data), config, partial(RayFleet, placement=placement)))
 
     def stop(self) -> None:
         """Let it end what it does, then end it."""

@@ -32,6 +32,7 @@ from twins.shard import ShardConfig
 if TYPE_CHECKING:
     from serve.context import ApiConfig
     from serve.database import DatabaseConfig
+    from serve.mqtt import MqttConfig
     from twins.actors import ActorConfig
 
 PREFIX: Final = "TWINFOLD_"
@@ -183,6 +184,21 @@ class DatabaseSettings(_Section):
         return url
 
 
+class MqttSettings(_Section):
+    """A broker whose messages are readings."""
+
+    url: SecretStr = Field(
+        SecretStr(""), description="mqtt://host:1883 or mqtts://user:password@host:8883; empty: no bridge"
+    )
+    topic: str = Field("twinfold/{device}", description="topics to read; {device} and {channel} are levels")
+    refused: str = Field(
+        "twinfold-refused/{device}", description="topic on which it is told why a message was not taken"
+    )
+    version: Literal["5", "3.1.1"] = Field("5", description="of the protocol")
+    client_id: str = Field("twinfold", description="names the session at the broker; one a platform")
+    ca_file: str = Field("", description="certificates to trust beside the system's")
+
+
 class Settings(_Section):
     """Everything that can be set."""
 
@@ -195,6 +211,14 @@ class Settings(_Section):
     simulator: SimulatorSettings = SimulatorSettings()
     ray: RaySettings = RaySettings()
     database: DatabaseSettings = DatabaseSettings()
+    mqtt: MqttSettings = MqttSettings()
+
+    def mqtt_config(self) -> "MqttConfig":
+        """The broker and what is read from it."""
+        from serve.mqtt import MqttConfig
+
+        m = self.mqtt
+        return MqttConfig(m.url.get_secret_value(), m.topic, m.refused, m.version, m.client_id, m.ca_file)
 
     def fleet_config(self, cores: int) -> FleetConfig:
         """How the fleet is to be on machines with so many cores in all."""

@@ -21,6 +21,7 @@
     │   ├── TokenError             an access token that is not accepted
     │   ├── KeyRefusedError        a device key that is not accepted
     │   └── CrossSiteError         a browser's session is used from a page that may not
+    ├── BrokerAddressError         an MQTT broker or topic that makes no sense
     ├── TooManyAttemptsError       too many attempts to log in
     ├── PasswordError              a password that is too easily guessed
     ├── AccountNotFoundError       no such account
@@ -327,3 +328,17 @@ class MigrationError(DatabaseError):
         DatabaseError.__init__(self, database, problem, remedy)
         self.args = (database, revision, problem)
         self.revision = revision
+
+
+class BrokerAddressError(FleetError):
+    """An MQTT broker or topic that makes no sense."""
+
+    code = "mqtt.address"
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.remedy}"

@@ -5,6 +5,7 @@ are parsed at once, values are gathered a channel at a time. Only what does not 
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from serve.formats import EXAMPLE
 from twins.devices import Channel, DeviceType
 from twins.directory import Places
-from twins.fleet import NOT_FOUND, NOT_SURE
+from twins.fleet import NOT_FOUND, NOT_SURE, OTHER_TYPE, Fleet
 from twins.readings import ReadingBatch
 
 REFUSALS_TOLD: Final = 1_000
@@ -35,6 +36,11 @@ UNKNOWN: Final = (
     "no device of this id is in the fleet, or not one that this key is for; register it or check the id",
 )
 UNSURE: Final = (NOT_SURE, "it is not known here and cannot be asked for at present; send it again")
+_REASONS: Final = {
+    NOT_FOUND: "it left the fleet just now",
+    OTHER_TYPE: "it left the fleet just now, and another of its id came",
+    NOT_SURE: "the host that it lives on does not answer at present; send it again",
+}
 _KEYS: Final = frozenset({"device", "time", "values"})
 
 
@@ -134,6 +140,23 @@ def gather(
         batch = batch_of(device_type, names, of_line[mine], event_us[mine], matrix[keep], present[keep])
         batches.append((batch, positions[mine]))
     return Intake(batches, refusals)
+
+
+def write(fleet: Fleet, taken: Intake) -> tuple[Counter[str], dict[int, int]]:
+    """Write what was gathered; returns, once it is durable, what became of it by fate, and each host's cursor.
+
+    Lines that no twin took join ``taken.refusals``; one host that is away costs only its own.
+    """
+    accepted: Counter[str] = Counter()
+    cursors: dict[int, int] = {}
+    results = fleet.write_many([batch for batch, _ in taken.batches], partly=True)
+    for (_, positions), written in zip(taken.batches, results, strict=True):
+        accepted.update(written.fates)
+        cursors.update(written.cursors)
+        for line, device_id, code in written.refused:
+            taken.refusals.add(int(positions[line]), device_id, code, _REASONS[code])
+        taken.refusals.count(written.refused_total - len(written.refused))
+    return accepted, cursors
 
 
 def covered_types(

@@ -83,6 +83,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.DatabaseUnavailableError: 503,
     request_errors.DatabaseNewerError: 500,
     request_errors.MigrationError: 500,
+    request_errors.BrokerAddressError: 500,
 }
 """Every error of the tree. What is not of the tree is 500 and says nothing of itself."""
 

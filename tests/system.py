@@ -1,4 +1,4 @@
-"""Find what the tests need from the system, or install it: Debian's Chromium and PostgreSQL.
+"""Find what the tests need from the system, or install it: Debian's Chromium, PostgreSQL and Mosquitto.
 
 Run by ``make test``. As root on Debian it installs what is missing; elsewhere it says what to do.
 """
@@ -14,6 +14,8 @@ def main() -> int:
     missing = [] if shutil.which("chromium") else ["chromium"]
     if not shutil.which("initdb") and not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         missing.append("postgresql")
+    if not shutil.which("mosquitto") and not Path("/usr/sbin/mosquitto").exists():
+        missing.append("mosquitto")
     if not missing:
         return 0
     if os.geteuid() != 0 or shutil.which("apt-get") is None:

@@ -1,6 +1,5 @@
 """Readings from gateways: JSON, NDJSON or Arrow in, columns on, durable when answered."""
 
-from collections import Counter
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -13,7 +12,6 @@ from serve.context import Context, InContext, Who
 from serve.formats import ARROW, JSON, NDJSON, Body, read_body
 from serve.present import reply
 from serve.schemas import Problem, Readings, ReadingsTaken
-from twins.fleet import NOT_FOUND, NOT_SURE, OTHER_TYPE
 
 router = APIRouter(prefix="/api/readings", tags=["readings"])
 ingest = APIRouter(prefix="/ingest", tags=["readings"])
@@ -55,13 +53,6 @@ async def readings(context: InContext, who: Who, request: Request) -> Response:
     return reply(await context.call(_take, context, who, request.headers, await request.body()))
 
 
-_REASONS: Final = {
-    NOT_FOUND: "it left the fleet just now",
-    OTHER_TYPE: "it left the fleet just now, and another of its id came",
-    NOT_SURE: "the host that it lives on does not answer at present; send it again",
-}
-
-
 def _take(context: Context, who: Caller, headers: Headers, body: bytes) -> dict[str, Any]:
     config = context.config
     return take(context, who, read_body(headers, body, config.batch_readings, config.unpacked_bytes))
@@ -74,15 +65,7 @@ def take(context: Context, who: Caller, found: Body) -> dict[str, Any]:
         taken = gather_table(found.table, found.wanted, fleet, covers)
     else:
         taken = intake.gather(found.lines or [], found.wanted, fleet, covers)
-    accepted: Counter[str] = Counter()
-    cursors: dict[int, int] = {}
-    results = fleet.write_many([batch for batch, _ in taken.batches], partly=True)
-    for (_, positions), written in zip(taken.batches, results, strict=True):
-        accepted.update(written.fates)
-        cursors.update(written.cursors)
-        for line, device_id, code in written.refused:
-            taken.refusals.add(int(positions[line]), device_id, code, _REASONS[code])
-        taken.refusals.count(written.refused_total - len(written.refused))
+    accepted, cursors = intake.write(fleet, taken)
     return {
         "accepted": dict(accepted),
         "refused": taken.refusals.told,
