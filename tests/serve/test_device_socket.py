@@ -16,9 +16,12 @@ from serve.scopes import Scope
 from tests.serve.edges import T0, Edge, edge
 from tests.serve.test_push import served
 from twins.clock import SECOND_US
+from twins.warmup import compile_kernels
 
 
 def run(tmp_path: Path, test: Any, **config: Any) -> None:
+    compile_kernels()
+
     async def inside() -> None:
         async with edge(tmp_path, **config) as it, served(it) as url:
             await test(it, url.replace("/api/live", "/ingest/socket"))
