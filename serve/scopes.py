@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from serve.errors import UnfitError
 from serve.live import View
-from twins.directory import Directory, Places
+from twins.directory import Places
 
 MOST_NAMES: Final = 1_000
 
@@ -68,25 +68,23 @@ class Scope:
     def from_text(cls, text: str) -> Self:
         return cls(**{name: tuple(values) for name, values in json.loads(text).items()})
 
-    def covers(
-        self, ids: pa.StringArray, places: Places, directory: Directory, view: View
-    ) -> NDArray[np.bool_]:
+    def covers(self, ids: pa.StringArray, places: Places, view: View) -> NDArray[np.bool_]:
         """Which of ``ids`` (n,) are covered. Sites and parents are the live table's: what it does not show yet is not.
 
         Parameters
         ----------
-        places : where the directory has each of them
+        places : where each of them is
         """
         covered = np.asarray(places.type_code >= 0)
         if self.devices:
             covered = covered & _among(ids, self.devices)
         if self.types:
-            codes = [directory.types.index(name) for name in self.types if name in directory.types]
+            codes = [places.types.index(name) for name in self.types if name in places.types]
             covered = covered & np.isin(places.type_code, codes)
         if self.sites:
-            covered = covered & _shown_among("site", self.sites, places, directory, view)
+            covered = covered & _shown_among("site", self.sites, places, view)
         if self.gateways:
-            below = _shown_among("parent", self.gateways, places, directory, view)
+            below = _shown_among("parent", self.gateways, places, view)
             covered = covered & (_among(ids, self.gateways) | below)
         return covered
 
@@ -96,15 +94,13 @@ def _among(ids: pa.StringArray, names: Sequence[str]) -> NDArray[np.bool_]:
     return found
 
 
-def _shown_among(
-    column: str, names: Sequence[str], places: Places, directory: Directory, view: View
-) -> NDArray[np.bool_]:
+def _shown_among(column: str, names: Sequence[str], places: Places, view: View) -> NDArray[np.bool_]:
     """Whose ``column`` in the live table holds one of ``names``."""
     found = np.zeros(len(places.row), np.bool_)
     known = places.type_code >= 0
     for host, code in np.unique(np.stack([places.host[known], places.type_code[known]]), axis=1).T.tolist():
         generation = view.generations.get(host)
-        table = None if generation is None else generation.tables.get(directory.types[code])
+        table = None if generation is None else generation.tables.get(places.types[code])
         if table is None:
             continue
         mine = np.flatnonzero((places.host == host) & (places.type_code == code))

@@ -79,5 +79,5 @@ def _covers(context: Context, who: Caller) -> intake.Covers | None:
     """Which devices the sender may write for; None: all of them."""
     if who.key is None or who.key.scope.is_everything:
         return None
-    scope, directory, view = who.key.scope, context.fleet.directory, context.live.view
-    return lambda ids, places: scope.covers(ids, places, directory, view)
+    scope, view = who.key.scope, context.live.view
+    return lambda ids, places: scope.covers(ids, places, view)

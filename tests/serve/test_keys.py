@@ -193,7 +193,7 @@ def test_what_a_scope_covers_is_what_it_says(
             and (not types or device.device_type in types)
         )
 
-    got = scope.covers(ids, directory.locate(ids), directory, live.view)
+    got = scope.covers(ids, directory.locate(ids), live.view)
     np.testing.assert_array_equal(got, [obvious(name) for name in asked])
 
 
