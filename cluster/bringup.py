@@ -40,6 +40,7 @@ PROXY_PORTS: Final = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS
 TOKEN_FILE: Final = "ray-token"  # the name of a file  # noqa: S105
 
 _STEADY_S: Final = 60.0
+_BROKER_WITHIN_S: Final = 10.0
 
 Progress = Callable[[str], contextlib.AbstractContextManager[None]]
 
@@ -407,10 +408,14 @@ class Platform:
         )
 
     def _start_bridge(self) -> None:
+        import ray
+
         from cluster.services import Service
 
         bridge = Service.bridge(self.data, self.settings.mqtt_config(), self._labels, self.placement)
         self._down.append(("the MQTT bridge", bridge.stop))
+        if reason := ray.get(bridge.handle.begun.remote(_BROKER_WITHIN_S)):
+            self.notices.append(f"the MQTT bridge waits for its broker: {reason}")
 
     def _start_simulator(self) -> None:
         from cluster.services import Service

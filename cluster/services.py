@@ -6,6 +6,7 @@ Each gives a plain class a process that Ray restarts; what it does stands elsewh
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -23,7 +24,7 @@ from training.keeping import KeptSnapshots
 from training.recorder import JournalSource, Recorder, RecorderConfig, Source
 from training.upkeep import RetentionConfig, UpkeepConfig, upkeep
 from twins.actors import NAMESPACE, ActorSource, Published, RayFleet, host_actors
-from twins.clock import SECOND_US, SteadyClock, WallClock
+from twins.clock import SECOND_US, SteadyClock, WallClock, stopwatch_s
 from twins.errors import FleetError
 from twins.fleet import Fleet
 from twins.host import note_seen
@@ -269,6 +270,16 @@ class Bridging:
     def __init__(self, data: str, config: MqttConfig, fleet: Callable[[Path], Fleet] = RayFleet) -> None:
         self._bridge = Bridge(config, fleet(Path(data) / "hosts"))
         self._bridge.start()
+
+    def begun(self, within_s: float) -> str:
+        """Wait until messages come, or it is known why they do not: that is returned; empty: they do."""
+        until_s = stopwatch_s() + within_s
+        while stopwatch_s() < until_s:
+            status = self._bridge.status()
+            if status.connected or status.reason:
+                return status.reason
+            time.sleep(_PAUSE_S)
+        return "the broker does not answer"
 
     def status(self) -> dict[str, Any]:
         """What became of messages, as ``MqttStatus``."""
