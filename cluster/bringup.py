@@ -219,11 +219,11 @@ class Platform:
                 self._start_fleet()
             with self._progress("start the recorder"):
                 self._start_recorder()
-            with self._progress("start the applications"):
-                self._start_applications()
             if self.settings.mqtt.url.get_secret_value():
                 with self._progress("start the MQTT bridge"):
                     self._start_bridge()
+            with self._progress("start the applications"):
+                self._start_applications()
             if self.settings.simulator.fleet or self.settings.simulator.recorded:
                 with self._progress("start the simulated devices"):
                     self._start_simulator()
