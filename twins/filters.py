@@ -205,9 +205,9 @@ def normal(tree: Tree, negated: bool = False) -> Tree:
         case Not(part):
             return normal(part, not negated)
         case And(parts):
-            return (Or if negated else And)(tuple(normal(part, negated) for part in parts))
+            return _group(Or if negated else And, [normal(part, negated) for part in parts])
         case Or(parts):
-            return (And if negated else Or)(tuple(normal(part, negated) for part in parts))
+            return _group(And if negated else Or, [normal(part, negated) for part in parts])
         case Compare(term, operator, value, column) if negated:
             return Compare(term, _OPPOSITE[operator], value, column)
     return Not(tree) if negated else tree

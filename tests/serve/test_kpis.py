@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve.kpis import FLOOD_WINDOW_US, AlertKey, AlertLog, alert_kpis
@@ -59,6 +59,7 @@ def test_what_stands_for_more_than_a_day_is_stale() -> None:
     assert alert_kpis(log([], standing=standing), DAY_US, DAY_US + MINUTE_US)["stale"] == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 7200), max_size=60))
 def test_floods_are_those_of_a_window_moved_second_by_second(raised: list[int]) -> None:
     raised.sort()

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twins.alert_kpis import BENCHMARKS, AlertKpis, AlertLog, alert_kpis, bad_actors, floods, trailing_counts
@@ -131,6 +131,7 @@ KINDS = st.sampled_from(
 GAPS = st.sampled_from([0, 1, 7, 20, 29, 60, 119, 150, 300, 600, 4000, 90_000])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(GAPS, st.integers(1, 3), KINDS), max_size=60),
     st.integers(0, 2),

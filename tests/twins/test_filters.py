@@ -190,6 +190,11 @@ def _grow(trees: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
 TREES: st.SearchStrategy[Tree] = st.recursive(TESTS, _grow, max_leaves=8)
 
 
+def test_what_a_not_leaves_nested_is_one_connective() -> None:
+    flag = Flag(Term(("stale",)))
+    assert normal(And((flag, Not(Or((flag, flag)))))) == And((flag, Not(flag), Not(flag)))
+
+
 @given(TREES)
 def test_a_tree_survives_being_written(tree: Tree) -> None:
     assert parse(show(tree), VOCABULARY) == tree
