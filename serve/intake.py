@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from serve.formats import EXAMPLE
 from twins.devices import Channel, DeviceType
 from twins.directory import Places
-from twins.fleet import NOT_FOUND, NOT_SURE, OTHER_TYPE, Fleet
+from twins.fleet import NO_ROOM, NOT_FOUND, NOT_SURE, OTHER_TYPE, Fleet
 from twins.readings import ReadingBatch
 
 REFUSALS_TOLD: Final = 1_000
@@ -40,6 +40,7 @@ _REASONS: Final = {
     NOT_FOUND: "it left the fleet just now",
     OTHER_TYPE: "it left the fleet just now, and another of its id came",
     NOT_SURE: "the host that it lives on does not answer at present; send it again",
+    NO_ROOM: "the disk of the host that it lives on is full; make room there, then send it again",
 }
 _KEYS: Final = frozenset({"device", "time", "values"})
 

@@ -30,7 +30,7 @@ from serve import intake
 from serve.errors import BrokerAddressError
 from twins.clock import Clock, WallClock, stopwatch_s
 from twins.errors import DegradedError, FleetError, OverloadedError
-from twins.fleet import NOT_SURE, Fleet
+from twins.fleet import AGAIN, NOT_SURE, Fleet
 
 QUEUED: Final = 20_000
 """Messages that wait here at most; then nothing more is read from the broker's connection."""
@@ -284,7 +284,7 @@ class Bridge:
     def _refused(self, lines: Sequence[Any]) -> list[dict[str, Any]]:
         """Write lines; which were refused, each of them told where some are only to be sent again."""
         whole = self._sent(lines)
-        if whole.total == len(whole.told) and all(each["code"] != NOT_SURE for each in whole.told):
+        if whole.total == len(whole.told) and all(each["code"] not in AGAIN for each in whole.told):
             return whole.told
         refused = []
         for start in range(0, len(lines), _EXACT):
@@ -307,7 +307,7 @@ class Bridge:
         lines = Counter(found.owner)
         for number, each in enumerate(came):
             refused = found.refusals.get(number, [])
-            if each.message.qos and any(refusal["code"] == NOT_SURE for refusal in refused):
+            if each.message.qos and any(refusal["code"] in AGAIN for refusal in refused):
                 self._later.append(each)
                 self._later_due_s = stopwatch_s() + _TRY_AGAIN_S
                 continue

@@ -33,6 +33,7 @@ from twins.errors import (
     DeviceTypeNotFoundError,
     FleetError,
     StaleDirectoryError,
+    StorageFullError,
 )
 from twins.events import EventBatch
 from twins.host import HostConfig, HostStatus, ShardHost
@@ -47,8 +48,12 @@ REFUSALS_TOLD: Final = 100
 
 NOT_FOUND: Final = "device.not_found"
 OTHER_TYPE: Final = "device.other_type"
-NOT_SURE: Final = "fleet.degraded"
-"""Why a line was refused: no such device; it is of another type; who should know is away at present."""
+NOT_SURE: Final = DegradedError.code
+NO_ROOM: Final = StorageFullError.code
+"""Why a line was refused: no such device; it is of another type; its host is away at present, or has no room on its disk."""
+
+AGAIN: Final = frozenset({NOT_SURE, NO_ROOM})
+"""Of these, for what a line should be sent again."""
 
 _ROUTES_KEPT: Final = 64
 _REROUTES: Final = 2
@@ -215,8 +220,8 @@ class Fleet(ABC):
     ) -> WriteResult:
         """Take readings in; returns when they are durable. One bad line never costs another.
 
-        With ``partly``, nor does one host that is away: its lines are refused one by one, with ``NOT_SURE``, as long as
-        another host took its own.
+        With ``partly``, nor does one host that is away or full: its lines are refused one by one, with a code of ``AGAIN``,
+        as long as another host took its own.
 
         Raises
         ------
@@ -239,7 +244,7 @@ class Fleet(ABC):
         deliveries = [_Delivery() for _ in batches]
         todo: list[tuple[int, Lines]] = [(number, slice(None)) for number in range(len(batches))]
         failed: Exception | None = None
-        lost: list[tuple[int, _Part, Exception]] = []
+        lost: list[tuple[int, _Part, DegradedError]] = []
         for attempt in range(_REROUTES + 1):
             sent: list[tuple[int, _Part]] = []
             for number, lines in todo:
@@ -266,9 +271,10 @@ class Fleet(ABC):
             failed = lost[0][2]
         if failed is not None:
             raise failed
-        for number, part, _ in lost:
+        for number, part, error in lost:
             lines = np.arange(len(batches[number]))[part.lines]
-            deliveries[number].refused.append((lines, np.full(len(lines), NOT_SURE)))
+            code = error.code if error.code in AGAIN else NOT_SURE
+            deliveries[number].refused.append((lines, np.full(len(lines), code)))
         return [
             self._gather(batch, delivery, trace) for batch, delivery in zip(batches, deliveries, strict=True)
         ]

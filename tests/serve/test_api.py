@@ -11,7 +11,7 @@ import pytest
 from serve import schemas
 from tests.serve.edges import DEVICES, T0, Edge, edge, make_app, make_fleet
 from twins.clock import SECOND_US
-from twins.errors import DegradedError
+from twins.errors import DegradedError, StorageFullError
 
 HIGH = "pump-01:vibration-high:1"
 
@@ -175,6 +175,15 @@ def test_a_host_that_is_away_costs_only_its_own_devices(
         one = {"device": away[0], "time": T0 + SECOND_US, "values": {"vibration": 2.0}}
         refused = await it.post("/api/readings", {"readings": [one]}, 503)  # nothing was taken at all
         assert refused["code"] == "fleet.degraded"
+
+        def full(*_: Any) -> Any:
+            raise StorageFullError("nothing is free")
+
+        monkeypatch.setattr(it.fleet._local.services[1], "write", full)
+        taken = await it.post("/api/readings", {"readings": lines[-6:]})
+        assert {each["code"] for each in taken["refused"]} == {"storage.full"}
+        assert all("disk" in each["reason"] for each in taken["refused"])
+        assert (await it.post("/api/readings", {"readings": [one]}, 507))["code"] == "storage.full"
 
     run(tmp_path, test)
 
