@@ -9,10 +9,12 @@ Reference: the same messages from the same publishers to a subscriber that only 
 
 import argparse
 import json
+import multiprocessing
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -20,7 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench.history import CHANNELS, machine
 from bench.report import report
 from serve.mqtt import Bridge, MqttConfig
-from tests.serve.brokers import Broker, broker
+from tests.serve.brokers import Broker, broker, connected
 from twins.devices import Device
 from twins.fleet import FleetConfig, LocalFleet
 from twins.warmup import compile_kernels
@@ -58,8 +60,8 @@ def bridged(running: Broker, options: argparse.Namespace, folder: Path) -> tuple
         bridge = Bridge(MqttConfig(running.url, "b/{device}"), fleet)
         bridge.start()
         wait(lambda: bridge.status().connected)
-        began = time.perf_counter()
         publish(running, options)
+        began = time.perf_counter()
         wait(lambda: bridge.status().acknowledged >= options.messages)
         took_s = time.perf_counter() - began
         bridge.stop()
@@ -80,8 +82,8 @@ def acknowledged_only(running: Broker, options: argparse.Namespace) -> float:
     client.loop_start()
     client.subscribe("b/+", qos=1)
     ready.wait(30)
-    began = time.perf_counter()
     publish(running, options)
+    began = time.perf_counter()
     wait(lambda: seen[0] >= options.messages)
     took_s = time.perf_counter() - began
     client.disconnect()
@@ -90,20 +92,28 @@ def acknowledged_only(running: Broker, options: argparse.Namespace) -> float:
 
 
 def publish(running: Broker, options: argparse.Namespace) -> None:
-    """Start publishers; each sends its share as fast as it can."""
+    """Start a process with the publishers, who send as fast as they can once it is up."""
+    spawning = multiprocessing.get_context("spawn")
+    ready = spawning.Event()
+    arguments = (running.port, options.messages, options.devices, options.publishers, ready)
+    spawning.Process(target=send, args=arguments, daemon=True).start()
+    ready.wait()
+
+
+def send(port: int, messages: int, devices: int, publishers: int, ready: Any) -> None:
     now_us = time.time_ns() // 1000 - 60_000_000
-
-    def send(number: int) -> None:
-        client = running.client()
-        for at in range(number, options.messages, options.publishers):
-            body = {"time": now_us + at, "values": dict.fromkeys(NAMES, 1.0 + at % 7)}
-            sent = client.publish(f"b/d-{at % options.devices}", json.dumps(body), qos=1)
-        sent.wait_for_publish(300)
-        client.disconnect()
-        client.loop_stop()
-
-    for number in range(options.publishers):
-        threading.Thread(target=send, args=(number,), daemon=True).start()
+    clients = [connected(port) for _ in range(publishers)]
+    bodies = [
+        (
+            f"b/d-{at % devices}",
+            json.dumps({"time": now_us + at, "values": dict.fromkeys(NAMES, 1.0 + at % 7)}),
+        )
+        for at in range(messages)
+    ]
+    ready.set()
+    sent = [clients[at % publishers].publish(*body, qos=1) for at, body in enumerate(bodies)]
+    for each in sent:
+        each.wait_for_publish(300)
 
 
 def wait(holds: object) -> None:

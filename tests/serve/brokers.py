@@ -25,7 +25,7 @@ class Broker:
         folder.mkdir()
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
-            f"persistence_location {folder}/\nautosave_on_changes true\nautosave_interval 1\n"
+            f"persistence_location {folder}/\n"
             "max_inflight_messages 0\nmax_queued_messages 0\nuser root\n"
         )
         self.start()
@@ -53,12 +53,17 @@ class Broker:
         self.process.wait()
 
     def client(self) -> paho.Client:
-        """A connected client of MQTT 5."""
-        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-        client.max_inflight_messages_set(1_000)
-        client.connect("127.0.0.1", self.port)
-        client.loop_start()
-        return client
+        """A connected client."""
+        return connected(self.port)
+
+
+def connected(port: int) -> paho.Client:
+    """A client of MQTT 5, connected to a broker of this machine; its messages go out by themselves."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.max_inflight_messages_set(1_000)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    return client
 
 
 @contextlib.contextmanager
