@@ -13,6 +13,7 @@ import multiprocessing
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +117,12 @@ def send(port: int, messages: int, devices: int, publishers: int, ready: Any) ->
         each.wait_for_publish(300)
 
 
-def wait(holds: object) -> None:
+def wait(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 300
-    while not holds():  # type: ignore[operator]
+    while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError("it did not come about in 300 s")
-        time.sleep(0.005)
+        time.sleep(0.005)  # looks often enough to time seconds; the deadline is above
 
 
 if __name__ == "__main__":

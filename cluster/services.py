@@ -278,7 +278,7 @@ class Bridging:
             status = self._bridge.status()
             if status.connected or status.reason:
                 return status.reason
-            time.sleep(_PAUSE_S)
+            time.sleep(_PAUSE_S)  # the client answers in a thread of its own; the deadline is above
         return "the broker does not answer"
 
     def status(self) -> dict[str, Any]:

@@ -6,11 +6,12 @@ chain cannot show is that its newest lines were cut off: keep ``head`` somewhere
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Connection, String, Table, Text, insert, select
+from sqlalchemy import BigInteger, Column, Connection, Row, String, Table, Text, insert, select
 
 from serve.database import METADATA, Database
 
@@ -78,8 +79,7 @@ def verify(database: Database) -> int | None:
     """The first line that does not follow from the one before it; None if all do."""
     before, after = _FIRST, 0
     while True:
-        query = select(_AUDIT).where(_AUDIT.c.number > after).order_by(_AUDIT.c.number).limit(_PAGE)
-        rows = database.read(lambda c, query=query: c.execute(query).all())  # type: ignore[misc]
+        rows = database.read(partial(_following, after=after))
         for row in rows:
             values = {name: value for name, value in row._mapping.items() if name != "hash"}
             if row.number != after + 1 or row.hash != _hash(before, values):
@@ -87,6 +87,11 @@ def verify(database: Database) -> int | None:
             before, after = row.hash, row.number
         if len(rows) < _PAGE:
             return None
+
+
+def _following(connection: Connection, after: int) -> Sequence[Row[Any]]:
+    query = select(_AUDIT).where(_AUDIT.c.number > after).order_by(_AUDIT.c.number).limit(_PAGE)
+    return connection.execute(query).all()
 
 
 def _hash(before: str, values: Mapping[str, Any]) -> str:

@@ -334,7 +334,7 @@ class Bridge:
         topic = getattr(asked, "ResponseTopic", None)
         if topic is None:
             return
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
         if (data := getattr(asked, "CorrelationData", None)) is not None:
             properties.CorrelationData = data
         body = {"level": "durable", "readings": lines, "refused": list(refused)}
@@ -407,7 +407,7 @@ def _client(config: MqttConfig) -> tuple[paho.Client, Callable[[], None]]:
         client.tls_set_context(context)
     properties = None
     if is_five:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # as above
         properties.SessionExpiryInterval = _SESSION_S
         properties.ReceiveMaximum = _IN_FLIGHT
 

@@ -42,7 +42,7 @@ def describe(app: FastAPI) -> None:
             app.openapi_schema = found
         return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]
+    app.openapi = document  # type: ignore[method-assign]  # the way FastAPI documents
 
 
 def app_paths(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

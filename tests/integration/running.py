@@ -134,7 +134,7 @@ def until(holds: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
         with contextlib.suppress(httpx.HTTPError, json.JSONDecodeError, KeyError):
             if found := holds():
                 return found
-        time.sleep(0.2)
+        time.sleep(0.2)  # looks again; the deadline is above
     raise AssertionError("it did not come about")
 
 

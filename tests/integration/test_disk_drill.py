@@ -87,7 +87,7 @@ def test_a_platform_on_a_full_disk_refuses_in_words_and_loses_and_doubles_nothin
         deadline = time.monotonic() + PATIENCE_S
         while not taken(send(client, batch(number, start_us))):
             assert time.monotonic() < deadline, "writing did not resume"
-            time.sleep(0.25)
+            time.sleep(0.25)  # a sender that waits before it asks again
 
     def taken(answer: httpx.Response) -> bool:
         """Whether the next batch is in, all of it. A part that was refused has to be sent again, and may be sent whole."""
