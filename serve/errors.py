@@ -159,7 +159,10 @@ class ForbiddenError(AccessError):
 
 
 class TokenError(AccessError):
-    """An access token that is not accepted. ``reason`` is for the log."""
+    """An access token that is not accepted.
+
+    ``reason`` is for the log.
+    """
 
     code = "token.invalid"
 
