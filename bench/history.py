@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         measure_bytes(Path(folder) / "simulated", simulated(500, 2000), "simulated")
         measure_bytes(
-            Path(folder) / "flushes", simulated(100_000, 10), "simulated, ten seconds of many devices"
+            Path(folder) / "flushes", simulated(100_000, 10), "simulated, ten readings of many devices"
         )
         if arguments.scada is not None:
             measure_bytes(Path(folder) / "scada", recorded(arguments.scada), "La Haute Borne")
@@ -145,11 +145,12 @@ def by_entry(entry: NDArray[np.int64], *columns: NDArray[Any]) -> Iterator[tuple
 def measure_bytes(folder: Path, rows: pa.Table, label: str) -> None:
     table = Table(folder)
     table.create(readings_schema(machine(tuple(channels_of(rows)))))
+    points = sum(len(rows) - rows[name].null_count for name in channels_of(rows))
+    report(f"bytes a point, {label}", table.write_settled([rows], len(rows)).size / points, "B", 4.0)
     began = time.perf_counter()
     add = table.write(rows)
     took = time.perf_counter() - began
-    points = sum(len(rows) - rows[name].null_count for name in channels_of(rows))
-    report(f"bytes a point, {label}", add.size / points, "B", 4.0)
+    report(f"bytes a point until compaction, {label}", add.size / points, "B", 4.0)
     report(
         f"rows written, {label}",
         rows.num_rows / took / 1e6,

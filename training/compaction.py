@@ -2,11 +2,14 @@
 other in.
 
 Not left to the Delta library, whose compaction keeps neither. Files are joined with their neighbours in time,
-so that a file stays a stretch of time and a query for an hour opens few.
+so that a file stays a stretch of time. They grow in steps, a few alike made into one, as the size-tiered
+compaction of a log-structured merge tree does (O'Neil et al., The Log-Structured Merge-Tree, 1996): a day of one
+device lies in few files, and a row is written anew a few times only.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,14 +19,22 @@ import pyarrow.parquet as pq
 from training import ordering
 from training.tables import File, Table
 
+_AT_ONCE_ROWS: Final = 4_000_000  # that are decoded and sorted at once; 100 bytes each, more or less
+_WHOLE_ROWS: Final = 8_000_000  # in a file of what cannot be sorted a part at a time
+_RUN_FILES: Final = 512  # joined at once, at most
+_KEYS: Final = ("device_id", "event_time")
+_EVER: Final = (-(1 << 63), (1 << 63) - 1)
+
+_Key = tuple[str, int]  # device id, event time in µs: what rows are sorted by
+
 
 @dataclass(frozen=True, slots=True)
 class CompactionConfig:
-    """Files below half of ``target_rows`` are joined, at least ``at_least`` of them, until there are that
-    many rows.
+    """Neighbours in time are joined, up to ``target_rows`` together, where none has more than one part in
+    ``at_least`` of their rows: so the file that a row lies in grows by that factor each time it is written anew.
     """
 
-    target_rows: int = 8_000_000
+    target_rows: int = 32_000_000
     at_least: int = 4
 
 
@@ -35,44 +46,124 @@ def compact(table: Table, config: CompactionConfig) -> int:
     HistoryConflictError : somebody else replaced one of the files meanwhile; nothing was changed.
     """
     joined = 0
-    for group in list(groups(table.version(()).files, config)):
-        rows = pa.concat_tables([_read(file) for file in group])
-        add = table.write(_sorted(rows))
+    version = table.version(())
+    if not set(_KEYS) <= set(version.schema.names):
+        config = replace(config, target_rows=min(config.target_rows, _WHOLE_ROWS))
+    for group in list(groups(version.files, config)):
+        add = table.write_settled(sorted_parts(group, _AT_ONCE_ROWS), sum(file.rows for file in group))
         table.commit([add], removes=group, new_rows=False)
         joined += len(group)
     return joined
 
 
 def groups(files: Sequence[File], config: CompactionConfig) -> Iterator[list[File]]:
-    """Neighbours in time that are worth joining."""
-    group: list[File] = []
-    rows = 0
-    for file in [*sorted(files, key=_start), None]:
-        if file is not None and 2 * file.rows < config.target_rows and rows + file.rows <= config.target_rows:
-            group.append(file)
-            rows += file.rows
-            continue
-        if len(group) >= config.at_least:
-            yield group
-        group, rows = [], 0
-        if file is not None and 2 * file.rows < config.target_rows:
-            group, rows = [file], file.rows
+    """Neighbours in time that are worth joining: from the oldest on, as many as may be."""
+    ordered = sorted(files, key=_start)
+    at = 0
+    while at < len(ordered):
+        count = _joinable(ordered[at : at + _RUN_FILES], config)
+        if count:
+            yield ordered[at : at + count]
+        at += max(1, count)
+
+
+def _joinable(files: Sequence[File], config: CompactionConfig) -> int:
+    """How many of the first of these are worth joining."""
+    rows = most = count = 0
+    for number, file in enumerate(files, 1):
+        rows, most = rows + file.rows, max(most, file.rows)
+        if rows > config.target_rows:
+            break
+        if number > 1 and config.at_least * most <= rows:
+            count = number
+    return count
 
 
 def _start(file: File) -> tuple[int, str]:
     return file.least.get("event_time", 0), file.path
 
 
-def _read(file: File) -> pa.Table:
-    return pq.read_table(file.path, partitioning=None, page_checksum_verification=True)
+def sorted_parts(files: Sequence[File], at_once: int) -> Iterator[pa.Table]:
+    """All rows of some files by device and time, or by time alone where a table is not about devices; equal rows keep
+    their order.
+
+    They come in parts of about ``at_once`` rows. No more is in memory at a time, if each file has its rows in that order
+    already; only speed depends on it.
+    """
+    opened = [pq.ParquetFile(file.path, page_checksum_verification=True) for file in files]
+    try:
+        spans = [_spans(file.metadata) for file in opened]
+        if sum(file.rows for file in files) <= at_once or not all(spans):
+            yield _sorted(pa.concat_tables([file.read() for file in opened]))
+            return
+        cuts = _cuts(spans, at_once)
+        for low, high in zip(cuts, [*cuts[1:], None], strict=True):
+            parts = [
+                _between(file.read_row_groups(_overlapping(own, low, high)), low, high)
+                for file, own in zip(opened, spans, strict=True)
+            ]
+            yield _sorted(pa.concat_tables(parts))
+    finally:
+        for file in opened:
+            file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The rows of a row group have keys from ``first`` to ``last``."""
+
+    first: _Key
+    last: _Key
+    rows: int
+
+
+def _spans(footer: pq.FileMetaData) -> list[_Span]:
+    """The span of each row group; none: the file is not about devices, or does not tell."""
+    names = footer.schema.to_arrow_schema().names
+    if not set(_KEYS) <= set(names):
+        return []
+    spans = []
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        device, time = (group.column(names.index(name)).statistics for name in _KEYS)
+        if any(told is None or not told.has_min_max or told.null_count for told in (device, time)):
+            return []
+        earliest, latest = (time.min_raw, time.max_raw) if device.min == device.max else _EVER
+        spans.append(_Span((device.min, earliest), (device.max, latest), group.num_rows))
+    return spans
+
+
+def _cuts(files: Sequence[Sequence[_Span]], at_once: int) -> list[_Key]:
+    """Where each part begins."""
+    cuts = [("", _EVER[0])]
+    rows = 0
+    for span in sorted((span for spans in files for span in spans), key=lambda span: span.first):
+        if rows >= at_once and span.first > cuts[-1]:
+            cuts.append(span.first)
+            rows = 0
+        rows += span.rows
+    return cuts
+
+
+def _overlapping(spans: Sequence[_Span], low: _Key, high: _Key | None) -> list[int]:
+    """The row groups that may have a row from ``low`` on, below ``high``."""
+    return [n for n, span in enumerate(spans) if span.last >= low and (high is None or span.first < high)]
+
+
+def _between(rows: pa.Table, low: _Key, high: _Key | None) -> pa.Table:
+    keep = pc.invert(_below(rows, low))
+    return rows.filter(keep if high is None else pc.and_(keep, _below(rows, high)))
+
+
+def _below(rows: pa.Table, key: _Key) -> pa.ChunkedArray:
+    device, event_us = rows[_KEYS[0]], rows[_KEYS[1]].cast(pa.int64())
+    same = pc.and_(pc.equal(device, key[0]), pc.less(event_us, key[1]))
+    return pc.or_(pc.less(device, key[0]), same)
 
 
 def _sorted(rows: pa.Table) -> pa.Table:
-    """By device and time, or by time alone where a table is not about devices; equal rows keep their
-    order.
-    """
     rows = rows.combine_chunks()
-    if not {"device_id", "event_time"} <= set(rows.column_names):
+    if not set(_KEYS) <= set(rows.column_names):
         order = [(name, "ascending") for name in ("actor", "cursor") if name in rows.column_names]
         return rows.sort_by(order)
     ids = pc.unique(rows["device_id"]).sort()

@@ -25,7 +25,7 @@ from twins.errors import DegradedError
 from twins.journal import StoredEntry
 
 READINGS = "readings_test_pump"
-JOIN_ALL = CompactionConfig(at_least=2)
+JOIN_ALL = CompactionConfig(at_least=1)
 
 
 class World:
