@@ -119,6 +119,10 @@ def main() -> None:
     devices = parser.parse_args().devices
     live = LiveTable(Fixed(devices))
     live.refresh()
+    first = asked(
+        live.refresh(), DeviceQuery(search="first")
+    )  # what searches is loaded, ids are put in lower case
+    say("live list: first search of a process", [first], reference=1_000.0)
     everything: list[float] = []
     for name, query in LISTS.items():
         taken = []

@@ -7,7 +7,7 @@ to ``lists.py`` and ``overview.py``.
 """
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -118,7 +118,11 @@ class View:
         }
         self.tables = {name: pa.concat_tables([t for _, t in parts]) for name, parts in self.parts.items()}
         self.starts = np.cumsum([0, *(len(self.tables[name]) for name in self.types)])
-        self.lines = _common(self.tables.values())
+        self._numbered_tables = [
+            _numbered(self.tables[name], int(start))
+            for name, start in zip(self.types, self.starts, strict=False)
+        ]
+        self.lines = _common(self._numbered_tables)
         alerts = [generation.alerts for generation in generations if generation.alerts is not None]
         self.alerts = pa.concat_tables(alerts) if alerts else None
         self.readings = sum(self.total(name, counter) for name in self.types for counter in COUNTERS)
@@ -150,41 +154,57 @@ class View:
         return int(pc.sum(self.tables[device_type][counter]).as_py() or 0)
 
     @contextmanager
-    def cursor(self, masks: Mapping[str, Mask] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    def cursor(
+        self, masks: Mapping[str, Mask] | None = None, only: Mask | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A DuckDB cursor that sees ``live``, ``live_0``, ``live_1`` … (see ``relation``) and ``alerts``.
 
-        ``masks`` (n,) become columns of the live tables, for this cursor only.
+        For this cursor only, ``masks`` (n,) become columns of the live tables, and those have no lines but ``only`` (n,).
         """
+        plain = not masks and only is None
         with self._lock:
-            cursor = self._idle.pop() if self._idle and not masks else None
+            cursor = self._idle.pop() if self._idle and plain else None
         if cursor is None:
-            cursor = self._new_cursor(masks or {})
+            cursor = self._new_cursor(masks or {}, only)
         try:
             yield cursor
         finally:
             with self._lock:
-                keep = not self._closed and not masks
+                keep = not self._closed and plain
                 if keep:
                     self._idle.append(cursor)
             if not keep:
                 cursor.close()
 
-    def _new_cursor(self, masks: Mapping[str, Mask]) -> duckdb.DuckDBPyConnection:
+    def _new_cursor(self, masks: Mapping[str, Mask], only: Mask | None) -> duckdb.DuckDBPyConnection:
         cursor = self._connection.cursor()
-        for number, name in enumerate(self.types):
-            start = int(self.starts[number])
-            table = _numbered(self.tables[name], start)
-            for column, mask in masks.items():
-                table = table.append_column(column, pa.array(mask[start : start + len(table)]))
-            cursor.register(f"live_{number}", table)
-        if self.lines is not None:
-            table = self.lines
-            for column, mask in masks.items():
-                table = table.append_column(column, pa.array(mask))
-            cursor.register("live", table)
+        tables, lines, chosen = self._numbered_tables, self.lines, None
+        if only is not None:
+            chosen = np.flatnonzero(only)
+            tables = [self._taken(number, chosen) for number in range(len(self.types))]
+            lines = _common(tables)
+        begin = 0
+        for number, table in enumerate(tables):
+            which = slice(begin, begin + len(table)) if chosen is None else chosen[begin : begin + len(table)]
+            begin += len(table)
+            cursor.register(f"live_{number}", _masked(table, masks, which))
+        if lines is not None:
+            cursor.register("live", _masked(lines, masks, slice(None) if chosen is None else chosen))
         if self.alerts is not None:
             cursor.register("alerts", _numbered(self.alerts, 0))
         return cursor
+
+    def _taken(self, number: int, lines: NDArray[np.intp]) -> pa.Table:
+        """Those of ``lines``, in order, that are of one type: numbered."""
+        name = self.types[number]
+        begin = int(self.starts[number])
+        taken = []
+        for _, table in self.parts[name]:  # each by itself: texts that lie together are not copied for it
+            first, after = np.searchsorted(lines, [begin, begin + len(table)])
+            own = lines[first:after]
+            taken.append(table.take(pa.array(own - begin)).append_column("n", pa.array(own.astype(np.int32))))
+            begin += len(table)
+        return pa.concat_tables(taken)
 
     def text_mask(self, column: str, ask: Callable[[Texts], Mask]) -> Mask:
         """(n,) In which lines a text of one of the common columns fits: ``ask`` is put to the distinct ones."""
@@ -208,11 +228,10 @@ class View:
         """(n,) As ``text_mask``, asked in SQL that reads nothing but ``column``."""
 
         def answered(texts: pa.Array) -> Mask:
-            with self.cursor() as cursor:
+            with self._connection.cursor() as cursor:  # one that sees nothing else is made sooner
                 cursor.register("texts", pa.table({column: texts}))
                 sql = f"SELECT coalesce({test.text}, FALSE) AS hit FROM texts"
                 hits: Mask = cursor.sql(sql, params=test.parameters).to_arrow_table()["hit"].to_numpy()
-                cursor.unregister("texts")
             return hits
 
         return self.text_mask(column, lambda texts: texts.once(test, lambda: answered(texts.texts)))
@@ -357,14 +376,20 @@ def _shown(generation: Generation, device_type: str) -> pa.Table:
     return table.set_column(place, "status", stale.dictionary_encode())
 
 
-def _common(tables: Iterable[pa.Table]) -> pa.Table | None:
-    """The common columns of all types, one after the other, numbered; without a copy."""
-    parts = [table.select(COMMON) for table in tables]
-    return _numbered(pa.concat_tables(parts), 0) if parts else None
+def _common(tables: Sequence[pa.Table]) -> pa.Table | None:
+    """The common columns of all types, one after the other, and their numbers; without a copy."""
+    return pa.concat_tables([table.select([*COMMON, "n"]) for table in tables]) if tables else None
 
 
 def _numbered(table: pa.Table, start: int) -> pa.Table:
     return table.append_column("n", pa.array(np.arange(start, start + len(table), dtype=np.int32)))
+
+
+def _masked(table: pa.Table, masks: Mapping[str, Mask], which: slice | NDArray[np.intp]) -> pa.Table:
+    """A table with a column a mask: of what that says at the places ``which``."""
+    for column, mask in masks.items():
+        table = table.append_column(column, pa.array(mask[which]))
+    return table
 
 
 def _rate(before: View | None, view: View) -> float | None:

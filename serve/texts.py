@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from serve.substrings import holding
+
 _REMEMBERED: Final = 8  # answers a column of a host's table
 
 Mask = NDArray[np.bool_]
@@ -32,7 +34,7 @@ class Texts:
     def holding(self, part: str) -> Mask:
         """(n,) Whether a text has ``part`` in it, in any case."""
         wanted = pc.utf8_lower(part).as_py()
-        return self.once(("holding", wanted), lambda: _mask(pc.match_substring(self._lower(), wanted)))
+        return self.once(("holding", wanted), lambda: holding(self._lower(), wanted))
 
     def once(self, question: Hashable, work: Callable[[], Mask]) -> Mask:
         """(n,) The answer to ``question``; the last few are remembered."""
@@ -73,14 +75,11 @@ class KnownTexts:
 
 def distinct(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[Any] | None]:
     """The texts of a column, and which of them stands in each line; None: each line has its own."""
-    column = column.combine_chunks()
-    if isinstance(column, pa.ChunkedArray):  # of no chunk at all
-        column = pa.array([], column.type)
+    column = (
+        column.chunk(0)
+        if column.num_chunks == 1
+        else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
+    )
     if pa.types.is_dictionary(column.type):
         return column.dictionary, column.indices.to_numpy()
     return column, None
-
-
-def _mask(hits: Any) -> Mask:
-    found: Mask = pc.fill_null(hits, False).to_numpy(zero_copy_only=False)
-    return found

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serve import lists
 from serve.cursors import page_cursor
 from serve.errors import CursorError, SortError
 from serve.lists import AlertQuery, DeviceQuery, Page, list_alerts, list_devices
@@ -74,6 +75,13 @@ def found(page: Page) -> list[str]:
     return [item["id"] for item in page.items]
 
 
+@pytest.fixture(params=[0, 2, 50])
+def spare(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With few lines to spare, the last key of a page is often that of others, too."""
+    monkeypatch.setattr(lists, "_SPARE", request.param)
+
+
+@pytest.mark.usefixtures("spare")
 @pytest.mark.parametrize("sort", [f"{sign}{key}" for key in SORT_KEYS for sign in ("", "-")])
 def test_pages_forward_and_back_give_the_whole_list_in_order(sort: str) -> None:
     source = shown()
@@ -290,3 +298,30 @@ def test_alerts_are_chosen_by_state_priority_device_and_site() -> None:
     page = list_alerts(view, AlertQuery(priorities=("low",)))
     assert page.total == 1
     assert page.counts == {"critical": 1, "high": 1, "medium": 0, "low": 1}
+
+
+@pytest.mark.parametrize(("few", "spare_lines"), [(0, 0), (10**9, 0), (10**9, 50)])  # taken out always, never
+@pytest.mark.parametrize("search", ["PUMP-1", "machine 1", "e", "nothing like it"])
+@pytest.mark.parametrize("sort", ["id", "-health", "priority"])
+@pytest.mark.parametrize("text", ["", "health < 60", "vibration > 3 or label.line = '2'"])
+def test_a_search_is_the_same_whether_its_lines_are_taken_out_or_not(
+    monkeypatch: pytest.MonkeyPatch, few: int, spare_lines: int, search: str, sort: str, text: str
+) -> None:
+    monkeypatch.setattr(lists, "_FEW", few)
+    monkeypatch.setattr(lists, "_SPARE", spare_lines)
+    source = shown()
+    view = view_of(source)
+    listed = {"": lambda d: True, "health < 60": lambda d: d["health"] is not None and d["health"] < 60}.get(
+        text, lambda d: more(d, "vibration", 3) or '"line":"2"' in d["labels"]
+    )
+    lines = [
+        line for line in everyone(source)
+        if listed(line) and (search.lower() in line["device_id"].lower() or search.lower() in line["name"].lower())
+    ]  # fmt: skip
+    page = list_devices(view, TYPES, DeviceQuery(text, search, sort, limit=7))
+    got = found(page)
+    while page.next:
+        page = list_devices(view, TYPES, DeviceQuery(text, search, sort, limit=7, after=page.next))
+        got += found(page)
+    assert page.total == len(lines)
+    assert got == in_order(lines, sort)
