@@ -138,6 +138,6 @@ def test_what_was_deleted_before_it_was_opened_is_an_error(tmp_path: Path) -> No
 
 def test_groups_are_smaller_in_small_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_SMALL_FILE_ROWS", 50)
-    for count, groups in ((40, 1), (60, 1), (tables.ROW_GROUP_ROWS + 1, 2)):
+    for count, groups in ((40, 1), (60, 1), (TIGHT.group_rows + 1, 2)):
         written(tmp_path / "file.parquet", [("a", second, 1.0) for second in range(count)])
         assert pq.read_metadata(tmp_path / "file.parquet").num_row_groups == groups
