@@ -12,6 +12,7 @@ them, which ends within three.
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,9 @@ from twins.clock import DAY_US, HOUR_US, VirtualClock  # noqa: E402
 from twins.compiling import kernel  # noqa: E402
 from twins.devices import DeviceType  # noqa: E402
 from twins.events import Kind  # noqa: E402
-from twins.fleet import FleetConfig, LocalFleet  # noqa: E402
+from twins.fleet import LocalFleet  # noqa: E402
 from twins.fleetfiles import Climate, DeviceGroup, FleetSpec, Site  # noqa: E402
-from twins.host import HostConfig  # noqa: E402
 from twins.readings import ReadingBatch, rounded  # noqa: E402
-from twins.shard import ShardConfig  # noqa: E402
 from twins.simulation import Simulator  # noqa: E402
 from twins.typefiles import load_catalog  # noqa: E402
 
@@ -82,9 +81,9 @@ def count_told(device_type: DeviceType, devices: int, days: float, seed: int) ->
     spec = FleetSpec("healthy", SITES, (group,), seed=seed, tick_s=interval_s, speedup=0.0)
     simulator = Simulator(spec, {device_type.name: device_type}, start_us=START_US)
     clock = VirtualClock(START_US)
-    fleet = LocalFleet(config=FleetConfig(host=HostConfig(shard=ShardConfig(own_clock=True))), clock=clock)
+    fleet = LocalFleet(clock=clock)
     fleet.install(device_type)
-    fleet.register(simulator.devices)
+    fleet.register([replace(device, importing=True) for device in simulator.devices])
     naive = Naive(len(simulator.devices), device_type)
     end_us = START_US + round(days * DAY_US)
     kinds: list[NDArray[Any]] = []
@@ -93,8 +92,6 @@ def count_told(device_type: DeviceType, devices: int, days: float, seed: int) ->
         told = fleet.write(batch, trace=True)
         kinds += [events.records["kind"] for _, _, events in told.events]
         naive.follow(batch)
-    clock.advance_to(end_us)
-    fleet.advance()
     kind = np.concatenate(kinds) if kinds else np.zeros(0, np.int16)
     found = [np.isin(kind, which).sum() for which in (TOLD, Kind.ANOMALY_STARTED, Kind.PATTERN_STARTED)]
     return np.array([len(simulator.devices) * days / MONTH_DAYS, *found, naive.alarms], np.float64)

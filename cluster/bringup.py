@@ -219,6 +219,8 @@ class Platform:
                 self._start_fleet()
             with self._progress("start the recorder"):
                 self._start_recorder()
+            with self._progress("start the jobs"):
+                self._start_jobs()
             if self.settings.mqtt.url.get_secret_value():
                 with self._progress("start the MQTT bridge"):
                     self._start_bridge()
@@ -374,6 +376,11 @@ class Platform:
         self._down.append(
             ("the recorder", Service.recorder(self.data, self.settings.history, self._labels).stop)
         )
+
+    def _start_jobs(self) -> None:
+        from cluster.services import Service
+
+        self._down.append(("the jobs", Service.jobs(self.data, self._labels, self.placement).stop))
 
     def _start_applications(self) -> None:
         import ray

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cluster import cli_accounts, cli_types
+from cluster import cli_accounts, cli_jobs, cli_types
 from cluster.compiled import use_kernel_cache
 from cluster.terminal import AsJson, Data
 from cluster.terminal import bar as _bar
@@ -37,6 +37,7 @@ app = typer.Typer(
 app.add_typer(cli_types.app)
 app.add_typer(cli_accounts.users)
 app.add_typer(cli_accounts.keys)
+app.add_typer(cli_jobs.app)
 
 
 def main() -> None:
@@ -257,22 +258,39 @@ def import_(
     mapping: Annotated[Path, typer.Argument(help="How to read the files.")],
     files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files.")],
     data: Data = None,
-    live: Annotated[bool, typer.Option(help="Leave the devices in the living fleet.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Let the devices live on, instead of retiring them.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option(help="Where a platform runs: follow the job until it has ended.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Take files into history, through the twins, on a virtual clock."""
-    from cluster.bringup import DataFolder
-    from training.importing import import_files
+    """Take files into history, through the twins, each device in its own past; nobody is notified.
 
-    found = _settings({"data": data})
-    with DataFolder(found.data), _bar(f"importing {mapping.name}") as show:
-        report = import_files(
-            mapping,
-            files,
-            found.data,
-            live=live,
-            progress=lambda so_far, share: show(share, f"{so_far.rows:,} rows"),
-        )
+    Where a platform runs on the data folder it does so as a job, beside everything else; see `twinfold jobs`.
+    """
+    from cluster.bringup import DataFolder, running
+    from training.importing import Summary, checked, import_files
+
+    folder = _settings({"data": data}).data
+    if running(folder) is None:
+        with DataFolder(folder), _bar(f"importing {mapping.name}") as show:
+            report = import_files(
+                mapping,
+                files,
+                folder,
+                live=live,
+                progress=lambda so_far, share: show(share, f"{so_far.rows:,} rows"),
+            )
+    else:
+        checked(mapping, files)  # here, where the words can name the folders
+        with cli_jobs.connected(folder) as client:
+            job = client.begin_import(mapping, files, live)
+            if not wait:
+                _say(job, as_json, f"{job['id']} begins; `twinfold jobs follow {job['id']}`")
+                return
+            report = Summary.from_json(cli_jobs.followed(client, job)["result"])
     _say(report.as_json(), as_json, report.as_text())
 
 

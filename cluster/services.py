@@ -1,4 +1,4 @@
-"""The platform's own actors beside the shards: the recorder, and the devices that are simulated.
+"""The platform's own actors beside the shards: the recorder, the jobs, the MQTT bridge, and the devices that are simulated.
 
 Each gives a plain class a process that Ray restarts; what it does stands elsewhere (``training/recorder.py``,
 ``cluster/traffic.py``).
@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +17,13 @@ import ray
 
 from cluster.settings import HistorySettings, SimulatorSettings
 from cluster.traffic import RecordedTraffic, SimulatedTraffic, Traffic, drive
+from serve.deployments import JOBS
 from serve.mqtt import Bridge, MqttConfig
+from training import import_jobs
 from training.compaction import CompactionConfig
 from training.condition import ConditionLog
+from training.jobs import FOLDER as JOBS_FOLDER
+from training.jobs import Job, Jobs
 from training.keeping import KeptSnapshots
 from training.recorder import JournalSource, Recorder, RecorderConfig, Source
 from training.upkeep import RetentionConfig, UpkeepConfig, upkeep
@@ -28,6 +32,7 @@ from twins.clock import SECOND_US, SteadyClock, WallClock, stopwatch_s
 from twins.errors import FleetError
 from twins.fleet import Fleet
 from twins.host import note_seen
+from twins.journal import JournalConfig
 from twins.packing import PackingError
 from twins.placement import Placement
 
@@ -290,8 +295,37 @@ class Bridging:
         self._bridge.stop()
 
 
+class Working:
+    """Runs jobs, with a fleet of its own, which is found when the first one wants it: it may be away for a while."""
+
+    def __init__(self, data: str, fleet: Callable[[Path], Fleet] = RayFleet) -> None:
+        find = cache(lambda: fleet(Path(data) / "hosts"))
+        works = {import_jobs.KIND: partial(import_jobs.work, find, JournalConfig().max_bytes // 2)}
+        self._jobs = Jobs(Path(data) / JOBS_FOLDER, works)
+
+    def submit(self, kind: str, request: Mapping[str, Any], by: str) -> Job:
+        return self._jobs.submit(kind, request, by)
+
+    def list(self) -> "list[Job]":
+        return self._jobs.list()
+
+    def get(self, job_id: str) -> Job:
+        return self._jobs.get(job_id)
+
+    def follow(self, job_id: str, version: int, wait_s: float) -> Job:
+        return self._jobs.follow(job_id, version, wait_s)
+
+    def cancel(self, job_id: str) -> Job:
+        return self._jobs.cancel(job_id)
+
+    def stop(self) -> None:
+        """End; what is under way is begun again at the next start."""
+        self._jobs.stop(_STOP_WITHIN_S)
+
+
 RecorderActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Recording)
 TrafficActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Sending)
+JobsActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Working)
 BridgeActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Bridging)
 
 
@@ -326,6 +360,11 @@ class Service:
     ) -> "Service":
         actor = _named(TrafficActor, "traffic", labels)
         return Service("traffic", actor.remote(str(data), settings, partial(RayFleet, placement=placement)))
+
+    @staticmethod
+    def jobs(data: Path, labels: Mapping[str, str], placement: Placement) -> "Service":
+        actor = _named(JobsActor, JOBS, labels)
+        return Service(JOBS, actor.remote(str(data), partial(RayFleet, placement=placement)))
 
     @staticmethod
     def bridge(data: Path, config: MqttConfig, labels: Mapping[str, str], placement: Placement) -> "Service":

@@ -22,8 +22,9 @@ from serve.sessions import Principal, Sessions
 from serve.tokens import KEYS_FILE, TokenKeys
 from twins.clock import Clock
 
-Need = Literal["anyone", "member", "viewer", "operator", "engineer", "admin", "sender"]
-"""``member``: whoever has logged in, even if its password must change. ``sender``: a device key, or an engineer."""
+Need = Literal["anyone", "member", "viewer", "operator", "engineer", "admin", "sender", "local"]
+"""``member``: whoever has logged in, even if its password must change. ``sender``: a device key, or an engineer.
+``local``: a command on the platform's own machine, since it names files there."""
 
 FOLDER: Final = "secrets"
 LOCAL_FILE: Final = "local-token"
@@ -90,6 +91,11 @@ NEEDED: Final[Mapping[str, Need]] = {
     "POST /ingest": "sender",
     "WS /ingest/socket": "sender",
     "POST /api/readings": "sender",
+    # -- jobs
+    "GET /api/jobs": "engineer",
+    "GET /api/jobs/{job}": "engineer",
+    "POST /api/jobs/{job}/cancel": "engineer",
+    "POST /api/imports": "local",
     # -- device types and their rules
     "GET /api/types": "viewer",
     "GET /api/types/{name}": "viewer",
@@ -120,12 +126,13 @@ _READING: Final = frozenset({"GET", "HEAD", "OPTIONS", "WS"})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. A device key has no role; only people who logged in have a session."""
+    """Who asks. A device key has no role; only people who logged in have a session; commands of this machine are local."""
 
     name: str
     role: Role | None
     session: Principal | None = None
     key: DeviceKey | None = None
+    is_local: bool = False
 
     def actor(self, address: str) -> Actor:
         return Actor(self.name, address)
@@ -170,7 +177,7 @@ class Access:
         if text.startswith(LOCAL_PREFIX):
             if not self.local.is_right(text):
                 raise TokenError("it is not this run's local token")
-            return Caller(LOCAL_NAME, "admin")
+            return Caller(LOCAL_NAME, "admin", is_local=True)
         return _of_session(self.sessions.of_token(text))
 
 
@@ -232,6 +239,10 @@ def check(need: Need | None, caller: Caller | None) -> None:
             raise ForbiddenError("that of a device key", need)
         return
     if need == "member":
+        return
+    if need == "local":
+        if not caller.is_local:
+            raise ForbiddenError(caller.role or "none", "that of a command on the platform's own machine")
         return
     if caller.session is not None and caller.session.account.must_change:
         raise PasswordChangeError()

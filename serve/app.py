@@ -21,6 +21,7 @@ from serve.problems import install_handlers
 from serve.push import Hub, Journals, PolledJournals
 from serve.routes import ROUTERS
 from training.history import History
+from training.jobs import Runner
 from twins.errors import FleetError
 from twins.fleet import Fleet
 
@@ -38,6 +39,7 @@ def create_app(
     history: History,
     live: LiveTable,
     access: Access,
+    jobs: Runner,
     journals: Callable[[Context], Journals] = PolledJournals,
 ) -> FastAPI:
     """The API and the built app.
@@ -49,9 +51,10 @@ def create_app(
     history : where the past is read from
     live : the live table; the app keeps it fresh
     access : who may do what; the tables of its database are up to date
+    jobs : who runs what takes long
     journals : how push follows the journals
     """
-    context = Context(config, fleet, history, live, access)
+    context = Context(config, fleet, history, live, access, jobs)
     hub = Hub(context, journals(context))
 
     @contextlib.asynccontextmanager

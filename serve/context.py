@@ -21,6 +21,7 @@ from serve.overview import Overview
 from serve.present import Rules
 from serve.versions import Versions
 from training.history import History
+from training.jobs import Runner
 from twins.clock import stopwatch_s
 from twins.errors import OverloadedError
 from twins.fleet import Fleet
@@ -113,6 +114,7 @@ class Context:
     history: History
     live: LiveTable
     access: Access
+    jobs: Runner
     metrics: Metrics = field(default_factory=Metrics)
     rules: Rules = field(default_factory=Rules)
     overview: Overview = field(init=False)

@@ -23,7 +23,8 @@ from serve.context import ApiConfig, Context
 from serve.database import Database, DatabaseConfig
 from serve.live import Generation, LiveTable
 from training.history import History
-from twins.actors import ActorSource, Published, RayFleet, host_actors, host_number
+from training.jobs import Job
+from twins.actors import NAMESPACE, ActorSource, Published, RayFleet, host_actors, host_number
 from twins.clock import stopwatch_s
 from twins.errors import DegradedError
 from twins.journal import StoredEntry
@@ -32,6 +33,8 @@ from twins.placement import Placement
 API: Final = "api"
 INGEST: Final = "ingest"
 LIVE: Final = "live"
+JOBS: Final = "jobs"
+"""The name of the actor that runs them."""
 STATIC: Final = Path(__file__).parent / "static"
 
 _ANSWER_S: Final = 5.0
@@ -152,6 +155,39 @@ class ActorJournals:
         return page
 
 
+class ActorJobs:
+    """The jobs' actor, found by name whenever it is asked: it may have been started again."""
+
+    def submit(self, kind: str, request: Mapping[str, Any], by: str) -> Job:
+        job: Job = self._ask("submit", kind, request, by)
+        return job
+
+    def list(self) -> "list[Job]":
+        jobs: list[Job] = self._ask("list")
+        return jobs
+
+    def get(self, job_id: str) -> Job:
+        job: Job = self._ask("get", job_id)
+        return job
+
+    def follow(self, job_id: str, version: int, wait_s: float) -> Job:
+        job: Job = self._ask("follow", job_id, version, wait_s, more_s=wait_s)
+        return job
+
+    def cancel(self, job_id: str) -> Job:
+        job: Job = self._ask("cancel", job_id)
+        return job
+
+    def _ask(self, method: str, *arguments: Any, more_s: float = 0.0) -> Any:
+        try:
+            actor = ray.get_actor(JOBS, NAMESPACE)
+            return ray.get(getattr(actor, method).remote(*arguments), timeout=_ANSWER_S + more_s)
+        except ray.exceptions.RayTaskError as error:
+            raise error.as_instanceof_cause() from None
+        except (ray.exceptions.RayError, ValueError) as error:
+            raise DegradedError("what runs the jobs does not answer") from error
+
+
 class Unmounted:
     """The app under whatever prefix Serve mounts it: it names its paths in full itself."""
 
@@ -178,7 +214,7 @@ def build_app(
         return ActorJournals(hosts)
 
     access = Access(Database(database), data / FOLDER)
-    return Unmounted(create_app(config, fleet, history, live, access, journals))
+    return Unmounted(create_app(config, fleet, history, live, access, ActorJobs(), journals))
 
 
 def applications(

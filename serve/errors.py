@@ -21,6 +21,7 @@
     │   ├── TokenError             an access token that is not accepted
     │   ├── KeyRefusedError        a device key that is not accepted
     │   └── CrossSiteError         a browser's session is used from a page that may not
+    ├── ApiError                   what a client is told that is refused
     ├── BrokerAddressError         an MQTT broker or topic that makes no sense
     ├── TooManyAttemptsError       too many attempts to log in
     ├── PasswordError              a password that is too easily guessed
@@ -345,3 +346,18 @@ class BrokerAddressError(FleetError):
 
     def __str__(self) -> str:
         return f"{self.problem}; {self.remedy}"
+
+
+class ApiError(FleetError):
+    """What the API said when it refused what its client asked; ``code`` is the one that it gave."""
+
+    code = "api.refused"
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(status, code, detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail

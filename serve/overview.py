@@ -23,11 +23,13 @@ _STANDING: Final = """
 """
 _SITES_TOLD: Final = 100
 _STALE, _RETIRED = 5, 7
+_APART: Final = ("retired", "importing")
+"""Statuses of devices that are not of the living fleet."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteMap:
-    """The devices of one site, one byte each: 0 normal, 1 low to 4 critical, 5 stale, 6 silent, 7 retired."""
+    """The devices of one site, one byte each: 0 normal, 1 low to 4 critical, 5 stale, 6 silent, 7 retired or importing."""
 
     site: str
     cells: NDArray[np.uint8]
@@ -121,7 +123,7 @@ def _summary(view: View) -> dict[str, Any]:
             standing = cursor.execute(_STANDING).fetchall() if view.alerts is not None else []
         for device_type, site, state, devices, *counts in groups:
             status[state] += devices
-            if state == "retired":
+            if state in _APART:
                 continue
             types[device_type] = types.get(device_type, 0) + devices
             sites[site] = sites.get(site, 0) + devices
@@ -158,7 +160,7 @@ def _cells(table: pa.Table) -> NDArray[np.uint8]:
     code_of = np.array([STATUSES.index(word) for word in status.dictionary.to_pylist()] or [0])
     code = code_of[np.asarray(status.indices)]
     cells = np.where(code == 0, np.maximum(alert, worn), np.where(alert > 0, alert, code + _STALE - 1))
-    return np.where(code == STATUSES.index("retired"), _RETIRED, cells).astype(np.uint8)
+    return np.where(code >= STATUSES.index("retired"), _RETIRED, cells).astype(np.uint8)
 
 
 def _whole(column: pa.ChunkedArray) -> Any:

@@ -33,6 +33,7 @@ _RAISED: Final = """
            min(epoch_us(event_time)) FILTER (WHERE type = 'alert.acknowledged') AS acknowledged_us
     FROM events
     WHERE type IN ('alert.raised', 'alert.acknowledged') AND recorded_at >= make_timestamptz($start)
+      AND NOT json_exists(detail, '/replayed')
     GROUP BY ALL
     HAVING raised_us >= $start AND raised_us < $end ORDER BY raised_us
 """

@@ -50,6 +50,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     past_errors.SourceFileError: 422,
     past_errors.JobNotFoundError: 404,
     past_errors.JobEndedError: 409,
+    past_errors.JobFailedError: 500,
     past_errors.HistoryError: 500,
     past_errors.HistoryConflictError: 503,
     past_errors.HistoryBehindError: 503,
@@ -84,6 +85,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.DatabaseNewerError: 500,
     request_errors.MigrationError: 500,
     request_errors.BrokerAddressError: 500,
+    request_errors.ApiError: 500,
 }
 """Every error of the tree. What is not of the tree is 500 and says nothing of itself."""
 

@@ -292,7 +292,7 @@ class Hub:
             if any((batch.records["kind"] == Kind.TYPE_INSTALLED).any() for batch in told_of.values()):
                 await self._context.call(self._context.fleet.learn_types, host)
             for name, batch in told_of.items():
-                alerts = _chosen(batch, batch.records["kind"] >= _FIRST_ALERT)
+                alerts = _chosen(batch, (batch.records["kind"] >= _FIRST_ALERT) & batch.news())
                 shown = self._named(name, alerts)
                 shown = EventBatch(shown.records[:_TOLD_AT_ONCE], shown.notes)
                 events = await self._decoded(host, name, shown, entry) if len(shown) else []

@@ -12,7 +12,7 @@ from twins.alerts import MAX_SHELF_S
 Text = Annotated[str, Field(max_length=2_000)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Priority = Literal["critical", "high", "medium", "low"]
-Status = Literal["reporting", "stale", "silent", "retired"]
+Status = Literal["reporting", "stale", "silent", "retired", "importing"]
 
 
 class Request(BaseModel):
@@ -414,11 +414,12 @@ class SiteCount(Reply):
 
 class FleetSummary(Reply):
     as_of: AwareDatetime | None
-    devices: int = Field(description="without retired ones")
+    devices: int = Field(description="without those that are retired or being imported")
     reporting: int
     stale: int
     silent: int
     retired: int
+    importing: int = Field(description="devices whose past is being told")
     health: HealthCounts
     alerts: StandingCounts
     readings_per_s: float | None
@@ -433,7 +434,7 @@ class SiteCells(Reply):
     count: int
     cells: str = Field(
         description="base64 of one byte a device: 0 normal, 1 low, 2 medium, 3 high, 4 critical, "
-        "5 stale, 6 silent, 7 retired"
+        "5 stale, 6 silent, 7 retired or importing"
     )
 
 
@@ -855,3 +856,35 @@ class AuditItem(Reply):
 class AuditPage(Reply):
     items: list[AuditItem]
     next: int | None
+
+
+class NewImport(Request):
+    """Paths on the platform's own machine."""
+
+    mapping: Annotated[str, Field(min_length=1, max_length=4_096)]
+    files: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=4_096)]], Field(min_length=1, max_length=100_000)
+    ]
+    live: bool = False
+
+
+class JobItem(Reply):
+    id: str
+    kind: str
+    by: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    progress: float | None = Field(description="0 to 1; null where it cannot be told")
+    message: str
+    code: str = Field(description="of the problem that it failed with; else empty")
+    created: str | None
+    started: str | None
+    ended: str | None
+    attempts: int
+    cancelling: bool
+    version: int = Field(description="rises with every change")
+    request: dict[str, Any]
+    result: dict[str, Any] | None
+
+
+class JobList(Reply):
+    items: list[JobItem]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from training.tables import CONDITION, TIMESTAMP, Table
@@ -64,7 +65,8 @@ class ConditionLog:
         kept.
 
         ``live`` has a line a row of the shard, with the columns of ``twins.views.live``. One that is not
-        newer than what was committed last is passed over. Devices without a single reading are left out.
+        newer than what was committed last is passed over. Devices without a single reading are left out,
+        and those whose past is being imported.
         """
         if actor not in self._before:
             self._before[actor] = self._table.cursor(actor)
@@ -82,6 +84,9 @@ class ConditionLog:
         changed |= signs != kept.signs[:rows]
         changed &= recorded_us - kept.at_us[:rows] >= self._resolution.at_most_every_us
         changed &= live["event_time"].is_valid().to_numpy()
+        changed &= pc.not_equal(
+            live["status"], "importing"
+        ).to_numpy()  # how it was then is not how it is now
         chosen = np.flatnonzero(changed)
         if len(chosen):
             kept.at_us[chosen] = recorded_us

@@ -336,6 +336,12 @@ def _take_command(entry: StoredEntry, actor: str, names: Names, rows: Rows, want
         case "RetireDevice":
             gone = {"id": body["device_id"], "retired": True}
             devices = [(row, name, gone) for name, row in _rows_of(entry, Kind.DEVICE_RETIRED)]
+        case "EndImport":
+            ended = _rows_of(entry, Kind.DEVICE_RETIRED)
+            for name in dict.fromkeys(name for name, _ in ended):
+                mine = np.array([row for other, row in ended if other == name], np.int32)
+                ids = names.device_ids(actor, name, mine)
+                devices += [(row, name, {"id": ids[row], "retired": True}) for row in mine.tolist()]
     if wanted("devices"):
         for row, name, said in devices:
             labels = _json(said.get("labels", {}))

@@ -8,6 +8,7 @@
     ├── SourceFileError            a data file cannot be read as its mapping says
     ├── JobNotFoundError           no such job
     ├── JobEndedError              a job that has ended already cannot be cancelled
+    ├── JobFailedError             a job that was waited for has failed, or was cancelled
     └── HistoryError               a table of history cannot be read or written
         ├── HistoryConflictError   another recorder writes the same history
         ├── HistoryBehindError     journal entries are gone that history does not have
@@ -67,6 +68,21 @@ class JobEndedError(FleetError):
 
     def __str__(self) -> str:
         return f"{self.job_id} is {self.state} already; there is nothing to cancel"
+
+
+class JobFailedError(FleetError):
+    """A job that was waited for has failed, or was cancelled."""
+
+    code = "job.failed"
+
+    def __init__(self, job_id: str, state: str, reason: str) -> None:
+        super().__init__(job_id, state, reason)
+        self.job_id = job_id
+        self.state = state
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {'was' if self.state == 'cancelled' else 'has'} {self.state}: {self.reason}"
 
 
 class HistoryError(FleetError):

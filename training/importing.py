@@ -1,8 +1,9 @@
 """Import and replay: files, through a mapping, through the twins, into history or into files of results.
 
-Both drive the same shards as live readings do, on a clock of their own that follows event time. A replay
-keeps nothing but its results; an import goes through journal and recorder like everything else. What a
-mapping means is ``mappings.py``, reading the files ``sources.py``.
+Both drive the same shards as live readings do. Their devices are ``importing``: each lives in its own past, so it makes
+no difference whether other twins live beside them, in a running platform, or none do. A replay keeps nothing but its
+results; an import goes through journal and recorder like everything else. What a mapping means is ``mappings.py``,
+reading the files ``sources.py``.
 """
 
 from collections import Counter
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from training.errors import MappingError, SourceFileError
 from training.mappings import FileMapping, load
@@ -25,18 +28,17 @@ from twins.commands import RecordMaintenance
 from twins.devices import Device
 from twins.errors import DeviceExistsError
 from twins.events import KINDS, Event, EventBatch, Kind, decode
-from twins.fleet import FleetConfig, LocalFleet, WriteResult
+from twins.fleet import Fleet, FleetConfig, LocalFleet, WriteResult
 from twins.host import HostConfig, ShardHost, note_seen
 from twins.journal import StoredEntry
 from twins.kernels import LineResults
 from twins.readings import ReadingBatch
-from twins.shard import ShardConfig
 from twins.typefiles import content_hash
 
 PROBLEMS_KEPT = 100
 """Problems that a summary describes; the rest it only counts."""
 
-_CONFIG = FleetConfig(host=HostConfig(shard=ShardConfig(own_clock=True), recorded=True))
+_RECORDED = FleetConfig(host=HostConfig(recorded=True))
 
 
 @dataclass(slots=True)
@@ -72,6 +74,11 @@ class Summary:
         """Everything, as JSON values."""
         return asdict(self)
 
+    @staticmethod
+    def from_json(said: Mapping[str, Any]) -> "Summary":
+        """The summary that ``as_json`` gave."""
+        return Summary(**{**said, "problems": [Problem(**each) for each in said["problems"]]})
+
     def as_text(self) -> str:
         """A few lines for a person."""
         fates = ", ".join(f"{count} {name}" for name, count in self.fates.items()) or "nothing"
@@ -89,8 +96,15 @@ class Summary:
         return "\n".join(lines)
 
 
+Taker = Callable[[Callable[[], Any]], Any]
+"""Makes a call of a fleet and gives what it gives; may make it again where the fleet does not take it now."""
+
 Progress = Callable[[Summary, float], None]
 """Is told after each batch what was done so far, and how much of the files has been read, 0 to 1."""
+
+
+def _at_once(call: Callable[[], Any]) -> Any:
+    return call()
 
 
 def replay(
@@ -115,13 +129,13 @@ def replay(
     """
     mapping = load(mapping) if isinstance(mapping, Path) else mapping
     summary = _begun(mapping, files)
-    clock = VirtualClock()
+    clock = VirtualClock(WallClock().now_us() if until_us is None else until_us)
     with (
-        LocalFleet(None, _CONFIG, clock) as fleet,
+        LocalFleet(None, clock=clock) as fleet,
         ReplayWriter(out, [str(file) for file in files]) as writer,
     ):
         _install(fleet, mapping)
-        for batch, pieces in _driven(fleet, clock, mapping, files, until_us, rows):
+        for batch, pieces in _driven(fleet, mapping, files, rows, _at_once):
             for result in pieces:
                 writer.tell(_events(fleet, result))
             writer.tell(_told(record, mapping.name) for record in batch.records)
@@ -139,51 +153,81 @@ def import_files(
     files: Sequence[str | Path],
     data: Path,
     *,
+    config: FleetConfig = _RECORDED,
     live: bool = False,
     progress: Progress | None = None,
-    until_us: int | None = None,
     rows: int = ROWS,
 ) -> Summary:
     """Bring files into the history of the data folder ``data``, through the twins, as if they had come live.
 
-    The caller holds the folder's lock: no platform runs on it. Devices that are new are registered and, when
-    all has been read, retired, unless ``live``: then their twins stay and take further readings. Nobody is
-    notified.
-    An import that was interrupted can be run again; what is in history already is a duplicate.
-
-    Raises
-    ------
-    MappingError : also if another version of the device type is installed in the folder.
-    DeviceExistsError : if a device of the files was there before and has been retired.
-    FleetError, OSError : of journal and history; what was acknowledged is kept.
+    The caller holds the folder's lock: no platform runs on it; ``config`` is what such a platform would have. Raises
+    what ``import_into`` raises, and what journal and history raise; what was acknowledged is kept.
     """
-    mapping = load(mapping) if isinstance(mapping, Path) else mapping
-    summary = _begun(mapping, files)
-    clock = VirtualClock()
-    fates: Counter[str] = Counter()
     with (
-        LocalFleet(data / "hosts", _CONFIG, clock) as fleet,
+        LocalFleet(data / "hosts", config) as fleet,
         closing(Recorder(data / "history", announce=partial(_note_seen, fleet))) as recorder,
     ):
-        _install(fleet, mapping)
-        batch: SourceBatch | None = None
-        for batch, pieces in _driven(fleet, clock, mapping, files, until_us, rows):
-            summary.note(batch)
-            for result in pieces:
-                fates.update(result.fates)
-                summary.events += sum(len(events) for _, _, events in result.events)
-            fates["bad"] += len(batch.rejected)
+
+        def batch_done(summary: Summary, share: float) -> None:
             _record(recorder, fleet)
             if progress is not None:
-                progress(summary, batch.share)
-        if batch is not None and not live:
-            for device_id in batch.readings.ids.to_pylist():
-                fleet.retire(device_id, by=mapping.name)
+                progress(summary, share)
+
+        summary = import_into(fleet, mapping, files, live=live, progress=batch_done, rows=rows)
         _record(recorder, fleet)
         recorder.flush()
         _archive(recorder, fleet)
-    summary.fates = {name: count for name, count in fates.items() if count}
     return summary
+
+
+def import_into(
+    fleet: Fleet,
+    mapping: FileMapping | Path,
+    files: Sequence[str | Path],
+    *,
+    live: bool = False,
+    progress: Progress | None = None,
+    rows: int = ROWS,
+    take: Taker = _at_once,
+) -> Summary:
+    """Bring files into a fleet that others may be using.
+
+    Devices that are new are registered, marked as being imported: each lives in its own past, and nothing that happens to
+    it is news. When all has been read they are retired, unless ``live``: then they begin to live. A device that was
+    living before takes the readings as it takes any: those that are older than what it knows go to history only.
+    ``take`` makes each call of the fleet, and may make it again: all of them may be made twice.
+
+    An import that was interrupted, also by what ``progress`` raises, can be run again; what is in history already
+    is a duplicate.
+
+    Raises
+    ------
+    MappingError : also if another version of the device type is installed in the fleet.
+    DeviceExistsError : if a device of the files was there before and has been retired.
+    OverloadedError, DegradedError : the fleet does not take it now; run it again.
+    """
+    mapping = load(mapping) if isinstance(mapping, Path) else mapping
+    summary = _begun(mapping, files)
+    fates: Counter[str] = Counter()
+    take(lambda: _install(fleet, mapping))
+    ids: pa.StringArray = pa.array([], pa.string())
+    for batch, pieces in _driven(fleet, mapping, files, rows, take):
+        ids = batch.readings.ids
+        summary.note(batch)
+        for result in pieces:
+            fates.update(result.fates)
+            summary.events += sum(len(events) - int(events.news().sum()) for _, _, events in result.events)
+        fates["bad"] += len(batch.rejected)
+        summary.fates = {name: count for name, count in fates.items() if count}
+        if progress is not None:
+            progress(summary, batch.share)
+    take(lambda: fleet.end_import(ids.to_pylist(), retired=not live, by=mapping.name))
+    return summary
+
+
+def checked(mapping: Path, files: Sequence[Path]) -> None:
+    """Raise what an import of these files would raise before it begins."""
+    _begun(load(mapping), files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +266,7 @@ def _archive(recorder: Recorder, fleet: LocalFleet) -> None:
         host.archive(recorder.cursors[host.name])
 
 
-def _install(fleet: LocalFleet, mapping: FileMapping) -> None:
+def _install(fleet: Fleet, mapping: FileMapping) -> None:
     """Put the mapping's device type in force, unless it is; the rules that people have put in force stay."""
     wanted = mapping.device_type
     installed = fleet.types.get(wanted.name)
@@ -236,15 +280,21 @@ def _install(fleet: LocalFleet, mapping: FileMapping) -> None:
         raise MappingError(mapping.path, mapping.lines["device"], problem, remedy)
 
 
-def _register(fleet: LocalFleet, mapping: FileMapping, ids: Sequence[str]) -> None:
-    """Give twins to devices that have none."""
-    new = [device_id for device_id in ids if device_id not in fleet.directory]
-    fresh = set(new)
-    for device_id in (each for each in ids if each not in fresh):  # in the order of the file
-        if fleet.read_twin(device_id)["status"] == "retired":
-            raise DeviceExistsError(device_id)
+def _register(fleet: Fleet, mapping: FileMapping, ids: pa.StringArray) -> None:
+    """Give twins to devices that have none; they live in their own past until the import ends."""
     type_name, interval_s = mapping.device_type.name, mapping.interval_s
-    fleet.register([Device(each, type_name, interval_s=interval_s) for each in new], by=mapping.name)
+    is_new = fleet.locate(ids).host < 0
+    if not is_new.all():
+        live = fleet.live(type_name)
+        retired = pc.is_in(
+            ids, live["device_id"].filter(pc.equal(live["status"], "retired")).combine_chunks()
+        )
+        if pc.any(retired).as_py():
+            raise DeviceExistsError(ids.filter(retired)[0].as_py())
+    new = ids.filter(pa.array(is_new)).to_pylist()
+    fleet.register(
+        [Device(each, type_name, interval_s=interval_s, importing=True) for each in new], by=mapping.name
+    )
 
 
 def _begun(mapping: FileMapping, files: Sequence[str | Path]) -> Summary:
@@ -259,31 +309,28 @@ def _begun(mapping: FileMapping, files: Sequence[str | Path]) -> Summary:
 
 
 def _driven(
-    fleet: LocalFleet,
-    clock: VirtualClock,
-    mapping: FileMapping,
-    files: Sequence[str | Path],
-    until_us: int | None,
-    rows: int,
+    fleet: Fleet, mapping: FileMapping, files: Sequence[str | Path], rows: int, take: Taker
 ) -> Iterator[tuple[SourceBatch, list[WriteResult]]]:
     """Every batch of the files and what the fleet made of it, in pieces: records stand between them."""
-    until_us = WallClock().now_us() if until_us is None else until_us
     registered = 0
+
+    def write(part: ReadingBatch) -> WriteResult:
+        result: WriteResult = take(partial(fleet.write, part, trace=True))
+        return result
+
     for batch in read(mapping, files, rows):
         readings = batch.readings
-        newest_us = int(readings.event_us.max()) if len(readings) else 0
-        clock.advance_to(min(newest_us, until_us))
         if registered < len(readings.ids):
-            _register(fleet, mapping, readings.ids[registered:].to_pylist())
+            take(partial(_register, fleet, mapping, readings.ids[registered:]))
             registered = len(readings.ids)
         pieces: list[WriteResult] = []
         done = 0
         for record in batch.records:
             if record.after_line >= done:
-                pieces.append(fleet.write(_cut(readings, done, record.after_line + 1), trace=True))
+                pieces.append(write(_cut(readings, done, record.after_line + 1)))
                 done = record.after_line + 1
-            fleet.command(_command(record, mapping.name))
-        pieces.append(fleet.write(_cut(readings, done, len(readings)), trace=True))
+            take(partial(fleet.command, _command(record, mapping.name)))
+        pieces.append(write(_cut(readings, done, len(readings))))
         yield batch, pieces
 
 
@@ -336,7 +383,9 @@ def _named(fleet: LocalFleet, host: int, type_name: str, events: EventBatch) -> 
     shard = fleet.shard_hosts()[host].shard(type_name)
     device_type = shard.device_type
     return decode(
-        events,
+        EventBatch(
+            events.records
+        ),  # the notes of events that readings cause say no more than that it is a replay
         device_id=shard.roster.index.__getitem__,
         rules=[rule.name for rule in device_type.rules],
         channels=device_type.channel_names,

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from training.errors import JobEndedError, JobNotFoundError
 from twins.clock import SECOND_US, Clock, WallClock
@@ -23,6 +23,9 @@ from twins.errors import FleetError
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 ENDED: Final = ("done", "failed", "cancelled")
+
+FOLDER: Final = "jobs"
+"""Where a data folder has them."""
 
 KEPT: Final = 500
 """Ended jobs that are remembered; the oldest are forgotten."""
@@ -121,6 +124,16 @@ class Run:
 
 Work = Callable[[Run], Mapping[str, Any]]
 """What a kind of job does; gives its result, as JSON values."""
+
+
+class Runner(Protocol):
+    """Who runs jobs, wherever that is; see ``Jobs`` for what each call does."""
+
+    def submit(self, kind: str, request: Mapping[str, Any], by: str) -> Job: ...
+    def list(self) -> "list[Job]": ...
+    def get(self, job_id: str) -> Job: ...
+    def follow(self, job_id: str, version: int, wait_s: float) -> Job: ...
+    def cancel(self, job_id: str) -> Job: ...
 
 
 class Jobs:

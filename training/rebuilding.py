@@ -73,7 +73,7 @@ class Rebuilding:
         work = cls(actor, device_type, wanted)
         work.cursor = work.began = cursor
         work.from_snapshot_us = meta["now_us"]
-        work._config = ShardConfig(**meta["config"])
+        work._config = ShardConfig.from_json(meta["config"])
         shard_meta = meta["shards"].get(device_type)
         if shard_meta is None:
             return work
@@ -104,7 +104,7 @@ class Rebuilding:
         elif entry.kind == "mark" and entry.payload:
             said = unpack(entry.payload)[0]
             if "config" in said:
-                self._config = ShardConfig(**said["config"])
+                self._config = ShardConfig.from_json(said["config"])
                 if self.shard is not None:
                     self.shard.reconfigure(self._config)
             if "resumed" in said and self.shard is not None:

@@ -52,6 +52,7 @@ __all__ = [
     "evaluate",
     "fire_due",
     "follow_parents",
+    "let_go",
     "open_alerts",
     "parse_alert_id",
     "put_scores",
@@ -60,6 +61,9 @@ __all__ = [
 
 MAX_SHELF_S: Final = 7 * 86_400.0
 """The longest time on the shelf: what must stay away longer is to be taken out of service."""
+
+NO_PRIORITY: Final = 255
+"""The priority of a device on which no alert stands."""
 
 MAX_COMMENTS: Final = 20
 """Comments kept with a standing alert; all of them are events."""
@@ -460,7 +464,7 @@ class AlertBook:
 def standing(state: AlertState, params: AlertParams, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """For each of ``rows``: ``alerts`` that stand, ``unacknowledged`` ones, the most urgent ``priority``.
 
-    Priority is an index in PRIORITIES; 255: no alert stands. Shelved and suppressed alerts do not count.
+    Priority is an index in PRIORITIES; ``NO_PRIORITY``: no alert stands. Shelved and suppressed alerts do not count.
     """
     n = len(rows)
     alerts, unacknowledged = np.empty(n, np.int32), np.empty(n, np.int32)
@@ -547,6 +551,21 @@ def closed_by(state: AlertState, old: DeviceType, new: DeviceType, rows: int, no
     records["occurrence"] = word[row, which] >> FLAG_BITS
     records["a"] = records["b"] = np.nan
     return EventBatch(records, {EVERY: {"reason": "the rule was removed"}} if len(records) else {})
+
+
+def let_go(
+    state: AlertState, rows: NDArray[np.integer[Any]], at_us: NDArray[np.int64], note: Mapping[str, Any]
+) -> EventBatch:
+    """Acknowledge alerts of ``rows`` whose condition has cleared, as if at ``at_us``: nobody needs to answer them."""
+    word = state.word[rows]
+    which = ((word & (HIDDEN | ACTIVE | LATCHED)) == 0) & ((word & UNACKED) > 0)
+    at, rule = np.nonzero(which)
+    state.word[rows[at], rule] &= ~UNACKED
+    records = np.zeros(len(at), EVENT)
+    records["at_us"], records["row"], records["kind"] = at_us[at], rows[at], int(Kind.ALERT_ACKNOWLEDGED)
+    records["slot"], records["occurrence"] = rule, word[at, rule] >> FLAG_BITS
+    records["a"] = records["b"] = np.nan
+    return EventBatch(records, {EVERY: note} if len(records) else {})
 
 
 def carried_over(state: AlertState, old: DeviceType, new: DeviceType, rows: int) -> AlertState:

@@ -42,6 +42,17 @@ class UpdateDevice(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndImport(Command):
+    """The past of these devices has been told: from now on they live on the platform's clock, or are ``retired``.
+
+    Devices that are not being imported stay as they are.
+    """
+
+    device_ids: tuple[str, ...]
+    retired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetireDevice(Command):
     """Take a device out of the living fleet; its history stays, its id is not used again."""
 
@@ -150,6 +161,7 @@ COMMANDS: Final[Mapping[str, type[Command]]] = {
         InstallType,
         RegisterDevices,
         UpdateDevice,
+        EndImport,
         RetireDevice,
         RecordMaintenance,
         MarkParents,

@@ -225,7 +225,10 @@ class DeviceType:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One physical device. ``parent`` is another device's id: its gateway, line or machine."""
+    """One physical device. ``parent`` is another device's id: its gateway, line or machine.
+
+    Of one that is ``importing`` the past is told first; it lives from ``commands.EndImport`` on.
+    """
 
     id: str
     device_type: str
@@ -236,10 +239,11 @@ class Device:
     interval_s: float | None = None
     placement: Literal["shared", "dedicated"] = "shared"
     retired: bool = False
+    importing: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A million of them cross processes at once: as arguments, in a quarter of the time."""
         return Device, (
             self.id, self.device_type, self.site, self.parent, self.name, self.labels, self.interval_s, self.placement,
-            self.retired,
+            self.retired, self.importing,
         )  # fmt: skip

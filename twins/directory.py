@@ -169,7 +169,7 @@ class Roster:
         self._names[row] = device.name
         self._labels[row] = labels
 
-    def device(self, row: int, device_type: str, retired: bool) -> Device:
+    def device(self, row: int, device_type: str, retired: bool, importing: bool = False) -> Device:
         return Device(
             id=self.index[row],
             device_type=device_type,
@@ -178,6 +178,7 @@ class Roster:
             name=self._names[row],
             labels=json.loads(self._labels[row]),
             retired=retired,
+            importing=importing,
         )
 
     def seal(self, rows: int | None = None) -> Seal:

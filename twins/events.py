@@ -122,6 +122,10 @@ PATTERNS: Final = ("drift", "shift", "spike", "stuck", "oscillation", "dropout",
 """The patterns, by the index that kernels and ``patterns`` bit masks use (bit 0 is drift)."""
 
 
+REPLAYED: Final = "replayed"
+"""The key of a note on events of a device whose past is being told: they are history, not news, and nobody is notified."""
+
+
 class EventBuffer(NamedTuple):
     """Where kernels put events: ``items[: used[0]]``. Whoever calls a kernel leaves it room."""
 
@@ -147,6 +151,23 @@ class EventBatch:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def with_note(self, chosen: NDArray[np.bool_], note: Mapping[str, Any]) -> "EventBatch":
+        """The same events, with ``note`` added to those that are ``chosen``."""
+        if not chosen.any():
+            return self
+        if chosen.all():
+            return EventBatch(self.records, {**self.notes, EVERY: {**self.notes.get(EVERY, {}), **note}})
+        added = {i: {**self.notes.get(i, {}), **note} for i in np.flatnonzero(chosen).tolist()}
+        return EventBatch(self.records, {**self.notes, **added})
+
+    def news(self) -> NDArray[np.bool_]:
+        """(n,) which of the events are news, rather than the past of a device that is being imported."""
+        if self.notes.get(EVERY, {}).get(REPLAYED):
+            return np.zeros(len(self), np.bool_)
+        fresh = np.ones(len(self), np.bool_)
+        fresh[[i for i, note in self.notes.items() if i >= 0 and note.get(REPLAYED)]] = False
+        return fresh
 
     @staticmethod
     def empty() -> "EventBatch":

@@ -39,7 +39,7 @@ from twins.events import EventBatch
 from twins.host import HostConfig, HostStatus, ShardHost
 from twins.journal import StoredEntry
 from twins.kernels import LineResults, line_results
-from twins.membership import Call, Changes, Hosts, Membership, entrants
+from twins.membership import REGISTER_CHUNK, Call, Changes, Hosts, Membership, entrants
 from twins.readings import Fate, ReadingBatch, ShardBatch, all_present, rounded
 from twins.service import HostReply, HostService
 
@@ -212,6 +212,19 @@ class Fleet(ABC):
             self.refresh()
             found = self.directory.locate_one(device_id)
         return found
+
+    def end_import(self, device_ids: Sequence[str], retired: bool, by: str = "system") -> None:
+        """Let devices whose past has been told begin to live, or retire them; others stay as they are."""
+        ids = pa.array(device_ids, pa.string())
+        home = self.locate(ids).host
+        for start in range(0, len(ids), REGISTER_CHUNK):
+            part = home[start : start + REGISTER_CHUNK]
+            for host in np.unique(part[part >= 0]).tolist():
+                mine = [device_ids[start + at] for at in np.flatnonzero(part == host).tolist()]
+                command = c.EndImport(
+                    command_id=self.command_id(), by=by, device_ids=tuple(mine), retired=retired
+                )
+                self._call([(host, "command", (command, self.clock.now_us()))])
 
     # -- readings and commands -------------------------------------------------------------------------------------
 

@@ -473,7 +473,7 @@ class ShardHost:
         match command:
             case c.InstallType():
                 return self._install(command, now_us)
-            case c.SetParentState() | c.MarkParents():
+            case c.SetParentState() | c.MarkParents() | c.EndImport():
                 told = {name: shard.command(command, now_us) for name, shard in self.shards.items()}
                 return {name: events for name, events in told.items() if len(events)}
             case c.RegisterDevices():
@@ -580,7 +580,7 @@ class ShardHost:
                     str(self.folder), f"version {meta['version']}, this Twinfold reads {_SNAPSHOT_VERSION}"
                 )
             self.now_us = meta["now_us"]
-            self._config_in_force = ShardConfig(**meta["config"])
+            self._config_in_force = ShardConfig.from_json(meta["config"])
             self._remembered = dict(meta["remembered"])
             self.announced = meta.get("announced", 0)
             for name, shard_meta in meta["shards"].items():
@@ -624,7 +624,7 @@ class ShardHost:
             case EntryKind.MARK:
                 said = unpack(entry.payload)[0] if entry.payload else {}
                 if "config" in said:
-                    self._reconfigure(ShardConfig(**said["config"]))
+                    self._reconfigure(ShardConfig.from_json(said["config"]))
                 self.announced = max(self.announced, said.get("hosts", 0))
                 if "resumed" in said:
                     self._take_up(entry.now_us)

@@ -19,7 +19,7 @@ from twins.emit import emit
 from twins.events import EventBuffer, Kind
 from twins.readings import Fate
 from twins.signals import SignalParams, SignalState
-from twins.state import NEVER_US, RETIRED, STALE, CoreState
+from twins.state import IMPORTING, NEVER_US, RETIRED, STALE, CoreState
 
 MAX_EVENTS_PER_LINE: Final = 2 + signals.MAX_EVENTS + alerts.MAX_EVENTS
 """Room that a kernel wants in the event buffer before it takes a line."""
@@ -53,7 +53,6 @@ class Limits(NamedTuple):
     max_ahead_us: int
     stale_intervals: float
     stale_at_least_us: int
-    own_clock: bool  # shard time of a line follows its device's event time, as in a replay
 
 
 class LineResults(NamedTuple):
@@ -83,7 +82,6 @@ def limits(
     max_ahead_s: float,
     stale_intervals: float,
     stale_at_least_s: float,
-    own_clock: bool = False,
 ) -> Limits:
     """The limits of a device type, as arrays."""
     return Limits(
@@ -93,7 +91,6 @@ def limits(
         round(max_ahead_s * 1e6),
         float(stale_intervals),
         round(stale_at_least_s * 1e6),
-        own_clock,
     )
 
 
@@ -217,11 +214,12 @@ def apply_lines(
         out.duplicate[k] = duplicate
 
         if scored or bad:
-            if lim.own_clock:
-                now_us = max(t, core.heard_us[r])
+            moment_us = now_us
+            if core.status[r] & IMPORTING:
+                moment_us = max(t, core.heard_us[r])
             first = ev.used[0]
-            fall_silent(core, lim, r, now_us, ev)
-            alerts.fire_due(alert, ap, core, sig, r, t, now_us, ev)
+            fall_silent(core, lim, r, moment_us, ev)
+            alerts.fire_due(alert, ap, core, sig, r, t, moment_us, ev)
             _order_by_time(ev, first)
             learn_interval(core, r, t)
             for c in range(channels):
@@ -236,11 +234,12 @@ def apply_lines(
                 core.event_us[r] = t
             if core.status[r] & STALE:
                 core.status[r] &= np.uint8(255 - STALE)
-                emit(ev, _REPORTING_EVENT, r, -1, 0, now_us, (now_us - core.heard_us[r]) / 1e6, np.nan)
-            core.heard_us[r] = now_us
+                silent_s = (moment_us - core.heard_us[r]) / 1e6
+                emit(ev, _REPORTING_EVENT, r, -1, 0, moment_us, silent_s, np.nan)
+            core.heard_us[r] = moment_us
             if scored:
                 signals.observe(sig, sp, r, t, values[k], scored, core.interval_us[r], ev)
-            alerts.evaluate(alert, ap, core, sig, r, t, now_us, scored, ev)
+            alerts.evaluate(alert, ap, core, sig, r, t, moment_us, scored, ev)
 
         if scored:
             fate = _SCORED
@@ -281,7 +280,7 @@ def advance_rows(
     for r in range(first, stop):
         if ev.used[0] > last_start:
             return r
-        if core.status[r] & RETIRED:
+        if core.status[r] & (RETIRED | IMPORTING):
             continue
         begin = ev.used[0]
         fall_silent(core, lim, r, now_us, ev)

@@ -107,11 +107,14 @@ def entrants(
 
     Raises
     ------
-    CommandRefusedError : an id that no device can have.
+    CommandRefusedError : an id that no device can have; a parent of a device that is being imported.
     """
     for device in devices:
         if not device.id or len(device.id.encode()) > MAX_ID_BYTES or not device.id.isprintable():
             problem = f"an id has 1 to {MAX_ID_BYTES} bytes of printable text; choose another"
+            raise CommandRefusedError("register", device.id, problem)
+        if device.importing and device.parent:
+            problem = "of a device whose past is imported the parent is told when that has ended"
             raise CommandRefusedError("register", device.id, problem)
     groups: dict[tuple[str, str], list[Device]] = {}
     for device in devices:

@@ -7,7 +7,7 @@ shelving and acknowledgement follow ``now``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -21,15 +21,16 @@ from twins.clock import SECOND_US
 from twins.devices import Device, DeviceType, MaintenanceAction
 from twins.directory import Roster, Seal
 from twins.errors import CommandRefusedError, DeviceExistsError, ReadingError, StaleDirectoryError
-from twins.events import EVENT, EVERY, EventBatch, Kind, event_buffer
+from twins.events import EVENT, EVERY, REPLAYED, EventBatch, Kind, event_buffer
 from twins.kernels import DECLARED, LineResults
 from twins.packing import Arrays
 from twins.readings import ShardBatch
-from twins.state import HAS_CHILDREN, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
+from twins.state import HAS_CHILDREN, IMPORTING, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
 
 SNAPSHOT_VERSION: Final = 2
 
 _BUFFER: Final = 16_384
+_NOT_YET: Final = "its past is being imported; wait until that has ended"
 _PARENT_FLAGS: Final = state.PARENT_STALE | state.PARENT_ALERT | state.PARENT_OUT_OF_SERVICE
 
 
@@ -39,15 +40,18 @@ class ShardConfig:
 
     A device is STALE when it has brought no news for ``stale_intervals`` of its nominal interval, and at least
     ``stale_at_least_s``. A reading further ahead of the platform's clock than ``max_ahead_s`` is refused.
-
-    In a replay ``own_clock`` is on: each line happens at its own event time, so that silence is judged as it was then, and
-    no device's past depends on another's. The ``now`` of a batch is then only what counts as the future.
     """
 
     max_ahead_s: float = 60.0
     stale_intervals: float = 10.0
     stale_at_least_s: float = 5.0
-    own_clock: bool = False
+
+    @staticmethod
+    def from_json(said: Mapping[str, Any]) -> "ShardConfig":
+        """The config that ``asdict`` was given; what this version does not know has no meaning any more."""
+        return ShardConfig(
+            **{item.name: said[item.name] for item in fields(ShardConfig) if item.name in said}
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +110,7 @@ class Shard:
             parts.append(self._drain())
             if done >= len(batch):
                 break
-        return Applied(out, self._followed(np.concatenate(parts)))
+        return Applied(out, self._marked(self._followed(np.concatenate(parts))))
 
     def check_shape(self, batch: ShardBatch) -> None:
         """Refuse values of another width or precision than the type's: compiled code does not look."""
@@ -130,9 +134,13 @@ class Shard:
     def resume(self, now_us: int) -> None:
         """Count silence from here on, for devices that were not silent before: nobody could be heard until now."""
         now_us = self._move_to(now_us)
-        core, rows = self.state.core, len(self)
-        heard = core.heard_us[:rows]
-        heard[(heard != NEVER_US) & (core.status[:rows] & STALE == 0)] = now_us
+        self._hear(np.flatnonzero(self.state.core.status[: len(self)] & IMPORTING == 0), now_us)
+
+    def _hear(self, rows: NDArray[np.integer[Any]], now_us: int) -> None:
+        """Count the silence of these rows from now on, where they were not silent already."""
+        core = self.state.core
+        rows = rows[(core.heard_us[rows] != NEVER_US) & (core.status[rows] & STALE == 0)]
+        core.heard_us[rows] = now_us
 
     def pad(self, rows: int, why: str) -> None:
         """Stand in for devices whose registration can no longer be read, so that the rows after them stay right."""
@@ -168,6 +176,12 @@ class Shard:
         CommandRefusedError and its leaves : with the reason.
         """
         now_us = self._move_to(now_us)
+        device_id = getattr(command, "device_id", None)
+        if device_id is not None and (row := self.row_of(device_id)) >= 0:
+            now_us = self._time_of(row, now_us)
+        return self._marked(self._do(command, now_us))
+
+    def _do(self, command: c.Command, now_us: int) -> EventBatch:
         match command:
             case c.RegisterDevices():
                 return self._register(command, now_us)
@@ -177,6 +191,8 @@ class Shard:
                 return self._update(command, now_us)
             case c.RetireDevice():
                 return self._retire(command, now_us)
+            case c.EndImport():
+                return self._end_import(command, now_us)
             case c.RecordMaintenance():
                 return self._maintain(command, now_us)
             case c.MarkParents():
@@ -194,8 +210,9 @@ class Shard:
         return self.roster.index.find_one(device_id)
 
     def device(self, row: int) -> Device:
-        retired = bool(self.state.core.status[row] & RETIRED)
-        return self.roster.device(row, self.device_type.name, retired)
+        status = int(self.state.core.status[row])
+        importing = status & (IMPORTING | RETIRED) == IMPORTING
+        return self.roster.device(row, self.device_type.name, bool(status & RETIRED), importing)
 
     def parent_states(
         self, rows: NDArray[np.integer[Any]] | None = None, ids: Sequence[str] | None = None
@@ -216,6 +233,7 @@ class Shard:
         flags = np.where(status[parents] & STALE, state.PARENT_STALE, 0)
         flags |= np.where(alerts.alerting(self.state.alerts, parents), state.PARENT_ALERT, 0)
         flags |= np.where(status[parents] & (RETIRED | OUT_OF_SERVICE), state.PARENT_OUT_OF_SERVICE, 0)
+        flags[status[parents] & IMPORTING > 0] = 0  # of how it is now nothing is known
         return parents, flags.astype(np.uint8)
 
     def marked(self) -> list[str]:
@@ -278,7 +296,7 @@ class Shard:
         self.device_type = device_type
         config = self.config
         self._limits = kernels.limits(
-            device_type, config.max_ahead_s, config.stale_intervals, config.stale_at_least_s, config.own_clock
+            device_type, config.max_ahead_s, config.stale_intervals, config.stale_at_least_s
         )
         self.signal_params = signals.signal_params(device_type)
         self.alert_params = alerts.compile_rules(device_type, config.stale_intervals, config.stale_at_least_s)
@@ -316,6 +334,7 @@ class Shard:
         core.interval_us[new][declared] = np.rint(interval_s[declared] * SECOND_US)
         core.gaps[new][declared] = DECLARED
         core.status[new][[device.retired for device in devices]] |= RETIRED
+        core.status[new][[device.importing and not device.retired for device in devices]] |= IMPORTING
         return self._told(Kind.DEVICE_REGISTERED, range(first, rows), now_us, {"by": command.by})
 
     def check_install(self, device_type: DeviceType) -> None:
@@ -361,6 +380,8 @@ class Shard:
 
     def _update(self, command: c.UpdateDevice, now_us: int) -> EventBatch:
         row = self._row(command.device.id, "update")
+        if self.state.core.status[row] & IMPORTING:
+            raise CommandRefusedError("update", command.device.id, _NOT_YET)
         moved = self.roster.parent_of(row) != command.device.parent
         self.roster.update(row, command.device)
         core = self.state.core
@@ -378,11 +399,38 @@ class Shard:
         row = self._row(command.device_id, "retire")
         if self.state.core.status[row] & RETIRED:
             raise CommandRefusedError("retire", command.device_id, "it is retired already")
+        return self._take_out(row, command.by, now_us)
+
+    def _take_out(self, row: int, by: str, now_us: int) -> EventBatch:
         self.state.core.status[row] |= RETIRED
         self.state.core.version[row] += 1
-        target = AlertTarget(self.state, self.alert_params, self.device_type, row, command.device_id, "")
-        closed = self.book.retire(target, command.by, now_us)
-        return EventBatch.join([closed, self._told(Kind.DEVICE_RETIRED, [row], now_us, {"by": command.by})])
+        device_id = self.roster.index[row]
+        target = AlertTarget(self.state, self.alert_params, self.device_type, row, device_id, "")
+        closed = self.book.retire(target, by, now_us)
+        told = EventBatch.join([closed, self._told(Kind.DEVICE_RETIRED, [row], now_us, {"by": by})])
+        told = self._marked(told)
+        self.state.core.status[row] &= np.uint8(255 - IMPORTING)
+        return told
+
+    def _end_import(self, command: c.EndImport, now_us: int) -> EventBatch:
+        """Retire devices at the end of their past, or let them live from now on.
+
+        Silence counts from here. Alerts that hold still stand; those that are over ask nobody for an answer.
+        """
+        status = self.state.core.status
+        rows = self.roster.index.find(pa.array(command.device_ids, pa.string()))
+        rows = np.unique(rows[rows >= 0])
+        rows = rows[status[rows] & IMPORTING > 0]
+        if command.retired:
+            taken = [self._take_out(row, command.by, self._time_of(row, now_us)) for row in rows.tolist()]
+            return EventBatch.join(taken)
+        heard = self.state.core.heard_us[rows]
+        note = {"by": command.by, "reason": "it was over before the device began to live"}
+        told = alerts.let_go(self.state.alerts, rows, np.where(heard == NEVER_US, now_us, heard), note)
+        told = self._marked(told)
+        self._hear(rows, now_us)
+        status[rows] &= np.uint8(255 - IMPORTING)
+        return told
 
     def _maintain(self, command: c.RecordMaintenance, now_us: int) -> EventBatch:
         row = self._row(command.device_id, "record maintenance of")
@@ -434,6 +482,8 @@ class Shard:
         row = self._row(command.device_id, "find")
         if self.state.core.status[row] & RETIRED:
             raise CommandRefusedError("change an alert of", command.device_id, "it is retired and has none")
+        if self.state.core.status[row] & IMPORTING:
+            raise CommandRefusedError("change an alert of", command.device_id, _NOT_YET)
         target = AlertTarget(
             self.state,
             self.alert_params,
@@ -472,6 +522,19 @@ class Shard:
         told = alerts.follow_parents(self.state, self.alert_params, rows, now_us)
         self.book.follow(told.records, self.state, self.device_type)
         return told
+
+    def _time_of(self, row: int, now_us: int) -> int:
+        """When something happens to a device that happens to it now: in its own time, while its past is being told."""
+        core = self.state.core
+        if core.status[row] & IMPORTING and core.heard_us[row] != NEVER_US:
+            return int(core.heard_us[row])
+        return now_us
+
+    def _marked(self, events: EventBatch) -> EventBatch:
+        """The events, those of devices whose past is being told marked as such."""
+        rows = events.records["row"]
+        is_past = (rows >= 0) & (self.state.core.status[rows] & IMPORTING > 0)
+        return events.with_note(is_past, {REPLAYED: True})
 
     def _in_service(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Those of ``rows`` that are not retired: to others nothing happens any more."""

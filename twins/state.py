@@ -26,6 +26,8 @@ PARENT_ALERT: Final = 8
 PARENT_OUT_OF_SERVICE: Final = 16
 OUT_OF_SERVICE: Final = 32
 HAS_CHILDREN: Final = 64
+IMPORTING: Final = 128
+"""The past of the device is being told: its time follows its own readings, and nothing that happens to it is news."""
 
 
 class CoreState(NamedTuple):

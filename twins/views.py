@@ -14,7 +14,7 @@ from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
 from twins.health import breakdown
 from twins.readings import Fate
-from twins.state import NEVER_US, RETIRED, STALE
+from twins.state import IMPORTING, NEVER_US, RETIRED, STALE
 
 if TYPE_CHECKING:
     from twins.shard import Shard
@@ -45,8 +45,8 @@ ALERTS: Final = pa.schema(
 )
 """The columns of alerts that stand."""
 
-STATUSES: Final = ("reporting", "stale", "silent", "retired")
-"""What a device may be said to be: ``silent`` has never been heard."""
+STATUSES: Final = ("reporting", "stale", "silent", "retired", "importing")
+"""What a device may be said to be: ``silent`` has never been heard, of one that is ``importing`` the past is being told."""
 
 
 COUNTERS: Final = ("scored", "late", "duplicate", "bad", "future")
@@ -87,7 +87,11 @@ def glance(shard: "Shard") -> Glance:
             ("regime", sig.regime),
         )
     }  # fmt: skip
-    copied.update(alerts.standing(shard.state.alerts, shard.alert_params, np.arange(n)))
+    standing = alerts.standing(shard.state.alerts, shard.alert_params, np.arange(n))
+    is_past = core.status[:n] & IMPORTING > 0
+    for name, none in (("alerts", 0), ("unacknowledged", 0), ("priority", alerts.NO_PRIORITY)):
+        standing[name][is_past] = none  # of another time
+    copied.update(standing)
     return Glance(shard.device_type, shard.roster.columns(), copied)
 
 
@@ -171,8 +175,12 @@ def twin(shard: "Shard", row: int) -> dict[str, Any]:
 
 
 def standing_alerts(shard: "Shard", rows: NDArray[np.int64] | None = None) -> pa.Table:
-    """The alerts of ``rows`` (None: all devices) that stand or are put aside, a line each, as of this moment."""
-    rows = np.arange(len(shard)) if rows is None else rows
+    """The alerts of ``rows`` that stand or are put aside, a line each, as of this moment.
+
+    None: of all devices, but for those whose past is being told.
+    """
+    if rows is None:
+        rows = np.flatnonzero(shard.state.core.status[: len(shard)] & IMPORTING == 0)
     found = alerts.open_alerts(shard.state, shard.alert_params, shard.device_type, shard.book, rows)
     rules = shard.device_type.rules
     roster = shard.roster.columns()
@@ -221,6 +229,7 @@ def _status(flags: NDArray[np.uint8], heard_us: NDArray[np.int64]) -> NDArray[np
     status = np.zeros(len(flags), np.int8)
     status[flags & STALE > 0] = 1
     status[heard_us == NEVER_US] = 2
+    status[flags & IMPORTING > 0] = 4
     status[flags & RETIRED > 0] = 3
     return status
 

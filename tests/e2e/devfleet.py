@@ -24,6 +24,7 @@ from serve.context import ApiConfig, Context
 from serve.database import Database, database_config
 from serve.live import LiveTable, LocalSource
 from training.history import History
+from training.jobs import Jobs
 from training.recorder import JournalSource, Recorder
 from twins.clock import MINUTE_US, SECOND_US, VirtualClock, WallClock
 from twins.fleet import FleetConfig, LocalFleet
@@ -75,7 +76,9 @@ def main() -> None:
         once = access.accounts.create(NAME, "admin", Actor("devfleet"))
         access.accounts.change_password(NAME, once, PASSWORD, "")
         print(f"log in as {NAME} with: {PASSWORD}", file=sys.stderr, flush=True)
-        app = create_app(config, fleet, history, LiveTable(LocalSource(fleet)), access)
+        app = create_app(
+            config, fleet, history, LiveTable(LocalSource(fleet)), access, Jobs(data / "jobs", {})
+        )
         app.router.lifespan_context = with_simulator(app, simulator, recorder)
         uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")
 

@@ -35,6 +35,7 @@ DEVICES = [f"meter-{number}" for number in range(20)]
 BY_ITSELF = (
     "ray::ShardActor",
     "ray::Recording",
+    "ray::Working",
     "ray::Sending",
     "ray::ServeReplica",
     "haproxy",

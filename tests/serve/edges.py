@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from serve.app import create_app
 from serve.context import ApiConfig, Context
 from serve.database import Database, database_config
 from serve.live import LiveTable, LocalSource
+from training import import_jobs
 from training.history import History
+from training.jobs import FOLDER as JOBS_FOLDER
+from training.jobs import Jobs
 from training.recorder import JournalSource
 from twins.clock import SECOND_US, VirtualClock
 from twins.devices import AlertRule, Channel, Device, DeviceType, MaintenanceAction
@@ -138,7 +142,10 @@ def make_app(fleet: LocalFleet, folder: Path, **config: Any) -> FastAPI:
     database = Database(database_config("", folder))
     database.migrate()
     access = Access(database, folder / "secrets", fleet.clock)
-    return create_app(settings, fleet, history, LiveTable(LocalSource(fleet)), access)
+    jobs = Jobs(
+        folder / JOBS_FOLDER, {import_jobs.KIND: partial(import_jobs.work, LocalFleet, 1 << 30)}
+    )  # a fleet of its own
+    return create_app(settings, fleet, history, LiveTable(LocalSource(fleet)), access, jobs)
 
 
 @asynccontextmanager
@@ -157,7 +164,10 @@ async def edge(folder: Path, **config: Any) -> AsyncIterator[Edge]:
                 it = Edge(app, client, fleet, clock)
                 await it.fresh()
                 await asyncio.sleep(0)
-                yield it
+                try:
+                    yield it
+                finally:
+                    app.state.context.jobs.stop()
 
 
 def pump_batch(devices: list[str], at_s: float, vibration: list[float]) -> ReadingBatch:

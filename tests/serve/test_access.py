@@ -77,8 +77,15 @@ def test_what_the_table_does_not_name_is_closed_even_to_an_admin() -> None:
         check(None, Caller("root", "admin"))
 
 
+def test_only_a_command_of_the_platforms_own_machine_may_name_its_files() -> None:
+    check("local", Caller("local", "admin", is_local=True))
+    for role in ROLES:
+        with pytest.raises(AccessError):
+            check("local", Caller("x", role))
+
+
 def test_each_role_may_do_what_those_below_may() -> None:
-    for need in sorted(set(NEEDED.values()) - {"anyone", "member"}):
+    for need in sorted(set(NEEDED.values()) - {"anyone", "member", "local"}):
         let = []
         for role in ROLES:
             try:

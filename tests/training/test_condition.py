@@ -19,6 +19,7 @@ def live(health: list[float | None], score: float = 0.0, heard: bool = True, **c
     n = len(health)
     filled = {
         "device_id": [f"d{i}" for i in range(n)],
+        "status": ["reporting"] * n,
         "health": pa.array(health, pa.float32()),
         "observed": np.ones(n, np.float32),
         "anomaly_score": np.full(n, score, np.float32),
@@ -28,6 +29,13 @@ def live(health: list[float | None], score: float = 0.0, heard: bool = True, **c
         "event_time": pa.array([START_US if heard else None] * n, TIMESTAMP),
     }
     return pa.table(filled | columns)
+
+
+def test_how_a_device_was_is_not_kept_as_how_it_is(tmp_path: Path) -> None:
+    log = ConditionLog(tmp_path)
+    table = live([90.0, 80.0], status=["importing", "reporting"])
+    assert log.observe("a", 1, START_US, "pump", table) == 1
+    assert log.observe("a", 2, START_US + MINUTE_US, "pump", live([90.0, 80.0])) == 1
 
 
 def test_only_changes_are_kept_and_at_most_one_a_minute(tmp_path: Path) -> None:

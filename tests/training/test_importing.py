@@ -277,7 +277,7 @@ def test_an_import_makes_of_readings_what_a_replay_does(tanks, tmp_path):
         assert twin["status"] != "retired"
 
 
-def test_an_import_can_be_continued_and_repeated_while_its_devices_live(tanks, tmp_path):
+def test_what_lives_goes_on_living_and_takes_what_it_does_not_know(tanks, tmp_path):
     mapping = parse(MAPPING, "m.yaml")
     lines = tanks.read_text().splitlines(keepends=True)
     first = tmp_path / "first.csv"
@@ -287,8 +287,48 @@ def test_an_import_can_be_continued_and_repeated_while_its_devices_live(tanks, t
     assert summary.fates == {"scored": 140, "late": 98, "duplicate": 2}
     rows = history(tmp_path / "data", "SELECT device_id, event_time FROM readings_tank")
     assert len(rows) == len(rows.drop_duplicates()) == 240
+    assert all(twin["status"] != "retired" for twin in twins_of(tmp_path / "data").values())
+    assert import_files(mapping, [tanks], tmp_path / "data").fates == {"late": 238, "duplicate": 2}
+
+
+def test_an_import_that_was_interrupted_is_finished_by_the_next(tanks, tmp_path):
+    class EnoughError(Exception):
+        pass
+
+    def stop(summary, share):
+        if summary.rows >= 100:
+            raise EnoughError
+
+    mapping, data = parse(MAPPING, "m.yaml"), tmp_path / "data"
+    with pytest.raises(EnoughError):
+        import_files(mapping, [tanks], data, rows=50, progress=stop)
+    assert all(twin["status"] == "importing" for twin in twins_of(data).values())
+    assert import_files(mapping, [tanks], data).fates == {"scored": 140, "late": 98, "duplicate": 2}
+    assert all(twin["status"] == "retired" for twin in twins_of(data).values())
+    assert len(history(data, "SELECT DISTINCT device_id, event_time FROM readings_tank")) == 240
     with pytest.raises(DeviceExistsError, match="north"):
-        import_files(mapping, [tanks], tmp_path / "data")
+        import_files(mapping, [tanks], data)
+
+
+def test_what_happened_in_the_past_is_marked_as_such(tmp_path):
+    """So that nobody is told of it, and no operator's figures count it."""
+    rule = "      - {name: full, when: level > 90, priority: high, consequence: It spills., response: Close it.}\n"
+    mapping = parse(MAPPING.replace("    actions:\n", "    rules:\n" + rule + "    actions:\n"), "m.yaml")
+    path = tmp_path / "f.csv"
+    path.write_text(
+        "t,unit,level,inflow\n" + "".join(f"{t},a,{99 if t > 500 else 50},1\n" for t in range(0, 1000, 10))
+    )
+    import_files(mapping, [path], tmp_path / "data", live=True)
+    told = history(
+        tmp_path / "data",
+        "SELECT type, event_time, json_extract_string(detail, '/replayed') AS replayed FROM events "
+        "WHERE device_id = 'a' ORDER BY event_time",
+    )
+    assert "alert.raised" in told["type"].tolist()
+    assert told["replayed"].tolist() == ["true"] * len(told)
+    with LocalFleet(tmp_path / "data" / "hosts") as fleet:  # but it stands, now that the device lives
+        assert [alert["rule"] for alert in fleet.read_twin("a")["alerts"]] == ["full"]
+        assert fleet.alerts()["rule"].to_pylist() == ["full"]
 
 
 def test_rules_that_people_put_in_force_stay_and_an_import_goes_on(tanks, tmp_path):

@@ -82,6 +82,7 @@ class NaiveDevice:
         self.gaps = DECLARED if self.interval_us else 0
         self.stale = False
         self.retired = device.retired
+        self.importing = device.importing and not device.retired
         self.has_children = False
         self.parent_flags = 0
         self.counts = dict.fromkeys(FATES, 0)
@@ -112,9 +113,11 @@ class NaiveDevice:
         good = {name: x for name, x in news.items() if possible(self._channel(name), x)}
         bad = set(news) - set(good)
         if news:
-            if self.config.own_clock:
+            first = len(self.events)
+            if self.importing:
                 now_us = t_us if self.heard_us is None else max(t_us, self.heard_us)
             self._take(t_us, good, bad, now_us)
+            self._mark(first)
         fate = next(
             (name for name, some in zip(FATES, (good, bad, late, duplicate), strict=False) if some), "empty"
         )
@@ -181,7 +184,7 @@ class NaiveDevice:
 
     def advance(self, now_us: int) -> None:
         """Let time pass: silence, delays and shelves, in the order in which they were due."""
-        if self.retired:
+        if self.retired or self.importing:
             return
         first = len(self.events)
         self._fall_silent(now_us)
@@ -200,6 +203,8 @@ class NaiveDevice:
     # -- what is done to it ------------------------------------------------------------------------------------
 
     def update(self, device: Device, by: str, now_us: int) -> None:
+        if self.importing:
+            raise Refused("CommandRefusedError")
         moved = (device.parent or None) != (self.device.parent or None)
         self.device = replace(
             device, device_type=self.device.device_type, placement=self.device.placement, retired=self.retired
@@ -216,7 +221,7 @@ class NaiveDevice:
     def retire(self, by: str, now_us: int) -> None:
         if self.retired:
             raise Refused("CommandRefusedError")
-        first = len(self.events)
+        first, now_us = len(self.events), self._own_time(now_us)
         for alert in self.alerts.alerts:
             alert.close(now_us)
         self._say_of_all(first, {"by": by, "reason": "the device was retired"})
@@ -224,6 +229,26 @@ class NaiveDevice:
         self.retired = True
         self.version += 1
         self._tell(Kind.DEVICE_RETIRED, now_us, note={"by": by})
+        self._mark(first)
+        self.importing = False
+
+    def end_import(self, retired: bool, by: str, now_us: int) -> None:
+        """Its past has been told: it ends with that, or lives and is listened to from now on."""
+        if not self.importing:
+            return
+        if retired:
+            self.retire(by, now_us)
+            return
+        first = len(self.events)
+        for alert in self.alerts.alerts:
+            if not alert.away and alert.phase == "RTN_UNACK":
+                alert.acknowledge(self._own_time(now_us))
+        self._say_of_all(first, {"by": by, "reason": "it was over before the device began to live"})
+        self._mark(first)
+        self.importing = False
+        if self.heard_us is not None and not self.stale:
+            self.heard_us = now_us
+        self._know()
 
     def maintain(self, kind: str, action: str | None, by: str, note: str, now_us: int) -> None:
         known = {each.name: each for each in self.type.actions}
@@ -239,7 +264,8 @@ class NaiveDevice:
         self.version += 1
         said = {"by": by, "kind": kind, "action": action, "note": note}
         said = {name: value for name, value in said.items() if value}
-        self._tell(Kind.MAINTENANCE_RECORDED, now_us, float(self.life_cycle), note=said)
+        self._tell(Kind.MAINTENANCE_RECORDED, self._own_time(now_us), float(self.life_cycle), note=said)
+        self._mark(len(self.events) - 1)
 
     def told_of_parent(self, flags: int, now_us: int) -> None:
         if self.retired or flags == self.parent_flags:
@@ -259,6 +285,8 @@ class NaiveDevice:
         An alert counts while its condition holds or it is latched, and nobody has put it aside; that the device's
         own parent suppresses it does not matter, so what is told never depends on what was heard.
         """
+        if self.importing:
+            return 0
         alerting = any(
             not alert.away - {"parent"} and (alert.active or alert.base.startswith("LATCHED"))
             for alert in self.alerts.alerts
@@ -271,6 +299,7 @@ class NaiveDevice:
 
     def under(self, device_type: DeviceType, config: ShardConfig, now_us: int) -> None:
         """Go on under another version of the type."""
+        first = len(self.events)
         old, self.type, self.config = self.type, device_type, config
         if old.rules != device_type.rules:
             kept = {rule.name for rule in device_type.rules}
@@ -288,6 +317,7 @@ class NaiveDevice:
         self.signals.type = device_type
         self._know()
         self.follow_parent(now_us)
+        self._mark(first)
 
     # -- what people do to its alerts --------------------------------------------------------------------------
 
@@ -302,7 +332,7 @@ class NaiveDevice:
         **given: Any,
     ) -> None:
         """``given``: ``duration_s`` and ``reason`` of what is put aside, ``assignee``."""
-        if self.retired:
+        if self.retired or self.importing:
             raise Refused("CommandRefusedError")
         alert = next((each for each in self.alerts.alerts if each.rule.name == rule), None)
         if alert is None:
@@ -426,6 +456,16 @@ class NaiveDevice:
     def _say_of_all(self, first: int, note: dict[str, Any]) -> None:
         self.notes.update({place: dict(note) for place in range(first, len(self.events))})
 
+    def _own_time(self, now_us: int) -> int:
+        """When it is for this device."""
+        return self.heard_us if self.importing and self.heard_us is not None else now_us
+
+    def _mark(self, first: int) -> None:
+        """Events from here on are history, not news, while its past is being told."""
+        if self.importing:
+            for place in range(first, len(self.events)):
+                self.notes.setdefault(place, {})["replayed"] = True
+
     def _saved(self) -> Any:
         kept = ("base", "active", "occurrence", "due_us", "until_us", "stamp_s", "timer_ms")
         alerts = [
@@ -470,6 +510,8 @@ class NaiveFleet:
         self._tell_children(now_us)
 
     def register(self, devices: Sequence[Device], by: str, now_us: int) -> None:
+        if any(device.importing and device.parent for device in devices):
+            raise Refused("CommandRefusedError")
         for device in devices:
             if device.device_type not in self.types:
                 raise Refused("DeviceTypeNotFoundError")
@@ -481,6 +523,7 @@ class NaiveFleet:
         for device in devices:
             twin = NaiveDevice(device, self.types[device.device_type], self.config)
             twin._tell(Kind.DEVICE_REGISTERED, now_us, note={"by": by})
+            twin._mark(0)
             self.devices[device.id] = twin
         self._mark_parents(device.parent for device in devices)
         self._tell_children(now_us)
@@ -494,6 +537,12 @@ class NaiveFleet:
 
     def retire(self, device_id: str, by: str, now_us: int) -> None:
         self._to_one(device_id, now_us, lambda twin: twin.retire(by, now_us))
+
+    def end_import(self, device_ids: Collection[str], retired: bool, by: str, now_us: int) -> None:
+        for device_id in device_ids:
+            if device_id in self.devices:
+                self.devices[device_id].end_import(retired, by, now_us)
+        self._tell_children(now_us)
 
     def maintain(
         self, command_id: str, device_id: str, kind: str, action: str | None, by: str, note: str, now_us: int

@@ -10,7 +10,7 @@ import numpy as np
 from tests.twins.naive_fleet import FATES, NEVER, NaiveDevice
 from twins import lifecycle, traces
 from twins.rules import AlertParams
-from twins.state import HAS_CHILDREN, RETIRED, STALE
+from twins.state import HAS_CHILDREN, IMPORTING, RETIRED, STALE
 
 FAR = lifecycle.FAR_US
 LOOK_AGAIN = 1 << 63
@@ -35,6 +35,7 @@ def core_row(twin: NaiveDevice) -> Row:
         "interval_us": twin.interval_us,
         "gaps": twin.gaps,
         "status": RETIRED * twin.retired
+        | IMPORTING * twin.importing
         | STALE * twin.stale
         | HAS_CHILDREN * twin.has_children
         | twin.parent_flags,

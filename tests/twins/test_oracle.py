@@ -112,6 +112,7 @@ FIRST = (
     Device("p0", "pump", parent="line", site="oslo"),
     Device("p1", "pump", parent="gate", labels={"line": "3"}),
     Device("p2", "pump", parent="p3"),  # which comes later, if ever
+    Device("past", "pump", importing=True),
 )
 LATER = (
     Device("p3", "pump", interval_s=0.5),
@@ -119,6 +120,7 @@ LATER = (
     Device("g2", "gate", parent="line"),
     Device("old", "pump", parent="line", retired=True),
     Device("vip", "pump", parent="g2", placement="dedicated"),
+    Device("ago", "gate", importing=True),
 )
 IDS = [device.id for device in (*FIRST, *LATER)]
 RULES = sorted({each.name for version in (*VERSIONS, GATES) for each in version.rules} | {"nothing"})
@@ -148,9 +150,9 @@ class Stories(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="tfo-", dir=FAST_DISK))
         self.fleet: LocalFleet | None = None
 
-    @initialize(hosts=st.integers(1, 3), own_clock=st.sampled_from([False, False, False, True]))
-    def begin(self, hosts: int, own_clock: bool) -> None:
-        self.shard = replace(CONFIGS[0], own_clock=own_clock)
+    @initialize(hosts=st.integers(1, 3))
+    def begin(self, hosts: int) -> None:
+        self.shard = CONFIGS[0]
         self.hosts = hosts
         self.now_us = T0
         self.fleet = self.opened()
@@ -242,7 +244,7 @@ class Stories(RuleBasedStateMachine):
                     self.write(mine, type_name)
 
     def type_of(self, device_id: str) -> str:
-        return "gate" if device_id in ("gate", "line", "g2") else "pump"
+        return "gate" if device_id in ("gate", "line", "g2", "ago") else "pump"
 
     @rule(
         seed=st.integers(0, 2**32 - 1),
@@ -271,7 +273,8 @@ class Stories(RuleBasedStateMachine):
 
     def spoken(self, device_id: str, step: int, sick: bool, wild: float, rng: np.random.Generator) -> Lines:
         t_us = self.newest[device_id] + int(rng.choice([0.5, 1.0, 1.0, 1.0, 2.0]) * S)
-        t_us = max(t_us, self.now_us - 3 * S)
+        if not self.oracle.devices[device_id].importing:  # else it tells of the past
+            t_us = max(t_us, self.now_us - 3 * S)
         if self.type_of(device_id) == "gate":
             given = {"up": float(rng.integers(not sick, 3)), "lag": float(rng.gamma(2.0, 0.4))}
         else:
@@ -458,6 +461,14 @@ class Stories(RuleBasedStateMachine):
             lambda: self.oracle.retire(device_id, "ann", self.now_us),
         )
 
+    @rule(
+        ids=st.sets(st.sampled_from(["past", "ago", "p0", "nobody"]), min_size=1),
+        retired=st.sampled_from([False, False, True]),
+    )
+    def end_import(self, ids: set[str], retired: bool) -> None:
+        self.fleet.end_import(sorted(ids), retired, "ann")
+        self.oracle.end_import(ids, retired, "ann", self.now_us)
+
     @rule(which=st.integers(0, len(TYPES) - 1))
     def install(self, which: int) -> None:
         self.installed(TYPES[which])
@@ -494,7 +505,7 @@ class Stories(RuleBasedStateMachine):
             elif snapshot != "kept" and len(kept) == snapshots.KEPT:
                 spoil(kept[-1], snapshot)
         if config is not None:
-            self.shard = replace(config, own_clock=self.shard.own_clock)
+            self.shard = config
             self.oracle.reconfigure(self.shard)
         self.fleet = self.opened()
         assert {host.state for host in self.fleet.shard_hosts()} == {"ready"}
@@ -551,7 +562,11 @@ class Stories(RuleBasedStateMachine):
             said = {rule: note for at, rule, note in shard.book.to_meta() if at == row}
             assert said == book_of(twin), device_id
             assert shard.device(row) == replace(
-                twin.device, retired=twin.retired, placement="shared", interval_s=None
+                twin.device,
+                retired=twin.retired,
+                importing=twin.importing,
+                placement="shared",
+                interval_s=None,
             )
 
     @invariant()

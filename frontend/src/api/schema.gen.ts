@@ -279,7 +279,7 @@ export type DeviceColumns = {
     event_time: Array<number | null>;
     health: Array<number | null>;
     id: Array<string>;
-    status: Array<'reporting' | 'stale' | 'silent' | 'retired'>;
+    status: Array<'reporting' | 'stale' | 'silent' | 'retired' | 'importing'>;
     values: {
         [key: string]: Array<number | null>;
     };
@@ -343,7 +343,7 @@ export type DeviceDetail = {
     /**
      * silent: never heard; stale: no news for too long
      */
-    status: 'reporting' | 'stale' | 'silent' | 'retired';
+    status: 'reporting' | 'stale' | 'silent' | 'retired' | 'importing';
     type: string;
     type_version: number;
     unacknowledged: number;
@@ -423,7 +423,7 @@ export type DeviceItem = {
     /**
      * silent: never heard; stale: no news for too long
      */
-    status: 'reporting' | 'stale' | 'silent' | 'retired';
+    status: 'reporting' | 'stale' | 'silent' | 'retired' | 'importing';
     type: string;
     unacknowledged: number;
 };
@@ -483,10 +483,14 @@ export type FleetSummary = {
     alerts: StandingCounts;
     as_of: string | null;
     /**
-     * without retired ones
+     * without those that are retired or being imported
      */
     devices: number;
     health: HealthCounts;
+    /**
+     * devices whose past is being told
+     */
+    importing: number;
     readings_per_s: number | null;
     reporting: number;
     retired: number;
@@ -581,6 +585,41 @@ export type Invitation = {
 
 export type Invited = {
     invitation: string;
+};
+
+export type JobItem = {
+    attempts: number;
+    by: string;
+    cancelling: boolean;
+    /**
+     * of the problem that it failed with; else empty
+     */
+    code: string;
+    created: string | null;
+    ended: string | null;
+    id: string;
+    kind: string;
+    message: string;
+    /**
+     * 0 to 1; null where it cannot be told
+     */
+    progress: number | null;
+    request: {
+        [key: string]: unknown;
+    };
+    result: {
+        [key: string]: unknown;
+    } | null;
+    started: string | null;
+    state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+    /**
+     * rises with every change
+     */
+    version: number;
+};
+
+export type JobList = {
+    items: Array<JobItem>;
 };
 
 export type KeyItem = {
@@ -698,6 +737,15 @@ export type NewDevice = {
 
 export type NewDevices = {
     devices: Array<NewDevice>;
+};
+
+/**
+ * Paths on the platform's own machine.
+ */
+export type NewImport = {
+    files: Array<string>;
+    live?: boolean;
+    mapping: string;
 };
 
 export type NewKey = {
@@ -880,7 +928,7 @@ export type Shelving = {
 
 export type SiteCells = {
     /**
-     * base64 of one byte a device: 0 normal, 1 low, 2 medium, 3 high, 4 critical, 5 stale, 6 silent, 7 retired
+     * base64 of one byte a device: 0 normal, 1 low, 2 medium, 3 high, 4 critical, 5 stale, 6 silent, 7 retired or importing
      */
     cells: string;
     count: number;

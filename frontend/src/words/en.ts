@@ -64,6 +64,7 @@ export const en = {
     stale: "Stale",
     silent: "Never heard",
     retired: "Retired",
+    importing: "Being imported",
     normal: "Normal",
   },
   figures: {
@@ -131,7 +132,7 @@ export const en = {
     normal: "normal",
     stale: "stale",
     silent: "never heard",
-    retired: "retired",
+    retired: "retired, or its past is being imported",
     highOrWorn: "An alert of high priority, or health below 30",
     mediumOrWorn: "An alert of medium priority, or health below 50",
     health: "health {n}",

@@ -18,6 +18,7 @@ from serve.database import Database, database_config
 from serve.live import LiveTable, LocalSource
 from serve.schemas import ServerMessage, Subscribe
 from training.history import History
+from training.jobs import Jobs
 from twins.fleet import LocalFleet
 
 REF = "#/components/schemas/{model}"
@@ -28,7 +29,8 @@ def document() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, LocalFleet() as fleet:
         database = Database(database_config("", Path(folder)))
         access = Access(database, Path(folder))
-        app = create_app(ApiConfig(), fleet, History(Path(folder), []), LiveTable(LocalSource(fleet)), access)
+        live, jobs = LiveTable(LocalSource(fleet)), Jobs(Path(folder) / "jobs", {})
+        app = create_app(ApiConfig(), fleet, History(Path(folder), []), live, access, jobs)
         whole: dict[str, Any] = app.openapi()
     schemas = whole["components"]["schemas"]
     for name, model in (("ServerMessage", TypeAdapter(ServerMessage)), ("Subscribe", TypeAdapter(Subscribe))):

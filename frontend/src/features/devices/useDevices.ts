@@ -71,8 +71,8 @@ function unique(items: readonly DeviceItem[]): DeviceItem[] {
 
 function facetsOf(summary: FleetSummary | undefined): FacetGroup[] {
   if (!summary) return []
-  const { reporting, stale, silent, retired } = summary
-  const statuses = Object.entries({ reporting, stale, silent, retired })
+  const { reporting, stale, silent, retired, importing } = summary
+  const statuses = Object.entries({ reporting, stale, silent, retired, importing })
   return [
     {
       key: "status",

@@ -17,7 +17,10 @@ const LEAST_MS = 60_000
 
 export function WorstDevices() {
   const { data, error, refetch } = useQuery({
-    ...fewDevicesQuery({ filter: "health is not null and not retired", sort: "health" }, SHOWN),
+    ...fewDevicesQuery(
+      { filter: "health is not null and not retired and not importing", sort: "health" },
+      SHOWN,
+    ),
     refetchInterval: 10_000,
   })
   const items = data?.items ?? []

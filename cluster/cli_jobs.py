@@ -1,0 +1,149 @@
+"""``twinfold jobs …``: runs that take long, and following one. No logic of its own."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from cluster.terminal import AsJson, Data, bar, err, print_rows, say, settings_of
+from training.errors import JobFailedError, JobNotFoundError
+from twins.errors import DegradedError
+
+if TYPE_CHECKING:
+    from serve.client import Client
+    from training.jobs import Job
+
+_AWAY_FOR_S: Final = 120.0
+_ASK_AGAIN_S: Final = 1.0
+
+JobId = Annotated[str, typer.Argument(help="Id of the job, as `twinfold jobs` has it.")]
+
+
+class _Jobs(TyperGroup):
+    """``twinfold jobs`` alone lists."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--help" not in args and not (args and args[0] in self.commands):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    name="jobs", cls=_Jobs, help="Runs that take long, such as imports: list, show, follow, cancel."
+)
+
+
+@app.command(name="list")
+def list_(data: Data = None, as_json: AsJson = False) -> None:
+    """List the jobs of a data folder, the newest first; needs no running platform."""
+    from training.jobs import FOLDER, load
+
+    folder = settings_of({"data": data}).data / FOLDER
+    found = sorted(load(folder), key=lambda job: -job.number)
+    print_rows([_row(job) for job in found], as_json)
+
+
+@app.command()
+def show(job: JobId, data: Data = None, as_json: AsJson = False) -> None:
+    """Show what was asked for and what came of it; needs no running platform."""
+    from dataclasses import asdict
+
+    from training.jobs import FOLDER, load
+
+    for each in load(settings_of({"data": data}).data / FOLDER):
+        if each.id == job:
+            lines = [f"{name:<8} {value}" for name, value in _row(each).items() if value not in (None, "")]
+            lines += [f"{name:<8} {value}" for name, value in {**each.request, **(each.result or {})}.items()]
+            say(asdict(each), as_json, "\n".join(lines))
+            return
+    raise JobNotFoundError(job)
+
+
+@app.command()
+def follow(job: JobId, data: Data = None, as_json: AsJson = False) -> None:
+    """Follow a job of the platform that runs on this data folder until it has ended."""
+    with connected(settings_of({"data": data}).data) as client:
+        found = followed(client, client.job(job))
+    say(found, as_json, f"{found['id']} is done")
+
+
+@app.command()
+def cancel(job: JobId, data: Data = None, as_json: AsJson = False) -> None:
+    """End a job; what it has done so far stays done."""
+    with connected(settings_of({"data": data}).data) as client:
+        found = client.cancel_job(job)
+    say(
+        found, as_json, f"{found['id']} ends" if found["cancelling"] else f"{found['id']} is {found['state']}"
+    )
+
+
+@contextmanager
+def connected(data: Path) -> Iterator["Client"]:
+    """A client of the platform that runs on a data folder of this machine; NotRunningError if none does."""
+    from cluster.bringup import NotRunningError, running
+    from serve.access import FOLDER, LOCAL_FILE, LocalToken
+    from serve.client import Client
+
+    info = running(data)
+    token = LocalToken(data / FOLDER / LOCAL_FILE).read()
+    if info is None or token is None:
+        raise NotRunningError(str(data))
+    with Client(info.url, token) as client:
+        yield client
+
+
+def followed(client: "Client", job: dict[str, Any]) -> dict[str, Any]:
+    """Show how far a job is until it is done, and give it then. Ctrl-C ends the watching, not the job.
+
+    Raises
+    ------
+    JobFailedError : it failed or was cancelled.
+    DegradedError : the platform has not answered for two minutes.
+    """
+    try:
+        with bar(job["id"]) as show_bar:
+            while job["state"] in ("queued", "running"):
+                show_bar(job["progress"], job["message"] or job["state"])
+                job = _next(client, job)
+    except KeyboardInterrupt:
+        err.print(
+            f"{job['id']} goes on; `twinfold jobs follow {job['id']}`, `twinfold jobs cancel {job['id']}`"
+        )
+        raise
+    if job["state"] != "done":
+        raise JobFailedError(job["id"], job["state"], job["message"])
+    return job
+
+
+def _next(client: "Client", job: dict[str, Any]) -> dict[str, Any]:
+    """A newer version of the job; a replica or the jobs' own process may be starting anew."""
+    until_s = time.monotonic() + _AWAY_FOR_S
+    while True:
+        try:
+            return client.job(job["id"], after=job["version"])
+        except DegradedError:
+            if time.monotonic() > until_s:
+                raise
+            time.sleep(_ASK_AGAIN_S)
+
+
+def _row(job: "Job") -> dict[str, Any]:
+    progress = "" if job.progress is None else f"{job.progress:.0%}"
+    return {
+        "job": job.id,
+        "state": "ending" if job.cancelling else job.state,
+        "progress": progress,
+        "said": job.message,
+        "by": job.by,
+        "created": _when(job.created_us),
+        "ended": _when(job.ended_us),
+    }
+
+
+def _when(at_us: int | None) -> str | None:
+    return None if at_us is None else datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat()

@@ -1,0 +1,95 @@
+"""Runs that take long: those that there are, one of them, ending it; and imports, which are such runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from serve import schemas
+from serve.context import InContext, User
+from serve.present import iso, reply
+from serve.schemas import Problem
+from training import import_jobs
+from training.jobs import Job
+
+router = APIRouter(prefix="/api", tags=["jobs"])
+
+_WAIT_S = 5.0
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem} for status in (401, 403, 404, 409, 422, 429, 503)
+}
+
+
+@router.get("/jobs", response_model=schemas.JobList, responses=_REFUSALS)
+async def jobs(context: InContext) -> Response:
+    """All that are remembered, the newest first."""
+    found = await context.call(context.jobs.list)
+    return reply({"items": [job_item(job) for job in found]})
+
+
+@router.get("/jobs/{job}", response_model=schemas.JobItem, responses=_REFUSALS)
+async def one(
+    context: InContext,
+    job: str,
+    after: Annotated[
+        int | None,
+        Query(ge=0, description="a `version` that is known: the answer waits up to 5 s for a newer one"),
+    ] = None,
+) -> Response:
+    """How far a job is, or what it came to."""
+    if after is None:
+        return reply(job_item(await context.call(context.jobs.get, job)))
+    return reply(job_item(await context.call(context.jobs.follow, job, after, _WAIT_S)))
+
+
+@router.post("/jobs/{job}/cancel", response_model=schemas.JobItem, responses=_REFUSALS)
+async def cancel(context: InContext, job: str) -> Response:
+    """End a job; one that runs ends at its next step, and what it has done so far stays."""
+    return reply(job_item(await context.call(context.jobs.cancel, job)))
+
+
+@router.post("/imports", response_model=schemas.JobItem, status_code=202, responses=_REFUSALS)
+async def begin_import(context: InContext, by: User, body: schemas.NewImport) -> Response:
+    """Take files of the platform's own machine into history, through the twins, while the fleet goes on living."""
+
+    def begin() -> Job:
+        request = import_jobs.request(Path(body.mapping), [Path(file) for file in body.files], body.live)
+        return context.jobs.submit(import_jobs.KIND, request, by)
+
+    return reply(job_item(await context.call(begin)), 202)
+
+
+def job_item(job: Job) -> dict[str, Any]:
+    """A job as the API shows it: files by their names, folders of the machine stay out."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "by": job.by,
+        "state": job.state,
+        "progress": job.progress,
+        "message": job.message,
+        "code": job.code,
+        "created": iso(job.created_us),
+        "started": iso(job.started_us),
+        "ended": iso(job.ended_us),
+        "attempts": job.attempts,
+        "cancelling": job.cancelling,
+        "version": job.version,
+        "request": _without_folders(job.request),
+        "result": None if job.result is None else _without_folders(job.result),
+    }
+
+
+def _without_folders(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _short(value) for name, value in said.items()}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return Path(value).name if Path(value).is_absolute() else value
+    if isinstance(value, Mapping):
+        return _without_folders(value)
+    if isinstance(value, list | tuple):
+        return [_short(each) for each in value]
+    return value
