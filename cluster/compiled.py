@@ -1,9 +1,11 @@
 """Where compiled kernels are kept between starts.
 
 numba keys its cache by the file of the function that is called, not by the files of those it calls. So the folder's name
-carries a digest of all of ``twins/``: after any change of the source, or of numba, the kernels are compiled anew.
+carries a digest of the modules of ``twins/`` that hold kernels and of all that these import: after any change of them, or
+of numba, the kernels are compiled anew.
 """
 
+import ast
 import hashlib
 import os
 import sys
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 VARIABLE: Final = "NUMBA_CACHE_DIR"
+
+_COMPILES: Final = frozenset({"numba", "twins.compiling"})
 
 
 def use_kernel_cache() -> Path:
@@ -27,12 +31,36 @@ def use_kernel_cache() -> Path:
     assert spec.submodule_search_locations is not None
     digest = hashlib.sha256(f"{version('numba')} {sys.version}".encode())
     for folder in spec.submodule_search_locations:
-        for path in sorted(Path(folder).rglob("*.py")):
+        for path in compiled_sources(Path(folder)):
             digest.update(path.read_bytes())
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = home / "twinfold" / "kernels" / digest.hexdigest()[:16]
     os.environ[VARIABLE] = str(cache)
     return cache
+
+
+def compiled_sources(folder: Path) -> list[Path]:
+    """The modules of a package's folder that hold kernels, and those that they import from it, directly or not."""
+    package = folder.name
+    imports = {f"{package}.{path.stem}": _imports(path) for path in folder.glob("*.py")}
+    reached: set[str] = set()
+    found = {name for name, named in imports.items() if named & _COMPILES}
+    while found:
+        reached |= found
+        found = {each for name in found for each in imports[name] if each in imports} - reached
+    return sorted(folder / f"{name.rpartition('.')[2]}.py" for name in reached)
+
+
+def _imports(path: Path) -> set[str]:
+    """Every module that a file names in an import, and what it takes out of a package, which may be one."""
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            named.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            named.add(node.module)
+            named.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return named
 
 
 def main() -> None:

@@ -201,11 +201,15 @@ def test_every_part_comes_back_and_nothing_is_lost_or_doubled(platform: Platform
         answer = client.get("/api/devices/sim-1")
         return answer.json()["heard_at"] if answer.status_code == 200 else None
 
-    def goes_on(what: str) -> None:
+    def goes_on(what: str, began: float) -> dict[str, float]:
+        """Seconds after which each kind of work goes on."""
+        figures = {}
         taken = writer.taken
         until(lambda: writer.taken > taken + 3, f"readings are taken after {what}")
+        figures["readings_s"] = round(time.monotonic() - began, 1)
         heard = until(simulated, f"the simulated devices are there after {what}")
         until(lambda: simulated() not in (None, heard), f"the simulated devices go on after {what}")
+        figures["simulated_s"] = round(time.monotonic() - began, 1)
         reached = {h["name"]: h["cursor"] for h in client.get("/api/ready").json()["hosts"]}
         until(
             lambda: all(
@@ -213,6 +217,8 @@ def test_every_part_comes_back_and_nothing_is_lost_or_doubled(platform: Platform
             ),
             f"history goes on after {what}",
         )
+        figures["history_s"] = round(time.monotonic() - began, 1)
+        return figures
 
     for name in (*BY_ITSELF, *UNDERNEATH, DRIVER):
         if name in UNDERNEATH:  # what dies young is not started again
@@ -233,9 +239,7 @@ def test_every_part_comes_back_and_nothing_is_lost_or_doubled(platform: Platform
         else:
             until(lambda victim=victim: not alive(victim), f"{name} is dead")
         until(back, f"back after {name}")
-        answers_s = time.monotonic() - began
-        goes_on(name)
-        figures[name] = {"answers_s": round(answers_s, 1), "goes_on_s": round(time.monotonic() - began, 1)}
+        figures[name] = {"answers_s": round(time.monotonic() - began, 1), **goes_on(name, began)}
 
     writer.enough.set()
     writer.join()
