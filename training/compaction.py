@@ -9,20 +9,24 @@ device lies in few files, and a row is written anew a few times only.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from training import ordering
 from training.tables import File, Table
 
-_AT_ONCE_ROWS: Final = 4_000_000  # that are decoded and sorted at once; 100 bytes each, more or less
+_AT_ONCE_ROWS: Final = (
+    2_000_000  # that are decoded and sorted at once; some hundred bytes each, more than once
+)
 _WHOLE_ROWS: Final = 8_000_000  # in a file of what cannot be sorted a part at a time
 _RUN_FILES: Final = 512  # joined at once, at most
 _KEYS: Final = ("device_id", "event_time")
+_CODED: Final = ("device_id", "actor")
 _EVER: Final = (-(1 << 63), (1 << 63) - 1)
 
 _Key = tuple[str, int]  # device id, event time in µs: what rows are sorted by
@@ -90,7 +94,7 @@ def sorted_parts(files: Sequence[File], at_once: int) -> Iterator[pa.Table]:
     They come in parts of about ``at_once`` rows. No more is in memory at a time, if each file has its rows in that order
     already; only speed depends on it.
     """
-    opened = [pq.ParquetFile(file.path, page_checksum_verification=True) for file in files]
+    opened = [_opened(file.path) for file in files]
     try:
         spans = [_spans(file.metadata) for file in opened]
         if sum(file.rows for file in files) <= at_once or not all(spans):
@@ -106,6 +110,14 @@ def sorted_parts(files: Sequence[File], at_once: int) -> Iterator[pa.Table]:
     finally:
         for file in opened:
             file.close()
+
+
+def _opened(path: str) -> pq.ParquetFile:
+    """A file whose ids are read as codes: they repeat, and are compared once each."""
+    footer = pq.read_metadata(path)
+    names = set(footer.schema.names)
+    coded = [name for name in _CODED if name in names] if set(_KEYS) <= names else None
+    return pq.ParquetFile(path, metadata=footer, page_checksum_verification=True, read_dictionary=coded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,24 +163,41 @@ def _overlapping(spans: Sequence[_Span], low: _Key, high: _Key | None) -> list[i
 
 
 def _between(rows: pa.Table, low: _Key, high: _Key | None) -> pa.Table:
-    keep = pc.invert(_below(rows, low))
-    return rows.filter(keep if high is None else pc.and_(keep, _below(rows, high)))
+    devices, codes = _devices(rows)
+    event_us = rows[_KEYS[1]].cast(pa.int64()).to_numpy()
 
+    def below(key: _Key) -> NDArray[np.bool_]:
+        lesser, same = (_mask(compare(devices, key[0])) for compare in (pc.less, pc.equal))
+        found: NDArray[np.bool_] = lesser[codes] | same[codes] & (event_us < key[1])
+        return found
 
-def _below(rows: pa.Table, key: _Key) -> pa.ChunkedArray:
-    device, event_us = rows[_KEYS[0]], rows[_KEYS[1]].cast(pa.int64())
-    same = pc.and_(pc.equal(device, key[0]), pc.less(event_us, key[1]))
-    return pc.or_(pc.less(device, key[0]), same)
+    keep = ~below(low)
+    return rows.filter(pa.array(keep if high is None else keep & below(high)))
 
 
 def _sorted(rows: pa.Table) -> pa.Table:
-    rows = rows.combine_chunks()
     if not set(_KEYS) <= set(rows.column_names):
         order = [(name, "ascending") for name in ("actor", "cursor") if name in rows.column_names]
         return rows.sort_by(order)
-    ids = pc.unique(rows["device_id"]).sort()
-    place = (
-        pc.index_in(rows["device_id"].combine_chunks(), ids).to_numpy(zero_copy_only=False).astype(np.int32)
-    )
-    event_us = rows["event_time"].combine_chunks().cast(pa.int64()).to_numpy()
-    return rows.take(pa.array(ordering.by_device_and_time(place, event_us, len(ids))))
+    rows = rows.unify_dictionaries().combine_chunks()
+    devices, codes = _devices(rows)
+    rank = np.empty(len(devices), np.int32)
+    rank[pc.sort_indices(devices).to_numpy()] = np.arange(len(devices), dtype=np.int32)
+    event_us = rows[_KEYS[1]].cast(pa.int64()).to_numpy()
+    return rows.take(pa.array(ordering.by_device_and_time(rank[codes], event_us, len(devices))))
+
+
+def _devices(rows: pa.Table) -> tuple[pa.Array, NDArray[np.int32]]:
+    """The devices, and which of them each row is of."""
+    column = rows[_KEYS[0]]
+    if column.null_count:
+        column = column.cast(pa.string()).fill_null("").dictionary_encode()
+    column = column.unify_dictionaries()
+    devices = column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
+    codes = [chunk.indices.to_numpy() for chunk in column.chunks]
+    return devices, np.concatenate([np.zeros(0, np.int32), *codes])
+
+
+def _mask(hits: Any) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = hits.to_numpy(zero_copy_only=False)
+    return found

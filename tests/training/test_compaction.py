@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from training import compaction, tables
 from training.compaction import CompactionConfig, compact, groups, sorted_parts
-from training.tables import TIMESTAMP, File, Table
+from training.tables import INPUTS, TIMESTAMP, File, Table
 
 SCHEMA = pa.schema([("device_id", pa.string()), ("event_time", TIMESTAMP), ("number", pa.int64())])
 
@@ -66,6 +66,36 @@ def test_a_part_is_a_part_of_one_device_too(tmp_path: Path, monkeypatch: pytest.
     parts = list(sorted_parts(files, 100))
     assert max(len(part) for part in parts) <= 130
     assert pa.concat_tables(parts)["number"].to_pylist() == list(range(400))
+
+
+def test_rows_of_no_device_come_first(tmp_path: Path) -> None:
+    table = Table(tmp_path / "table")
+    table.create(SCHEMA)
+    rows = table_of([("b", 1, 0), ("a", 1, 1), ("c", 0, 2), ("a", 0, 3)])
+    nobody = rows.set_column(0, "device_id", pa.array(["b", None, "c", None]))
+    files = [
+        File(str(table.folder / add.path), add.size, 4, {}, {}) for add in map(table.write, (rows, nobody))
+    ]
+    (part,) = sorted_parts(files, 1)
+    assert part["device_id"].cast(pa.string()).to_pylist() == [None, None, "a", "a", "b", "b", "c", "c"]
+    assert part["number"].to_pylist() == [3, 1, 3, 1, 0, 0, 2, 2]
+
+
+def test_what_is_not_about_devices_is_joined_by_actor_and_cursor(tmp_path: Path) -> None:
+    table = Table(tmp_path / "inputs")
+    table.create(INPUTS)
+    for first in (0, 3):
+        cursors = [first, first + 2, first + 1]
+        rows = [
+            {"kind": "tick", "recorded_at": 0, "epoch": 1, "actor": actor, "cursor": at}
+            for actor in ("b", "a")
+            for at in cursors
+        ]
+        table.commit([table.write(pa.Table.from_pylist(rows, INPUTS))])
+    assert compact(table, CompactionConfig(at_least=1)) == 2
+    (file,) = table.version(()).files
+    stored = pq.read_table(file.path).select(["actor", "cursor"]).to_pylist()
+    assert [tuple(row.values()) for row in stored] == [(actor, at) for actor in "ab" for at in range(6)]
 
 
 def test_a_joined_file_says_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
