@@ -8,11 +8,13 @@ meanwhile. Reference: the same batches through one shard in one process, no jour
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,7 +98,9 @@ def run(folder: Path, twins: int, seconds: float, baseline: int) -> None:
         stop = threading.Event()
         reader = threading.Thread(target=read_twins, args=(fleet, simulator, reads, stop))
         reader.start()
+        before = processor_seconds()
         lines, took, simulating = sent_rounds(simulator, fleet, seconds)
+        spent = processor_seconds()
         stop.set()
         reader.join()
         behind = {host.name: host.cursor - (host.archived or 0) for host in fleet.status()}
@@ -107,8 +111,7 @@ def run(folder: Path, twins: int, seconds: float, baseline: int) -> None:
             if time.perf_counter() - began > 60:
                 break
         catching_up = time.perf_counter() - began
-        actors = [p for p in psutil.process_iter(["name"]) if "ShardActor" in (p.info["name"] or "")]
-        resident = sum(p.memory_info().rss for p in actors)
+        resident = resident_bytes()
         reference = local_rate(LocalFleet, Simulator, spec, pump, min(twins, 100_000), baseline)
         report(
             "live path on Ray", lines / took, "readings/s of 8 channels", reference,
@@ -116,13 +119,48 @@ def run(folder: Path, twins: int, seconds: float, baseline: int) -> None:
             simulator_share=round(simulating / took, 3), register_s=round(registering, 1),
             read_by_id_ms={q: round(float(np.quantile(reads, q)) * 1e3, 1) for q in (0.5, 0.99)} if reads else None,
             journal_behind_entries=behind, recorder_caught_up_s=round(catching_up, 1),
-            shard_rss_mb=round(resident / 1e6), bytes_a_twin=round(resident / twins),
+            cores={part: round((spent[part] - before.get(part, 0.0)) / took, 2) for part in spent},
+            resident_mb={part: round(size / 1e6) for part, size in resident.items()},
+            shard_bytes_a_twin=round(resident["shards"] / twins),
             history_bytes=sum(f.stat().st_size for f in (folder / "history").rglob("*.parquet")),
         )  # fmt: skip
         recorder.stop()
         fleet.close()
     finally:
         ray.shutdown()
+
+
+PARTS = {"ray::ShardActor": "shards", "ray::Recording": "recorder", "raylet": "ray", "gcs_server": "ray"}
+
+
+def parts() -> Iterator[tuple[str, psutil.Process]]:
+    """The processes of this run, by what they are; all else that Ray starts is ``ray``, too."""
+    me = psutil.Process()
+    yield "sender", me
+    for process in me.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            title = (process.cmdline() or [""])[0]
+            yield next((part for start, part in PARTS.items() if start in title), "ray"), process
+
+
+def processor_seconds() -> dict[str, float]:
+    """Processor time so far, by part, s."""
+    found: dict[str, float] = {}
+    for part, process in parts():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            used = process.cpu_times()
+            found[part] = found.get(part, 0.0) + used.user + used.system
+    return found
+
+
+def resident_bytes() -> dict[str, int]:
+    """Memory of its own that each part holds: what is shared with the object store counts for none."""
+    found: dict[str, int] = {}
+    for part, process in parts():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            held = process.memory_info()
+            found[part] = found.get(part, 0) + held.rss - held.shared
+    return found
 
 
 def read_twins(fleet, simulator, reads, stop) -> None:
