@@ -66,9 +66,9 @@ def run(folder: Path, twins: int, seconds: float, baseline: int) -> None:
 
     from cluster.services import Service
     from cluster.settings import load
-    from twins.actors import RayFleet
     from twins.fleet import LocalFleet
     from twins.fleetfiles import parse_fleet
+    from twins.ray_fleet import RayFleet
     from twins.simulation import Simulator
     from twins.typefiles import load_catalog
 

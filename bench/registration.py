@@ -44,9 +44,9 @@ def main() -> None:
 
 def run(folder: Path, count: int) -> None:
     from cluster.settings import load
-    from twins.actors import RayFleet
     from twins.devices import Device
     from twins.fleet import LocalFleet
+    from twins.ray_fleet import RayFleet
     from twins.typefiles import load_catalog
 
     pump = load_catalog()[PUMP]

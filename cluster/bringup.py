@@ -31,7 +31,7 @@ from twins.typefiles import find_types
 if TYPE_CHECKING:
     from serve.context import ApiConfig
     from serve.database import DatabaseConfig
-    from twins.actors import RayFleet
+    from twins.ray_fleet import RayFleet
 
 RUN_FILE: Final = "run.json"
 LOCK_FILE: Final = "lock"
@@ -353,7 +353,7 @@ class Platform:
     def _start_fleet(self) -> None:
         from serve.catalogue import Catalogue
         from serve.versions import Versions
-        from twins.actors import RayFleet
+        from twins.ray_fleet import RayFleet
 
         config = self.settings.fleet_config(self._cores)
         self.fleet = RayFleet(
@@ -509,7 +509,7 @@ def join_running(data: Path) -> Iterator["RayFleet"]:
     os.environ.update(ray_environment(data.resolve()))
     import ray
 
-    from twins.actors import RayFleet
+    from twins.ray_fleet import RayFleet
 
     ray.init(address=info.ray_address, namespace="twinfold", log_to_driver=False, logging_level="error")
     try:

@@ -27,7 +27,7 @@ from training.jobs import Job, Jobs
 from training.keeping import KeptSnapshots
 from training.recorder import JournalSource, Recorder, RecorderConfig, Source
 from training.upkeep import RetentionConfig, UpkeepConfig, upkeep
-from twins.actors import NAMESPACE, ActorSource, Published, RayFleet, host_actors
+from twins.actors import NAMESPACE, ActorSource, Published, host_actors
 from twins.clock import SECOND_US, SteadyClock, WallClock, stopwatch_s
 from twins.errors import FleetError
 from twins.fleet import Fleet
@@ -35,6 +35,7 @@ from twins.host import note_seen
 from twins.journal import JournalConfig
 from twins.packing import PackingError
 from twins.placement import Placement
+from twins.ray_fleet import RayFleet
 
 _DISCOVER_EVERY_S: Final = 5.0
 _PAUSE_S: Final = 0.2

@@ -24,11 +24,12 @@ from serve.database import Database, DatabaseConfig
 from serve.live import Generation, LiveTable
 from training.history import History
 from training.jobs import Job
-from twins.actors import NAMESPACE, ActorSource, Published, RayFleet, host_actors, host_number
+from twins.actors import NAMESPACE, ActorSource, Published, host_actors, host_number
 from twins.clock import stopwatch_s
 from twins.errors import DegradedError
 from twins.journal import StoredEntry
 from twins.placement import Placement
+from twins.ray_fleet import RayFleet
 
 API: Final = "api"
 INGEST: Final = "ingest"

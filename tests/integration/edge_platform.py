@@ -19,9 +19,9 @@ def main() -> None:
     from serve.database import Database, database_config
     from serve.deployments import run_applications, stop_applications
     from tests.serve.edges import DEVICES, METER, PUMP
-    from twins.actors import RayFleet
     from twins.devices import Device
     from twins.fleet import FleetConfig
+    from twins.ray_fleet import RayFleet
 
     ray.init(
         address="local", include_dashboard=False, num_cpus=2, object_store_memory=200 << 20,

@@ -65,7 +65,7 @@ def make_fleet(request, tmp_path):
         if request.param == "local":
             fleet = LocalFleet(tmp_path, config)
         else:
-            from twins.actors import RayFleet
+            from twins.ray_fleet import RayFleet
 
             request.getfixturevalue("cluster")
             fleet = RayFleet(tmp_path, config, create=True)
@@ -251,7 +251,7 @@ class Client:
     """A fleet's client in a process of its own."""
 
     def __init__(self, folder, number):
-        from twins.actors import RayFleet
+        from twins.ray_fleet import RayFleet
 
         self.number = number
         self.fleet = RayFleet(folder)
@@ -319,7 +319,7 @@ def test_a_registrar_that_is_killed_half_way_through_a_list_ends_it_when_it_is_b
 
 @pytest.mark.parametrize("make_fleet", ["ray"], indirect=True)
 def test_a_client_with_an_old_directory_is_served_as_if_it_had_the_newest(make_fleet):
-    from twins.actors import RayFleet
+    from twins.ray_fleet import RayFleet
 
     fleet = make_fleet()
     fleet.install(PUMP)
