@@ -1,7 +1,7 @@
 """Alerts under ISA-18.2: what people do to them, and the list of those that stand.
 
-The machine's part is columns (``lifecycle.py``, from the rules of ``rules.py``); what people add, who and
-why, is the sparse ``AlertBook``. An alert is named by device, rule and occurrence:
+The machine's part is columns (``alert_state.py``, moved by ``lifecycle.py`` from the rules of ``rules.py``); what people
+add, who and why, is the sparse ``AlertBook``. An alert is named by device, rule and occurrence:
 ``pump-17:vibration-high:3``.
 """
 
@@ -12,27 +12,27 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twins import lifecycle
-from twins.devices import DeviceType
-from twins.errors import AlertNotFoundError, CommandRefusedError, VersionConflictError
-from twins.events import EVENT, EVERY, EventBatch, EventBuffer, Kind, Records, event_buffer
-from twins.lifecycle import (
+from twins import alert_state, lifecycle
+from twins.alert_state import (
     ACTIVE,
     FLAG_BITS,
+    FLAGS,
     HIDDEN,
     LATCHED,
-    MAX_EVENTS,
     OUT,
-    PHASES,
+    PENDING,
     SHELVED,
     SUPPRESSED,
     UNACKED,
-    AlertPhase,
     AlertState,
     blank_alerts,
-    evaluate,
-    fire_due,
+    put_word,
+    word_of,
 )
+from twins.devices import DeviceType
+from twins.errors import AlertNotFoundError, CommandRefusedError, VersionConflictError
+from twins.events import EVENT, EVERY, EventBatch, EventBuffer, Kind, Records, event_buffer
+from twins.lifecycle import MAX_EVENTS, PHASES, AlertPhase, evaluate, fire_due
 from twins.rules import CHANNEL, RATE, SCORE, AlertParams, compile_rules, scores_in_use
 
 __all__ = [
@@ -203,7 +203,7 @@ class AlertBook:
                     "shelve", _id(target, word), f"{duration_s:g} s is not between 0 and {MAX_SHELF_S:g} s"
                 )
             until_us = 0 if duration_s is None else now_us + round(duration_s * 1e6)
-            lifecycle.shelve(target.state.alerts, target.params, target.row, k, until_us, now_us, ev)
+            lifecycle.shelve(target.state.alerts, target.row, k, until_us, now_us, ev)
             return self._put_aside(target, word, "shelved", by, reason, now_us)
 
         return self._do(target, by, note, now_us, act)
@@ -278,12 +278,11 @@ class AlertBook:
         a, row = target.state.alerts, target.row
         ev = event_buffer(MAX_EVENTS)
         for k, rule in enumerate(target.device_type.rules):
-            word = int(a.word[row, k])
+            word = word_of(a, row, k)
             if not word & HIDDEN and word & (ACTIVE | UNACKED | LATCHED):
                 _say(ev, Kind.ALERT_RETURNED, row, k, word, now_us)
-            a.word[row, k] = word >> FLAG_BITS << FLAG_BITS
+            put_word(a, row, k, word >> FLAG_BITS << FLAG_BITS)
             self._notes.pop((row, rule.name), None)
-        a.due_us[row] = a.clock_us[row] = lifecycle.FAR_US
         records = ev.items[: ev.used[0]].copy()
         return EventBatch(
             records, {EVERY: {"by": by, "reason": "the device was retired"}} if len(records) else {}
@@ -309,7 +308,7 @@ class AlertBook:
         named = {rule.name: k for k, rule in enumerate(device_type.rules)}
         touched = set(zip(alerts_only["row"].tolist(), alerts_only["slot"].tolist(), strict=True))
         for row, rule in [key for key in self._notes if (key[0], named.get(key[1], -1)) in touched]:
-            self._prune(row, rule, int(state.alerts.word[row, named[rule]]))
+            self._prune(row, rule, word_of(state.alerts, row, named[rule]))
 
     def carried_over(self, old: DeviceType, new: DeviceType) -> "AlertBook":
         """The book under another version of the rules: what was said of a rule that is gone goes with it."""
@@ -359,19 +358,18 @@ class AlertBook:
         """Let shard time pass for the device, then do ``act``; if that refuses, nothing has changed."""
         a, row = target.state.alerts, target.row
         k = _rule_index(target)
-        saved = [array[row].copy() for array in a]
+        saved = alert_state.copy_of(a, row)
         ev = event_buffer(2 * MAX_EVENTS)
         lifecycle.fire_due(
             a, target.params, target.state.core, target.state.signals, row, _NEVER_US, now_us, ev
         )
         first = int(ev.used[0])
         try:
-            word = int(a.word[row, k])
+            word = word_of(a, row, k)
             _right_occurrence(target, word)
             said = act(k, word, ev)
         except Exception:
-            for name, values in zip(a._fields, saved, strict=True):
-                getattr(a, name)[row] = values
+            alert_state.put_back(a, row, saved)
             raise
         detail = {
             "by": by,
@@ -444,20 +442,20 @@ class AlertBook:
         for what, flag in _ASIDE.items():
             if not word & flag:
                 entry.aside.pop(what, None)
-        if entry.occurrence != word >> FLAG_BITS or not word & 0xFF & ~lifecycle.PENDING:
+        if entry.occurrence != word >> FLAG_BITS or not word & FLAGS & ~PENDING:
             entry.assignee, entry.acked_by, entry.acked_us, entry.comments = "", "", 0, []
         if not (entry.aside or entry.assignee or entry.acked_by or entry.comments):
             del self._notes[row, rule]
 
     def _visible(self, target: AlertTarget, verb: str, word: int) -> None:
         if word & HIDDEN:
-            phase = AlertPhase(int(PHASES[word & 0xFF])).name.lower().replace("_", " ")
+            phase = AlertPhase(int(PHASES[word & FLAGS])).name.lower().replace("_", " ")
             raise CommandRefusedError(verb, _id(target, word), f"it is {phase}; bring it back first")
         if not word & (ACTIVE | UNACKED | LATCHED):
             raise AlertNotFoundError(_id(target, word))
 
     def _known(self, target: AlertTarget, word: int) -> None:
-        if not word & 0xFF & ~lifecycle.PENDING:
+        if not word & FLAGS & ~PENDING:
             raise AlertNotFoundError(_id(target, word))
 
 
@@ -475,9 +473,9 @@ def standing(state: AlertState, params: AlertParams, rows: NDArray[np.int64]) ->
 
 def alerting(state: AlertState, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Which of ``rows`` have an alert whose condition holds or that is latched, and that nobody has put aside."""
-    word = state.word[rows]
-    put_aside = word & (SHELVED | SUPPRESSED | OUT) > 0
-    return np.asarray(((word & (ACTIVE | LATCHED) > 0) & ~put_aside).any(axis=1))
+    found = np.empty(len(rows), np.bool_)
+    lifecycle.find_alerting(state, rows, found)
+    return found
 
 
 def open_alerts(
@@ -488,23 +486,26 @@ def open_alerts(
     room = 1024
     while True:
         at = np.empty(room, np.int64)
+        words, stamps_s = np.empty(room, np.int64), np.empty(room, np.int64)
         value, limit = np.empty(room), np.empty(room)
-        found = lifecycle.list_open(a, params, state.core, state.signals, rows, at, value, limit)
+        found = lifecycle.list_open(
+            a, params, state.core, state.signals, rows, at, words, stamps_s, value, limit
+        )
         if found <= room:
             break
         room = found
     row, rule = np.divmod(at[:found], max(rules, 1))
-    word = a.word[row, rule]
-    stamp_us = a.stamp_s[row, rule].astype(np.int64) * 1_000_000
+    word = words[:found]
+    stamp_us = stamps_s[:found] * 1_000_000
     shelved = (word & SHELVED) > 0
     names = [each.name for each in device_type.rules]
     return OpenAlerts(
         row=row,
         rule=rule,
-        phase=PHASES[word & 0xFF],
+        phase=PHASES[word & FLAGS],
         active=(word & ACTIVE) > 0,
         priority=params.rules["priority"][rule],
-        occurrence=(word >> FLAG_BITS).astype(np.int64),
+        occurrence=word >> FLAG_BITS,
         since_us=np.where(shelved, 0, stamp_us),
         until_us=np.where(shelved, stamp_us, 0),
         value=value[:found],
@@ -541,14 +542,15 @@ def follow_parents(state: Twins, params: AlertParams, rows: NDArray[np.int32], n
 
 def closed_by(state: AlertState, old: DeviceType, new: DeviceType, rows: int, now_us: int) -> EventBatch:
     """What installing ``new`` closes: standing alerts of rules that it lacks. Slots are those of ``old``."""
-    kept = {rule.name for rule in new.rules}
-    gone = [k for k, rule in enumerate(old.rules) if rule.name not in kept]
-    word = state.word[:rows, gone]
-    row, which = np.nonzero(((word & HIDDEN) == 0) & ((word & (ACTIVE | UNACKED | LATCHED)) > 0))
-    records = np.zeros(len(row), EVENT)
-    records["at_us"], records["row"], records["kind"] = now_us, row, int(Kind.ALERT_RETURNED)
-    records["slot"] = np.array(gone, np.int16)[which]
-    records["occurrence"] = word[row, which] >> FLAG_BITS
+    staying = {rule.name for rule in new.rules}
+    gone = np.array([rule.name not in staying for rule in old.rules], np.bool_)
+    entries = alert_state.kept(state, 0, rows)
+    stands = ((entries["word"] & HIDDEN) == 0) & ((entries["word"] & (ACTIVE | UNACKED | LATCHED)) > 0)
+    closing = entries[stands & gone[entries["rule"]]]
+    records = np.zeros(len(closing), EVENT)
+    records["at_us"], records["row"], records["kind"] = now_us, closing["row"], int(Kind.ALERT_RETURNED)
+    records["slot"] = closing["rule"]
+    records["occurrence"] = closing["word"] >> FLAG_BITS
     records["a"] = records["b"] = np.nan
     return EventBatch(records, {EVERY: {"reason": "the rule was removed"}} if len(records) else {})
 
@@ -557,13 +559,18 @@ def let_go(
     state: AlertState, rows: NDArray[np.integer[Any]], at_us: NDArray[np.int64], note: Mapping[str, Any]
 ) -> EventBatch:
     """Acknowledge alerts of ``rows`` whose condition has cleared, as if at ``at_us``: nobody needs to answer them."""
-    word = state.word[rows]
-    which = ((word & (HIDDEN | ACTIVE | LATCHED)) == 0) & ((word & UNACKED) > 0)
-    at, rule = np.nonzero(which)
-    state.word[rows[at], rule] &= ~UNACKED
-    records = np.zeros(len(at), EVENT)
-    records["at_us"], records["row"], records["kind"] = at_us[at], rows[at], int(Kind.ALERT_ACKNOWLEDGED)
-    records["slot"], records["occurrence"] = rule, word[at, rule] >> FLAG_BITS
+    place = np.full(len(state.first), -1)
+    place[rows] = np.arange(len(rows))
+    entries = alert_state.kept(state, 0, len(state.first))
+    cleared = ((entries["word"] & (HIDDEN | ACTIVE | LATCHED)) == 0) & ((entries["word"] & UNACKED) > 0)
+    over = entries[cleared & (place[entries["row"]] >= 0)]
+    over = over[np.argsort(place[over["row"]], kind="stable")]
+    over["word"] &= ~UNACKED
+    alert_state.keep(state, over)
+    records = np.zeros(len(over), EVENT)
+    records["at_us"], records["row"] = at_us[place[over["row"]]], over["row"]
+    records["kind"], records["slot"] = int(Kind.ALERT_ACKNOWLEDGED), over["rule"]
+    records["occurrence"] = over["word"] >> FLAG_BITS
     records["a"] = records["b"] = np.nan
     return EventBatch(records, {EVERY: note} if len(records) else {})
 
@@ -576,17 +583,22 @@ def carried_over(state: AlertState, old: DeviceType, new: DeviceType, rows: int)
     rule moved to the other clock.
     """
     p_old, p_new = compile_rules(old), compile_rules(new)
-    fresh = blank_alerts(len(state.word), new)
+    fresh = blank_alerts(len(state.first), new)
     before = {rule.name: k for k, rule in enumerate(old.rules)}
     silent_old, silent_new = set(p_old.silences["rule"].tolist()), set(p_new.silences["rule"].tolist())
+    place = np.full(len(old.rules), -1, np.int32)
+    other_clock = np.zeros(len(old.rules), np.bool_)
     for k, rule in enumerate(new.rules):
         if rule.name not in before:
             continue
         was = before[rule.name]
-        same_clock = (was in silent_old) == (k in silent_new)
-        fresh.word[:rows, k] = state.word[:rows, was] & (-1 if same_clock else ~lifecycle.PENDING)
-        fresh.stamp_s[:rows, k] = state.stamp_s[:rows, was]
-        fresh.timer_ms[:rows, k] = state.timer_ms[:rows, was]
+        place[was] = k
+        other_clock[was] = (was in silent_old) != (k in silent_new)
+        fresh.occurrence[:rows, k] = state.occurrence[:rows, was]
+    entries = alert_state.kept(state, 0, rows)
+    entries["word"] &= np.where(other_clock[entries["rule"]], ~PENDING, -1)
+    entries["rule"] = place[entries["rule"]]
+    alert_state.keep(fresh, entries[entries["rule"] >= 0])
     atoms_old = {key: i for i, key in enumerate(_atom_keys(p_old, old))}
     for i, key in enumerate(_atom_keys(p_new, new)):
         if key in atoms_old:
@@ -603,8 +615,6 @@ def carried_over(state: AlertState, old: DeviceType, new: DeviceType, rows: int)
     for j, score in enumerate(scores_in_use(new)):
         if score in scores_old:
             fresh.scores[:rows, j] = state.scores[:rows, scores_old.index(score)]
-    fresh.due_us[:rows], fresh.clock_us[:rows] = state.due_us[:rows], state.clock_us[:rows]
-    lifecycle.find_timers(fresh, p_new, rows)
     return fresh
 
 

@@ -16,8 +16,7 @@ while healthy is a matter of its duty, its surroundings and its age:
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,22 +55,6 @@ _HABIT_SHARE: Final = 0.5  # of the square of the furthest that it went beyond
 _ALL_DAYS: Final = 0xFFFF
 _ANOMALY_STARTED: Final = int(Kind.ANOMALY_STARTED)
 _ANOMALY_ENDED: Final = int(Kind.ANOMALY_ENDED)
-
-
-def grown_up(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """What snapshots of version 1 lack, by the names of ``state.to_arrays``: their devices are taken for grown up,
-    without an excursion on record."""
-    seen_us, marks = arrays["signals.seen_us"], arrays["signals.marks"]
-    n = len(seen_us)
-    days = np.where(seen_us == np.iinfo(np.int64).min, 0, seen_us // DAY_US) - YOUTH_DAYS
-    return {
-        "signals.marks": np.insert(marks, HABIT, marks[:, WANDER_USUAL], axis=1),
-        "signals.calm": np.full(n, 65535, np.uint16),
-        "signals.steady": np.full(n, 255, np.uint8),
-        "signals.ceiling": np.zeros((n, 2), np.float32),
-        "signals.ceiling_day": np.zeros((n, 2), np.uint16),
-        "signals.first_day": (days & _ALL_DAYS).astype(np.uint16),
-    }
 
 
 @inlined

@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twins import alerts, signals
-from twins.alerts import AlertParams, AlertState
+from twins.alert_state import AlertState
+from twins.alerts import AlertParams
 from twins.compiling import inlined, kernel
 from twins.devices import DeviceType
 from twins.emit import emit
 from twins.events import EventBuffer, Kind
-from twins.readings import Fate
+from twins.readings import MAX_CHANNELS, Fate
 from twins.signals import SignalParams, SignalState
-from twins.state import IMPORTING, NEVER_US, RETIRED, STALE, CoreState
+from twins.state import IMPORTING, LAG_NEVER, NEVER_US, RETIRED, STALE, CoreState
 
 MAX_EVENTS_PER_LINE: Final = 2 + signals.MAX_EVENTS + alerts.MAX_EVENTS
 """Room that a kernel wants in the event buffer before it takes a line."""
@@ -42,6 +43,7 @@ _FUTURE: Final = int(Fate.FUTURE)
 _EMPTY: Final = int(Fate.EMPTY)
 _ONE: Final = np.uint64(1)
 _NONE: Final = np.uint64(0)
+_EVERY: Final = np.uint64(2**MAX_CHANNELS - 1)
 
 
 class Limits(NamedTuple):
@@ -172,6 +174,7 @@ def apply_lines(
     n, channels = values.shape
     latest_us = now_us + lim.max_ahead_us
     last_start = len(ev.items) - MAX_EVENTS_PER_LINE
+    every = _EVERY >> np.uint64(MAX_CHANNELS - channels)
     for k in range(start, n):
         if ev.used[0] > last_start:
             return k
@@ -188,27 +191,33 @@ def apply_lines(
 
         mask = present[k]
         scored, bad, late, duplicate = _NONE, _NONE, _NONE, _NONE
-        for c in range(channels):
+        device_us = core.event_us[r]
+        ahead = t > device_us  # then it is news to every channel
+        if ahead and mask == every and _all_good(lim, values, k):
+            scored, mask = every, _NONE
+        for c in range(channels if mask else 0):
             bit = _ONE << np.uint64(c)
             if not mask & bit:
                 continue
-            newest = core.last_us[r, c]
-            if t < newest:
-                late |= bit
-            elif t == newest:
-                duplicate |= bit
+            if not ahead:
+                lag = _lag(core, r, c)
+                if lag < device_us - t:
+                    late |= bit
+                    continue
+                if lag == device_us - t:
+                    duplicate |= bit
+                    continue
+            x = values[k, c]
+            # NaN fails every comparison, so it is caught by asking what must hold
+            if (
+                x >= lim.low[c]
+                and x <= lim.high[c]
+                and np.isfinite(x)
+                and (not lim.whole[c] or x == np.floor(x))
+            ):
+                scored |= bit
             else:
-                x = values[k, c]
-                # NaN fails every comparison, so it is caught by asking what must hold
-                if (
-                    x >= lim.low[c]
-                    and x <= lim.high[c]
-                    and np.isfinite(x)
-                    and (not lim.whole[c] or x == np.floor(x))
-                ):
-                    scored |= bit
-                else:
-                    bad |= bit
+                bad |= bit
         out.bad[k] = bad
         out.late[k] = late
         out.duplicate[k] = duplicate
@@ -222,15 +231,15 @@ def apply_lines(
             alerts.fire_due(alert, ap, core, sig, r, t, moment_us, ev)
             _order_by_time(ev, first)
             learn_interval(core, r, t)
-            for c in range(channels):
-                bit = _ONE << np.uint64(c)
-                if scored & bit:
-                    core.last_us[r, c] = t
-                    core.last_value[r, c] = values[k, c]
-                elif bad & bit:
-                    core.last_us[r, c] = t
+            _put_values(core, r, values, k, scored, every)
+            if ahead:
+                _go_on(core, r, t - device_us, scored | bad, every)
+            else:
+                for c in range(channels):
+                    if (scored | bad) & (_ONE << np.uint64(c)):
+                        _put_lag(core, r, c, device_us - t)
             core.bad[r] = (core.bad[r] & ~scored) | bad
-            if t > core.event_us[r]:
+            if ahead:
                 core.event_us[r] = t
             if core.status[r] & STALE:
                 core.status[r] &= np.uint8(255 - STALE)
@@ -261,6 +270,61 @@ def apply_lines(
             union |= sig.patterns[r, c]
         out.patterns[k] = union
     return n
+
+
+@inlined
+def _lag(core: CoreState, r: int, c: int) -> int:
+    """How far channel ``c``'s newest reading is behind the device's, µs; LAG_NEVER: it has none."""
+    lag: Any = (np.int64(core.lag_high[r, c]) << 32) | np.int64(core.lag_low[r, c])
+    return lag
+
+
+@inlined
+def _put_lag(core: CoreState, r: int, c: int, lag_us: int) -> None:
+    lag_us = min(lag_us, LAG_NEVER - 1)
+    core.lag_low[r, c] = lag_us & 0xFFFFFFFF
+    core.lag_high[r, c] = lag_us >> 32
+
+
+@inlined
+def _go_on(core: CoreState, r: int, step_us: int, news: np.uint64, every: np.uint64) -> None:
+    """The device goes on by ``step_us``, and with it the channels ``news``; others fall behind."""
+    if news == every:
+        for c in range(core.lag_low.shape[1]):
+            core.lag_low[r, c] = 0
+            core.lag_high[r, c] = 0
+        return
+    for c in range(core.lag_low.shape[1]):
+        if news & (_ONE << np.uint64(c)):
+            _put_lag(core, r, c, 0)
+            continue
+        lag = _lag(core, r, c)
+        if lag != LAG_NEVER:
+            _put_lag(core, r, c, lag + min(step_us, LAG_NEVER))
+
+
+@inlined
+def _put_values(
+    core: CoreState, r: int, values: NDArray[Any], k: int, scored: np.uint64, every: np.uint64
+) -> None:
+    if scored == every:
+        for c in range(values.shape[1]):
+            core.last_value[r, c] = values[k, c]
+        return
+    for c in range(values.shape[1]):
+        if scored & (_ONE << np.uint64(c)):
+            core.last_value[r, c] = values[k, c]
+
+
+@inlined
+def _all_good(lim: Limits, values: NDArray[Any], k: int) -> bool:
+    """Whether no value of line ``k`` is BAD, asked of all channels at once."""
+    wrong = 0
+    for c in range(values.shape[1]):
+        x = values[k, c]
+        wrong |= 0 if (x >= lim.low[c]) & (x <= lim.high[c]) & (x - x == 0.0) else 1
+        wrong |= 1 if lim.whole[c] & (x != np.floor(x)) else 0
+    return wrong == 0
 
 
 @kernel

@@ -3,24 +3,42 @@
 Source: ANSI/ISA-18.2-2016, alarm state transitions (as restated by public sources); OPC UA Part 9 for
 one-shot shelving.
 
-Each (device, rule) is 12 bytes: a word of flags and the occurrence, a stamp in seconds, a timer in
-milliseconds. What a condition did before (the deadbands' memory) is one bit an atom. Two clocks: conditions
-and their delays run on the device's event time, silence and shelves on shard time. A timer is rounded up to
-the next millisecond; it is kept modulo 2³² and read relative to a time known to be less than 2³² ms before
-it (serial numbers, RFC 1982).
+What is kept of each (device, rule), and where, is said in ``alert_state.py``. What a condition did before (the
+deadbands' memory) is one bit an atom. Two clocks: conditions and their delays run on the device's event time,
+silence and shelves on shard time. A delay ends with the millisecond in which it is over.
 
 While an alert is shelved, suppressed or out of service its condition is followed all the same, silently;
 when the last of these ends and the condition holds, it is raised anew, as a new occurrence.
 """
 
 from enum import IntEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twins.alert_state import (
+    ACTIVE,
+    FAR_US,
+    FLAG_BITS,
+    FLAGS,
+    HIDDEN,
+    LATCHED,
+    MAX_OCCURRENCE,
+    OUT,
+    PARENT,
+    PENDING,
+    SHELVED,
+    SUPPRESSED,
+    UNACKED,
+    AlertState,
+    due_of,
+    entry_of,
+    put_word,
+    stamp_of,
+    word_of,
+)
 from twins.compiling import inlined, kernel
-from twins.devices import DeviceType
 from twins.emit import emit
 from twins.events import EventBuffer, Kind
 from twins.rules import (
@@ -45,17 +63,10 @@ from twins.rules import (
     RATE_INTERVALS,
     SCORE,
     AlertParams,
-    compile_rules,
-    scores_in_use,
 )
 
 MAX_EVENTS: Final = 5 * MAX_RULES
 """The most that one line can cause here: for each rule a shelf's end (2), a timer (2), its condition (1)."""
-
-FAR_US: Final = 2**63 - 1
-"""The time of what is not due."""
-
-MAX_OCCURRENCE: Final = (1 << 23) - 1
 
 
 class AlertPhase(IntEnum):
@@ -71,18 +82,6 @@ class AlertPhase(IntEnum):
     SUPPRESSED_BY_DESIGN = 7
     OUT_OF_SERVICE = 8
 
-
-# the flags of a word; the occurrence stands above them
-ACTIVE: Final = 1  # the condition holds, delays over
-PENDING: Final = 2  # the condition changed and its delay runs
-UNACKED: Final = 4
-LATCHED: Final = 8
-SHELVED: Final = 16
-SUPPRESSED: Final = 32  # by hand
-PARENT: Final = 64  # by the state of the parent
-OUT: Final = 128
-HIDDEN: Final = SHELVED | SUPPRESSED | PARENT | OUT
-FLAG_BITS: Final = 8
 
 PHASES: Final[NDArray[np.uint8]] = np.array(
     [
@@ -116,40 +115,9 @@ _UNSUPPRESSED: Final = int(Kind.ALERT_UNSUPPRESSED)
 
 _NEVER_US: Final = -(2**63)
 _MS: Final = 1000
-_MASK: Final = 0xFFFFFFFF
+_MAX_STAMP_S: Final = 0xFFFFFFFF
 _MAX_DELAY_US: Final = 20 * 86_400_000_000
 _ZERO: Final = np.uint64(0)
-
-
-class AlertState(NamedTuple):
-    """One row per device."""
-
-    atoms: NDArray[np.uint64]  # (n, words) which comparisons held; the top bit: look at every rule
-    due_us: NDArray[np.int64]  # (n,) event time of the earliest delay that runs; FAR_US: none
-    clock_us: NDArray[np.int64]  # (n,) shard time of the earliest end of a shelf or of silence; FAR_US: none
-    word: NDArray[np.int32]  # (n, rules) occurrence << 8 | flags
-    stamp_s: NDArray[np.uint32]  # (n, rules) raised at; while SHELVED: until when, 0: one-shot
-    timer_ms: NDArray[np.uint32]  # (n, rules) while PENDING: when the delay is over, ms modulo 2³²
-    scores: NDArray[np.float32]  # (n, scores in use) newest score; NaN before
-    rate: NDArray[np.float64]  # (n, rates, 3) smoothed once, smoothed twice, rate per hour; NaN before
-    rate_us: NDArray[np.int64]  # (n, rates) event time of the newest value
-
-
-def blank_alerts(capacity: int, device_type: DeviceType) -> AlertState:
-    """Devices without an alert, of which nothing is known."""
-    p = compile_rules(device_type)
-    rules, rates = len(p.rules), len(p.rate_channel)
-    return AlertState(
-        atoms=np.zeros((capacity, len(p.words)), np.uint64),
-        due_us=np.full(capacity, FAR_US, np.int64),
-        clock_us=np.full(capacity, FAR_US, np.int64),
-        word=np.zeros((capacity, rules), np.int32),
-        stamp_s=np.zeros((capacity, rules), np.uint32),
-        timer_ms=np.zeros((capacity, rules), np.uint32),
-        scores=np.full((capacity, len(scores_in_use(device_type))), np.nan, np.float32),
-        rate=np.full((capacity, rates, 3), np.nan, np.float64),
-        rate_us=np.zeros((capacity, rates), np.int64),
-    )
 
 
 # -- what readings and time do -----------------------------------------------------------------------------
@@ -163,12 +131,14 @@ def fire_due(
 
     Called before a line of event time ``t_us`` touches ``core`` or ``s``, and as time passes.
     """
-    clock_us = a.clock_us[r]
+    clock_us = FAR_US
     for i in range(len(p.silences)):
         clock_us = min(clock_us, _silent_at(p, core, r, i))
+    if a.first[r]:
+        clock_us = min(clock_us, _earliest(a, p, r)[1])
     if clock_us <= now_us:
         _fire_clock(a, p, core, s, r, now_us, ev)
-    if a.due_us[r] <= t_us:
+    if a.first[r]:
         _fire_delays(a, p, core, s, r, t_us, ev)
 
 
@@ -217,7 +187,7 @@ def evaluate(
         for k in range(len(p.rules)):
             if p.rules[k].silence < 0:
                 _condition(a, p, core, s, r, k, _holds(a, p, r, k), at_us, ev)
-            elif a.word[r, k] & (ACTIVE | PENDING) == ACTIVE:
+            elif word_of(a, r, k) & (ACTIVE | PENDING) == ACTIVE:
                 _heard_again(a, p, core, s, r, k, now_us, ev)
 
 
@@ -253,9 +223,10 @@ def follow_parents(
         _fire_clock(a, p, core, s, r, now_us, ev)
         for k in range(len(p.rules)):
             why = p.rules[k].suppressed_by & core.status[r]
-            if why and not a.word[r, k] & PARENT:
+            suppressed = word_of(a, r, k) & PARENT != 0
+            if why and not suppressed:
                 hide(a, r, k, PARENT, _SUPPRESSED, now_us, float(why), ev)
-            elif not why and a.word[r, k] & PARENT:
+            elif not why and suppressed:
                 reveal(a, p, core, s, r, k, PARENT, _UNSUPPRESSED, now_us, ev)
     return len(rows)
 
@@ -266,26 +237,25 @@ def follow_parents(
 @kernel
 def acknowledge(a: AlertState, r: int, k: int, now_us: int, ev: EventBuffer) -> None:
     """UNACK → ACKED, RTN_UNACK → NORMAL, LATCHED_UNACK → LATCHED_ACKED."""
-    a.word[r, k] &= ~UNACKED
-    emit(ev, _ACKNOWLEDGED, r, k, occurrence_of(a.word[r, k]), now_us, np.nan, np.nan)
+    word = word_of(a, r, k)
+    put_word(a, r, k, word & ~UNACKED)
+    emit(ev, _ACKNOWLEDGED, r, k, occurrence_of(word), now_us, np.nan, np.nan)
 
 
 @kernel
 def reset(a: AlertState, r: int, k: int, now_us: int, ev: EventBuffer) -> None:
     """LATCHED_ACKED → NORMAL, LATCHED_UNACK → RTN_UNACK."""
-    a.word[r, k] &= ~LATCHED
-    emit(ev, _RESET, r, k, occurrence_of(a.word[r, k]), now_us, np.nan, np.nan)
+    word = word_of(a, r, k)
+    put_word(a, r, k, word & ~LATCHED)
+    emit(ev, _RESET, r, k, occurrence_of(word), now_us, np.nan, np.nan)
 
 
 @kernel
-def shelve(
-    a: AlertState, p: AlertParams, r: int, k: int, until_us: int, now_us: int, ev: EventBuffer
-) -> None:
+def shelve(a: AlertState, r: int, k: int, until_us: int, now_us: int, ev: EventBuffer) -> None:
     """Put aside until ``until_us``, rounded up to a second; 0: until the condition next clears (one-shot)."""
     until_s = -(-until_us // 1_000_000)
-    a.stamp_s[r, k] = np.uint32(until_s)
     hide(a, r, k, SHELVED, _SHELVED, now_us, float(until_s) * 1e6 if until_s else np.nan, ev)
-    _find_clock(a, p, r)
+    a.entries[entry_of(a, r, k)].stamp_s = np.uint32(until_s)
 
 
 @kernel
@@ -293,10 +263,10 @@ def hide(
     a: AlertState, r: int, k: int, flag: int, kind: int, now_us: int, why: float, ev: EventBuffer
 ) -> None:
     """Shelve, suppress or take out of service. What has latched stays so; the rest asks for nothing more."""
-    word = a.word[r, k]
+    word = word_of(a, r, k)
     if not word & (HIDDEN | LATCHED):
         word &= ~UNACKED
-    a.word[r, k] = word | flag
+    put_word(a, r, k, word | flag)
     emit(ev, kind, r, k, occurrence_of(word), now_us, why, np.nan)
 
 
@@ -314,8 +284,8 @@ def reveal(
     ev: EventBuffer,
 ) -> None:
     """End one reason for hiding. With the last of them gone, a condition that holds is raised anew."""
-    _bring_back(a, p, r, k, flag, kind, at_us, ev)
-    if a.word[r, k] & (HIDDEN | ACTIVE) == ACTIVE:
+    _bring_back(a, r, k, flag, kind, at_us, ev)
+    if word_of(a, r, k) & (HIDDEN | ACTIVE) == ACTIVE:
         value, limit = reason(a, p, core, s, r, k, at_us)
         _annunciate(a, r, k, at_us, value, limit, ev)
 
@@ -375,14 +345,29 @@ def count_standing(
         standing[n] = 0
         unacknowledged[n] = 0
         priority[n] = 255
-        for k in range(len(p.rules)):
-            word = a.word[rows[n], k]
-            if word & HIDDEN or not word & (ACTIVE | UNACKED | LATCHED):
-                continue
-            standing[n] += 1
-            priority[n] = min(priority[n], p.rules[k].priority)
-            if word & UNACKED:
-                unacknowledged[n] += 1
+        e = a.first[rows[n]]
+        while e != 0:
+            entry = a.entries[e]
+            word = entry.word
+            if word & HIDDEN == 0 and word & (ACTIVE | UNACKED | LATCHED):
+                standing[n] += 1
+                priority[n] = min(priority[n], p.rules[entry.rule].priority)
+                if word & UNACKED:
+                    unacknowledged[n] += 1
+            e = entry.next
+
+
+@kernel
+def find_alerting(a: AlertState, rows: NDArray[np.int32], found: NDArray[np.bool_]) -> None:
+    """For each of ``rows``: whether a condition holds or is latched that nobody has put aside."""
+    for n in range(len(rows)):
+        found[n] = False
+        e = a.first[rows[n]]
+        while e != 0:
+            word = a.entries[e].word
+            if word & (ACTIVE | LATCHED) and word & (SHELVED | SUPPRESSED | OUT) == 0:
+                found[n] = True
+            e = a.entries[e].next
 
 
 @kernel
@@ -393,33 +378,30 @@ def list_open(
     s: Any,
     rows: NDArray[np.int64],
     at: NDArray[np.int64],
+    word: NDArray[np.int64],
+    stamp_s: NDArray[np.int64],
     value: NDArray[np.float64],
     limit: NDArray[np.float64],
 ) -> int:
     """Find the alerts of ``rows`` that stand, or are put aside by somebody, or hold while put aside.
 
-    Writes ``row * rules + rule``, newest value and limit of as many as there is room for. Returns how many
-    there are.
+    Writes ``row * rules + rule``, word, stamp, newest value and limit of as many as there is room for. Returns
+    how many there are.
     """
     found = 0
     rules = len(p.rules)
     for r in rows:
+        if a.first[r] == 0:
+            continue
         for k in range(rules):
-            if a.word[r, k] & 0xFF & ~(PENDING | PARENT):
+            if word_of(a, r, k) & FLAGS & ~(PENDING | PARENT):
                 if found < len(at):
                     at[found] = r * rules + k
+                    word[found] = word_of(a, r, k)
+                    stamp_s[found] = stamp_of(a, r, k)
                     value[found], limit[found] = reason(a, p, core, s, r, k, core.heard_us[r])
                 found += 1
     return found
-
-
-@kernel
-def find_timers(a: AlertState, p: AlertParams, rows: int) -> None:
-    """Set ``due_us`` and ``clock_us`` anew after rules were dropped."""
-    for r in range(rows):
-        if a.due_us[r] != FAR_US:
-            _find_due(a, p, r)
-        _find_clock(a, p, r)
 
 
 # -- conditions --------------------------------------------------------------------------------------------
@@ -524,11 +506,10 @@ def _condition(
     a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int, holds: bool, at_us: int, ev: EventBuffer
 ) -> None:
     """Rule ``k``'s condition is ``holds`` from ``at_us`` on: begin, end or go on with a delay."""
-    word = a.word[r, k]
+    word = word_of(a, r, k)
     if holds == (word & ACTIVE != 0):
         if word & PENDING:
-            a.word[r, k] = word & ~PENDING
-            _find_due(a, p, r)
+            put_word(a, r, k, word & ~PENDING)
         return
     if word & PENDING:
         return
@@ -539,10 +520,7 @@ def _condition(
     if delay_us == 0:
         _settle(a, p, core, s, r, k, holds, at_us, ev)
         return
-    due_ms = -(-(at_us + delay_us) // _MS)
-    a.word[r, k] = word | PENDING
-    a.timer_ms[r, k] = np.uint32(due_ms & _MASK)
-    a.due_us[r] = min(a.due_us[r], due_ms * _MS)
+    _start_delay(a, r, k, word, at_us + delay_us)
 
 
 @kernel
@@ -558,32 +536,32 @@ def _settle(
     ev: EventBuffer,
 ) -> None:
     """The delay is over: the condition counts as met, or as cleared."""
-    word = a.word[r, k] & ~(ACTIVE | PENDING)
-    a.word[r, k] = word | ACTIVE if active else word
+    word = word_of(a, r, k) & ~(ACTIVE | PENDING)
     if word & HIDDEN:
-        if not active and word & SHELVED and a.stamp_s[r, k] == 0:
-            _bring_back(a, p, r, k, SHELVED, _UNSHELVED, at_us, ev)
+        put_word(a, r, k, word | ACTIVE if active else word)
+        if not active and word & SHELVED and stamp_of(a, r, k) == 0:
+            _bring_back(a, r, k, SHELVED, _UNSHELVED, at_us, ev)
         return
     value, limit = reason(a, p, core, s, r, k, at_us)
     if active:
+        put_word(a, r, k, word | ACTIVE)
         _annunciate(a, r, k, at_us, value, limit, ev)
     elif p.rules[k].latch:
-        a.word[r, k] |= LATCHED
+        put_word(a, r, k, word | LATCHED)
         emit(ev, _LATCHED, r, k, occurrence_of(word), at_us, value, np.nan)
     else:
+        put_word(a, r, k, word)
         emit(ev, _RETURNED, r, k, occurrence_of(word), at_us, value, np.nan)
 
 
 @kernel
-def _bring_back(
-    a: AlertState, p: AlertParams, r: int, k: int, flag: int, kind: int, at_us: int, ev: EventBuffer
-) -> None:
+def _bring_back(a: AlertState, r: int, k: int, flag: int, kind: int, at_us: int, ev: EventBuffer) -> None:
     """End one reason for hiding."""
-    a.word[r, k] &= ~flag
-    emit(ev, kind, r, k, occurrence_of(a.word[r, k]), at_us, np.nan, np.nan)
-    if flag == SHELVED:
-        a.stamp_s[r, k] = _seconds(at_us)
-        _find_clock(a, p, r)
+    word = word_of(a, r, k) & ~flag
+    e = put_word(a, r, k, word)
+    if e and word & FLAGS and flag == SHELVED:
+        a.entries[e].stamp_s = _seconds(at_us)
+    emit(ev, kind, r, k, occurrence_of(word), at_us, np.nan, np.nan)
 
 
 @kernel
@@ -591,17 +569,16 @@ def _annunciate(
     a: AlertState, r: int, k: int, at_us: int, value: float, limit: float, ev: EventBuffer
 ) -> None:
     """Tell people: a new occurrence, or again the one that still asks for attention."""
-    word = a.word[r, k]
+    word = word_of(a, r, k)
     occurrence = occurrence_of(word)
-    if word & (UNACKED | LATCHED):
-        kind = _RERAISED
-    else:
-        kind = _RAISED
+    again = word & (UNACKED | LATCHED) != 0
+    if not again:
         occurrence = min(occurrence + 1, MAX_OCCURRENCE)
-        a.stamp_s[r, k] = _seconds(at_us)
-    flags = (word & 0xFF & ~LATCHED) | UNACKED
-    a.word[r, k] = occurrence << FLAG_BITS | flags
-    emit(ev, kind, r, k, occurrence, at_us, value, limit)
+    flags = (word & FLAGS & ~LATCHED) | UNACKED
+    e = put_word(a, r, k, occurrence << FLAG_BITS | flags)
+    if not again:
+        a.entries[e].stamp_s = _seconds(at_us)
+    emit(ev, _RERAISED if again else _RAISED, r, k, occurrence, at_us, value, limit)
 
 
 # -- timers ------------------------------------------------------------------------------------------------
@@ -612,29 +589,39 @@ def _fire_delays(
     a: AlertState, p: AlertParams, core: Any, s: Any, r: int, t_us: int, ev: EventBuffer
 ) -> None:
     """End the delays of device ``r`` that are over by event time ``t_us``, in their order."""
-    while a.due_us[r] <= t_us:
-        at_us = a.due_us[r]
+    while True:
+        at_us = _earliest(a, p, r)[0]
+        if at_us > t_us:
+            return
         for k in range(len(p.rules)):
-            if _delayed(a, p, r, k) and _unwrapped(a.timer_ms[r, k], at_us) == at_us:
-                _settle(a, p, core, s, r, k, a.word[r, k] & ACTIVE == 0, at_us, ev)
-        _find_due(a, p, r)
-
-
-@kernel
-def _find_due(a: AlertState, p: AlertParams, r: int) -> None:
-    """The earliest delay that runs; none is earlier than the one on record."""
-    from_us = a.due_us[r]
-    due_us = FAR_US
-    for k in range(len(p.rules)):
-        if _delayed(a, p, r, k):
-            due_us = min(due_us, _unwrapped(a.timer_ms[r, k], from_us))
-    a.due_us[r] = due_us
+            if p.rules[k].silence < 0 and due_of(a, r, k) == at_us:
+                _settle(a, p, core, s, r, k, word_of(a, r, k) & ACTIVE == 0, at_us, ev)
 
 
 @inlined
-def _delayed(a: AlertState, p: AlertParams, r: int, k: int) -> bool:
-    """Whether a delay in event time runs for rule ``k``."""
-    return bool(a.word[r, k] & PENDING) and bool(p.rules[k].silence < 0)
+def _earliest(a: AlertState, p: AlertParams, r: int) -> tuple[int, int]:
+    """When the first delay in event time is over, and when by shard time a shelf ends or a delay after silence."""
+    due_us = FAR_US
+    clock_us = FAR_US
+    e = a.first[r]
+    while e != 0:
+        entry = a.entries[e]
+        if p.rules[entry.rule].silence < 0:
+            due_us = min(due_us, entry.due_us)
+        else:
+            clock_us = min(clock_us, entry.due_us)
+        if entry.word & SHELVED and entry.stamp_s:
+            shelf_us: Any = np.int64(entry.stamp_s) * 1_000_000
+            clock_us = min(clock_us, shelf_us)
+        e = entry.next
+    return due_us, clock_us
+
+
+@inlined
+def _start_delay(a: AlertState, r: int, k: int, word: int, until_us: int) -> None:
+    """Let a delay run; it ends with the millisecond in which it is over."""
+    e = put_word(a, r, k, word | PENDING)
+    a.entries[e].due_us = -(-until_us // _MS) * _MS
 
 
 @kernel
@@ -650,7 +637,6 @@ def _fire_clock(
         else:
             _change_silence(a, p, core, s, r, k, at_us, ev)
         k = _next_by_clock(a, p, core, r, now_us)
-    _find_clock(a, p, r)
 
 
 @kernel
@@ -669,13 +655,13 @@ def _next_by_clock(a: AlertState, p: AlertParams, core: Any, r: int, now_us: int
 @kernel
 def _clock_due(a: AlertState, p: AlertParams, core: Any, r: int, k: int) -> int:
     """When rule ``k`` next changes by shard time: its shelf ends, or silence begins or is over for good."""
-    word = a.word[r, k]
+    word = word_of(a, r, k)
     due_us = _shelf_end(a, r, k)
     silence = p.rules[k].silence
     if silence >= 0 and word & (ACTIVE | PENDING) != ACTIVE:
         silent_at = _silent_at(p, core, r, silence)
         if word & ACTIVE:
-            due_us = min(due_us, silent_at, _unwrapped(a.timer_ms[r, k], a.clock_us[r]))
+            due_us = min(due_us, silent_at, due_of(a, r, k))
         elif silent_at != FAR_US:
             due_us = min(due_us, silent_at + p.rules[k].on_us)
     return due_us
@@ -686,13 +672,14 @@ def _change_silence(
     a: AlertState, p: AlertParams, core: Any, s: Any, r: int, k: int, at_us: int, ev: EventBuffer
 ) -> None:
     """Silence has lasted too long at ``at_us``, or the off-delay after it is over without another."""
-    was_active = a.word[r, k] & ACTIVE != 0
-    over = was_active and _unwrapped(a.timer_ms[r, k], a.clock_us[r]) == at_us
+    word = word_of(a, r, k)
+    was_active = word & ACTIVE != 0
+    over = was_active and due_of(a, r, k) == at_us
     if not over:
         atom = p.atoms[p.code[p.rules[k].start]]
         a.atoms[r, atom.word] |= atom.bit
     if was_active and not over:
-        a.word[r, k] &= ~PENDING
+        put_word(a, r, k, word & ~PENDING)
     else:
         _settle(a, p, core, s, r, k, not over, at_us, ev)
 
@@ -706,10 +693,7 @@ def _heard_again(
     if off_us == 0:
         _settle(a, p, core, s, r, k, False, now_us, ev)
         return
-    due_ms = -(-(now_us + off_us) // _MS)
-    a.word[r, k] |= PENDING
-    a.timer_ms[r, k] = np.uint32(due_ms & _MASK)
-    a.clock_us[r] = min(a.clock_us[r], due_ms * _MS)
+    _start_delay(a, r, k, word_of(a, r, k), now_us + off_us)
 
 
 @inlined
@@ -733,33 +717,14 @@ def _silent_us(p: AlertParams, core: Any, r: int, i: int) -> int:
     return max(int(p.stale_intervals * float(core.interval_us[r])), p.stale_at_least_us)
 
 
-@kernel
-def _find_clock(a: AlertState, p: AlertParams, r: int) -> None:
-    """The earliest end of a shelf, or of an off-delay after silence; none is before the one on record."""
-    from_us = a.clock_us[r]
-    due_us = FAR_US
-    for k in range(len(p.rules)):
-        due_us = min(due_us, _shelf_end(a, r, k))
-        if p.rules[k].silence >= 0 and a.word[r, k] & PENDING:
-            due_us = min(due_us, _unwrapped(a.timer_ms[r, k], from_us))
-    a.clock_us[r] = due_us
-
-
 @inlined
 def _shelf_end(a: AlertState, r: int, k: int) -> int:
     """When a timed shelf ends; FAR_US: there is none, or it is one-shot."""
-    until_s = int(a.stamp_s[r, k])
-    return until_s * 1_000_000 if a.word[r, k] & SHELVED and until_s else FAR_US
-
-
-@inlined
-def _unwrapped(timer_ms: int, from_us: int) -> int:
-    """The time, µs, of a timer that ends at ``from_us`` or up to 2³² ms later."""
-    from_ms = from_us // _MS
-    return (from_ms + ((int(timer_ms) - from_ms) & _MASK)) * _MS
+    until_s: int = stamp_of(a, r, k)
+    return until_s * 1_000_000 if until_s and word_of(a, r, k) & SHELVED else FAR_US
 
 
 @inlined
 def _seconds(at_us: int) -> np.uint32:
     """A time as a stamp: whole seconds, 1970-01-01 00:00:01 to 2106."""
-    return np.uint32(min(max(at_us // 1_000_000, 1), _MASK))
+    return np.uint32(min(max(at_us // 1_000_000, 1), _MAX_STAMP_S))

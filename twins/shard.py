@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from twins import alerts, anomalies, kernels, signals, state, typefiles
+from twins import alerts, kernels, migrating, signals, state, typefiles
 from twins import commands as c
 from twins.alerts import AlertBook, AlertTarget
 from twins.clock import SECOND_US
@@ -27,7 +27,7 @@ from twins.packing import Arrays
 from twins.readings import ShardBatch
 from twins.state import HAS_CHILDREN, IMPORTING, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
 
-SNAPSHOT_VERSION: Final = 2
+SNAPSHOT_VERSION: Final = 3
 
 _BUFFER: Final = 16_384
 _NOT_YET: Final = "its past is being imported; wait until that has ended"
@@ -270,21 +270,20 @@ class Shard:
         ------
         ValueError : if the snapshot is of a version that this one cannot read.
         """
-        if meta["version"] == 1:
-            arrays = {**arrays, **anomalies.grown_up(arrays)}
-        elif meta["version"] != SNAPSHOT_VERSION:
+        if not 1 <= meta["version"] <= SNAPSHOT_VERSION:
             raise ValueError(
-                f"snapshot version {meta['version']}, this Twinfold reads 1 and {SNAPSHOT_VERSION}; "
+                f"snapshot version {meta['version']}, this Twinfold reads 1 to {SNAPSHOT_VERSION}; "
                 "start the version of Twinfold that wrote it"
             )
         device_type = typefiles.from_document(meta["type"])
+        arrays = migrating.migrated(meta["version"], arrays, device_type)
         shard = Shard(device_type, config)
         prefix = "roster."
         said = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         shard.roster = Roster.from_arrays(meta["roster"], said, only)
         rows = len(shard.roster)
         if only is not None:
-            arrays = {key: array[only] for key, array in arrays.items() if not key.startswith(prefix)}
+            arrays = state.chosen({k: v for k, v in arrays.items() if not k.startswith(prefix)}, only)
         shard.state = state.from_arrays(arrays, max(64, rows), rows, device_type)
         shard.book = AlertBook.from_meta(meta["book"], only)
         shard.now_us = meta["now_us"]

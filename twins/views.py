@@ -14,7 +14,7 @@ from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
 from twins.health import breakdown
 from twins.readings import Fate
-from twins.state import IMPORTING, NEVER_US, RETIRED, STALE
+from twins.state import IMPORTING, NEVER_US, RETIRED, STALE, newest_us
 
 if TYPE_CHECKING:
     from twins.shard import Shard
@@ -126,6 +126,7 @@ def twin(shard: "Shard", row: int) -> dict[str, Any]:
     device = shard.device(row)
     lost = breakdown(sig, shard.signal_params, np.array([row]))
     known = not np.isnan(sig.health[row])
+    newest = newest_us(core, row)
     return {
         "id": device.id,
         "type": device_type.name,
@@ -165,8 +166,8 @@ def twin(shard: "Shard", row: int) -> dict[str, Any]:
             channel.name: {
                 "value": _number(core.last_value[row, c]),
                 "unit": channel.unit,
-                "event_us": _time(core.last_us[row, c]),
-                "quality": _quality(shard, row, c),
+                "event_us": _time(newest[c]),
+                "quality": _quality(shard, row, c) if newest[c] != NEVER_US else None,
             }
             for c, channel in enumerate(device_type.channels)
         },
@@ -239,10 +240,8 @@ def _judged(health: NDArray[np.float32], observed: NDArray[np.float32]) -> NDArr
     return np.where(observed > 0, health, np.float32(np.nan))
 
 
-def _quality(shard: "Shard", row: int, c: int) -> str | None:
+def _quality(shard: "Shard", row: int, c: int) -> str:
     core = shard.state.core
-    if core.last_us[row, c] == NEVER_US:
-        return None
     if core.bad[row] >> np.uint64(c) & np.uint64(1):
         return "BAD"
     return "STALE" if core.status[row] & STALE else "GOOD"

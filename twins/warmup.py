@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from twins import views
+from twins import state, views
 from twins.clock import SECOND_US, stopwatch_s
 from twins.commands import RegisterDevices
 from twins.devices import AlertRule, Channel, Device, DeviceType, OperatingCondition
@@ -52,4 +52,6 @@ def compile_kernels() -> float:
         shard.advance(100 * SECOND_US)
         views.live(shard)
         views.twin(shard, 0)
+        shard.parent_states()
+        state.from_arrays(state.to_arrays(shard.state, 1), 64, 1, device_type)
     return stopwatch_s() - began

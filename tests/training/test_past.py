@@ -28,17 +28,17 @@ from twins.errors import AlertNotFoundError, CommandRefusedError, DeviceNotFound
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig
 from twins.journal import JournalConfig
+from twins.state import to_arrays
 
 GATEWAY = Device("gateway", PUMP.name)
 
 
 def bits(shard, row):
     """Everything a shard keeps of one row."""
-    arrays = {
-        f"{section}.{name}": array[row].tobytes()
-        for section, arrays in zip(shard.state._fields, shard.state, strict=True)
-        for name, array in zip(arrays._fields, arrays, strict=True)
-    }
+    arrays = to_arrays(shard.state, len(shard))
+    entries = arrays.pop("alerts.entries")
+    arrays = {name: array[row].tobytes() for name, array in arrays.items()}
+    arrays["alerts.entries"] = [tuple(entry)[1:] for entry in entries[entries["row"] == row].tolist()]
     notes = [[rule, note] for at, rule, note in shard.book.to_meta() if at == row]
     return arrays, notes, views.twin(shard, row)
 

@@ -63,7 +63,6 @@ class NaiveAlert:
         self.due_us: int | None = None  # end of the delay that runs
         self.until_us: int | None = None  # end of the shelf; None: one-shot
         self.stamp_s = 0  # raised at, or brought back from the shelf at; the end of a shelf while on it
-        self.timer_ms = 0  # the newest end of a delay
         self.events: list[Event] = []
 
     @property
@@ -82,6 +81,7 @@ class NaiveAlert:
         at_us = device.event_us
         if holds == self.active:
             self.due_us = None
+            self._forget()
         elif self.due_us is None:
             delay = self.rule.on_delay_s if holds else self.rule.off_delay_s
             if delay is None:
@@ -159,7 +159,6 @@ class NaiveAlert:
     def _start_timer(self, end_us: int) -> None:
         """A delay ends with the millisecond in which it is over."""
         self.due_us = -(-end_us // 1000) * 1000
-        self.timer_ms = self.due_us // 1000 % 2**32
 
     def _settle(self, active: bool, at_us: int, value: float, limit: float) -> None:
         self.active = active
@@ -175,6 +174,12 @@ class NaiveAlert:
         else:
             self.base = "RTN_UNACK" if self.base == "UNACK" else "NORMAL"
             self._tell(Kind.ALERT_RETURNED, at_us, value)
+            self._forget()
+
+    def _forget(self) -> None:
+        """An alert at rest forgets when it was raised."""
+        if self.base == "NORMAL" and not self.active and not self.away and self.due_us is None:
+            self.stamp_s = 0
 
     def _annunciate(self, at_us: int, value: float, limit: float) -> None:
         again = self.base in ("RTN_UNACK", "LATCHED_UNACK", "LATCHED_ACKED")
@@ -204,6 +209,7 @@ class NaiveAlert:
             self._tell(Kind.ALERT_RETURNED, now_us)
         self.base, self.active, self.due_us = "NORMAL", False, None
         self.away.clear()
+        self._forget()
 
     def bring_back(self, why: str, kind: Kind, at_us: int, value: float, limit: float) -> None:
         self.away.remove(why)
@@ -212,12 +218,14 @@ class NaiveAlert:
         self._tell(kind, at_us)
         if not self.away and self.active:
             self._annunciate(at_us, value, limit)
+        self._forget()
 
     def acknowledge(self, now_us: int) -> bool:
         after = {"UNACK": "ACKED", "RTN_UNACK": "NORMAL", "LATCHED_UNACK": "LATCHED_ACKED"}.get(self.phase)
         if after is None:
             return False
         self.base = after
+        self._forget()
         self._tell(Kind.ALERT_ACKNOWLEDGED, now_us)
         return True
 
@@ -226,6 +234,7 @@ class NaiveAlert:
         if after is None:
             return False
         self.base = after
+        self._forget()
         self._tell(Kind.ALERT_RESET, now_us)
         return True
 
@@ -387,10 +396,11 @@ class NaiveTwin:
             old = before.get(alert.rule.name)
             if old is None:
                 continue
-            for name in ("base", "active", "occurrence", "until_us", "stamp_s", "timer_ms"):
+            for name in ("base", "active", "occurrence", "until_us", "stamp_s"):
                 setattr(alert, name, getattr(old, name))
             alert.away = set(old.away)
             alert.due_us = old.due_us if old.silence == alert.silence else None
+            alert._forget()
         followed = self._channels_with_rates()
         self.device.rates = {name: rate for name, rate in self.device.rates.items() if name in followed}
         self.looked = False

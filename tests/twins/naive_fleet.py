@@ -467,7 +467,7 @@ class NaiveDevice:
                 self.notes.setdefault(place, {})["replayed"] = True
 
     def _saved(self) -> Any:
-        kept = ("base", "active", "occurrence", "due_us", "until_us", "stamp_s", "timer_ms")
+        kept = ("base", "active", "occurrence", "due_us", "until_us", "stamp_s")
         alerts = [
             ({name: getattr(alert, name) for name in kept}, set(alert.away), dict(alert.held))
             for alert in self.alerts.alerts

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from tests.twins.naive_fleet import FATES, NEVER, NaiveDevice
-from twins import lifecycle, traces
+from twins import alert_state, traces
 from twins.rules import AlertParams
-from twins.state import HAS_CHILDREN, IMPORTING, RETIRED, STALE
+from twins.state import HAS_CHILDREN, IMPORTING, LAG_NEVER, RETIRED, STALE
 
-FAR = lifecycle.FAR_US
 LOOK_AGAIN = 1 << 63
 
 Row = dict[str, Any]
@@ -26,9 +25,12 @@ def row_of(twin: NaiveDevice, p: AlertParams) -> Row:
 
 def core_row(twin: NaiveDevice) -> Row:
     names = twin.type.channel_names
+    newest = [twin.newest_us[name] for name in names]
+    behind = [LAG_NEVER if at_us == NEVER else min(twin.event_us - at_us, LAG_NEVER - 1) for at_us in newest]
     return {
         "last_value": [twin.value[name] for name in names],
-        "last_us": [twin.newest_us[name] for name in names],
+        "lag_low": [lag & 0xFFFFFFFF for lag in behind],
+        "lag_high": [lag >> 32 for lag in behind],
         "bad": sum(1 << names.index(name) for name in twin.bad),
         "event_us": twin.event_us,
         "heard_us": NEVER if twin.heard_us is None else twin.heard_us,
@@ -98,41 +100,34 @@ def signals_row(twin: NaiveDevice) -> Row:
 
 def alerts_row(twin: NaiveDevice, p: AlertParams) -> Row:
     atoms = [0] * len(p.words)
-    words, stamps, timers = [], [], []
+    entries = []
     for alert, rule in zip(twin.alerts.alerts, p.rules, strict=True):
         pushed = [p.atoms[step] for step in p.code[rule["start"] : rule["stop"]] if step >= 0]
         for test, atom in zip(alert.tests(), pushed, strict=True):
             atoms[atom["word"]] |= int(atom["bit"]) * alert.held.get(test, False)
         flags = (
-            lifecycle.ACTIVE * alert.active
-            | lifecycle.PENDING * (alert.due_us is not None)
-            | lifecycle.UNACKED * (alert.base in ("UNACK", "RTN_UNACK", "LATCHED_UNACK"))
-            | lifecycle.LATCHED * alert.base.startswith("LATCHED")
-            | lifecycle.SHELVED * ("shelved" in alert.away)
-            | lifecycle.SUPPRESSED * ("suppressed" in alert.away)
-            | lifecycle.PARENT * ("parent" in alert.away)
-            | lifecycle.OUT * ("out" in alert.away)
+            alert_state.ACTIVE * alert.active
+            | alert_state.PENDING * (alert.due_us is not None)
+            | alert_state.UNACKED * (alert.base in ("UNACK", "RTN_UNACK", "LATCHED_UNACK"))
+            | alert_state.LATCHED * alert.base.startswith("LATCHED")
+            | alert_state.SHELVED * ("shelved" in alert.away)
+            | alert_state.SUPPRESSED * ("suppressed" in alert.away)
+            | alert_state.PARENT * ("parent" in alert.away)
+            | alert_state.OUT * ("out" in alert.away)
         )
-        words.append(alert.occurrence << lifecycle.FLAG_BITS | flags)
-        stamps.append(alert.stamp_s)
-        timers.append(alert.timer_ms)
+        if flags or alert.occurrence > 65535:
+            word = alert.occurrence << alert_state.FLAG_BITS | flags
+            due_us = alert_state.FAR_US if alert.due_us is None else alert.due_us
+            entries.append((alert.index, word, alert.stamp_s, due_us))
     atoms[0] |= 0 if twin.alerts.looked else LOOK_AGAIN
     rates = [
         twin.alerts.device.rates.get(twin.type.channels[c].name, (np.nan, np.nan, np.nan, 0))
         for c in p.rate_channel
     ]
-    due = {alert.silence: [] for alert in twin.alerts.alerts}
-    for alert in twin.alerts.alerts:
-        if alert.due_us is not None:
-            due[alert.silence].append(alert.due_us)
-    shelves = [a.until_us for a in twin.alerts.alerts if "shelved" in a.away and a.until_us is not None]
     return {
         "atoms": atoms,
-        "due_us": min(due.get(False, []), default=FAR),
-        "clock_us": min([*due.get(True, []), *shelves], default=FAR),
-        "word": words,
-        "stamp_s": stamps,
-        "timer_ms": timers,
+        "occurrence": [min(alert.occurrence, 65535) for alert in twin.alerts.alerts],
+        "entries": entries,
         "scores": [],  # no rule here asks for one
         "rate": [rate[:3] for rate in rates],
         "rate_us": [rate[3] for rate in rates],

@@ -6,13 +6,8 @@ import pytest
 from tests.twins.naive import Happening, NaiveSignals
 from tests.twins.test_signals import SECOND, Twin, _disturb, agree, device_type, healthy
 from twins import signals
-from twins.anomalies import YOUTH_DAYS
 from twins.clock import DAY_US, HOUR_US
-from twins.commands import RegisterDevices
-from twins.devices import Device
-from twins.readings import ShardBatch, all_present
-from twins.shard import Shard
-from twins.traces import HABIT, STEADY, UNSTEADY, WANDER_USUAL
+from twins.traces import STEADY, UNSTEADY
 
 T0 = 20_000 * DAY_US
 ONE = device_type(1, baseline=400, regimes=1)
@@ -151,27 +146,3 @@ def test_long_lives_equal_the_naive_device(seed: int) -> None:
             naive.reset_detectors()
         got = twin.observe(t_us, line)
         agree(twin, naive, got, naive.observe(t_us, list(map(float, line)), [True] * len(line), SECOND))
-
-
-def test_a_snapshot_from_before_ceilings_goes_on_as_of_grown_up_devices() -> None:
-    shard = Shard(ONE)
-    devices = (Device("a", ONE.name), Device("b", ONE.name))
-    shard.command(RegisterDevices(command_id="r", by="t", device_type=ONE.name, devices=devices), T0)
-    x = healthy(np.random.default_rng(1), 500, 1).astype(np.float32)
-    for i, line in enumerate(x):
-        at_us = T0 + i * SECOND
-        shard.apply(
-            ShardBatch(np.zeros(1, np.int32), np.array([at_us]), line[None], np.array([all_present(3)])),
-            at_us,
-        )
-    meta, arrays = shard.snapshot()
-    new = ("calm", "steady", "ceiling", "ceiling_day", "first_day")
-    old = {key: array for key, array in arrays.items() if key.removeprefix("signals.") not in new}
-    old["signals.marks"] = np.delete(arrays["signals.marks"], HABIT, axis=1)
-    restored = Shard.restore({**meta, "version": 1}, old).state.signals
-    assert restored.learned.tolist()[:2] == [1, 0]
-    np.testing.assert_array_equal(restored.marks[0, HABIT], restored.marks[0, WANDER_USUAL])
-    np.testing.assert_array_equal(restored.mean[:2], arrays["signals.mean"])
-    assert (T0 // DAY_US - int(restored.first_day[0])) % 65536 == YOUTH_DAYS
-    with pytest.raises(ValueError, match="snapshot version 7, this Twinfold reads 1 and 2"):
-        Shard.restore({**meta, "version": 7}, arrays)

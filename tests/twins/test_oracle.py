@@ -555,6 +555,9 @@ class Stories(RuleBasedStateMachine):
             arrays = to_arrays(shard.state, len(shard))
             expected = row_of(twin, shard.alert_params)
             assert expected.keys() == arrays.keys()
+            listed = arrays.pop("alerts.entries")
+            mine = [tuple(entry)[1:] for entry in listed[listed["row"] == row].tolist()]
+            assert mine == expected["alerts.entries"], device_id
             for key, array in arrays.items():
                 wanted = np.asarray(expected[key]).astype(array.dtype).reshape(array[row].shape)
                 if array[row].tobytes() != wanted.tobytes():
