@@ -28,6 +28,10 @@ FAST, REFERENCE, WANDER, LEVEL, NOISE = (row * LANES for row in range(8, 13))
 AWAY, PLAIN, FRESH = (row * LANES for row in range(13, 16))
 """What comes of a line beside the layers: FAST and LEVEL off REFERENCE, in wanders; the reading off LEVEL."""
 
+COUNT, GRAIN, MEAN_AFTER, SPREAD_AFTER = (row * LANES for row in range(16, 20))
+"""For ``refine``: readings behind the regime's mean and spread, this one included; the channel's resolution; then what
+mean and spread come to."""
+
 LOOK, ILL = 1, 2
 """Bits of ``SignalParams.look``: a pattern may begin, go on or end; the feature may cost health."""
 
@@ -37,6 +41,47 @@ REACH: Final = 1.0e3
 _WANDER_CLIP: Final = 25.0  # the most that one reading counts in WANDER and NOISE, in multiples of them
 _CLIP_WANDER: Final = 6.0  # square roots of WANDER that a reading may always move FAST
 _GROUP: Final = 8  # lanes that a machine takes at once; 64 bytes of float64
+
+UNCOUNTED: Final = 16
+"""Readings that only give a first mean and spread."""
+
+_WINSOR: Final = 4.0  # the furthest that one reading moves a mean, in spreads
+_DISTURBED: Final = 2.5  # a smoothed feature further off than this is disturbed,
+_WINSOR_DISTURBED: Final = 1.5  # and its readings move a mean by less
+
+
+@inlined
+def least_spread(resolution: float, mean: float) -> float:
+    """No channel is believed steadier than its resolution allows, or than one part in 100,000."""
+    return resolution * 0.2886751345948129 + abs(mean) * 1.0e-5 + 1.0e-12
+
+
+@inlined
+def refined(
+    count: float, value: float, mean: float, spread: float, fast: float, resolution: float
+) -> tuple[float, float]:
+    """Mean and spread of ``count`` values, of which ``value`` is the last (Welford 1962, winsorised)."""
+    limit = (_WINSOR if abs(fast) < _DISTURBED else _WINSOR_DISTURBED) * spread
+    step = value - mean
+    step = min(max(step, -limit), limit) if count > UNCOUNTED else step
+    weight = 1.0 / count
+    wide = max(
+        math.sqrt((1.0 - weight) * (spread * spread + weight * step * step)), least_spread(resolution, mean)
+    )
+    first = count == 1.0
+    return value if first else mean + weight * step, least_spread(resolution, value) if first else wide
+
+
+@inlined
+def refine(p: SignalParams, features: int) -> None:
+    """Let mean and spread of the regime learn from the line; FAST is still that before it."""
+    w = p.lanes
+    for j in range((features + _GROUP - 1) & -_GROUP):
+        mean, spread = refined(
+            w[COUNT + j], w[VALUE + j], w[MEAN + j], w[SPREAD + j], w[FAST + j], w[GRAIN + j]
+        )
+        w[MEAN_AFTER + j] = mean
+        w[SPREAD_AFTER + j] = spread
 
 
 @inlined

@@ -266,20 +266,18 @@ def watch_relations(
     t_us: int,
     away: NDArray[np.float64],
     t2: float,
+    standing: int,
     ev: EventBuffer,
-) -> None:
-    """Look for channels that the other channels no longer explain.
+) -> bool:
+    """Look for channels that the other channels no longer explain; False: there was no need to look.
 
-    ``away`` (features,) is the standardised vector behind T² (``t2``), in regime ``g``. With Q the inverse
+    ``away`` (features,) is the standardised vector behind T² (``t2``), in regime ``g``; ``standing`` the patterns
+    present in any feature. With Q the inverse
     correlation matrix, what the others leave open of feature j is ``(Q away)_j / sqrt(Q_jj)`` standard
     deviations.
     """
-    if t2 < _OPEN_ON * _OPEN_ON:
-        standing = 0
-        for j in range(len(away)):
-            standing |= int(s.patterns[r, p.channel[j]])
-        if not (standing >> DECORRELATED) & 1:
-            return
+    if t2 < _OPEN_ON * _OPEN_ON and not (standing >> DECORRELATED) & 1:
+        return False
     for j in range(len(away)):
         c = int(p.channel[j])
         own = np.float64(s.bond[r, j * (j + 3) // 2])
@@ -295,3 +293,4 @@ def watch_relations(
         if starts or ends:
             size = total / own * math.sqrt(np.float64(s.track[r, WANDER, j])) * np.float64(s.spread[r, g, j])
             _turn(s, r, c, DECORRELATED, present, size, left / _OPEN_ON, t_us, ev)
+    return True

@@ -84,11 +84,7 @@ MAX_EVENTS: Final = 7 * MAX_CHANNELS + 2
 """The most events that one ``observe`` emits: each pattern of each channel, the anomaly, the baseline."""
 
 _NEVER_US: Final = np.iinfo(np.int64).min
-_UNCOUNTED: Final = 16  # readings that only give a first mean and spread
 _FEW: Final = 5  # readings that do not yet say how far is far
-_WINSOR: Final = 4.0  # the furthest that one moves a mean, in spreads
-_DISTURBED: Final = 2.5  # a smoothed feature further off than this is disturbed,
-_WINSOR_DISTURBED: Final = 1.5  # and its readings move a mean by less
 _WHOLLY: Final = 3.9  # further off than this, all of its last readings are
 _GAP_FROM: Final = 1.5  # intervals of silence that count as such
 _LONGEST: Final = 1.0e4  # intervals of silence beyond which more make no difference
@@ -271,33 +267,16 @@ def _code(variance: float) -> int:
 
 
 @inlined
-def _least_spread(p: SignalParams, j: int, mean: float) -> float:
-    """No channel is believed steadier than its resolution allows, or than one part in 100,000."""
-    return p.resolution[j] * 0.2886751345948129 + abs(mean) * 1.0e-5 + 1.0e-12
-
-
-@inlined
 def _refine(s: SignalState, p: SignalParams, r: int, g: int, j: int, value: float) -> float:
-    """Put a value into a regime's mean and spread (Welford 1962, winsorised); how far off it was."""
+    """Put a value into a regime's mean and spread; how far off it was, in spreads."""
     k = int(s.counted[r, g, j]) + 1
-    if k == 1:
-        s.mean[r, g, j] = value
-        s.spread[r, g, j] = _least_spread(p, j, value)
-        s.counted[r, g, j] = 1
-        return 0.0
     mean = np.float64(s.mean[r, g, j])
-    spread: float = np.float64(s.spread[r, g, j])
-    step: float = value - mean
-    z = _clamp(step / spread, lanes.REACH)
-    if k > _UNCOUNTED:
-        calm = abs(np.float64(s.track[r, FAST, j])) < _DISTURBED
-        step = _clamp(step, (_WINSOR if calm else _WINSOR_DISTURBED) * spread)
-    weight = 1.0 / k
-    s.mean[r, g, j] = mean + weight * step
-    spread = math.sqrt((1.0 - weight) * (spread * spread + weight * step * step))
-    s.spread[r, g, j] = max(spread, _least_spread(p, j, mean))
+    spread = np.float64(s.spread[r, g, j])
+    s.mean[r, g, j], s.spread[r, g, j] = lanes.refined(
+        float(k), value, mean, spread, np.float64(s.track[r, FAST, j]), p.resolution[j]
+    )
     s.counted[r, g, j] = min(k, 65535)
-    return z if k > _FEW else 0.0
+    return _clamp((value - mean) / spread, lanes.REACH) if k > _FEW else 0.0
 
 
 @inlined
@@ -314,7 +293,7 @@ def _learn(
 ) -> None:
     features = len(p.channel)
     disturbed = False
-    if s.readings[r] > _UNCOUNTED + FAST_SPAN:
+    if s.readings[r] > lanes.UNCOUNTED + FAST_SPAN:
         for j in range(features):
             if abs(np.float64(s.track[r, FAST, j])) > _WHOLLY:
                 disturbed = True
@@ -350,7 +329,7 @@ def _learn(
         for regime in range(s.counted.shape[1]):
             known += int(s.counted[r, regime, j])
         longest = max(longest, known)
-        k = known - _UNCOUNTED
+        k = known - lanes.UNCOUNTED
         if k <= 0:
             continue
         z[j] = _clamp(raw, p.clip)
@@ -410,7 +389,8 @@ def _finish(s: SignalState, p: SignalParams, r: int) -> None:
         s.marks[r, QUIET, j] = _code(quiet)
         for g in range(s.spread.shape[1]):
             s.spread[r, g, j] = max(
-                np.float64(s.spread[r, g, j]), _least_spread(p, j, np.float64(s.mean[r, g, j]))
+                np.float64(s.spread[r, g, j]),
+                lanes.least_spread(p.resolution[j], np.float64(s.mean[r, g, j])),
             )
     _settle(s, p, r)
     _invert(s, p, r)
@@ -440,11 +420,11 @@ def _invert(s: SignalState, p: SignalParams, r: int) -> None:
     n = len(p.channel)
     a = p.square
     a[:, :] = 0.0
+    root = p.room[0]
     for j in range(n):
+        root[j] = math.sqrt(np.float64(s.bond[r, j * (j + 3) // 2]))
         for i in range(j):
-            scale = math.sqrt(np.float64(s.bond[r, j * (j + 3) // 2])) * math.sqrt(
-                np.float64(s.bond[r, i * (i + 3) // 2])
-            )
+            scale = root[j] * root[i]
             rho = np.float64(s.bond[r, j * (j + 1) // 2 + i]) / scale if scale > 0.0 else 0.0
             a[j, i] = (1.0 - p.shrink) * _clamp(rho, 1.0)
         a[j, j] = 1.0
@@ -510,9 +490,11 @@ def _follow(
     features = len(p.channel)
     if steps > _GAP_FROM:
         _fade(s, p, r, steps)
-    judged, strange = _gather(s, p, r, g, x, scored)
-    found = lanes.move(p, features)
+    judged, strange, learning, standing = _gather(s, p, r, g, x, scored)
     w = p.lanes
+    if learning:
+        _refine_lanes(s, p, r, g, learning)
+    found = lanes.move(p, features)
     for j in range(features):
         s.track[r, FAST, j] = w[lanes.FAST + j]
         s.track[r, REFERENCE, j] = w[lanes.REFERENCE + j]
@@ -526,14 +508,16 @@ def _follow(
                     watch(s, p, r, g, j, t_us, w[lanes.FRESH + j], ev)
             elif not (scored >> np.uint64(p.channel[j])) & np.uint64(1):
                 missed(s, r, j, int(p.channel[j]), t_us, ev)
+        standing = _standing(s, p, r)
     if judged > 0:
         t2, t2_plain, innovation = _lengths(s, p, r)
         away = w[lanes.AWAY : lanes.AWAY + features]
         judge(s, p, r, t_us, away, t2, ev)
-        watch_relations(s, p, r, g, t_us, away, t2, ev)
+        if watch_relations(s, p, r, g, t_us, away, t2, standing, ev):
+            standing = _standing(s, p, r)
         s.readings[r] = min(int(s.readings[r]) + 1, 4294967295)
         _tell(s, p, r, innovation / judged, t2_plain / features, steps)
-    if strange == 0 and found & lanes.ILL == 0 and not _any_pattern(s, p, r):
+    if strange == 0 and found & lanes.ILL == 0 and standing == 0:
         s.observed[r] = 1.0
         s.health[r] = 100.0
     else:
@@ -541,12 +525,12 @@ def _follow(
 
 
 @inlined
-def _any_pattern(s: SignalState, p: SignalParams, r: int) -> bool:
-    """Whether a pattern is present in any feature."""
+def _standing(s: SignalState, p: SignalParams, r: int) -> int:
+    """The patterns present in any feature, by bit."""
     standing = 0
     for j in range(len(p.channel)):
         standing |= int(s.patterns[r, int(p.channel[j]) & (MAX_CHANNELS - 1)])
-    return standing != 0
+    return standing
 
 
 @inlined
@@ -561,13 +545,17 @@ def _fade(s: SignalState, p: SignalParams, r: int, steps: float) -> None:
 @inlined
 def _gather(
     s: SignalState, p: SignalParams, r: int, g: int, x: NDArray[Any], scored: np.uint64
-) -> tuple[int, int]:
-    """Lay out what the lanes need, and let a regime that is not yet well known learn.
+) -> tuple[int, int, np.uint64, int]:
+    """Lay out what the lanes need.
 
-    Returns how many readings count, and how many features are in a regime that is not known.
+    Returns how many readings count; how many features are in a regime that is not known; the features that are to
+    learn, as those of a regime do until it is well known, by bit; the patterns present in any feature.
     """
     w = p.lanes
     judged = strange = 0
+    standing = 0
+    learning = np.uint64(0)
+    enough = min(p.baseline, 65535) if s.anomalous[r] == 0 else 0
     for j in range(len(p.channel)):
         c = int(p.channel[j]) & (MAX_CHANNELS - 1)
         counted = int(s.counted[r, g, j])
@@ -586,6 +574,7 @@ def _gather(
         w[lanes.WANDER + j] = s.track[r, WANDER, j]
         w[lanes.LEVEL + j] = s.track[r, LEVEL, j]
         w[lanes.NOISE + j] = s.track[r, NOISE, j]
+        standing |= int(s.patterns[r, c])
         going_on = (
             int(s.patterns[r, c]) | s.marks[r, RISE, j] | s.marks[r, SPIKE, j] | s.marks[r, CROSSING, j]
         )
@@ -593,13 +582,28 @@ def _gather(
         if heard:
             s.marks[r, GAP, j] = 0
             judged += known
-            if not known or (counted < min(p.baseline, 65535) and s.anomalous[r] == 0):
-                _refine(s, p, r, g, j, np.float64(x[c]))
+            if not known or counted < enough:
+                learning |= np.uint64(1) << np.uint64(j)
         else:
             s.marks[r, GAP, j] = min(int(s.marks[r, GAP, j]) + 1, 255)
             p.look[j] = lanes.LOOK
         strange += not known
-    return judged, strange
+    return judged, strange, learning, standing
+
+
+@inlined
+def _refine_lanes(s: SignalState, p: SignalParams, r: int, g: int, learning: np.uint64) -> None:
+    """Let the regime's mean and spread of the features ``learning`` learn from the line."""
+    w = p.lanes
+    for j in range(len(p.channel)):
+        w[lanes.COUNT + j] = float(s.counted[r, g, j]) + 1.0
+        w[lanes.GRAIN + j] = p.resolution[j]
+    lanes.refine(p, len(p.channel))
+    for j in range(len(p.channel)):
+        if (learning >> np.uint64(j)) & np.uint64(1):
+            s.mean[r, g, j] = w[lanes.MEAN_AFTER + j]
+            s.spread[r, g, j] = w[lanes.SPREAD_AFTER + j]
+            s.counted[r, g, j] = min(int(s.counted[r, g, j]) + 1, 65535)
 
 
 @inlined

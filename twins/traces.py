@@ -19,7 +19,7 @@ MAX_REGIMES: Final = 32
 
 LANES: Final = MAX_CHANNELS + 8
 """Numbers in one row of scratch; not a power of two, so that rows do not compete for the same lines of cache."""
-LANE_ROWS: Final = 16
+LANE_ROWS: Final = 20
 
 FAST_SPAN: Final = 20.0
 REFERENCE_SPAN: Final = 600.0
