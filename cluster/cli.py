@@ -235,6 +235,47 @@ def settings(data: Data = None, as_json: AsJson = False) -> None:
     _print_rows(rows, as_json)
 
 
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Argument(help="New folder for the backup.")],
+    before: Annotated[
+        Path | None,
+        typer.Option(help="An earlier backup on the same disk: what did not change is shared with it."),
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a backup of the whole platform, whether it runs or not: history, twins, accounts, rules, keys."""
+    from cluster.backup import take
+    from serve.database import Database
+
+    found = _settings({"data": data})
+    database = Database(found.database_config())
+    try:
+        summary = take(found.data, database, to, before, _steps(as_json))
+    finally:
+        database.close()
+    _say(summary.as_json(), as_json, summary.as_text())
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="Folder of a backup.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild a platform from a backup, in a new data folder and an empty database; then start it with `twinfold up`."""
+    from cluster.backup import restore as rebuild
+    from serve.database import Database, database_config
+
+    found = _settings({"data": data})
+    url = found.database.url.get_secret_value()
+    summary = rebuild(
+        source, found.data, lambda folder: Database(database_config(url, folder)), _steps(as_json)
+    )
+    _say(summary.as_json(), as_json, summary.as_text())
+
+
 # -- readings ------------------------------------------------------------------------------------------------------
 
 

@@ -143,6 +143,9 @@ FIXED: Final[Mapping[str, pa.Schema]] = {
 }
 """The tables that every history has, besides ``readings_<type>`` and ``rollup_<span>_<type>``."""
 
+LOG: Final = "_delta_log"
+"""The folder of a table's log, inside the table's own."""
+
 _STATISTICS: Final = ("device_id", "event_time", "recorded_at", "ingest_us", "cursor")
 _STEADY: Final = ("event_time", "recorded_at", "ingest_us", "cursor")  # grow by much the same from row to row
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -242,7 +245,7 @@ class Table:
     @property
     def exists(self) -> bool:
         """Whether it has a version: its folders alone are what a full disk or a kill leaves of making it."""
-        log = self.folder / "_delta_log"
+        log = self.folder / LOG
         return self._delta is not None or any(True for names in _VERSIONS for _ in log.glob(names))
 
     def create(self, schema: pa.Schema) -> None:

@@ -16,14 +16,15 @@ HEAD: Final = "0003"
 """The newest revision; here so that a start that has nothing to migrate need not load Alembic."""
 
 _FOLDER: Final = Path(__file__).parent
-_TABLE: Final = "alembic_version"
+TABLE: Final = "alembic_version"
+"""Where Alembic keeps the revision."""
 
 
 def revision(connection: Connection) -> str | None:
     """Where the tables are; None before the first step."""
-    if not inspect(connection).has_table(_TABLE):
+    if not inspect(connection).has_table(TABLE):
         return None
-    found: str | None = connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalar()
+    found: str | None = connection.execute(text(f"SELECT version_num FROM {TABLE}")).scalar()
     return found
 
 
@@ -32,16 +33,14 @@ def is_known(revision_id: str) -> bool:
     return any(path.name.startswith(f"{revision_id}_") for path in (_FOLDER / "versions").glob("*.py"))
 
 
-def upgrade(connection: Connection) -> None:
-    """Take every step that is left, in the transaction of ``connection``."""
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Take every step that is left, or those up to a revision, in the transaction of ``connection``."""
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
 
     script = scripts()
     # Alembic's own cookbook walks the steps in this way
-    with EnvironmentContext(
-        Config(), script, fn=lambda at, _: script._upgrade_revs("head", at)
-    ) as environment:
+    with EnvironmentContext(Config(), script, fn=lambda at, _: script._upgrade_revs(to, at)) as environment:
         environment.configure(connection=connection, render_as_batch=True)
         environment.run_migrations()
 
