@@ -115,7 +115,12 @@ def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery
         if found is None:
             lines = f"SELECT {expression} AS k, device_id, n {matching}"
             page = f"WHERE {further} {order}, device_id {'DESC' if backwards else 'ASC'} LIMIT {wanted:d}"
-            found, total = _answer(cursor, lines, page, parameters, counted)
+            found, total = _answer(cursor, lines, page, parameters, counted and bool(channels))
+            if (
+                counted and not channels
+            ):  # to read a column or two again is less than to put all ids that match aside
+                counting = cursor.execute(f"SELECT count(*) {matching}", list(condition.parameters))
+                (total,) = counting.fetchall()[0]
     if not counted:
         total = len(view)
     more = len(found) > query.limit
