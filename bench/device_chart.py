@@ -56,7 +56,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=40.0, help="to ask for, each number of channels")
     parser.add_argument(
-        "--compacted", action="store_true", help="one more pass: the last hour as the platform leaves it"
+        "--compacted", action="store_true", help="one more pass, just before: of the last hour too"
     )
     parser.add_argument("--folder", type=Path, help="keep the day there, and use it the next time")
     options = parser.parse_args()
