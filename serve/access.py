@@ -77,6 +77,7 @@ NEEDED: Final[Mapping[str, Need]] = {
     # -- alerts
     "GET /api/alerts": "viewer",
     "GET /api/alerts/kpis": "viewer",
+    "POST /api/alerts/commands": "operator",
     "POST /api/alerts/{alert:path}/acknowledge": "operator",
     "POST /api/alerts/{alert:path}/reset": "operator",
     "POST /api/alerts/{alert:path}/shelve": "operator",

@@ -175,6 +175,11 @@ class ShardActor:
         reply: HostReply = await self.ask("command", command, self._clock.now_us())
         return reply
 
+    async def commands(self, commands: Sequence[c.Command]) -> HostReply:
+        """Do several things, on the actor's own clock."""
+        reply: HostReply = await self.ask("commands", commands, self._clock.now_us())
+        return reply
+
     async def register(self, devices: Sequence[Device], chunk: Chunk) -> HostReply:
         """Register those of ``devices`` that ``chunk`` names; a reference to them is followed on the way here."""
         reply: HostReply = await self.ask("register", devices, chunk, self._clock.now_us())

@@ -41,7 +41,7 @@ from twins.journal import StoredEntry
 from twins.kernels import LineResults, line_results
 from twins.membership import REGISTER_CHUNK, Call, Changes, Hosts, Membership, entrants
 from twins.readings import Fate, ReadingBatch, ShardBatch, all_present, rounded
-from twins.service import HostReply, HostService
+from twins.service import COMMANDS_AT_ONCE, HostReply, HostService
 
 REFUSALS_TOLD: Final = 100
 """Refused lines of a batch that are told one by one; all are counted."""
@@ -91,6 +91,14 @@ class WriteResult:
     cursors: Mapping[int, int]
     results: LineResults | None = None
     events: Sequence[tuple[int, str, EventBatch]] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CommandsResult:
+    """What became of several commands: the newest entry of each host that was written, and why each was refused, or None."""
+
+    cursors: Mapping[int, int]
+    refused: Sequence[FleetError | None]
 
 
 class Twin:
@@ -312,6 +320,38 @@ class Fleet(ABC):
         device_id = getattr(command, "device_id", "")
         host, reply = self._ask_at_home(device_id, "command", lambda _: (command, self.clock.now_us()))
         return {host: reply.cursor}
+
+    def command_many(
+        self, commands: Sequence[c.AlertCommand | c.RecordMaintenance | c.RetireDevice]
+    ) -> "CommandsResult":
+        """Do several things that are asked of devices, many in one commit; one that is refused costs no other.
+
+        All that is not refused is durable when this returns. Asking again under the same command ids repeats nothing.
+        """
+        ids = pa.array([command.device_id for command in commands], pa.string())
+        host = self.locate(ids).host
+        refused: list[FleetError | None] = [
+            self._absent(command.device_id) if host[at] < 0 else None for at, command in enumerate(commands)
+        ]
+        cursors: dict[int, int] = {}
+        queues = {number: np.flatnonzero(host == number) for number in np.unique(host[host >= 0]).tolist()}
+        for start in range(0, max(map(len, queues.values()), default=0), COMMANDS_AT_ONCE):
+            parts = [(number, queue[start : start + COMMANDS_AT_ONCE]) for number, queue in queues.items()]
+            parts = [(number, part) for number, part in parts if len(part)]
+            now_us = self.clock.now_us()
+            calls: list[Call] = [
+                (number, "commands", ([commands[at] for at in part.tolist()], now_us))
+                for number, part in parts
+            ]
+            for (number, part), reply in zip(parts, self._hosts.ask(calls), strict=True):
+                if isinstance(reply, Exception) and not isinstance(reply, FleetError):
+                    raise reply
+                told = [reply] * len(part) if isinstance(reply, FleetError) else reply.refused
+                if isinstance(reply, HostReply):
+                    cursors[number] = reply.cursor
+                for at, why in zip(part.tolist(), told, strict=True):
+                    refused[at] = why
+        return CommandsResult(cursors, refused)
 
     def advance(self, now_us: int | None = None) -> None:
         """Let time pass everywhere: silence is noticed, shelves run out."""

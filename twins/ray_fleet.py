@@ -130,6 +130,8 @@ class RayHosts:
                 return actor.write.remote(device_type, batch, trace)
             case "command":
                 return actor.command.remote(arguments[0])
+            case "commands":
+                return actor.commands.remote(arguments[0])
             case "register":
                 return actor.register.remote(*arguments[:2])
             case "status":

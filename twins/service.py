@@ -12,7 +12,7 @@ from twins import commands as c
 from twins import typefiles, views
 from twins.devices import Device, DeviceType
 from twins.directory import NO_ROWS, Seal
-from twins.errors import DegradedError, DeviceNotFoundError, StaleDirectoryError, SupersededError
+from twins.errors import DegradedError, DeviceNotFoundError, FleetError, StaleDirectoryError, SupersededError
 from twins.events import EventBatch
 from twins.host import HostStatus, ShardHost
 from twins.journal import StoredEntry
@@ -21,6 +21,9 @@ from twins.readings import Fate, ShardBatch
 
 LINES_AT_ONCE: Final = 50_000
 """Lines of a batch that a host takes between two chances for others to be heard."""
+
+COMMANDS_AT_ONCE: Final = 200
+"""Commands that a host does between two chances for others to be heard."""
 
 _UNSAID: Final = np.uint8(255)
 
@@ -35,6 +38,7 @@ class HostReply:
     events: Sequence[tuple[str, EventBatch]]
     parents: Sequence[tuple[str, int]]  # devices with children whose state changed: id, flags
     first_row: int = -1  # of the devices, if any were registered
+    refused: Sequence[FleetError | None] = ()  # of several commands, why each was not done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,6 +145,20 @@ class HostService:
             ]
             return replace(reply, parents=[*reply.parents, *states])
         return reply
+
+    def commands(self, commands: Sequence[c.Command], now_us: int) -> HostReply:
+        """Do several things in one commit; one that is refused keeps no other from being done."""
+        refused: list[FleetError | None] = []
+        for command in commands:
+            try:
+                self.host.stage_command(command, now_us)
+            except FleetError as error:
+                if self.host.state != "ready":  # nothing of what was staged is left
+                    raise
+                refused.append(error)
+            else:
+                refused.append(None)
+        return replace(self._committed(), refused=refused)
 
     def claim(self, claimant: str, known: Mapping[str, Known], command_id: str = "") -> Claimed:
         """Take the membership of this host over: from now on only ``claimant`` registers here, whoever did before.

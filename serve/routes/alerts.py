@@ -5,17 +5,46 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from serve.context import CommandId, Context, InContext, User
+from serve.errors import UnfitError
 from serve.lists import AlertQuery, list_alerts
 from serve.live import View
 from serve.present import alert_item, as_of, reply
-from serve.schemas import AlertPage, Assignment, Comment, Done, Note, Problem, Reason, Shelving
+from serve.schemas import (
+    AlertCommands,
+    AlertPage,
+    AlertsDone,
+    Assignment,
+    Comment,
+    Done,
+    Note,
+    Problem,
+    Reason,
+    Shelving,
+)
 from twins import commands as c
-from twins.alerts import AlertPhase, parse_alert_id
+from twins.alerts import AlertPhase, alert_id, parse_alert_id
 from twins.devices import PRIORITIES
+from twins.errors import AlertNotFoundError, FleetError
 
 router = APIRouter(prefix="/api/alerts", tags=["alerts"])
 
 MAX_LIMIT = 1_000
+MOST_AT_ONCE = 10_000
+"""Alerts that one request may be about."""
+
+_REFUSALS_TOLD = 100
+_COMMANDS: dict[str, type[c.AlertCommand]] = {
+    "acknowledge": c.AcknowledgeAlert,
+    "reset": c.ResetAlert,
+    "shelve": c.ShelveAlert,
+    "unshelve": c.UnshelveAlert,
+    "suppress": c.SuppressAlert,
+    "unsuppress": c.UnsuppressAlert,
+    "remove-from-service": c.RemoveFromService,
+    "return-to-service": c.ReturnToService,
+    "assign": c.AssignAlert,
+    "comment": c.CommentAlert,
+}
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem}, 409: {"model": Problem}, 429: {"model": Problem}, 503: {"model": Problem},
@@ -54,6 +83,45 @@ async def alerts(
         after,
     )
     return reply(await context.ask(_page, context, view, query))
+
+
+@router.post("/commands", response_model=AlertsDone, responses={400: {"model": Problem}, **_REFUSALS})
+async def several(context: InContext, by: User, command_id: CommandId, body: AlertCommands) -> Response:
+    """Ask one thing of many alerts; one that is refused costs no other. With ``dry_run`` they are only counted."""
+    wanted = await _wanted(context, body)
+    if body.dry_run or not wanted:
+        return reply({"matched": len(wanted), "done": 0, "refused": [], "refused_total": 0, "cursor": None})
+    kind, more = _COMMANDS[body.command], _more(body)
+    commands: list[c.AlertCommand] = []
+    refused: list[tuple[str, FleetError]] = []
+    for alert in wanted:
+        try:
+            device_id, rule, occurrence = parse_alert_id(alert)
+        except AlertNotFoundError as error:
+            refused.append((alert, error))
+            continue
+        commands.append(
+            kind(
+                command_id=f"{command_id}#{alert}", by=by, device_id=device_id, rule=rule,
+                occurrence=occurrence, note=body.note, **more,
+            )
+        )  # fmt: skip
+    result = await context.call(context.fleet.command_many, commands)
+    refused += [
+        (alert_id(each.device_id, each.rule, each.occurrence or 0), why)
+        for each, why in zip(commands, result.refused, strict=True)
+        if why is not None
+    ]
+    told = [{"alert": alert, "code": why.code, "detail": str(why)} for alert, why in refused[:_REFUSALS_TOLD]]
+    return reply(
+        {
+            "matched": len(wanted),
+            "done": len(wanted) - len(refused),
+            "refused": told,
+            "refused_total": len(refused),
+            "cursor": context.cursor_at(result.cursors) if result.cursors else None,
+        }
+    )
 
 
 @router.post("/{alert:path}/acknowledge", response_model=Done, responses=_REFUSALS)
@@ -154,6 +222,35 @@ async def _do(
         **(more or {}),
     )
     return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
+
+
+async def _wanted(context: Context, body: AlertCommands) -> list[str]:
+    """The alerts that a request is about, each once."""
+    if body.alerts is not None:
+        return list(dict.fromkeys(body.alerts))
+    assert body.matching is not None
+    m = body.matching
+    query = AlertQuery(
+        tuple(m.state), tuple(m.priority), tuple(m.device), tuple(m.type), tuple(m.site), MOST_AT_ONCE
+    )
+    page = await context.ask(list_alerts, await context.view(), query)
+    if page.next is not None:
+        raise UnfitError(
+            f"{page.total} alerts match, {MOST_AT_ONCE} may be changed at once", "narrow down what matches"
+        )
+    return [alert_id(line["device_id"], line["rule"], line["occurrence"]) for line in page.items]
+
+
+def _more(body: AlertCommands) -> dict[str, Any]:
+    """What some commands want to know beside a note."""
+    match body.command:
+        case "shelve":
+            return {"duration_s": body.duration_s, "reason": body.reason}
+        case "suppress" | "remove-from-service":
+            return {"reason": body.reason}
+        case "assign":
+            return {"assignee": body.assignee}
+    return {}
 
 
 def _page(context: Context, view: View, query: AlertQuery) -> dict[str, Any]:

@@ -133,6 +133,19 @@ def test_a_fleet_keeps_the_contract(make_fleet):
         {"device_id": ids[0], "state": "SHELVED"}
     ]
 
+    # several at once: each by itself, and those of nobody
+    send(fleet, 99.0, ids)
+    several = [
+        AcknowledgeAlert(command_id=f"s{n}", by="ann", device_id=each, rule="hot")
+        for n, each in enumerate([*ids[1:], ids[0], "nobody", ids[1]])
+    ]
+    done = fleet.command_many(several)
+    assert [why and why.code for why in done.refused] == [
+        None, None, None, None, None, "command.refused", "device.not_found", "command.refused"
+    ]  # fmt: skip
+    assert {each["state"] for each in fleet.alerts().to_pylist()} == {"ACKED", "SHELVED"}
+    assert fleet.command_many(several[:5]).refused == [None] * 5  # done already, and not done again
+
     # devices: growing to another host, a host of its own, maintenance, retirement
     fleet.register([Device(f"more-{i}", PUMP.name) for i in range(4)])
     fleet.register([Device("vip", PUMP.name, placement="dedicated")])

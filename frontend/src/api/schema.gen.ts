@@ -49,6 +49,30 @@ export type AlertChanged = {
     type: 'ALERT_CHANGED';
 };
 
+/**
+ * One thing asked of several alerts: of those named, or of all that match.
+ */
+export type AlertCommands = {
+    alerts?: Array<string> | null;
+    assignee?: string | null;
+    command: 'acknowledge' | 'reset' | 'shelve' | 'unshelve' | 'suppress' | 'unsuppress' | 'remove-from-service' | 'return-to-service' | 'assign' | 'comment';
+    /**
+     * only count
+     */
+    dry_run?: boolean;
+    /**
+     * of a shelf
+     */
+    duration_s?: number | null;
+    matching?: AlertMatch | null;
+    note?: string;
+    /**
+     * shelve until each next returns to normal
+     */
+    one_shot?: boolean;
+    reason?: string;
+};
+
 export type AlertCounts = {
     critical: number;
     high: number;
@@ -134,6 +158,17 @@ export type AlertKpis = {
     worst_floods: Array<Flood>;
 };
 
+/**
+ * Of the alerts that stand or are put aside, those that match all that is given; as in the list.
+ */
+export type AlertMatch = {
+    device?: Array<string>;
+    priority?: Array<'critical' | 'high' | 'medium' | 'low'>;
+    site?: Array<string>;
+    state?: Array<string>;
+    type?: Array<string>;
+};
+
 export type AlertPage = {
     as_of: string | null;
     /**
@@ -143,6 +178,26 @@ export type AlertPage = {
     items: Array<AlertItem>;
     next: string | null;
     total: number;
+};
+
+export type AlertRefusal = {
+    alert: string;
+    code: string;
+    detail: string;
+};
+
+export type AlertsDone = {
+    /**
+     * null where nothing was done
+     */
+    cursor: string | null;
+    done: number;
+    matched: number;
+    /**
+     * the first hundred
+     */
+    refused: Array<AlertRefusal>;
+    refused_total: number;
 };
 
 export type Assignment = {

@@ -1,0 +1,115 @@
+"""One thing asked of many alerts: named ones, all that match, and what is refused."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from tests.serve.edges import T0, Edge, edge
+from twins.clock import SECOND_US
+
+PUMPS = [f"pump-{n:02d}" for n in range(6)]
+
+
+async def alarmed(it: Edge) -> list[str]:
+    """Every pump has an alert that stands; gives their ids."""
+    it.clock.advance_to(T0 + SECOND_US)
+    readings = [
+        {"device": each, "time": T0 + SECOND_US, "values": {"vibration": 9.0, "flow": 50}} for each in PUMPS
+    ]
+    await it.post("/api/readings", {"readings": readings})
+    await it.fresh()
+    return [f"{each}:vibration-high:1" for each in PUMPS]
+
+
+async def states(it: Edge) -> dict[str, str]:
+    await it.fresh()
+    return {each["id"]: each["state"] for each in (await it.get("/api/alerts", limit=100))["items"]}
+
+
+def run(tmp_path: Path, story: Any) -> None:
+    async def told() -> None:
+        async with edge(tmp_path) as it:
+            await story(it)
+
+    asyncio.run(told())
+
+
+def test_named_alerts_are_acknowledged_and_one_that_is_refused_costs_no_other(tmp_path: Path) -> None:
+    async def story(it: Edge) -> None:
+        ids = await alarmed(it)
+        await it.post(f"/api/alerts/{ids[0]}/acknowledge")
+        wanted = [*ids, ids[1], "pump-00:vibration-high:7", "nobody:dry:1", "nonsense"]
+        done = await it.post(
+            "/api/alerts/commands", {"command": "acknowledge", "alerts": wanted, "note": "storm"}
+        )
+        assert (done["matched"], done["done"], done["refused_total"]) == (9, 5, 4)
+        assert {each["alert"]: each["code"] for each in done["refused"]} == {
+            ids[0]: "command.refused",
+            "pump-00:vibration-high:7": "alert.not_found",
+            "nobody:dry:1": "device.not_found",
+            "nonsense": "alert.not_found",
+        }
+        assert set((await states(it)).values()) == {"ACKED"}
+        listed = await it.get("/api/alerts", cursor=done["cursor"])
+        assert listed["total"] == 6
+        events = (await it.get("/api/devices/pump-03/events"))["items"]
+        acknowledged = [each for each in events if each["type"] == "alert.acknowledged"]
+        assert [each["detail"]["note"] for each in acknowledged] == ["storm"]
+
+    run(tmp_path, story)
+
+
+def test_all_that_match_are_counted_first_and_shelved_then(tmp_path: Path) -> None:
+    async def story(it: Edge) -> None:
+        ids = await alarmed(it)
+        body = {
+            "command": "shelve", "duration_s": 600, "reason": "swap",
+            "matching": {"site": ["oslo"], "state": ["UNACK"], "priority": ["high"]},
+        }  # fmt: skip
+        counted = await it.post("/api/alerts/commands", {**body, "dry_run": True})
+        assert counted == {"matched": 3, "done": 0, "refused": [], "refused_total": 0, "cursor": None}
+        assert set((await states(it)).values()) == {"UNACK"}
+        done = await it.post("/api/alerts/commands", body)
+        assert (done["matched"], done["done"], done["refused_total"]) == (3, 3, 0)
+        found = await states(it)
+        assert {each for each in ids if found[each] == "SHELVED"} == set(ids[1::2])
+        assert (await it.post("/api/alerts/commands", body))["matched"] == 0
+
+    run(tmp_path, story)
+
+
+def test_asked_again_under_the_same_key_it_is_done_once(tmp_path: Path) -> None:
+    async def story(it: Edge) -> None:
+        ids = await alarmed(it)
+        body = {"command": "comment", "alerts": ids, "note": "seen from the road"}
+        key = {"Idempotency-Key": "once"}
+        for _ in range(2):
+            assert (await it.post("/api/alerts/commands", body, **key))["done"] == 6
+        await it.fresh()
+        listed = (await it.get("/api/alerts"))["items"]
+        assert [each["comments"] for each in listed] == [1] * 6
+
+    run(tmp_path, story)
+
+
+def test_what_makes_no_sense_is_refused_as_a_whole(tmp_path: Path) -> None:
+    async def story(it: Edge) -> None:
+        ids = await alarmed(it)
+        for body in (
+            {"command": "acknowledge"},
+            {"command": "acknowledge", "alerts": ids, "matching": {}},
+            {"command": "shelve", "alerts": ids},
+            {"command": "shelve", "alerts": ids, "one_shot": True, "duration_s": 5},
+            {"command": "assign", "alerts": ids},
+            {"command": "comment", "alerts": ids},
+            {"command": "explode", "alerts": ids},
+            {"command": "acknowledge", "matching": {"colour": ["red"]}},
+            {"command": "acknowledge", "alerts": ids * 2_000},
+        ):
+            await it.post("/api/alerts/commands", body, 422)
+        assert set((await states(it)).values()) == {"UNACK"}
+        viewer = it.member("vic", "viewer")
+        asked = {"command": "acknowledge", "alerts": ids}
+        assert (await it.client.post("/api/alerts/commands", json=asked, headers=viewer)).status_code == 403
+
+    run(tmp_path, story)
