@@ -28,6 +28,9 @@
     ├── AccountNotFoundError       no such account
     ├── AccountExistsError         the name is taken
     ├── KeyNotFoundError           no such device key
+    ├── ChannelNotFoundError       no such channel of notifications
+    ├── RouteNotFoundError         no such route of notifications
+    ├── ReceiverError              a receiver of notifications did not take one
     ├── TypeVersionNotFoundError   no such version of a device type or of its rules
     └── DatabaseError              the relational database cannot do what was asked
         ├── DatabaseUnavailableError  it does not answer
@@ -261,6 +264,45 @@ class KeyNotFoundError(FleetError):
 
     def __str__(self) -> str:
         return f"there is no device key {self.key!r}; `twinfold key list` has those that there are"
+
+
+class ChannelNotFoundError(FleetError):
+    """There is no such channel of notifications."""
+
+    code = "channel.not_found"
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(channel)
+        self.channel = channel
+
+    def __str__(self) -> str:
+        return f"there is no channel {self.channel!r}; `twinfold notify list` has those that there are"
+
+
+class RouteNotFoundError(FleetError):
+    """There is no such route of notifications."""
+
+    code = "notification_route.not_found"
+
+    def __init__(self, route: str) -> None:
+        super().__init__(route)
+        self.route = route
+
+    def __str__(self) -> str:
+        return f"there is no route {self.route!r}; `twinfold notify list` has those that there are"
+
+
+class ReceiverError(FleetError):
+    """A receiver of notifications did not take one."""
+
+    code = "receiver.refused"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.problem}; see whether the receiver is up and the channel leads to it"
 
 
 class TypeVersionNotFoundError(FleetError):

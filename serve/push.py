@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serve.context import Context
 from serve.cursors import Reached, read_stream_cursor, stream_cursor
@@ -292,7 +291,7 @@ class Hub:
             if any((batch.records["kind"] == Kind.TYPE_INSTALLED).any() for batch in told_of.values()):
                 await self._context.call(self._context.fleet.learn_types, host)
             for name, batch in told_of.items():
-                alerts = _chosen(batch, (batch.records["kind"] >= _FIRST_ALERT) & batch.news())
+                alerts = batch.where((batch.records["kind"] >= _FIRST_ALERT) & batch.news())
                 shown = self._named(name, alerts)
                 shown = EventBatch(shown.records[:_TOLD_AT_ONCE], shown.notes)
                 events = await self._decoded(host, name, shown, entry) if len(shown) else []
@@ -323,7 +322,7 @@ class Hub:
         slots = batch.records["slot"].tolist()
         said = ["rule" in batch.notes.get(i, {}) for i in range(len(slots))]
         named = [0 <= slot < rules or (slot < 0 and note) for slot, note in zip(slots, said, strict=True)]
-        return _chosen(batch, np.array(named, np.bool_))
+        return batch.where(np.array(named, np.bool_))
 
     async def _decoded(self, host: int, name: str, batch: EventBatch, entry: StoredEntry) -> list[Event]:
         """Events with ids and names; waits for the live table where a device is newer than that."""
@@ -396,16 +395,6 @@ class Hub:
         for task in self._followers.values():
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-
-
-def _chosen(batch: EventBatch, mask: NDArray[np.bool_]) -> EventBatch:
-    """The events of a batch where ``mask`` is set, with their notes."""
-    chosen = np.flatnonzero(mask)
-    if len(chosen) == len(batch):
-        return batch
-    notes = {new: batch.notes[old] for new, old in enumerate(chosen.tolist()) if old in batch.notes}
-    notes.update({at: note for at, note in batch.notes.items() if at < 0})
-    return EventBatch(batch.records[chosen], notes)
 
 
 def _standing(fleet: Fleet, device_ids: Sequence[str]) -> dict[tuple[str, str, int], dict[str, Any]]:

@@ -8,7 +8,7 @@ from history. ``Rows`` is what was read and not yet written, by table.
 import bisect
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -32,7 +32,7 @@ from training.tables import (
 from twins import entries, events, typefiles
 from twins.devices import DeviceType
 from twins.entries import EntryKind
-from twins.events import EventBatch, Kind
+from twins.events import Event, EventBatch, Kind
 from twins.journal import StoredEntry
 from twins.readings import Fate, ShardBatch
 
@@ -233,6 +233,27 @@ def take(entry: StoredEntry, actor: str, names: Names, rows: Rows, known: Mappin
         _take_events(entry, actor, names, rows)
 
 
+def learn(entry: StoredEntry, actor: str, names: Names) -> None:
+    """Teach ``names`` what an entry says, and keep nothing of it."""
+    if entry.kind == EntryKind.COMMAND:
+        _take_command(entry, actor, names, Rows(), lambda _: False)
+
+
+def decoded(
+    batch: EventBatch, actor: str, device_type: DeviceType, names: Names, entry: StoredEntry
+) -> Iterator[Event]:
+    """The events of a batch that an entry holds; ``device_type`` is the version then in force."""
+    ids = names.device_ids(actor, device_type.name, batch.records["row"])
+    return events.decode(
+        batch,
+        device_id=ids.__getitem__,
+        rules=[rule.name for rule in device_type.rules],
+        channels=device_type.channel_names,
+        recorded_us=entry.now_us,
+        cursor=entry.cursor,
+    )
+
+
 def _take_readings(entry: StoredEntry, actor: str, names: Names, rows: Rows, wanted: Any) -> None:
     found = entries.decode_lines(entry.payload)
     name = found.device_type
@@ -368,23 +389,11 @@ def _take_events(entry: StoredEntry, actor: str, names: Names, rows: Rows) -> No
         if device_type is None:
             _log.warning("%s: the type of entry %d is lost; its events are left out", actor, entry.cursor)
             continue
-        for event in _decoded(batch, actor, device_type, names, entry):
+        for event in decoded(batch, actor, device_type, names, entry):
             detail = _json(event.detail) if event.detail else "{}"
             what = (event.type, event.device_id, name, event.at_us, event.recorded_us, detail)
             rows.events.append((*what, actor, entry.cursor, number))
             number += 1
-
-
-def _decoded(batch: EventBatch, actor: str, device_type: DeviceType, names: Names, entry: StoredEntry) -> Any:
-    ids = names.device_ids(actor, device_type.name, batch.records["row"])
-    return events.decode(
-        batch,
-        device_id=ids.__getitem__,
-        rules=[rule.name for rule in device_type.rules],
-        channels=device_type.channel_names,
-        recorded_us=entry.now_us,
-        cursor=entry.cursor,
-    )
 
 
 def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

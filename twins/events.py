@@ -161,6 +161,15 @@ class EventBatch:
         added = {i: {**self.notes.get(i, {}), **note} for i in np.flatnonzero(chosen).tolist()}
         return EventBatch(self.records, {**self.notes, **added})
 
+    def where(self, mask: NDArray[np.bool_]) -> "EventBatch":
+        """The events for which ``mask`` (n,) is set, with their notes."""
+        chosen = np.flatnonzero(mask)
+        if len(chosen) == len(self):
+            return self
+        notes = {new: self.notes[old] for new, old in enumerate(chosen.tolist()) if old in self.notes}
+        notes.update({at: note for at, note in self.notes.items() if at < 0})
+        return EventBatch(self.records[chosen], notes)
+
     def news(self) -> NDArray[np.bool_]:
         """(n,) which of the events are news, rather than the past of a device that is being imported."""
         if self.notes.get(EVERY, {}).get(REPLAYED):
