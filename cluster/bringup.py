@@ -219,6 +219,8 @@ class Platform:
                 self._start_fleet()
             with self._progress("start the recorder"):
                 self._start_recorder()
+            with self._progress("start the notifier"):
+                self._start_notifier()
             with self._progress("start the jobs"):
                 self._start_jobs()
             if self.settings.mqtt.url.get_secret_value():
@@ -376,6 +378,13 @@ class Platform:
         self._down.append(
             ("the recorder", Service.recorder(self.data, self.settings.history, self._labels).stop)
         )
+
+    def _start_notifier(self) -> None:
+        from cluster.services import Service
+
+        s = self.settings
+        service = Service.notifier(self.data, s.database_config(), s.receivers_config(), self._labels)
+        self._down.append(("the notifier", service.stop))
 
     def _start_jobs(self) -> None:
         from cluster.services import Service

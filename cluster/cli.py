@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cluster import cli_accounts, cli_jobs, cli_types
+from cluster import cli_accounts, cli_jobs, cli_notify, cli_types
 from cluster.compiled import use_kernel_cache
 from cluster.terminal import AsJson, Data
 from cluster.terminal import bar as _bar
@@ -38,6 +38,7 @@ app.add_typer(cli_types.app)
 app.add_typer(cli_accounts.users)
 app.add_typer(cli_accounts.keys)
 app.add_typer(cli_jobs.app)
+app.add_typer(cli_notify.app)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The platform's own actors beside the shards: the recorder, the jobs, the MQTT bridge, and the devices that are simulated.
+"""The platform's own actors beside the shards: recorder, notifier, jobs, MQTT bridge, and the devices that are simulated.
 
 Each gives a plain class a process that Ray restarts; what it does stands elsewhere (``training/recorder.py``,
 ``cluster/traffic.py``).
@@ -17,8 +17,14 @@ import ray
 
 from cluster.settings import HistorySettings, SimulatorSettings
 from cluster.traffic import RecordedTraffic, SimulatedTraffic, Traffic, drive
+from serve.database import Database, DatabaseConfig
 from serve.deployments import JOBS
 from serve.mqtt import Bridge, MqttConfig
+from serve.notifications.book import Book
+from serve.notifications.desk import Desk
+from serve.notifications.following import Follower
+from serve.notifications.notifier import Notifier
+from serve.notifications.receivers import Receivers, ReceiversConfig
 from training import import_jobs
 from training.compaction import CompactionConfig
 from training.condition import ConditionLog
@@ -296,6 +302,39 @@ class Bridging:
         self._bridge.stop()
 
 
+class Notifying:
+    """Tells people of alerts: follows the hosts that are up, and sends to the receivers.
+
+    Parameters
+    ----------
+    data : the data folder
+    hosts : gives the handles of the hosts that are up, by name
+    """
+
+    def __init__(
+        self,
+        data: str,
+        database: DatabaseConfig,
+        receivers: ReceiversConfig,
+        hosts: Callable[[], Mapping[str, Any]] = host_actors,
+    ) -> None:
+        folder = Path(data)
+        self._database = Database(database)
+        desk = Desk(self._database)
+        follower = Follower(desk, folder / "history", lambda: journal_sources(folder / "hosts", hosts()))
+        self._notifier = Notifier(follower, desk, Book(self._database), Receivers(receivers))
+        self._notifier.start()
+
+    def status(self) -> dict[str, Any]:
+        """As ``Notifier.status``."""
+        return self._notifier.status()
+
+    def stop(self) -> None:
+        """End; what is not sent is sent after the next start."""
+        self._notifier.stop()
+        self._database.close()
+
+
 class Working:
     """Runs jobs, with a fleet of its own, which is found when the first one wants it: it may be away for a while."""
 
@@ -327,6 +366,7 @@ class Working:
 RecorderActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Recording)
 TrafficActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Sending)
 JobsActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Working)
+NotifierActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Notifying)
 BridgeActor: Final[Any] = ray.remote(max_restarts=-1, num_cpus=0)(Bridging)
 
 
@@ -366,6 +406,13 @@ class Service:
     def jobs(data: Path, labels: Mapping[str, str], placement: Placement) -> "Service":
         actor = _named(JobsActor, JOBS, labels)
         return Service(JOBS, actor.remote(str(data), partial(RayFleet, placement=placement)))
+
+    @staticmethod
+    def notifier(
+        data: Path, database: DatabaseConfig, receivers: ReceiversConfig, labels: Mapping[str, str]
+    ) -> "Service":
+        actor = _named(NotifierActor, "notifier", labels)
+        return Service("notifier", actor.remote(str(data), database, receivers))
 
     @staticmethod
     def bridge(data: Path, config: MqttConfig, labels: Mapping[str, str], placement: Placement) -> "Service":

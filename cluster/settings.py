@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from serve.context import ApiConfig
     from serve.database import DatabaseConfig
     from serve.mqtt import MqttConfig
+    from serve.notifications.receivers import ReceiversConfig
     from twins.actors import ActorConfig
 
 PREFIX: Final = "TWINFOLD_"
@@ -199,6 +200,28 @@ class MqttSettings(_Section):
     ca_file: str = Field("", description="certificates to trust beside the system's")
 
 
+class NotificationSettings(_Section):
+    """How people are told of alerts when they do not look."""
+
+    mail_host: str = Field("", description="mail server that takes e-mail; empty: no e-mail")
+    mail_port: int = Field(587, ge=1, le=65535, description="its port")
+    mail_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="encryption on the way to it: after the greeting, from the first byte, or none",
+    )
+    mail_user: str = Field("", description="name to log in there with; empty: without")
+    mail_password: SecretStr = Field(SecretStr(""), description="and password")
+    mail_sender: str = Field(
+        "", description="address that e-mail comes from; empty: twinfold@ the mail server"
+    )
+    allow_private: bool = Field(
+        False, description="whether webhooks may lead into private networks and to this machine"
+    )
+    apprise: bool = Field(
+        False, description="whether channels may use Apprise, which dials by itself: where to is not judged"
+    )
+
+
 class Settings(_Section):
     """Everything that can be set."""
 
@@ -212,6 +235,7 @@ class Settings(_Section):
     ray: RaySettings = RaySettings()
     database: DatabaseSettings = DatabaseSettings()
     mqtt: MqttSettings = MqttSettings()
+    notifications: NotificationSettings = NotificationSettings()
 
     def mqtt_config(self) -> "MqttConfig":
         """The broker and what is read from it."""
@@ -219,6 +243,21 @@ class Settings(_Section):
 
         m = self.mqtt
         return MqttConfig(m.url.get_secret_value(), m.topic, m.refused, m.version, m.client_id, m.ca_file)
+
+    def receivers_config(self) -> "ReceiversConfig":
+        """How receivers of notifications are reached."""
+        from serve.notifications.receivers import MailConfig, ReceiversConfig
+
+        n = self.notifications
+        mail = MailConfig(
+            n.mail_host,
+            n.mail_port,
+            n.mail_tls,
+            n.mail_user,
+            n.mail_password.get_secret_value(),
+            n.mail_sender,
+        )
+        return ReceiversConfig(mail, n.allow_private, n.apprise, link=self.api.public_url)
 
     def fleet_config(self, cores: int) -> FleetConfig:
         """How the fleet is to be on machines with so many cores in all."""
@@ -248,6 +287,7 @@ class Settings(_Section):
             public=self.api.public_url,
             cookie=f"__Host-twinfold-{self.api.port}" if name else f"twinfold-{self.api.port}",
             registration=self.accounts.registration,
+            receivers=self.receivers_config(),
         )
 
     def actor_config(self) -> "ActorConfig":
@@ -329,6 +369,8 @@ def shown(settings: Settings, name: str) -> Any:
     if isinstance(found, SecretStr):
         from serve.database import shown_url
 
+        if name.endswith(".mail_password"):
+            return "***" if found.get_secret_value() else ""
         return shown_url(found.get_secret_value()) if found.get_secret_value() else ""
     return str(found) if isinstance(found, Path) else found
 

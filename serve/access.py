@@ -88,6 +88,20 @@ NEEDED: Final[Mapping[str, Need]] = {
     "POST /api/alerts/{alert:path}/return-to-service": "operator",
     "POST /api/alerts/{alert:path}/assign": "operator",
     "POST /api/alerts/{alert:path}/comment": "operator",
+    # -- notifications
+    "GET /api/notifications": "operator",
+    "GET /api/notifications/channels": "operator",
+    "GET /api/notifications/channels/{channel}": "operator",
+    "POST /api/notifications/channels": "admin",  # where data leaves to is the owner's business
+    "PUT /api/notifications/channels/{channel}": "admin",
+    "DELETE /api/notifications/channels/{channel}": "admin",
+    "POST /api/notifications/channels/{channel}/test": "engineer",
+    "GET /api/notifications/routes": "operator",
+    "GET /api/notifications/routes/{route}": "operator",
+    "POST /api/notifications/routes": "engineer",
+    "PUT /api/notifications/routes/{route}": "engineer",
+    "DELETE /api/notifications/routes/{route}": "engineer",
+    "GET /api/notifications/deliveries": "operator",
     # -- readings
     "POST /ingest": "sender",
     "WS /ingest/socket": "sender",
@@ -118,7 +132,7 @@ NEEDED: Final[Mapping[str, Need]] = {
 
 AUDITED_THERE: Final = (
     "/api/login", "/api/logout", "/api/register", "/api/refresh", "/api/me", "/api/users", "/api/invitations",
-    "/api/keys",
+    "/api/keys", "/api/notifications",
 )  # fmt: skip
 """Where changes write their own line, in the transaction of what they change."""
 

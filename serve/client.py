@@ -68,6 +68,23 @@ class Client:
         found: dict[str, Any] = self._ask("POST", "/api/imports", json=body)
         return found
 
+    # -- notifications ---------------------------------------------------------------------------------------------
+
+    def channels(self) -> list[dict[str, Any]]:
+        """Every channel of notifications, by name."""
+        found: list[dict[str, Any]] = self._ask("GET", "/api/notifications/channels")["items"]
+        return found
+
+    def routes(self) -> list[dict[str, Any]]:
+        """Every route of notifications, by name."""
+        found: list[dict[str, Any]] = self._ask("GET", "/api/notifications/routes")["items"]
+        return found
+
+    def test_channel(self, channel: str) -> dict[str, Any]:
+        """Send a test; gives whether the receiver took it, and what it said."""
+        found: dict[str, Any] = self._ask("POST", f"/api/notifications/channels/{channel}/test")
+        return found
+
     def _ask(
         self, method: str, path: str, json: Any = None, params: Mapping[str, str | int] | None = None
     ) -> Any:

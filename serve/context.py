@@ -17,6 +17,9 @@ from serve.cursors import Reached, read_stream_cursor, stream_cursor
 from serve.errors import LoginRequiredError
 from serve.live import LiveTable, View
 from serve.metrics import Metrics
+from serve.notifications.book import Book
+from serve.notifications.desk import Desk
+from serve.notifications.receivers import Receivers, ReceiversConfig
 from serve.overview import Overview
 from serve.present import Rules
 from serve.versions import Versions
@@ -34,6 +37,8 @@ _REBUILDS_WAITING: Final = 8
 _LOG_INS: Final = 2  # a password takes a core for a while
 _LOG_INS_WAITING: Final = 30
 _LOOK_UPS: Final = 4
+_TESTS: Final = 2
+_TESTS_WAITING: Final = 4
 
 Answer = TypeVar("Answer")
 
@@ -57,6 +62,7 @@ class ApiConfig:
         forwarded, and cookies travel over TLS alone
     cookie : name of the browser's session; a browser keeps one a name, whatever the port
     registration : who may make an account
+    receivers : how receivers of notifications are reached, for tests of them
     """
 
     static: Path | None = None
@@ -75,6 +81,7 @@ class ApiConfig:
     public: str = ""
     cookie: str = "twinfold-session"
     registration: Registration = "closed"
+    receivers: ReceiversConfig = field(default_factory=ReceiversConfig)
 
 
 class Workers:
@@ -125,6 +132,10 @@ class Context:
     rebuilds: Workers = field(init=False)
     log_ins: Workers = field(init=False)
     look_ups: Workers = field(init=False)
+    book: Book = field(init=False)
+    desk: Desk = field(init=False)
+    receivers: Receivers = field(init=False)
+    tests: Workers = field(init=False)
 
     def __post_init__(self) -> None:
         self.overview = Overview(self.live)
@@ -134,6 +145,10 @@ class Context:
         self.rebuilds = Workers("looks into the past", 1, _REBUILDS_WAITING)
         self.log_ins = Workers("log-ins", _LOG_INS, _LOG_INS_WAITING)
         self.look_ups = Workers("look-ups of who asks", _LOOK_UPS, self.config.waiting)
+        self.book = Book(self.access.database, self.fleet.clock)
+        self.desk = Desk(self.access.database, self.fleet.clock)
+        self.receivers = Receivers(self.config.receivers)
+        self.tests = Workers("tests of channels", _TESTS, _TESTS_WAITING)
 
     async def call(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         """A call of the fleet, of history or of the database."""
@@ -154,6 +169,10 @@ class Context:
     async def identify(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         """A short question to the database about who asks."""
         return await self.look_ups.run(work, *arguments)
+
+    async def test(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        """A message to a receiver that may take its time."""
+        return await self.tests.run(work, *arguments)
 
     async def view(self, cursor: str | None = None) -> View:
         """The newest view; with a cursor, one that includes it, if ``catch_up_s`` is enough for that."""
@@ -183,6 +202,7 @@ class Context:
         self.rebuilds.close()
         self.log_ins.close()
         self.look_ups.close()
+        self.tests.close()
         self.live.close()
         self.access.database.close()
 

@@ -33,6 +33,7 @@ from sqlalchemy import (
     update,
 )
 
+from serve import audit
 from serve.database import METADATA, Database
 from serve.notifications import messages
 from serve.notifications.book import channels_of, kept_routes
@@ -314,9 +315,16 @@ class Desk:
         self._database.write(lambda c: c.execute(update(_DELIVERIES).where(these).values(values)))
 
     def tried(
-        self, channel: str, test_id: str, message: Mapping[str, Any], took: bool, said: str
+        self,
+        channel: str,
+        test_id: str,
+        message: Mapping[str, Any],
+        took: bool,
+        said: str,
+        by: str,
+        address: str,
     ) -> Delivery:
-        """Keep a test, which was sent already."""
+        """Keep a test, which was sent already, and in the audit who asked for it."""
         now_us = self._clock.now_us()
 
         def work(connection: Connection) -> Delivery:
@@ -328,6 +336,7 @@ class Desk:
                 "ended_us": now_us,
             }
             connection.execute(update(_DELIVERIES).where(_DELIVERIES.c.id == test_id).values(values))
+            audit.record(connection, now_us, by, address, "channel.tested", channel, took=took)
             return _as_delivery(
                 connection.execute(select(_DELIVERIES).where(_DELIVERIES.c.id == test_id)).one()
             )

@@ -43,7 +43,7 @@ _INSIDE: Final = frozenset(
         "script", "smpp", "snmp", "syslog", "windows", "xml", "xmls",
     }
 )  # fmt: skip
-"""Services of Apprise that reach this machine or any address at all: a webhook of our own is checked, those are not."""
+"""Services of Apprise that run something on this machine, or are a webhook without our checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,14 @@ class ReceiversConfig:
     ----------
     mail : the server that takes e-mail
     allow_private : whether receivers may be in private networks and on this machine
+    apprise : whether its services may be used; it dials by itself, so where to is not judged
     patience_s : how long one attempt may take in all
     link : the address of the platform, for a link in messages; empty: none
     """
 
     mail: MailConfig = MailConfig()
     allow_private: bool = False
+    apprise: bool = False
     patience_s: float = 10.0
     link: str = ""
 
@@ -180,7 +182,8 @@ class Receivers:
             asked.sock = plain
             if parts.scheme == "https":
                 asked.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
-            watch = threading.Timer(self._config.patience_s, _break_off, [asked.sock])
+            late = threading.Event()
+            watch = threading.Timer(self._config.patience_s, _break_off, [asked.sock, late])
             watch.daemon = True
             watch.start()  # against an answer that trickles: a socket's own timeout is for each piece
             try:
@@ -197,6 +200,8 @@ class Receivers:
                 said = _shortly(answer.read(_SAID).decode("utf-8", "replace"))
             finally:
                 watch.cancel()
+        if late.is_set():  # what came by then may read like a whole answer
+            raise ReceiverError(f"it did not answer within {self._config.patience_s:g} s")
         if not 200 <= answer.status < 300:  # a redirect is not followed: it could lead anywhere
             raise ReceiverError(f"it answered {answer.status} {said}".rstrip())
         return f"{answer.status} {said}".rstrip()
@@ -230,6 +235,8 @@ class Receivers:
         return "taken by the mail server"
 
     def _apprise(self, target: Target, message: Mapping[str, Any]) -> str:
+        if not self._config.apprise:
+            raise ReceiverError("Apprise is not in use: notifications.apprise")
         from apprise import Apprise, AppriseAsset
 
         sender = Apprise(asset=AppriseAsset(app_id="Twinfold", async_mode=False))
@@ -290,7 +297,8 @@ def _connected(host: str, port: int, patience_s: float, allow_private: bool) -> 
     raise problem
 
 
-def _break_off(link: socket.socket) -> None:
+def _break_off(link: socket.socket, late: threading.Event) -> None:
+    late.set()
     with contextlib.suppress(OSError):
         link.shutdown(socket.SHUT_RDWR)
 

@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi import Path as InPath
 
 from serve.catalogue import parted, problems_of
 from serve.context import Context, InContext, User
 from serve.differences import Change, differences
-from serve.errors import BodyError, PreconditionError
+from serve.errors import BodyError
+from serve.preconditions import Match, expected
 from serve.present import iso, reply
 from serve.schemas import (
     Activation,
@@ -59,11 +60,6 @@ Why = Annotated[
 ]
 Number = Annotated[int, Query(ge=1, le=MOST)]
 InPathNumber = Annotated[int, InPath(ge=1, le=MOST)]
-
-
-Match = Annotated[
-    str | None, Header(alias="If-Match", description="the ETag that this is a change of, or * for any")
-]
 
 
 @router.get("/api/types", response_model=list[TypeInfo])
@@ -144,8 +140,8 @@ async def stage(
     context: InContext, by: User, name: Name, request: Request, why: Why = "", if_match: Match = None
 ) -> Response:
     """Import a type with its rules, to be activated later. It need not be in force yet."""
-    text, expected = await _text(request), _expected(if_match)
-    return await context.call(_stage_type, context, name, text, by, why, expected)
+    text, revision = await _text(request), expected(if_match)
+    return await context.call(_stage_type, context, name, text, by, why, revision)
 
 
 @router.put("/api/types/{name}/rules/staged", response_model=Staged, responses=_REFUSALS, openapi_extra=_BODY)
@@ -153,20 +149,20 @@ async def stage_rules(
     context: InContext, by: User, name: Name, request: Request, why: Why = "", if_match: Match = None
 ) -> Response:
     """Import rules for a type in force, to be activated later."""
-    text, expected = await _text(request), _expected(if_match)
-    return await context.call(_stage_rules, context, name, text, by, why, expected)
+    text, revision = await _text(request), expected(if_match)
+    return await context.call(_stage_rules, context, name, text, by, why, revision)
 
 
 @router.delete("/api/types/{name}/staged", response_model=TypeStanding, responses=_REFUSALS)
 async def unstage(context: InContext, name: Name, if_match: Match = None) -> Response:
     """Do not activate what is staged of the type; its version stays."""
-    return await context.call(_unstage, context, name, "type", _expected(if_match))
+    return await context.call(_unstage, context, name, "type", expected(if_match))
 
 
 @router.delete("/api/types/{name}/rules/staged", response_model=TypeStanding, responses=_REFUSALS)
 async def unstage_rules(context: InContext, name: Name, if_match: Match = None) -> Response:
     """Do not activate the rules that are staged; their version stays."""
-    return await context.call(_unstage, context, name, "rules", _expected(if_match))
+    return await context.call(_unstage, context, name, "rules", expected(if_match))
 
 
 @router.post("/api/types/{name}/activate", response_model=TypeStanding, responses=_REFUSALS)
@@ -174,7 +170,7 @@ async def activate(
     context: InContext, by: User, name: Name, body: Activation, if_match: Match = None
 ) -> Response:
     """Put versions in force on every host, or on none; older ones, too."""
-    return await context.call(_activate, context, name, body, by, _expected(if_match))
+    return await context.call(_activate, context, name, body, by, expected(if_match))
 
 
 # -- what they do, in a thread -------------------------------------------------------------------------------------
@@ -270,21 +266,6 @@ async def _text(request: Request) -> str:
         return (await request.body()).decode()
     except UnicodeDecodeError:
         raise BodyError("it is not UTF-8", "send it as UTF-8") from None
-
-
-def _expected(if_match: str | None) -> int | None:
-    """The revision that a change is one of; None for any."""
-    if if_match is None:
-        raise PreconditionError(
-            "If-Match is missing", "send the ETag of what you changed, or * to change it anyway"
-        )
-    text = if_match.strip()
-    if text == "*":
-        return None
-    number = text.removeprefix("W/").strip('"')
-    if not (number.isascii() and number.isdigit() and len(number) < 10):
-        raise PreconditionError(f"If-Match {text[:40]!r} is no ETag of a type", "send the ETag as it came")
-    return int(number)
 
 
 def _in_force(context: Context, name: str) -> DeviceType:

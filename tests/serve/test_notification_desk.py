@@ -1,4 +1,4 @@
-"""Who is told of what, and when: routes, steps, quiet hours, floods and repetitions; the clock is virtual, the database real."""
+"""Who is told of what, and when: routes, steps, quiet hours, floods, repetitions; a virtual clock, a real database."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from serve.accounts import Accounts
 from serve.errors import RevisionConflictError, UnfitError
-from serve.notifications.desk import MOST_WAITING, Closed
+from serve.notifications import desk
+from serve.notifications.desk import Closed
 from serve.notifications.pacing import GIVE_UP_US, again_us
 from tests.serve.notices import ADMIN, ROUTE, T0_US, Office, alert
 from twins.clock import SECOND_US
@@ -206,14 +207,17 @@ def test_a_route_that_is_gone_tells_nothing_more(office: Office) -> None:
     assert [each.route for each in office.desk.deliveries()] == [other]
 
 
-def test_too_many_that_wait_for_a_channel_fail_the_oldest_first(tmp_path: Path) -> None:
+def test_too_many_that_wait_for_a_channel_fail_the_oldest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "MOST_WAITING", 20)
     office = Office(tmp_path)
     to = f"channel:{office.channel()}"
     office.route((0, to))
-    for i in range(MOST_WAITING + 5):
+    for i in range(25):
         office.take(office.raised(f"pump-{i}"))
         office.pass_s(600)
-    assert office.desk.counts() == {"waiting": MOST_WAITING, "failed": 5}
+    assert office.desk.counts() == {"waiting": 20, "failed": 5}
     assert [each.alert for each in office.desk.deliveries(state="failed")][-1] == "pump-0:hot:1"
     office.database.close()
 
@@ -224,11 +228,11 @@ def test_what_failed_is_tried_again_and_ends_as_failed(office: Office) -> None:
     office.take(office.raised())
     office.tick()
     attempts = 0
-    while (found := office.desk.next_of(channel)) is not None or office.desk.counts() == {"waiting": 1}:
-        if found is not None:
-            attempts += 1
-            office.desk.sent(found, False, "it answered 500", 1.0)
-        office.clock.advance_by(10)
+    while (found := office.desk.next_of(channel)) is not None:
+        attempts += 1
+        office.desk.sent(found, False, "it answered 500", 1.0)
+        assert office.desk.next_of(channel) is None
+        office.clock.advance_to(office.desk.deliveries()[0].due_us)
     (found,) = office.desk.deliveries()
     assert found.state == "failed"
     assert found.attempts == attempts > 40
