@@ -27,8 +27,10 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    false,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -455,10 +457,15 @@ class _Taking:
     def _write_closes(self, closes: Sequence[Mapping[str, Any]]) -> None:
         """Close what was there before."""
         n = _NOTICES.c
-        left = case((n.state.in_(("waiting", "held", "gathered")), "ended"), else_=n.state)
+        left = case(  # no IN: that cannot be run for many at once
+            *((n.state == state, "ended") for state in ("waiting", "held", "gathered")), else_=n.state
+        )
         these = (n.alert == bindparam("an_alert")) & n.closed_us.is_(None)
         clearing = [route.id for route in self._routes if route.until == "returned"]
-        for cleared, which in ((False, these), (True, these & n.route.in_(clearing))):
+        for cleared, which in (
+            (False, these),
+            (True, these & or_(false(), *(n.route == each for each in clearing))),
+        ):
             chosen = [
                 {"an_alert": each["an_alert"], "at": each["at"]}
                 for each in closes

@@ -27,7 +27,7 @@ from twins import entries
 from twins.alerts import alert_id
 from twins.devices import DeviceType
 from twins.entries import EntryKind
-from twins.errors import FleetError, JournalGapError
+from twins.errors import FleetError, JournalError, JournalGapError
 from twins.events import REPLAYED, EventBatch, Kind
 from twins.journal import StoredEntry
 
@@ -145,6 +145,10 @@ class _Journal:
             page = self._source.read_after(self._cursor, _ENTRIES_AT_ONCE)
         except JournalGapError:
             return self._from_history()
+        except JournalError as error:
+            if type(error) is not JournalError:
+                raise
+            return self._from_its_end(error)
         changes: list[Change] = []
         for entry in page:
             learn(entry, self._actor, self._names)
@@ -159,6 +163,11 @@ class _Journal:
             self._take(changes)
         return len(page)
 
+    def _recorded(self) -> int:
+        """How far history has the journal. It is asked before other tables, which then have at least that much."""
+        inputs = Table(self._history / "inputs")
+        return inputs.cursor(self._actor) if inputs.exists else 0
+
     def _take(self, changes: Sequence[Change]) -> None:
         self._desk.take(self._actor, self._taken, self._cursor, changes)
         self._taken = self._cursor
@@ -166,9 +175,8 @@ class _Journal:
     def _learn_names(self) -> None:
         names, sites = Names(), _Sites()
         types, devices = Table(self._history / "types"), Table(self._history / "devices")
-        at = 0
+        at = self._recorded()
         if types.exists and devices.exists:
-            at = min(types.cursor(self._actor), devices.cursor(self._actor))
             load_names(types, devices, names, self._actor)
             sites.load(devices, self._actor)
         while at < self._cursor:
@@ -211,12 +219,29 @@ class _Journal:
             )
         ]  # fmt: skip
 
+    def _from_its_end(self, error: JournalError) -> int:
+        """Go on at the end of a journal that ends before what was taken of it: after a restored backup, or after its end was
+        lost. What it tells from there on is new."""
+        end = self._recorded()
+        while page := self._source.read_after(end, _ENTRIES_AT_ONCE):
+            end = page[-1].cursor
+        if end >= self._cursor:
+            raise error  # it was in between two moments
+        _log.warning(
+            "%s: its journal ends at %d, before %d; alerts are followed from there",
+            self._actor,
+            end,
+            self._cursor,
+        )
+        self._cursor = end
+        self._take([])
+        self.begin()
+        return 1
+
     def _from_history(self) -> int:
         """Take from history what the journal has no more, up to where history ends."""
-        table = Table(self._history / "events")
-        version = table.version([self._actor]) if table.exists else None
-        reached = 0 if version is None else version.cursors[self._actor]
-        if version is None or reached <= self._cursor:
+        reached, table = self._recorded(), Table(self._history / "events")
+        if reached <= self._cursor:
             problem = f"entries of {self._actor} after {self._cursor} are in its journal no more, and not in history"
             raise JournalGapError(str(self._history), problem)
         _log.warning("%s: entries %d to %d are read from history", self._actor, self._cursor + 1, reached)
@@ -233,12 +258,13 @@ class _Journal:
         wanted = (
             (pc.field("actor") == self._actor)
             & (pc.field("cursor") > self._cursor)
+            & (pc.field("cursor") <= reached)
             & (pc.field("recorded_at") >= pa.scalar(self._since_us, pa.timestamp("us", "UTC")))
             & pc.field("type").isin(sorted(_TOLD))
         )
         parts = [
             pq.read_table(file.path, columns=columns, filters=wanted)
-            for file in version.files if file.greatest["cursor"] > self._cursor
+            for file in table.version(()).files if file.greatest["cursor"] > self._cursor
         ]  # fmt: skip
         self._cursor, before = reached, self._cursor
         self.begin()
