@@ -271,6 +271,21 @@ export type ChangedAlert = {
     value: number | null;
 };
 
+/**
+ * A channel: ``url`` or ``to`` say where it leads, and are left out where that stays. ``account``: whose it is.
+ */
+export type ChannelChange = {
+    account?: string;
+    enabled?: boolean;
+    name: string;
+    /**
+     * of a webhook: sign with another key from now on
+     */
+    new_key?: boolean;
+    to?: Array<string> | null;
+    url?: null;
+};
+
 export type ChannelInfo = {
     /**
      * says what the device is asked to do; never held against it
@@ -289,6 +304,39 @@ export type ChannelInfo = {
      * UCUM code
      */
     unit: string;
+};
+
+export type ChannelItem = {
+    account: string;
+    by: string;
+    changed: string;
+    enabled: boolean;
+    id: string;
+    kind: 'webhook' | 'email' | 'apprise';
+    /**
+     * without what is secret in it
+     */
+    leads_to: string;
+    name: string;
+    revision: number;
+};
+
+export type ChannelList = {
+    items: Array<ChannelItem>;
+};
+
+/**
+ * ``key``: with which a webhook's messages are signed; it is not shown again.
+ */
+export type ChannelMade = {
+    channel: ChannelItem;
+    key: string | null;
+};
+
+export type ChannelTested = {
+    delivery: DeliveryItem;
+    said: string;
+    took: boolean;
 };
 
 export type ChannelValue = {
@@ -320,6 +368,41 @@ export type DataUpdate = {
     data: Update;
     seq: number;
     type: 'data_update';
+};
+
+export type DeliveryItem = {
+    /**
+     * empty where it is about many
+     */
+    alert: string;
+    attempts: number;
+    channel: string;
+    count: number;
+    /**
+     * of the next attempt, or the last
+     */
+    due: string;
+    ended: string | null;
+    id: string;
+    kind: 'alert' | 'escalation' | 'flood' | 'flood_continues' | 'flood_over' | 'held' | 'test';
+    made: string;
+    number: number;
+    route: string;
+    /**
+     * what the receiver said last
+     */
+    said: string;
+    state: 'waiting' | 'delivered' | 'failed';
+    /**
+     * 1 for the first
+     */
+    step: number;
+    subject: string;
+};
+
+export type DeliveryPage = {
+    items: Array<DeliveryItem>;
+    next: number | null;
 };
 
 /**
@@ -569,6 +652,16 @@ export type Flood = {
     start: string;
 };
 
+export type FollowedItem = {
+    at: string;
+    cursor: number;
+    host: string;
+    /**
+     * what keeps its alerts from being told; empty: nothing
+     */
+    problem: string;
+};
+
 /**
  * Messages were left out: fetch the lists again.
  */
@@ -632,6 +725,18 @@ export type HostInfo = {
      * ready, degraded, fenced or closed; away: it does not answer
      */
     state: string;
+};
+
+/**
+ * Some hours of some days, in the route's time zone; an ``end`` at or before ``start`` is on the next day.
+ */
+export type Hours = {
+    /**
+     * of `start`; none: every day
+     */
+    days?: Array<'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun'>;
+    end: string;
+    start: string;
 };
 
 export type Invitation = {
@@ -777,6 +882,20 @@ export type NewAlert = {
     type: 'NEW_ALERT';
 };
 
+/**
+ * A webhook or an Apprise service has a ``url``, e-mail goes ``to`` addresses.
+ */
+export type NewChannel = {
+    /**
+     * whose it is, so that roles and people can be named
+     */
+    account?: string;
+    kind: 'webhook' | 'email' | 'apprise';
+    name: string;
+    to?: Array<string>;
+    url?: null;
+};
+
 export type NewDevice = {
     id: string;
     interval_s?: number | null;
@@ -811,6 +930,95 @@ export type NewKey = {
 
 export type Note = {
     note?: string;
+};
+
+/**
+ * Which alerts are told to whom, and when.
+ */
+export type NotificationRoute = {
+    enabled?: boolean;
+    name: string;
+    /**
+     * the least urgent that is told
+     */
+    priority?: 'critical' | 'high' | 'medium' | 'low';
+    /**
+     * what can wait is summed up after these
+     */
+    quiet?: Array<Hours>;
+    /**
+     * what cannot wait
+     */
+    quiet_priority?: 'critical' | 'high' | 'medium' | 'low';
+    /**
+     * raised again so soon, it is not told again
+     */
+    repeat_s?: number;
+    rules?: Array<string>;
+    /**
+     * when it is in force; none: always
+     */
+    schedule?: Array<Hours>;
+    sites?: Array<string>;
+    steps: Array<RouteStep>;
+    types?: Array<string>;
+    /**
+     * what ends it: acting, or also a cleared condition
+     */
+    until?: 'acknowledged' | 'returned';
+    zone?: string;
+};
+
+export type NotificationRouteItem = {
+    by: string;
+    changed: string;
+    enabled?: boolean;
+    id: string;
+    name: string;
+    /**
+     * the least urgent that is told
+     */
+    priority?: 'critical' | 'high' | 'medium' | 'low';
+    /**
+     * what can wait is summed up after these
+     */
+    quiet?: Array<Hours>;
+    /**
+     * what cannot wait
+     */
+    quiet_priority?: 'critical' | 'high' | 'medium' | 'low';
+    /**
+     * raised again so soon, it is not told again
+     */
+    repeat_s?: number;
+    revision: number;
+    rules?: Array<string>;
+    /**
+     * when it is in force; none: always
+     */
+    schedule?: Array<Hours>;
+    sites?: Array<string>;
+    steps: Array<RouteStep>;
+    types?: Array<string>;
+    /**
+     * what ends it: acting, or also a cleared condition
+     */
+    until?: 'acknowledged' | 'returned';
+    zone?: string;
+};
+
+export type NotificationRouteList = {
+    items: Array<NotificationRouteItem>;
+};
+
+export type NotificationSummary = {
+    /**
+     * by state
+     */
+    deliveries: {
+        [key: string]: number;
+    };
+    hosts: Array<FollowedItem>;
 };
 
 /**
@@ -911,6 +1119,17 @@ export type Registration = {
      * letters, digits and . @ + - _
      */
     name: string;
+};
+
+/**
+ * Whom to tell so long after an alert was raised, if nobody has acknowledged it.
+ */
+export type RouteStep = {
+    after_s?: number;
+    /**
+     * `channel:ID`, `account:NAME` or `role:ROLE`
+     */
+    to: Array<string>;
 };
 
 export type RuleInfo = {
@@ -1213,6 +1432,21 @@ export type ValidationError = {
 };
 
 /**
+ * A channel: ``url`` or ``to`` say where it leads, and are left out where that stays. ``account``: whose it is.
+ */
+export type ChannelChangeWritable = {
+    account?: string;
+    enabled?: boolean;
+    name: string;
+    /**
+     * of a webhook: sign with another key from now on
+     */
+    new_key?: boolean;
+    to?: Array<string> | null;
+    url?: string | null;
+};
+
+/**
  * Name and password; with ``session`` browser a cookie is set, with program tokens are given.
  */
 export type LoginWritable = {
@@ -1223,6 +1457,20 @@ export type LoginWritable = {
     name: string;
     password: string;
     session?: 'program' | 'browser';
+};
+
+/**
+ * A webhook or an Apprise service has a ``url``, e-mail goes ``to`` addresses.
+ */
+export type NewChannelWritable = {
+    /**
+     * whose it is, so that roles and people can be named
+     */
+    account?: string;
+    kind: 'webhook' | 'email' | 'apprise';
+    name: string;
+    to?: Array<string>;
+    url?: string | null;
 };
 
 /**
