@@ -1,4 +1,5 @@
-"""An import into a platform that runs: beside everything else, each device in its own past, and told to nobody."""
+"""What a platform that runs does beside its live path: imports, each device in its own past and told to nobody; and telling
+people of what is news."""
 
 import contextlib
 import json
@@ -23,6 +24,7 @@ from websockets.sync.client import connect
 
 from tests.integration.running import ROOT, Running, twinfold_up, until
 from tests.serve.edges import PUMP
+from tests.serve.notices import hook
 from training.importing import replay
 from training.mappings import parse
 
@@ -49,7 +51,8 @@ DEVICES = 40
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with twinfold_up(tmp_path_factory.mktemp("data"), [PUMP]) as running:
+    settings = {"NOTIFICATIONS__ALLOW_PRIVATE": "true"}
+    with twinfold_up(tmp_path_factory.mktemp("data"), [PUMP], settings) as running:
         yield running
 
 
@@ -138,7 +141,7 @@ def test_a_past_is_told_beside_the_present(platform: Running, tmp_path: Path) ->
 def test_a_killed_runner_finishes_what_it_began(platform: Running, tmp_path: Path) -> None:
     rows = 1_200_000
     mapping, path = tanks(tmp_path / "in", rows, "basin")
-    working = runner(platform).pid
+    working = process(platform, "ray::Working").pid
     with platform.client() as client:
         begun = under_way(client, mapping, path)
         client_job = f"/api/jobs/{begun['id']}"
@@ -194,10 +197,44 @@ def under_way(client: httpx.Client, mapping: Path, path: Path) -> dict[str, Any]
     return job
 
 
-def runner(running: Running) -> psutil.Process:
-    """The process that runs the jobs."""
+def process(running: Running, actor: str) -> psutil.Process:
+    """The process of one of the platform's actors: ``ray::Working`` runs the jobs."""
     return next(
         each
         for each in psutil.Process(running.process.pid).children(recursive=True)
-        if "ray::Working" in " ".join(each.cmdline())
+        if actor in " ".join(each.cmdline())
     )
+
+
+def test_people_are_told_once_although_the_notifier_is_killed(platform: Running) -> None:
+    """An alert while it is dead is told when it is back; those of an import are nobody's news."""
+    with hook() as receiver, platform.client() as client:
+        channel = {"name": "on call", "kind": "webhook", "url": receiver.url}
+        made = client.post("/api/notifications/channels", json=channel).raise_for_status().json()["channel"]
+        tested = twinfold(platform, "notify", "test", made["id"])
+        assert tested["took"] is True
+        route = {"name": "all", "steps": [{"to": [f"channel:{made['id']}"]}], "repeat_s": 0}
+        client.post("/api/notifications/routes", json=route).raise_for_status()
+        assert {each["what"] for each in twinfold(platform, "notify", "list")} == {"channel webhook", "route"}
+        ids = ["told-1", "told-2", "told-3"]
+        devices = [{"id": each, "type": "pump", "site": "oslo"} for each in ids]
+        client.post("/api/devices", json={"devices": devices}).raise_for_status()
+
+        def run_dry(device: str) -> None:
+            sent = {"device": device, "time": time.time_ns() // 1_000_000, "values": {"flow": 0.0}}
+            client.post("/api/readings", json={"readings": [sent]}).raise_for_status()
+
+        run_dry("told-1")
+        receiver.wait_for(2, 60)
+        os.kill(process(platform, "ray::Notifying").pid, signal.SIGKILL)
+        run_dry("told-2")
+        receiver.wait_for(3, 120)
+        run_dry("told-3")
+        receiver.wait_for(4, 60)
+        until(lambda: client.get("/api/notifications").json()["deliveries"] == {"delivered": 4})
+        followed = client.get("/api/notifications").json()["hosts"]
+    messages = [json.loads(body) for _, body in receiver.came]
+    assert [each["kind"] for each in messages] == ["test", "alert", "alert", "alert"]
+    told = [(each["device_id"], each["site"], each["priority"]) for m in messages for each in m["alerts"]]
+    assert told == [(each, "oslo", "critical") for each in ids]
+    assert [each["problem"] for each in followed] == [""] * len(followed)
