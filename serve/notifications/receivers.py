@@ -12,6 +12,7 @@ import hmac
 import http.client
 import ipaddress
 import json
+import re
 import smtplib
 import socket
 import ssl
@@ -32,6 +33,10 @@ SIGNATURE: Final = "X-Twinfold-Signature"
 DELIVERY: Final = "X-Twinfold-Delivery"
 MOST_RECIPIENTS: Final = 50
 
+_MAILBOX: Final = re.compile(  # as browsers have it: https://html.spec.whatwg.org/#valid-e-mail-address
+    r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+    r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
+)
 _SAID: Final = 200  # characters kept of what a receiver says
 _METADATA: Final = frozenset(
     map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16"))
@@ -105,16 +110,11 @@ def check_target(target: Target) -> None:
         if not 0 < len(target.to) <= MOST_RECIPIENTS:
             raise UnfitError(f"e-mail goes to 1 to {MOST_RECIPIENTS} addresses", "name them in `to`")
         for each in target.to:
-            local, at, domain = each.rpartition("@")
-            if (
-                not (local and at and domain)
-                or not each.isprintable()
-                or any(c in each for c in " ,;<>\"'\\")
-            ):
+            if not _MAILBOX.fullmatch(each):
                 raise UnfitError(f"{each[:100]!r} is no e-mail address", "write it as name@example.org")
         return
-    if not target.url.isprintable() or any(c.isspace() for c in target.url):
-        raise UnfitError("the URL has characters that no URL has", "write others as %XX")
+    if not re.fullmatch(r"[!-~]+", target.url):
+        raise UnfitError("the URL has characters that no URL has", "write others as %XX, and names as xn--…")
     if target.kind == "apprise":
         scheme = target.url.partition("://")[0].lower()
         if scheme in _INSIDE or not scheme:
@@ -170,7 +170,7 @@ class Receivers:
                     return self._mail(target, delivery, message, now_s)
                 case "apprise":
                     return self._apprise(target, message)
-        except (OSError, http.client.HTTPException, smtplib.SMTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException, smtplib.SMTPException) as error:
             raise ReceiverError(_shortly(str(error) or type(error).__name__)) from error
 
     def _post(self, target: Target, delivery: str, message: Mapping[str, Any], now_s: int) -> str:
@@ -191,6 +191,7 @@ class Receivers:
                 headers = {
                     "Content-Type": "application/json",
                     "User-Agent": "Twinfold",
+                    "Host": parts.netloc,
                     "Connection": "close",
                     DELIVERY: delivery,
                     SIGNATURE: signature(target.key, body, now_s),

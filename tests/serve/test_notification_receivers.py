@@ -1,5 +1,6 @@
 """Real receivers: HTTP and SMTP servers on loopback that take, refuse, hang and are dead; and what is never called."""
 
+import contextlib
 import email
 import json
 import socket
@@ -10,12 +11,15 @@ from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from serve.errors import ReceiverError
+from serve.errors import ReceiverError, UnfitError
 from serve.notifications import receivers
 from serve.notifications.book import Book
 from serve.notifications.desk import Desk
@@ -27,6 +31,7 @@ from serve.notifications.receivers import (
     Receivers,
     ReceiversConfig,
     Target,
+    check_target,
     may_reach,
     signature,
 )
@@ -116,6 +121,32 @@ def test_one_that_hangs_or_trickles_is_given_up() -> None:
         ended.set()
         thread.join()
     assert time.monotonic() - began < 15
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=80), st.sampled_from(["webhook", "email"]))
+def test_any_text_is_refused_or_leads_to_an_answer(text: str, kind: Any) -> None:
+    """No network: whatever a name leads to is not called."""
+    target = Target(kind, text, "key") if kind == "webhook" else Target(kind, to=(text,))
+    try:
+        check_target(target)
+    except UnfitError:
+        return
+    assert target.shown
+    with (
+        pytest.raises(ReceiverError),
+        patch.object(socket, "getaddrinfo", side_effect=socket.gaierror("no network")),
+    ):
+        Receivers(ReceiversConfig(MailConfig("mail.example"))).send(target, "d1", MESSAGE, NOW_S)
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".org", "a..org", "-", "xn--", "999.999.999.999", "[v1.x]"])
+def test_a_name_that_cannot_be_is_told(host: str) -> None:
+    target = Target("webhook", f"http://{host}/", "key")
+    with contextlib.suppress(UnfitError):
+        check_target(target)
+        with pytest.raises(ReceiverError):
+            Receivers(HERE).send(target, "d1", MESSAGE, NOW_S)
 
 
 def test_a_dead_one_is_told() -> None:
