@@ -66,7 +66,7 @@ def examine(settings: Settings) -> list[Finding]:
     if info is None:
         findings.append(Finding("ok", "platform", "nothing runs on this data folder"))
     else:
-        findings += [*_hosts(info, settings.data), *_exposure(info)]
+        findings += [*_hosts(info, settings.data), *_notifications(info, settings.data), *_exposure(info)]
     return findings
 
 
@@ -178,6 +178,24 @@ def _hosts(info: RunInfo, data: Path) -> Iterator[Finding]:
             yield Finding("ok", place, f"ready, on {host['node']}, {host['devices']} devices")
 
 
+def _notifications(info: RunInfo, data: Path) -> Iterator[Finding]:
+    """Whether every host's alerts are followed, and messages reach their receivers."""
+    said = _ask(info.url + "/api/notifications", _local_token(data))
+    if said is None or "hosts" not in said:
+        return
+    for host in said["hosts"]:
+        if host["problem"]:
+            detail = f"alerts of {host['host']} are told to nobody since {host['at']}: {host['problem']}"
+            yield Finding(
+                "failure", "notifications", detail, "none is lost; they are told when this is mended"
+            )
+    counts = {"waiting": 0, "failed": 0, **said["deliveries"]}
+    if counts["waiting"] or counts["failed"]:
+        detail = f"{counts['waiting']} messages wait, {counts['failed']} failed within 30 days"
+        remedy = "see GET /api/notifications/deliveries, and try the channels with `twinfold notify test`"
+        yield Finding("warning", "notifications", detail, remedy)
+
+
 def _exposure(info: RunInfo) -> Iterator[Finding]:
     """Ports that can be reached from other machines, and whether Ray asks for its token."""
     exposed: dict[int, str] = {}
@@ -242,14 +260,18 @@ def _is_loopback(address: str) -> bool:
 
 def _ready(info: RunInfo, data: Path) -> dict[str, Any]:
     """What the platform says of itself: ``ready`` and ``hosts``."""
+    answer = _ask(info.url + "/api/ready", _local_token(data))
+    return {"ready": False, "hosts": [], **(answer or {})}
+
+
+def _local_token(data: Path) -> str | None:
     from serve.access import (
         FOLDER,
         LOCAL_FILE,
         LocalToken,
     )  # loads SQLAlchemy, which most commands do without
 
-    answer = _ask(info.url + "/api/ready", LocalToken(data / FOLDER / LOCAL_FILE).read())
-    return {"ready": False, "hosts": [], **(answer or {})}
+    return LocalToken(data / FOLDER / LOCAL_FILE).read()
 
 
 def _ask(url: str, token: str | None = None) -> dict[str, Any] | None:

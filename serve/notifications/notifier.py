@@ -14,7 +14,7 @@ from serve.notifications.book import Book
 from serve.notifications.desk import Delivery, Desk
 from serve.notifications.following import Follower
 from serve.notifications.receivers import Receivers
-from twins.clock import SECOND_US, Clock, WallClock
+from twins.clock import SECOND_US, Clock, WallClock, stopwatch_s
 from twins.errors import FleetError
 
 _PAUSE_S: Final = 0.25
@@ -78,9 +78,10 @@ class Notifier:
     def stop(self) -> None:
         """End; what is under way is sent, or again at the next start."""
         self._stop.set()
+        until_s = stopwatch_s() + _STOP_WITHIN_S
         for thread in [*self._threads, *self._senders.values()]:
             if thread.ident is not None:
-                thread.join(_STOP_WITHIN_S)
+                thread.join(max(0.0, until_s - stopwatch_s()))
 
     def _keep_on(self, name: str, every_s: float, step: Callable[[], bool]) -> None:
         """Take a step ``every_s``, at once where there is more to do, whatever happens."""

@@ -1,7 +1,12 @@
-"""What `twinfold doctor` says of the files of one's own types, and of secrets."""
+"""What `twinfold doctor` says of the files of one's own types, of secrets, and of alerts that reach nobody."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from cluster import diagnosis
+from cluster.bringup import RunInfo
 from cluster.diagnosis import examine
 from cluster.settings import load
 from serve.access import FOLDER, LOCAL_FILE, LocalToken
@@ -36,3 +41,21 @@ def test_secrets_that_others_can_read_are_a_failure(tmp_path: Path) -> None:
     assert told() == [("ok", "")]
     (tmp_path / FOLDER / LOCAL_FILE).chmod(0o640)
     assert told() == [("failure", f"chmod 600 {tmp_path / FOLDER / LOCAL_FILE}")]
+
+
+def test_alerts_that_reach_nobody_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    info = RunInfo(1, "http://127.0.0.1:1", "", "", 0.0)
+    said: dict[str, Any] = {
+        "deliveries": {"delivered": 9, "failed": 2},
+        "hosts": [
+            {"host": "host-000", "at": "2026-01-31T12:00:00Z", "problem": "the disk is gone"},
+            {"host": "host-001", "at": "2026-01-31T12:00:00Z", "problem": ""},
+        ],
+    }
+    monkeypatch.setattr(diagnosis, "_ask", lambda url, token: said)
+    failure, warning = diagnosis._notifications(info, tmp_path)
+    assert (failure.level, warning.level) == ("failure", "warning")
+    assert "host-000" in failure.detail
+    assert "2 failed" in warning.detail
+    monkeypatch.setattr(diagnosis, "_ask", lambda url, token: {"deliveries": {"delivered": 9}, "hosts": []})
+    assert list(diagnosis._notifications(info, tmp_path)) == []

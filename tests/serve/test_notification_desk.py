@@ -1,12 +1,15 @@
 """Who is told of what, and when: routes, steps, quiet hours, floods, repetitions; a virtual clock, a real database."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -15,6 +18,7 @@ from serve.errors import RevisionConflictError, UnfitError
 from serve.notifications import desk
 from serve.notifications.desk import Closed
 from serve.notifications.pacing import GIVE_UP_US, again_us
+from serve.notifications.routing import Window, route_of
 from tests.serve.notices import ADMIN, ROUTE, T0_US, Office, alert
 from twins.clock import SECOND_US
 from twins.errors import CommandRefusedError
@@ -88,6 +92,36 @@ def test_a_route_takes_what_it_describes(tmp_path: Path, more: dict[str, Any], t
     office.tick()
     assert bool(office.told()) is taken
     office.database.close()
+
+
+@given(
+    st.frozensets(st.integers(0, 6), min_size=1),
+    st.integers(0, 1_439),
+    st.integers(0, 1_439),
+    st.integers(0, 7 * 1_440 - 1),
+)
+def test_a_window_is_its_minutes(days: frozenset[int], start: int, end: int, minute: int) -> None:
+    """Against every minute of it, counted out; 5 October 2026 is a Monday."""
+    length = (end - start) % 1_440 or 1_440
+    minutes = {(day * 1_440 + start + i) % (7 * 1_440) for day in days for i in range(length)}
+    local = datetime(2026, 10, 5) + timedelta(minutes=minute)  # noqa: DTZ001  (local time is what a window is of)
+    assert Window(tuple(days), start, end).has(local) is (minute in minutes)
+
+
+def test_hours_follow_the_clocks_of_their_zone() -> None:
+    """Oslo sets its clocks back at 01:00 UTC on 25 October 2026."""
+    document = {**ROUTE, "zone": "Europe/Oslo", "steps": [{"after_s": 0, "to": ["role:admin"]}]}
+    route = route_of("r", {**document, "quiet": [{"days": [], "start": "22:00", "end": "06:00"}]})
+    for day, hour_utc, quiet in (
+        (24, 19, False),
+        (24, 20, True),
+        (25, 4, True),
+        (25, 5, False),
+        (25, 20, False),
+        (25, 21, True),
+    ):
+        at = datetime(2026, 10, day, hour_utc, 30, tzinfo=UTC)
+        assert route.is_quiet(round(at.timestamp()) * SECOND_US) is quiet, at
 
 
 def test_people_are_reached_by_name_and_by_role_while_their_account_is_in_use(office: Office) -> None:
@@ -393,6 +427,53 @@ TestTelling = Telling.TestCase
 TestTelling.settings = settings(
     max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+def test_those_at_work_at_once_do_not_disturb_each_other(office: Office) -> None:
+    """Two hosts are followed while it is decided and delivered, on one database."""
+    channel = office.channel()
+    office.route((0, f"channel:{channel}"), (60, f"channel:{channel}"))
+    done = threading.Event()
+
+    def follow(host: int) -> None:
+        for part in range(8):
+            changes = [office.raised(f"pump-{host}-{part}-{i}") for i in range(8)]
+            office.take(*changes, actor=f"host-{host}")
+            office.take(office.acknowledged(f"pump-{host}-{part}-0"), actor=f"host-{host}")
+
+    def repeat(work: Any) -> None:
+        while not done.is_set():
+            work()
+
+    def send() -> None:
+        delivery = office.desk.next_of(channel)
+        if delivery is not None:
+            office.desk.sent(delivery, True, "taken", 0.5)
+
+    with ThreadPoolExecutor(4) as pool:
+        beside = [pool.submit(repeat, work) for work in (office.desk.tick, send)]
+        followed = [pool.submit(follow, host) for host in (1, 2)]
+        try:
+            for each in followed:
+                each.result()
+        finally:
+            done.set()
+        for each in beside:
+            each.result()
+    for _ in range(4):
+        office.pass_s(700)
+    while office.desk.next_of(channel) is not None:
+        send()
+    rows = office.database.read(
+        lambda c: c.exec_driver_sql(
+            "SELECT step, state, count(*) FROM notices GROUP BY step, state"
+        ).fetchall()
+    )
+    counts = {(row[0], row[1]): row[2] for row in rows}
+    assert counts.get((0, "told"), 0) + counts.get((0, "ended"), 0) == 2 * 8 * 8
+    assert counts[1, "told"] == 2 * 8 * 7  # the acknowledged ones go no further
+    assert set(office.desk.counts()) == {"delivered"}
+    assert len(office.told()) <= 10 + 2 * 7
 
 
 def test_messages_are_plain(office: Office) -> None:
