@@ -5,6 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from serve.access import NEEDED
+from serve.problems import MEDIA_TYPE
 
 _SCHEMES: Final[dict[str, Any]] = {
     "session": {
@@ -21,6 +22,7 @@ _SCHEMES: Final[dict[str, Any]] = {
     },
     "device_key": {"type": "http", "scheme": "bearer", "description": "`tfk_…`; may only send readings"},
 }
+_PROBLEM: Final[dict[str, Any]] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _ANYONE: Final[list[dict[str, list[str]]]] = [{}]
 _PEOPLE: Final[list[dict[str, list[str]]]] = [{"token": []}, {"session": []}]
 
@@ -32,17 +34,33 @@ def describe(app: FastAPI) -> None:
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
             found = written()
-            found.setdefault("components", {})["securitySchemes"] = _SCHEMES
+            components = found.setdefault("components", {})
+            components["securitySchemes"] = _SCHEMES
+            for unused in ("HTTPValidationError", "ValidationError"):
+                components.get("schemas", {}).pop(unused, None)
             for path, operations in app_paths(found):
                 for method, operation in operations.items():
                     need = NEEDED.get(f"{method.upper()} {path}")
                     sender: list[dict[str, list[str]]] = [{"device_key": []}] if need == "sender" else []
                     operation["security"] = _ANYONE if need == "anyone" else [*sender, *_PEOPLE]
                     operation["x-needs"] = need
+                    operation["responses"] = _with_problems(operation["responses"])
             app.openapi_schema = found
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # the way FastAPI documents
+
+
+def _with_problems(responses: dict[str, Any]) -> dict[str, Any]:
+    """The responses of an operation; every refusal is a problem document, of whichever status."""
+    documented = {**responses, "default": {"description": "a refusal", "content": _PROBLEM}}
+    for status, response in responses.items():
+        content = response.get("content", {})
+        schema = content.get("application/json", {}).get("schema", {})
+        if schema.get("$ref", "").endswith(("/Problem", "/HTTPValidationError")):
+            rest = {kind: said for kind, said in content.items() if kind != "application/json"}
+            documented[status] = {**response, "content": {**rest, **_PROBLEM}}
+    return documented
 
 
 def app_paths(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -11,6 +11,7 @@ from twins.alerts import MAX_SHELF_S
 
 Text = Annotated[str, Field(max_length=2_000)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
+PathText = Annotated[str, Field(min_length=1, max_length=4_096, pattern=r"^[^\x00]+$")]
 Priority = Literal["critical", "high", "medium", "low"]
 Status = Literal["reporting", "stale", "silent", "retired", "importing"]
 
@@ -925,10 +926,8 @@ class AuditPage(Reply):
 class NewImport(Request):
     """Paths on the platform's own machine."""
 
-    mapping: Annotated[str, Field(min_length=1, max_length=4_096)]
-    files: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=4_096)]], Field(min_length=1, max_length=100_000)
-    ]
+    mapping: PathText
+    files: Annotated[list[PathText], Field(min_length=1, max_length=100_000)]
     live: bool = False
 
 

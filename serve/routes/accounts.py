@@ -213,7 +213,7 @@ async def invite(context: InContext, address: Address, who: Who, body: schemas.I
 @router.get("/audit", response_model=schemas.AuditPage, responses=_REFUSALS)
 async def lines(
     context: InContext,
-    before: Annotated[int | None, Query(ge=1, description="`next` of the page before")] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> Response:
     """Who did what, when and from where, the newest first."""

@@ -1,5 +1,6 @@
 """Alerts: those that stand, and what people do about them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -74,8 +75,8 @@ async def alerts(
     """The alerts that stand or are put aside: most urgent first, then newest first."""
     view = await context.view(cursor)
     query = AlertQuery(
-        _several(state),
-        _several(priority),
+        _known(state, "state", [phase.name for phase in AlertPhase]),
+        _known(priority, "priority", PRIORITIES),
         tuple(device or ()),
         _several(type),
         tuple(site or ()),
@@ -267,6 +268,14 @@ def _page(context: Context, view: View, query: AlertQuery) -> dict[str, Any]:
 
 def _several(values: list[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def _known(values: list[str] | None, what: str, words: Sequence[str]) -> tuple[str, ...]:
+    found = _several(values)
+    for each in found:
+        if each not in words:
+            raise UnfitError(f"{each[:40]!r} is no {what}", f"write one of {', '.join(words)}")
+    return found
 
 
 def _reason(body: Reason | None) -> dict[str, Any]:

@@ -70,7 +70,7 @@ async def device_events(
 
 @router.get("/api/alerts/kpis", response_model=AlertKpis)
 async def kpis(
-    context: InContext, hours: Annotated[float, Query(gt=0, le=24 * 31, description="up to now")] = 24
+    context: InContext, hours: Annotated[float, Query(ge=0.01, le=24 * 31, description="up to now")] = 24
 ) -> Response:
     """How the alerts treat the people who answer them: the KPIs of ISA-18.2."""
     return reply(await context.call(_kpis, context, context.live.view, hours))

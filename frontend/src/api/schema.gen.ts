@@ -674,10 +674,6 @@ export type Gap = {
     type: 'gap';
 };
 
-export type HttpValidationError = {
-    detail?: Array<ValidationError>;
-};
-
 export type HealthCounts = {
     below_50: number;
     below_80: number;
@@ -1419,16 +1415,6 @@ export type TypeVersions = {
 export type Update = {
     devices?: DeviceColumns | null;
     fleet?: FleetSummary | null;
-};
-
-export type ValidationError = {
-    ctx?: {
-        [key: string]: unknown;
-    };
-    input?: unknown;
-    loc: Array<string | number>;
-    msg: string;
-    type: string;
 };
 
 /**
