@@ -220,6 +220,8 @@ def test_every_part_comes_back_and_nothing_is_lost_or_doubled(platform: Platform
         figures["history_s"] = round(time.monotonic() - began, 1)
         return figures
 
+    heard = until(simulated, "the simulated devices have begun")
+    until(lambda: simulated() not in (None, heard), "the simulated devices go on")
     for name in (*BY_ITSELF, *UNDERNEATH, DRIVER):
         if name in UNDERNEATH:  # what dies young is not started again
             until(
