@@ -4,6 +4,7 @@ The bare one is FastAPI on uvicorn: it reads a body and answers, or sends every 
 costs is the difference.
 """
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
@@ -34,17 +35,24 @@ ALARM = ("vibration", 15.0)
 
 @dataclass(frozen=True)
 class Edge:
-    """A running platform: where it is, the token of its own machine, its devices and their channels."""
+    """A running platform: where it is, the token of its own machine, a gateway's key, its devices and their channels."""
 
     url: str
     token: str
+    key: str
     fleet: Any
     ids: pa.StringArray
     channels: list[str]
 
     @property
     def headers(self) -> dict[str, str]:
+        """With which people ask."""
         return {"Authorization": f"Bearer {self.token}"}
+
+    @property
+    def gateway(self) -> dict[str, str]:
+        """With which readings come."""
+        return {"Authorization": f"Bearer {self.key}"}
 
 
 @contextlib.contextmanager
@@ -54,9 +62,11 @@ def platform(twins: int) -> Iterator[Edge]:
 
     from cluster.services import Service
     from cluster.settings import load
-    from serve.access import FOLDER, LOCAL_FILE, LocalToken
+    from serve.access import FOLDER, Access
+    from serve.accounts import Actor
     from serve.database import Database, database_config
     from serve.deployments import run_applications, stop_applications
+    from serve.scopes import Scope
     from twins.devices import AlertRule, Device
     from twins.ray_fleet import RayFleet
     from twins.readings import ReadingBatch
@@ -71,7 +81,7 @@ def platform(twins: int) -> Iterator[Edge]:
     try:
         pump = load_catalog()[PUMP]
         at_once = AlertRule("bench", f"{ALARM[0]} > {ALARM[1] - 1}", "high", "none", "none", on_delay_s=0.0)
-        pump = replace(pump, baseline_readings=5, rules=(*pump.rules, at_once))
+        pump = replace(pump, baseline_readings=8, rules=(*pump.rules, at_once))
         fleet = RayFleet(
             folder / "hosts", settings.fleet_config(os.cpu_count() or 1), settings.actor_config(), create=True
         )
@@ -81,16 +91,18 @@ def platform(twins: int) -> Iterator[Edge]:
         recorder = Service.recorder(folder, settings.history, {})
         ids = pa.array(names)
         channels = list(pump.channel_names)
-        for step in range(7, 0, -1):
+        for step in range(10, 0, -1):
             at_us = time.time_ns() // 1000 - (3600 + step) * 1_000_000
             index = np.arange(twins, dtype=np.int32)
             fleet.write(ReadingBatch(PUMP, ids, index, np.full(twins, at_us), healthy(pump, twins), None))
         database = database_config("", folder)
         Database(database).migrate()
-        token = LocalToken(folder / FOLDER / LOCAL_FILE).renew()
+        access = Access(Database(database), folder / FOLDER)
+        token = access.local.renew()
+        _, key = access.keys.create("gateway", Scope.of(everything=True), Actor("bench"))
         port = free_port()
         run_applications(folder, "127.0.0.1", port, settings.api_config(), database)
-        yield Edge(f"http://127.0.0.1:{port}", token, fleet, ids, channels)
+        yield Edge(f"http://127.0.0.1:{port}", token, key, fleet, ids, channels)
         stop_applications()
         recorder.stop()
         fleet.close()
@@ -161,6 +173,32 @@ def _serve_bare(port: int) -> None:
             sockets.discard(socket)
 
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", ws="websockets")
+
+
+class Connection:
+    """One kept-alive HTTP/1.1 connection that posts bodies: a client library would cost more than what it measures."""
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        self._host, _, path = url.removeprefix("http://").partition("/")
+        lines = [f"POST /{path} HTTP/1.1", f"Host: {self._host}", *(f"{k}: {v}" for k, v in headers.items())]
+        self._head = "\r\n".join(lines) + "\r\nContent-Length: "
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def post(self, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        """Status, body and headers of the answer."""
+        if self._streams is None:
+            host, port = self._host.split(":")
+            self._streams = await asyncio.open_connection(host, int(port))
+        reader, writer = self._streams
+        writer.write(f"{self._head}{len(body)}\r\n\r\n".encode() + body)
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
+        answer = await reader.readexactly(int(headers["content-length"]))
+        return int(lines[0].split(" ")[1]), answer, headers
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
 
 
 def free_port() -> int:

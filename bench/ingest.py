@@ -15,11 +15,10 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 
-import httpx
 import numpy as np
 import pyarrow as pa
 
-from bench.edge import PUMP, Edge, bare, healthy, platform
+from bench.edge import PUMP, Connection, Edge, bare, healthy, platform
 from bench.report import report
 from serve.formats import ARROW, JSON
 
@@ -50,7 +49,7 @@ def throughput(
     made = list(itertools.islice(bodies(edge, kind, lines), 8 * count))
     sizes = sum(map(len, made)) / len(made)
     reference, _ = asyncio.run(sent(nothing + "/ingest", {}, kind, made[:count], CONNECTIONS, seconds / 3))
-    rate, took = asyncio.run(sent(edge.url + "/ingest", edge.headers, kind, made, CONNECTIONS, seconds))
+    rate, took = asyncio.run(sent(edge.url + "/ingest", edge.gateway, kind, made, CONNECTIONS, seconds))
     points = lines * len(edge.channels)
     report(
         f"ingest over HTTP, {what}", rate * points, "points/s", reference * points,
@@ -63,12 +62,12 @@ def latency(edge: Edge, nothing: str, seconds: float) -> None:
     """How long one reading takes to be durable, at half the rate at which as many as possible are."""
     made = list(itertools.islice(bodies(edge, JSON, 1), 60_000))
     most, _ = asyncio.run(
-        sent(edge.url + "/ingest", edge.headers, JSON, made[:30_000], ONE_BY_ONE, seconds / 2)
+        sent(edge.url + "/ingest", edge.gateway, JSON, made[:30_000], ONE_BY_ONE, seconds / 2)
     )
     rate = most / 2
     bare_most, _ = asyncio.run(sent(nothing + "/ingest", {}, JSON, made[:30_000], ONE_BY_ONE, seconds / 3))
     reference = asyncio.run(paced(nothing + "/ingest", {}, made, rate, seconds / 3))
-    took = asyncio.run(paced(edge.url + "/ingest", edge.headers, made[30_000:], rate, seconds))
+    took = asyncio.run(paced(edge.url + "/ingest", edge.gateway, made[30_000:], rate, seconds))
     report(
         "one reading a request, durable, p99", float(np.quantile(took, 0.99)) * 1e3, "ms",
         float(np.quantile(reference, 0.99)) * 1e3, "FastAPI on uvicorn at the same rate", twins=len(edge.ids),
@@ -115,23 +114,26 @@ async def sent(
     """Send over several connections as fast as answers come; gives bodies a second, and how long each took, s."""
     took: list[float] = []
     left = iter(made)
-    async with httpx.AsyncClient(headers={**headers, "Content-Type": kind}, timeout=60) as client:
-        began = time.perf_counter()
+    opened = [Connection(url, {**headers, "Content-Type": kind}) for _ in range(connections)]
+    began = time.perf_counter()
 
-        async def send() -> None:
-            for body in left:
-                at = time.perf_counter()
-                answer = await client.post(url, content=body)
-                while answer.status_code == 429:  # what cannot be taken now is sent again
-                    await asyncio.sleep(float(answer.headers["Retry-After"]))
-                    answer = await client.post(url, content=body)
-                assert answer.status_code == 200, answer.text
-                took.append(time.perf_counter() - at)
-                if time.perf_counter() - began > seconds:
-                    return
+    async def send(connection: Connection) -> None:
+        for body in left:
+            at = time.perf_counter()
+            status, answer, said = await connection.post(body)
+            while status == 429:  # what cannot be taken now is sent again
+                await asyncio.sleep(float(said["retry-after"]))
+                status, answer, said = await connection.post(body)
+            assert status == 200, answer
+            took.append(time.perf_counter() - at)
+            if time.perf_counter() - began > seconds:
+                return
 
-        await asyncio.gather(*(send() for _ in range(connections)))
-        return len(took) / (time.perf_counter() - began), took
+    await asyncio.gather(*map(send, opened))
+    took_s = time.perf_counter() - began
+    for connection in opened:
+        connection.close()
+    return len(took) / took_s, took
 
 
 async def paced(
@@ -139,20 +141,23 @@ async def paced(
 ) -> list[float]:
     """Send at a rate whatever the answers do; how long each took since it was due, s: who waits to send waits, too."""
     took: list[float] = []
-    limits = httpx.Limits(max_connections=ONE_BY_ONE * 4, max_keepalive_connections=ONE_BY_ONE * 4)
-    async with httpx.AsyncClient(
-        headers={**headers, "Content-Type": JSON}, timeout=60, limits=limits
-    ) as client:
-        began = time.perf_counter()
+    idle = [Connection(url, {**headers, "Content-Type": JSON}) for _ in range(4 * ONE_BY_ONE)]
+    free = asyncio.Semaphore(len(idle))
+    began = time.perf_counter()
 
-        async def send(number: int) -> None:
-            due = began + number / rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            answer = await client.post(url, content=made[number])
-            assert answer.status_code == 200, answer.text
-            took.append(time.perf_counter() - due)
+    async def send(number: int) -> None:
+        due = began + number / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        async with free:
+            connection = idle.pop()
+            status, answer, _ = await connection.post(made[number])
+            idle.append(connection)
+        assert status == 200, answer
+        took.append(time.perf_counter() - due)
 
-        await asyncio.gather(*(send(number) for number in range(min(len(made), int(rate * seconds)))))
+    await asyncio.gather(*(send(number) for number in range(min(len(made), int(rate * seconds)))))
+    for connection in idle:
+        connection.close()
     return took
 
 

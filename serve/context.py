@@ -22,6 +22,7 @@ from serve.notifications.desk import Desk
 from serve.notifications.receivers import Receivers, ReceiversConfig
 from serve.overview import Overview
 from serve.present import Rules
+from serve.together import Together
 from serve.versions import Versions
 from training.history import History
 from training.jobs import Runner
@@ -136,6 +137,7 @@ class Context:
     desk: Desk = field(init=False)
     receivers: Receivers = field(init=False)
     tests: Workers = field(init=False)
+    together: Together = field(init=False)
 
     def __post_init__(self) -> None:
         self.overview = Overview(self.live)
@@ -149,6 +151,7 @@ class Context:
         self.desk = Desk(self.access.database, self.fleet.clock)
         self.receivers = Receivers(self.config.receivers)
         self.tests = Workers("tests of channels", _TESTS, _TESTS_WAITING)
+        self.together = Together(self.fleet, self.call, 4 * self.config.waiting)
 
     async def call(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         """A call of the fleet, of history or of the database."""
@@ -207,13 +210,21 @@ class Context:
         self.access.database.close()
 
 
-def context(connection: HTTPConnection) -> Context:
+# FastAPI runs what is not async in a thread of its own, which costs more than all else that a small request costs.
+
+
+def context_of(connection: HTTPConnection) -> Context:
     """The context of the app that a request or socket came to."""
     found: Context = connection.app.state.context
     return found
 
 
-def caller(connection: HTTPConnection) -> Caller:
+async def context(connection: HTTPConnection) -> Context:
+    """``context_of``, for routes."""
+    return context_of(connection)
+
+
+async def caller(connection: HTTPConnection) -> Caller:
     """Who asks, as the gate found out."""
     found: Caller | None = connection.scope.get("state", {}).get("caller")
     if found is None:
@@ -221,23 +232,24 @@ def caller(connection: HTTPConnection) -> Caller:
     return found
 
 
-def user(connection: HTTPConnection) -> str:
+async def user(who: Annotated[Caller, Depends(caller)]) -> str:
     """The name of who asks."""
-    return caller(connection).name
+    return who.name
 
 
-def address(connection: HTTPConnection) -> str:
+async def address(connection: HTTPConnection) -> str:
     """From where a request comes."""
     found: str = connection.scope["state"]["address"]
     return found
 
 
-def command_id(
-    connection: HTTPConnection,
+async def command_id(
+    here: Annotated[Context, Depends(context)],
+    by: Annotated[str, Depends(user)],
     key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
 ) -> str:
     """The id of a command: the client's own key, so that asking twice does it once, or a new one."""
-    return f"key:{user(connection)}:{key}" if key is not None else context(connection).fleet.command_id()
+    return f"key:{by}:{key}" if key is not None else here.fleet.command_id()
 
 
 InContext = Annotated[Context, Depends(context)]

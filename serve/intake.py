@@ -16,12 +16,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from serve.formats import EXAMPLE
+from twins import fleet as fleet_module
 from twins.devices import Channel, DeviceType
 from twins.directory import Places
 from twins.fleet import NO_ROOM, NOT_FOUND, NOT_SURE, OTHER_TYPE, Fleet
-from twins.readings import ReadingBatch
+from twins.readings import Fate, ReadingBatch
 
 REFUSALS_TOLD: Final = 1_000
+MOST_TOGETHER: Final = fleet_module.REFUSALS_TOLD
+"""Lines that are written together: no more than a fleet tells of one by one."""
 
 Covers = Callable[[pa.StringArray, Places], NDArray[np.bool_]]
 """Which of some devices the sender may write for; the others are to it as if they were not there."""
@@ -158,6 +161,49 @@ def write(fleet: Fleet, taken: Intake) -> tuple[Counter[str], dict[int, int]]:
             taken.refusals.add(int(positions[line]), device_id, code, _REASONS[code])
         taken.refusals.count(written.refused_total - len(written.refused))
     return accepted, cursors
+
+
+def write_together(fleet: Fleet, takens: Sequence[Intake]) -> list[tuple[Counter[str], dict[int, int]]]:
+    """What ``write`` does, for several that were gathered apart: one call of the fleet, and to each what became of its own.
+
+    At most ``MOST_TOGETHER`` lines in all, so that each that is refused is told.
+    """
+    by_type: dict[str, list[tuple[int, ReadingBatch, NDArray[np.intp]]]] = {}
+    for number, taken in enumerate(takens):
+        for batch, positions in taken.batches:
+            by_type.setdefault(batch.device_type, []).append((number, batch, positions))
+    told: list[tuple[Counter[str], dict[int, int]]] = [(Counter(), {}) for _ in takens]
+    whole = [_one_after_the_other([batch for _, batch, _ in parts]) for parts in by_type.values()]
+    results = fleet.write_many(whole, partly=True, trace=True)
+    for parts, written in zip(by_type.values(), results, strict=True):
+        assert written.results is not None
+        refused = {line: (device_id, code) for line, device_id, code in written.refused}
+        fates = written.results.fate.tolist()
+        line = 0
+        for number, _, positions in parts:
+            accepted, cursors = told[number]
+            cursors.update(written.cursors)
+            for position in positions.tolist():
+                if line in refused:
+                    device_id, code = refused[line]
+                    takens[number].refusals.add(position, device_id, code, _REASONS[code])
+                else:
+                    accepted[Fate(fates[line]).name.lower()] += 1
+                line += 1
+    return told
+
+
+def _one_after_the_other(batches: Sequence[ReadingBatch]) -> ReadingBatch:
+    """Batches of one type as one; a device may be named in several."""
+    starts = np.cumsum([0, *(len(batch.ids) for batch in batches)]).tolist()
+    return ReadingBatch(
+        batches[0].device_type,
+        pa.concat_arrays([batch.ids for batch in batches]),
+        np.concatenate([batch.index + np.int32(at) for batch, at in zip(batches, starts, strict=False)]),
+        np.concatenate([batch.event_us for batch in batches]),
+        np.concatenate([batch.values for batch in batches]),
+        np.concatenate([batch.present for batch in batches]),
+    )
 
 
 def covered_types(

@@ -11,7 +11,7 @@ from typing import Any, Final
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from serve.access import Caller
-from serve.context import Context, Who, context
+from serve.context import Context, Who, context_of
 from serve.errors import AccessError, BodyError
 from serve.formats import at_most, body_of, read_arrow, read_document
 from serve.problems import fleet_document, internal_document
@@ -30,7 +30,7 @@ _log = logging.getLogger("twinfold.api")
 @router.websocket("/ingest/socket")
 async def device_socket(socket: WebSocket, who: Who) -> None:
     """Take frames until the device goes, or its key does."""
-    here = context(socket)
+    here = context_of(socket)
     await socket.accept()
     if here.sockets >= here.config.sockets:
         await socket.close(_FULL, "too many sockets are open")

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
 from pydantic import TypeAdapter, ValidationError
 
 from serve.access import Caller
-from serve.context import Context, Who, context
+from serve.context import Context, Who, context_of
 from serve.errors import CursorError, LoginRequiredError
 from serve.present import reply
 from serve.push import Client, Hub
@@ -42,7 +42,7 @@ async def schema() -> Response:
 @router.websocket("/api/live")
 async def live(socket: WebSocket, who: Who) -> None:
     """Subscribe, then listen; subscribe again to want something else. It ends with the session."""
-    here = context(socket)
+    here = context_of(socket)
     hub: Hub = socket.app.state.hub
     await socket.accept()
     if here.sockets >= here.config.sockets:

@@ -1,5 +1,7 @@
 """Readings from gateways: JSON, NDJSON or Arrow in, columns on, durable when answered."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -10,11 +12,16 @@ from serve.access import Caller
 from serve.columns import gather_table
 from serve.context import Context, InContext, Who
 from serve.formats import ARROW, JSON, NDJSON, Body, read_body
+from serve.intake import MOST_TOGETHER
 from serve.present import reply
 from serve.schemas import Problem, Readings, ReadingsTaken
 
 router = APIRouter(prefix="/api/readings", tags=["readings"])
 ingest = APIRouter(prefix="/ingest", tags=["readings"])
+
+
+_SMALL_BYTES: Final = 16_384
+"""A body up to this size is read at once, without a thread."""
 
 
 def _body_schema() -> dict[str, Any]:
@@ -50,12 +57,30 @@ _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
 @router.post("", response_model=ReadingsTaken, responses=_REFUSED, openapi_extra=_ACCEPTED)
 async def readings(context: InContext, who: Who, request: Request) -> Response:
     """Take a batch in. A bad reading costs no other; what was accepted is on disk when this answers."""
-    return reply(await context.call(_take, context, who, request.headers, await request.body()))
+    body = await request.body()
+    if len(body) > _SMALL_BYTES or "content-encoding" in request.headers:
+        return reply(await context.call(_take, context, who, request.headers, body))
+    found = _read(context, request.headers, body)
+    if found.lines is None or len(found.lines) > MOST_TOGETHER:
+        return reply(await context.call(take, context, who, found))
+    return reply(await take_small(context, who, found))
 
 
 def _take(context: Context, who: Caller, headers: Headers, body: bytes) -> dict[str, Any]:
-    config = context.config
-    return take(context, who, read_body(headers, body, config.batch_readings, config.unpacked_bytes))
+    return take(context, who, _read(context, headers, body))
+
+
+def _read(context: Context, headers: Headers, body: bytes) -> Body:
+    return read_body(headers, body, context.config.batch_readings, context.config.unpacked_bytes)
+
+
+async def take_small(context: Context, who: Caller, found: Body) -> dict[str, Any]:
+    """What ``take`` does, for a body of few lines: together with others that come at the same time."""
+    lines, covers = found.lines or [], _covers(context, who)
+    taken, accepted, cursors = await context.together.take(
+        lambda: intake.gather(lines, found.wanted, context.fleet, covers), len(lines)
+    )
+    return _told(context, taken, accepted, cursors)
 
 
 def take(context: Context, who: Caller, found: Body) -> dict[str, Any]:
@@ -66,6 +91,12 @@ def take(context: Context, who: Caller, found: Body) -> dict[str, Any]:
     else:
         taken = intake.gather(found.lines or [], found.wanted, fleet, covers)
     accepted, cursors = intake.write(fleet, taken)
+    return _told(context, taken, accepted, cursors)
+
+
+def _told(
+    context: Context, taken: intake.Intake, accepted: Counter[str], cursors: Mapping[int, int]
+) -> dict[str, Any]:
     return {
         "accepted": dict(accepted),
         "refused": taken.refusals.told,
