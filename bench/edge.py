@@ -132,7 +132,7 @@ def bare() -> Iterator[str]:
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), urllib.request.urlopen(url + "/up", timeout=1):
             break
-        time.sleep(0.05)
+        time.sleep(0.05)  # until it answers; the deadline is above
     try:
         yield url
     finally:

@@ -129,7 +129,7 @@ def _next(client: "Client", job: dict[str, Any]) -> dict[str, Any]:
         except DegradedError:
             if time.monotonic() > until_s:
                 raise
-            time.sleep(_ASK_AGAIN_S)
+            time.sleep(_ASK_AGAIN_S)  # a replica starts anew; the deadline is above
 
 
 def _row(job: "Job") -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Broker:
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return
-            time.sleep(0.02)
+            time.sleep(0.02)  # looks again; the deadline is above
         raise AssertionError("mosquitto did not come up")
 
     def stop(self) -> None:

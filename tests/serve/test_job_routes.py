@@ -66,12 +66,12 @@ def test_people_may_look_at_jobs_and_not_name_files_of_the_machine(
         async with edge(tmp_path / "data") as it:
             job = await ended(it, await it.post("/api/imports", asked, 202))
             for role, status in (("engineer", 200), ("operator", 403), ("viewer", 403)):
-                headers = it.member(f"{role}-1", role)  # type: ignore[arg-type]
+                headers = it.member(f"{role}-1", role)  # type: ignore[arg-type]  # a loop over Literals is str
                 assert (await it.client.get("/api/jobs", headers=headers)).status_code == status
                 answer = await it.client.get(f"/api/jobs/{job['id']}", headers=headers)
                 assert answer.status_code == status
             for role in ("engineer", "admin"):
-                headers = it.member(f"{role}-2", role)  # type: ignore[arg-type]
+                headers = it.member(f"{role}-2", role)  # type: ignore[arg-type]  # a loop over Literals is str
                 answer = await it.client.post("/api/imports", json=asked, headers=headers)
                 assert answer.status_code == 403, answer.text
 

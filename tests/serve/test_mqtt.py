@@ -65,7 +65,7 @@ def until(holds: Callable[[], Any]) -> Any:
     while time.monotonic() < deadline:
         if found := holds():
             return found
-        time.sleep(0.02)
+        time.sleep(0.02)  # looks again; the deadline is above
     raise AssertionError("it did not come about")
 
 
