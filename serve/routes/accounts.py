@@ -4,12 +4,34 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from serve import audit, schemas
+from serve import audit
 from serve.accounts import Account
 from serve.context import Address, Context, InContext, Who
 from serve.errors import UnfitError
 from serve.present import iso, reply
-from serve.schemas import Problem
+from serve.schemas.accounts import (
+    AccountChange,
+    AccountItem,
+    AccountList,
+    AuditPage,
+    Confirmation,
+    Invitation,
+    Invited,
+    Login,
+    Me,
+    NewAccount,
+    OneTime,
+    PasswordChange,
+    Refresh,
+    Registration,
+    SecondFactor,
+    SessionList,
+    TotpSecret,
+)
+from serve.schemas.accounts import (
+    LoggedIn as Tokens,
+)
+from serve.schemas.base import Problem
 from serve.sessions import LONGEST_US, LoggedIn, Principal
 from twins.clock import SECOND_US
 from twins.errors import CommandRefusedError
@@ -21,8 +43,8 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/login", response_model=schemas.LoggedIn, responses=_REFUSALS)
-async def login(context: InContext, request: Request, address: Address, body: schemas.Login) -> Response:
+@router.post("/login", response_model=Tokens, responses=_REFUSALS)
+async def login(context: InContext, request: Request, address: Address, body: Login) -> Response:
     """Begin a session: a cookie for a browser, tokens for a program."""
     agent = request.headers.get("user-agent", "")
     begun = await context.log_in(
@@ -35,15 +57,15 @@ async def login(context: InContext, request: Request, address: Address, body: sc
     return answer
 
 
-@router.post("/refresh", response_model=schemas.LoggedIn, responses=_REFUSALS)
-async def refresh(context: InContext, address: Address, body: schemas.Refresh) -> Response:
+@router.post("/refresh", response_model=Tokens, responses=_REFUSALS)
+async def refresh(context: InContext, address: Address, body: Refresh) -> Response:
     """The next access token. The refresh token is spent by that; if it comes twice, the session ends."""
     begun = await context.identify(context.access.sessions.refresh, body.refresh_token, address)
     return reply(_tokens(context, begun))
 
 
-@router.post("/register", response_model=schemas.AccountItem, status_code=201, responses=_REFUSALS)
-async def register(context: InContext, address: Address, body: schemas.Registration) -> Response:
+@router.post("/register", response_model=AccountItem, status_code=201, responses=_REFUSALS)
+async def register(context: InContext, address: Address, body: Registration) -> Response:
     """Make an account of one's own, where `accounts.registration` is open, or with an invitation."""
     made = await context.log_in(
         context.access.accounts.register, body.name, body.password.get_secret_value(), context.config.registration,
@@ -65,7 +87,7 @@ async def logout(context: InContext, address: Address, who: Who) -> Response:
 # -- one's own account ---------------------------------------------------------------------------------------------
 
 
-@router.get("/me", response_model=schemas.Me, responses=_REFUSALS)
+@router.get("/me", response_model=Me, responses=_REFUSALS)
 async def me(who: Who) -> Response:
     """Who asks."""
     account = None if who.session is None else who.session.account
@@ -81,9 +103,7 @@ async def me(who: Who) -> Response:
 
 
 @router.post("/me/password", status_code=204, responses=_REFUSALS)
-async def change_password(
-    context: InContext, address: Address, who: Who, body: schemas.PasswordChange
-) -> Response:
+async def change_password(context: InContext, address: Address, who: Who, body: PasswordChange) -> Response:
     """Choose a new password; all other sessions end."""
     mine = _session(who.session)
     old, new = body.old.get_secret_value(), body.new.get_secret_value()
@@ -95,7 +115,7 @@ async def change_password(
     return Response(status_code=204)
 
 
-@router.get("/me/sessions", response_model=schemas.SessionList, responses=_REFUSALS)
+@router.get("/me/sessions", response_model=SessionList, responses=_REFUSALS)
 async def sessions(context: InContext, who: Who) -> Response:
     """Where one is logged in."""
     mine = _session(who.session)
@@ -122,7 +142,7 @@ async def end_session(context: InContext, address: Address, who: Who, session: s
     return Response(status_code=204)
 
 
-@router.post("/me/totp", response_model=schemas.TotpSecret, responses=_REFUSALS)
+@router.post("/me/totp", response_model=TotpSecret, responses=_REFUSALS)
 async def begin_totp(context: InContext, who: Who) -> Response:
     """A secret for an authenticator app; it counts once confirmed."""
     name = _session(who.session).account.name
@@ -131,9 +151,7 @@ async def begin_totp(context: InContext, who: Who) -> Response:
 
 
 @router.post("/me/totp/confirm", status_code=204, responses=_REFUSALS)
-async def confirm_totp(
-    context: InContext, address: Address, who: Who, body: schemas.SecondFactor
-) -> Response:
+async def confirm_totp(context: InContext, address: Address, who: Who, body: SecondFactor) -> Response:
     """Have a code asked for at each log-in from now on."""
     mine = _session(who.session)
     await context.identify(context.access.accounts.confirm_totp, mine.account.name, body.code, address)
@@ -142,7 +160,7 @@ async def confirm_totp(
 
 
 @router.post("/me/totp/off", status_code=204, responses=_REFUSALS)
-async def end_totp(context: InContext, address: Address, who: Who, body: schemas.Confirmation) -> Response:
+async def end_totp(context: InContext, address: Address, who: Who, body: Confirmation) -> Response:
     """Have no code asked for any more."""
     mine, password = _session(who.session), body.password.get_secret_value()
     await context.log_in(context.access.sessions.prove, mine, password, address)
@@ -154,15 +172,15 @@ async def end_totp(context: InContext, address: Address, who: Who, body: schemas
 # -- everybody's accounts ------------------------------------------------------------------------------------------
 
 
-@router.get("/users", response_model=schemas.AccountList, responses=_REFUSALS)
+@router.get("/users", response_model=AccountList, responses=_REFUSALS)
 async def users(context: InContext) -> Response:
     """Every account, by name."""
     found = await context.identify(context.access.accounts.all)
     return reply({"items": [account_item(each) for each in found]})
 
 
-@router.post("/users", response_model=schemas.OneTime, status_code=201, responses=_REFUSALS)
-async def create(context: InContext, address: Address, who: Who, body: schemas.NewAccount) -> Response:
+@router.post("/users", response_model=OneTime, status_code=201, responses=_REFUSALS)
+async def create(context: InContext, address: Address, who: Who, body: NewAccount) -> Response:
     """Make an account; its password is for one use, and to be handed over."""
     accounts = context.access.accounts
     password = await context.log_in(accounts.create, body.name, body.role, who.actor(address))
@@ -170,16 +188,14 @@ async def create(context: InContext, address: Address, who: Who, body: schemas.N
     return reply({"account": account_item(made), "password": password}, 201)
 
 
-@router.get("/users/{name}", response_model=schemas.AccountItem, responses=_REFUSALS)
+@router.get("/users/{name}", response_model=AccountItem, responses=_REFUSALS)
 async def user(context: InContext, name: str) -> Response:
     """One account."""
     return reply(account_item(await context.identify(context.access.accounts.find, name)))
 
 
-@router.patch("/users/{name}", response_model=schemas.AccountItem, responses=_REFUSALS)
-async def change(
-    context: InContext, address: Address, who: Who, name: str, body: schemas.AccountChange
-) -> Response:
+@router.patch("/users/{name}", response_model=AccountItem, responses=_REFUSALS)
+async def change(context: InContext, address: Address, who: Who, name: str, body: AccountChange) -> Response:
     """Change the role, or whether the account may be used; its sessions end, so that this holds at once."""
 
     def work() -> Account:
@@ -190,7 +206,7 @@ async def change(
     return reply(account_item(await context.identify(work)))
 
 
-@router.post("/users/{name}/password", response_model=schemas.OneTime, responses=_REFUSALS)
+@router.post("/users/{name}/password", response_model=OneTime, responses=_REFUSALS)
 async def reset(context: InContext, address: Address, who: Who, name: str) -> Response:
     """A new password for one use, to be handed over; sessions end, and a second factor is forgotten."""
     accounts = context.access.accounts
@@ -199,8 +215,8 @@ async def reset(context: InContext, address: Address, who: Who, name: str) -> Re
     return reply({"account": account_item(found), "password": password})
 
 
-@router.post("/invitations", response_model=schemas.Invited, status_code=201, responses=_REFUSALS)
-async def invite(context: InContext, address: Address, who: Who, body: schemas.Invitation) -> Response:
+@router.post("/invitations", response_model=Invited, status_code=201, responses=_REFUSALS)
+async def invite(context: InContext, address: Address, who: Who, body: Invitation) -> Response:
     """A code with which one person may register, within a week."""
     if context.config.registration == "closed":
         raise CommandRefusedError(
@@ -210,7 +226,7 @@ async def invite(context: InContext, address: Address, who: Who, body: schemas.I
     return reply({"invitation": code}, 201)
 
 
-@router.get("/audit", response_model=schemas.AuditPage, responses=_REFUSALS)
+@router.get("/audit", response_model=AuditPage, responses=_REFUSALS)
 async def lines(
     context: InContext,
     before: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")] = None,

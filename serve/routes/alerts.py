@@ -10,18 +10,18 @@ from serve.errors import UnfitError
 from serve.lists import AlertQuery, list_alerts
 from serve.live import View
 from serve.present import alert_item, as_of, reply
-from serve.schemas import (
+from serve.schemas.alerts import (
     AlertCommands,
     AlertPage,
     AlertsDone,
     Assignment,
     Comment,
-    Done,
     Note,
-    Problem,
     Reason,
     Shelving,
 )
+from serve.schemas.base import Problem
+from serve.schemas.devices import Done
 from twins import commands as c
 from twins.alerts import AlertPhase, alert_id, parse_alert_id
 from twins.devices import PRIORITIES

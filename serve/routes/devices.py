@@ -10,7 +10,8 @@ from serve.context import CommandId, Context, InContext, User
 from serve.errors import RangeError
 from serve.lists import DeviceQuery, list_devices
 from serve.present import device_detail, device_page, reply
-from serve.schemas import DeviceDetail, DevicePage, Done, Maintenance, NewDevices, Problem, Registered
+from serve.schemas.base import Problem
+from serve.schemas.devices import DeviceDetail, DevicePage, Done, Maintenance, NewDevices, Registered
 from twins import commands as c
 from twins.devices import Device, DeviceType
 

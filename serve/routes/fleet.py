@@ -10,7 +10,9 @@ from serve.lists import device_items
 from serve.live import View
 from serve.present import as_of, device_item, reply
 from serve.problems import problem
-from serve.schemas import DeviceItem, FleetMap, FleetSummary, Problem
+from serve.schemas.base import Problem
+from serve.schemas.devices import DeviceItem
+from serve.schemas.fleet import FleetMap, FleetSummary
 
 router = APIRouter(prefix="/api/fleet", tags=["fleet"])
 

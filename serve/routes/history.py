@@ -11,7 +11,8 @@ from serve.errors import RangeError
 from serve.kpis import alert_kpis
 from serve.live import View
 from serve.present import as_of, iso, reply
-from serve.schemas import AlertKpis, ConditionHistory, DeviceEvents, DeviceHistory, Problem
+from serve.schemas.base import Problem
+from serve.schemas.history import AlertKpis, ConditionHistory, DeviceEvents, DeviceHistory
 from twins.clock import DAY_US, HOUR_US
 from twins.errors import DeviceNotFoundError
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from serve import schemas
 from serve.context import InContext, User
 from serve.present import iso, reply
-from serve.schemas import Problem
+from serve.schemas.base import Problem
+from serve.schemas.jobs import JobItem, JobList, NewImport
 from training import import_jobs
 from training.jobs import Job
 
@@ -21,14 +21,14 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/jobs", response_model=schemas.JobList, responses=_REFUSALS)
+@router.get("/jobs", response_model=JobList, responses=_REFUSALS)
 async def jobs(context: InContext) -> Response:
     """All that are remembered, the newest first."""
     found = await context.call(context.jobs.list)
     return reply({"items": [job_item(job) for job in found]})
 
 
-@router.get("/jobs/{job}", response_model=schemas.JobItem, responses=_REFUSALS)
+@router.get("/jobs/{job}", response_model=JobItem, responses=_REFUSALS)
 async def one(
     context: InContext,
     job: str,
@@ -43,14 +43,14 @@ async def one(
     return reply(job_item(await context.call(context.jobs.follow, job, after, _WAIT_S)))
 
 
-@router.post("/jobs/{job}/cancel", response_model=schemas.JobItem, responses=_REFUSALS)
+@router.post("/jobs/{job}/cancel", response_model=JobItem, responses=_REFUSALS)
 async def cancel(context: InContext, job: str) -> Response:
     """End a job; one that runs ends at its next step, and what it has done so far stays."""
     return reply(job_item(await context.call(context.jobs.cancel, job)))
 
 
-@router.post("/imports", response_model=schemas.JobItem, status_code=202, responses=_REFUSALS)
-async def begin_import(context: InContext, by: User, body: schemas.NewImport) -> Response:
+@router.post("/imports", response_model=JobItem, status_code=202, responses=_REFUSALS)
+async def begin_import(context: InContext, by: User, body: NewImport) -> Response:
     """Take files of the platform's own machine into history, through the twins, while the fleet goes on living."""
 
     def begin() -> Job:

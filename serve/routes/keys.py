@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from serve import schemas
 from serve.context import Address, InContext, Who
 from serve.keys import DeviceKey
 from serve.present import iso, reply
-from serve.schemas import Problem
+from serve.schemas.base import Problem
+from serve.schemas.keys import KeyItem, KeyList, KeyMade, KeyRotation, NewKey
 from serve.scopes import Scope
 
 router = APIRouter(prefix="/api/keys", tags=["accounts"])
@@ -18,7 +18,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("", response_model=schemas.KeyList, responses=_REFUSALS)
+@router.get("", response_model=KeyList, responses=_REFUSALS)
 async def keys(
     context: InContext,
     after: Annotated[str, Query(max_length=16, description="`next` of the page before")] = "",
@@ -30,8 +30,8 @@ async def keys(
     return reply({"items": items, "next": found[-1].id if len(found) == limit else None})
 
 
-@router.post("", response_model=schemas.KeyMade, status_code=201, responses=_REFUSALS)
-async def create(context: InContext, address: Address, who: Who, body: schemas.NewKey) -> Response:
+@router.post("", response_model=KeyMade, status_code=201, responses=_REFUSALS)
+async def create(context: InContext, address: Address, who: Who, body: NewKey) -> Response:
     """Make a key; it is shown this once."""
     wanted = body.scope
     scope = Scope.of(
@@ -42,17 +42,17 @@ async def create(context: InContext, address: Address, who: Who, body: schemas.N
     return reply({"key": key_item(key), "text": text}, 201)
 
 
-@router.post("/{key}/rotate", response_model=schemas.KeyMade, responses=_REFUSALS)
+@router.post("/{key}/rotate", response_model=KeyMade, responses=_REFUSALS)
 async def rotate(
-    context: InContext, address: Address, who: Who, key: str, body: schemas.KeyRotation | None = None
+    context: InContext, address: Address, who: Who, key: str, body: KeyRotation | None = None
 ) -> Response:
     """A new secret, shown this once; the one before goes on for a while."""
-    overlap_s = (body or schemas.KeyRotation()).overlap_s
+    overlap_s = (body or KeyRotation()).overlap_s
     found, text = await context.identify(context.access.keys.rotate, key, who.actor(address), overlap_s)
     return reply({"key": key_item(found), "text": text})
 
 
-@router.delete("/{key}", response_model=schemas.KeyItem, responses=_REFUSALS)
+@router.delete("/{key}", response_model=KeyItem, responses=_REFUSALS)
 async def revoke(context: InContext, address: Address, who: Who, key: str) -> Response:
     """Accept a key no longer."""
     return reply(key_item(await context.identify(context.access.keys.revoke, key, who.actor(address))))

@@ -14,7 +14,7 @@ from serve.context import Context, Who, context_of
 from serve.errors import CursorError, LoginRequiredError
 from serve.present import reply
 from serve.push import Client, Hub
-from serve.schemas import ServerMessage, Subscribe
+from serve.schemas.stream import ServerMessage, Subscribe
 from twins.errors import FleetError
 
 router = APIRouter(tags=["live"])

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import SecretStr
 
-from serve import schemas
 from serve.context import Address, Context, InContext, Who
 from serve.errors import ReceiverError, UnfitError
 from serve.notifications import messages
@@ -16,7 +15,20 @@ from serve.notifications.desk import Delivery
 from serve.notifications.receivers import Target
 from serve.preconditions import Match, expected
 from serve.present import iso, reply
-from serve.schemas import Problem
+from serve.schemas.base import Problem
+from serve.schemas.notifications import (
+    ChannelChange,
+    ChannelItem,
+    ChannelList,
+    ChannelMade,
+    ChannelTested,
+    DeliveryPage,
+    NewChannel,
+    NotificationRoute,
+    NotificationRouteItem,
+    NotificationRouteList,
+    NotificationSummary,
+)
 from twins.clock import SECOND_US
 
 router = APIRouter(prefix="/api/notifications", tags=["notifications"])
@@ -26,7 +38,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("", response_model=schemas.NotificationSummary, responses=_REFUSALS)
+@router.get("", response_model=NotificationSummary, responses=_REFUSALS)
 async def summary(context: InContext) -> Response:
     """How many messages wait, were delivered and have failed, and how far each host's alerts are followed."""
     counts = await context.call(context.desk.counts)
@@ -41,16 +53,14 @@ async def summary(context: InContext) -> Response:
 # -- channels ------------------------------------------------------------------------------------------------------
 
 
-@router.get("/channels", response_model=schemas.ChannelList, responses=_REFUSALS)
+@router.get("/channels", response_model=ChannelList, responses=_REFUSALS)
 async def channels(context: InContext) -> Response:
     """Every channel, by name, without what is secret in it."""
     return reply({"items": [channel_item(each) for each in await context.call(context.book.channels)]})
 
 
-@router.post("/channels", response_model=schemas.ChannelMade, status_code=201, responses=_REFUSALS)
-async def create_channel(
-    context: InContext, address: Address, who: Who, body: schemas.NewChannel
-) -> Response:
+@router.post("/channels", response_model=ChannelMade, status_code=201, responses=_REFUSALS)
+async def create_channel(context: InContext, address: Address, who: Who, body: NewChannel) -> Response:
     """Make a channel. The key with which a webhook's messages are signed is shown this once."""
     if body.kind == "apprise" and not context.config.receivers.apprise:
         raise UnfitError("Apprise is not in use here", "set notifications.apprise, and read what that means")
@@ -61,20 +71,20 @@ async def create_channel(
     return _tagged({"channel": channel_item(made), "key": key or None}, made.revision, 201)
 
 
-@router.get("/channels/{channel}", response_model=schemas.ChannelItem, responses=_REFUSALS)
+@router.get("/channels/{channel}", response_model=ChannelItem, responses=_REFUSALS)
 async def channel(context: InContext, channel: str) -> Response:
     """One channel."""
     found = await context.call(context.book.channel, channel)
     return _tagged(channel_item(found), found.revision)
 
 
-@router.put("/channels/{channel}", response_model=schemas.ChannelMade, responses=_REFUSALS)
+@router.put("/channels/{channel}", response_model=ChannelMade, responses=_REFUSALS)
 async def change_channel(
     context: InContext,
     address: Address,
     who: Who,
     channel: str,
-    body: schemas.ChannelChange,
+    body: ChannelChange,
     if_match: Match = None,
 ) -> Response:
     """Change a channel; where it leads stays if that is left out, since it was never shown."""
@@ -107,7 +117,7 @@ async def remove_channel(
     return Response(status_code=204)
 
 
-@router.post("/channels/{channel}/test", response_model=schemas.ChannelTested, responses=_REFUSALS)
+@router.post("/channels/{channel}/test", response_model=ChannelTested, responses=_REFUSALS)
 async def test_channel(context: InContext, address: Address, who: Who, channel: str) -> Response:
     """Send a message that says it is a test, at once and once, and tell what the receiver said."""
     return reply(await context.test(_test, context, channel, who.name, address))
@@ -116,35 +126,33 @@ async def test_channel(context: InContext, address: Address, who: Who, channel: 
 # -- routes --------------------------------------------------------------------------------------------------------
 
 
-@router.get("/routes", response_model=schemas.NotificationRouteList, responses=_REFUSALS)
+@router.get("/routes", response_model=NotificationRouteList, responses=_REFUSALS)
 async def routes(context: InContext) -> Response:
     """Every route, by name."""
     return reply({"items": [route_item(each) for each in await context.call(context.book.routes)]})
 
 
-@router.post("/routes", response_model=schemas.NotificationRouteItem, status_code=201, responses=_REFUSALS)
-async def create_route(
-    context: InContext, address: Address, who: Who, body: schemas.NotificationRoute
-) -> Response:
+@router.post("/routes", response_model=NotificationRouteItem, status_code=201, responses=_REFUSALS)
+async def create_route(context: InContext, address: Address, who: Who, body: NotificationRoute) -> Response:
     """Make a route: alerts that are raised from now on take it."""
     made = await context.call(context.book.add_route, _document(body), body.enabled, who.actor(address))
     return _tagged(route_item(made), made.revision, 201)
 
 
-@router.get("/routes/{route}", response_model=schemas.NotificationRouteItem, responses=_REFUSALS)
+@router.get("/routes/{route}", response_model=NotificationRouteItem, responses=_REFUSALS)
 async def route(context: InContext, route: str) -> Response:
     """One route."""
     found = await context.call(context.book.route, route)
     return _tagged(route_item(found), found.revision)
 
 
-@router.put("/routes/{route}", response_model=schemas.NotificationRouteItem, responses=_REFUSALS)
+@router.put("/routes/{route}", response_model=NotificationRouteItem, responses=_REFUSALS)
 async def change_route(
     context: InContext,
     address: Address,
     who: Who,
     route: str,
-    body: schemas.NotificationRoute,
+    body: NotificationRoute,
     if_match: Match = None,
 ) -> Response:
     """Put another route in its place. Steps that alerts are still to take go by their number."""
@@ -171,7 +179,7 @@ async def remove_route(
 # -- deliveries ----------------------------------------------------------------------------------------------------
 
 
-@router.get("/deliveries", response_model=schemas.DeliveryPage, responses=_REFUSALS)
+@router.get("/deliveries", response_model=DeliveryPage, responses=_REFUSALS)
 async def deliveries(
     context: InContext,
     alert: Annotated[str | None, Query(max_length=600, description="an alert's id")] = None,
@@ -248,7 +256,7 @@ def _test(context: Context, channel_id: str, by: str, address: str) -> dict[str,
     return {"took": took, "said": said, "delivery": delivery_item(kept)}
 
 
-def _document(body: schemas.NotificationRoute) -> Mapping[str, Any]:
+def _document(body: NotificationRoute) -> Mapping[str, Any]:
     return body.model_dump(mode="json", exclude={"enabled"})
 
 

@@ -5,7 +5,8 @@ from fastapi import APIRouter, Response
 from serve import metrics
 from serve.context import InContext
 from serve.present import as_of, reply
-from serve.schemas import Healthy, Problem, Readiness
+from serve.schemas.base import Problem
+from serve.schemas.platform import Healthy, Readiness
 
 router = APIRouter(tags=["platform"])
 

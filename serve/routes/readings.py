@@ -14,7 +14,8 @@ from serve.context import Context, InContext, Who
 from serve.formats import ARROW, JSON, NDJSON, Body, read_body
 from serve.intake import MOST_TOGETHER
 from serve.present import reply
-from serve.schemas import Problem, Readings, ReadingsTaken
+from serve.schemas.base import Problem
+from serve.schemas.readings import Readings, ReadingsTaken
 
 router = APIRouter(prefix="/api/readings", tags=["readings"])
 ingest = APIRouter(prefix="/ingest", tags=["readings"])

@@ -18,9 +18,9 @@ from serve.differences import Change, differences
 from serve.errors import BodyError
 from serve.preconditions import Match, expected
 from serve.present import iso, reply
-from serve.schemas import (
+from serve.schemas.base import Problem
+from serve.schemas.device_types import (
     Activation,
-    Problem,
     Staged,
     TypeChanges,
     TypeCheck,

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from serve import schemas
+from serve.schemas.alerts import AlertPage
+from serve.schemas.base import Problem
+from serve.schemas.device_types import TypeInfo
+from serve.schemas.devices import DeviceDetail, DevicePage
+from serve.schemas.fleet import FleetMap, FleetSummary
+from serve.schemas.history import AlertKpis, ConditionHistory, DeviceEvents, DeviceHistory
+from serve.schemas.platform import Readiness
+from serve.schemas.readings import ReadingsTaken
 from tests.serve.edges import DEVICES, T0, Edge, edge, make_app, make_fleet
 from twins.clock import SECOND_US
 from twins.errors import DegradedError, StorageFullError
@@ -27,11 +34,11 @@ def run(tmp_path: Path, test: Any, **config: Any) -> None:
 def test_the_way_of_an_alert_from_reading_to_acknowledged(tmp_path: Path) -> None:
     async def test(it: Edge) -> None:
         taken = await it.read("pump-01", 1, {"vibration": 9.3, "flow": 100, "colour": 1})
-        schemas.ReadingsTaken.model_validate(taken)
+        ReadingsTaken.model_validate(taken)
         assert taken["accepted"] == {"scored": 1}
         assert [each["code"] for each in taken["refused"]] == ["channel.not_found"]
         page = await it.get("/api/alerts", cursor=taken["cursor"])
-        schemas.AlertPage.model_validate(page)
+        AlertPage.model_validate(page)
         (alert,) = page["items"]
         assert (alert["id"], alert["state"], alert["unit"], alert["value"]) == (HIGH, "UNACK", "mm/s", 9.3)
 
@@ -49,20 +56,20 @@ def test_the_way_of_an_alert_from_reading_to_acknowledged(tmp_path: Path) -> Non
         assert alert["shelved_until"] is not None
 
         detail = await it.get("/api/devices/pump-01")
-        schemas.DeviceDetail.model_validate(detail)
+        DeviceDetail.model_validate(detail)
         assert detail["values"]["vibration"] == {
             "value": 9.3, "unit": "mm/s", "time": "2025-10-09T08:53:21.000Z", "quality": "GOOD",
         }  # fmt: skip
         events = await it.get("/api/devices/pump-01/events")
-        schemas.DeviceEvents.model_validate(events)
+        DeviceEvents.model_validate(events)
         assert {"alert.raised", "alert.acknowledged", "alert.shelved"} <= {e["type"] for e in events["items"]}
         past = await it.get("/api/devices/pump-01/history", channels="vibration,flow")
-        schemas.DeviceHistory.model_validate(past)
+        DeviceHistory.model_validate(past)
         assert past["channels"]["vibration"] == {"time": [1_760_000_001_000], "value": [9.3]}
         kpis = await it.get("/api/alerts/kpis", hours=1)
-        schemas.AlertKpis.model_validate(kpis)
+        AlertKpis.model_validate(kpis)
         assert (kpis["raised"], kpis["acknowledged"]) == (1, 1)
-        schemas.ConditionHistory.model_validate(await it.get("/api/devices/pump-01/condition"))
+        ConditionHistory.model_validate(await it.get("/api/devices/pump-01/condition"))
 
     run(tmp_path, test)
 
@@ -82,7 +89,7 @@ def test_devices_come_are_maintained_and_retire(tmp_path: Path) -> None:
         new = {"devices": [{"id": "møte/rom 1", "type": "pump", "site": "oslo", "labels": {"line": "9"}}]}
         made = await it.post("/api/devices", new, status=201)
         page = await it.get("/api/devices", filter="label.line = '9'", cursor=made["cursor"])
-        schemas.DevicePage.model_validate(page)
+        DevicePage.model_validate(page)
         assert [item["id"] for item in page["items"]] == ["møte/rom 1"]
         assert (await it.post("/api/devices", new, status=409))["code"] == "device.exists"
         path = "/api/devices/m%C3%B8te%2From%201"
@@ -104,7 +111,7 @@ def test_a_device_is_shown_as_it_was(tmp_path: Path) -> None:
         before = await it.get("/api/devices/pump-01")
         await it.read("pump-01", 5.0, {"vibration": 2.0, "flow": 90.0})
         past = await it.get("/api/devices/pump-01", at="2025-10-09T08:53:22Z")
-        schemas.DeviceDetail.model_validate(past)
+        DeviceDetail.model_validate(past)
         assert past == before
         assert [alert["rule"] for alert in past["alerts"]] == ["vibration-high"]
         assert await it.get("/api/devices/pump-01") != past
@@ -120,17 +127,17 @@ def test_the_fleet_at_a_glance(tmp_path: Path) -> None:
     async def test(it: Edge) -> None:
         taken = await it.read("pump-01", 1, {"vibration": 9.0})
         summary = await it.get("/api/fleet/summary", cursor=taken["cursor"])
-        schemas.FleetSummary.model_validate(summary)
+        FleetSummary.model_validate(summary)
         assert (summary["devices"], summary["silent"], summary["alerts"]["high"]) == (7, 6, 1)
         whole = await it.get("/api/fleet/map")
-        schemas.FleetMap.model_validate(whole)
+        FleetMap.model_validate(whole)
         oslo = next(site for site in whole["sites"] if site["site"] == "oslo")
         assert list(base64.b64decode(oslo["cells"])) == [6, 3, 6, 6]
         assert (await it.get("/api/fleet/map/cell", site="oslo", index=1))["id"] == "pump-01"
         assert (await it.get("/api/fleet/map/cell", 404, site="oslo", index=4))["code"] == "map.no_such_cell"
         for item in await it.get("/api/types"):
-            schemas.TypeInfo.model_validate(item)
-        schemas.Readiness.model_validate(await it.get("/api/ready"))
+            TypeInfo.model_validate(item)
+        Readiness.model_validate(await it.get("/api/ready"))
         text = (await it.client.get("/metrics")).text
         assert 'twinfold_readings_total{fate="scored",type="pump"} 1.0' in text
         assert 'twinfold_host_state{host="host-000",state="ready"} 1.0' in text
@@ -161,7 +168,7 @@ def test_a_host_that_is_away_costs_only_its_own_devices(
         assert {each["code"] for each in taken["refused"]} == {"fleet.degraded"}
         assert {lines[each["index"]]["device"] for each in taken["refused"]} == set(away)
         ready = await it.get("/api/ready", 503)
-        schemas.Readiness.model_validate(ready)
+        Readiness.model_validate(ready)
         assert [(each["name"], each["state"]) for each in ready["hosts"]] == [
             ("host-000", "ready"),
             ("host-001", "away"),
@@ -210,7 +217,7 @@ def test_what_is_wrong_with_a_request_is_said_in_one_shape(tmp_path: Path) -> No
             answer = await it.client.get(path)
             assert (answer.status_code, answer.json()["code"]) == (status, code), path
             assert answer.headers["content-type"] == "application/problem+json"
-            schemas.Problem.model_validate(answer.json())
+            Problem.model_validate(answer.json())
         assert (await it.post("/api/alerts/pump-01:nothing:1/acknowledge", status=404))[
             "code"
         ] == "alert.not_found"

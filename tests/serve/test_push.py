@@ -15,7 +15,7 @@ import websockets
 from pydantic import TypeAdapter
 
 from serve.push import OUTBOX, Client, Hub, Message, PolledJournals
-from serve.schemas import ServerMessage
+from serve.schemas.stream import ServerMessage
 from tests.serve.edges import PUMP, Edge, edge
 from twins import entries
 

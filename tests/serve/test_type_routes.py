@@ -10,7 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from serve import schemas
+from serve.schemas.device_types import (
+    Staged,
+    TypeCheck,
+    TypeDetail,
+    TypeStanding,
+    TypeVersionDetail,
+    TypeVersions,
+)
 from tests.serve.edges import PUMP, Edge, edge
 from twins.typefiles import parse_type, to_rule_documents, to_yaml
 
@@ -48,9 +55,9 @@ async def ask(
 def test_rules_are_validated_staged_activated_and_taken_back(tmp_path: Path) -> None:
     async def test(it: Edge) -> None:
         first = await ask(it, "GET", "/api/types/pump")
-        schemas.TypeDetail.model_validate(first.json())
+        TypeDetail.model_validate(first.json())
         check = (await ask(it, "POST", "/api/types/pump/rules/validate", RULES)).json()
-        schemas.TypeCheck.model_validate(check)
+        TypeCheck.model_validate(check)
         assert check == {
             "valid": True,
             "problems": [],
@@ -61,11 +68,11 @@ def test_rules_are_validated_staged_activated_and_taken_back(tmp_path: Path) -> 
         staged = await ask(
             it, "PUT", "/api/types/pump/rules/staged", RULES, first.headers["etag"], why="too many at night"
         )
-        schemas.Staged.model_validate(staged.json())
+        Staged.model_validate(staged.json())
         assert (staged.json()["rules"], staged.json()["version"]) == (2, None)
         assert it.fleet.types["pump"].rules == FILE.rules
         done = await ask(it, "POST", "/api/types/pump/activate", "{}", staged.headers["etag"])
-        schemas.TypeStanding.model_validate(done.json())
+        TypeStanding.model_validate(done.json())
         assert it.fleet.types["pump"].rules[0] == LOUDER
         assert done.json()["staged_rules"] is None
         await it.read("pump-01", 1, {"vibration": 8.0})
@@ -83,14 +90,14 @@ def test_rules_are_validated_staged_activated_and_taken_back(tmp_path: Path) -> 
             "vibration-high"
         ]
         told = (await ask(it, "GET", "/api/types/pump/versions")).json()
-        schemas.TypeVersions.model_validate(told)
+        TypeVersions.model_validate(told)
         assert [each["number"] for each in told["rules"]] == [2, 1]
         assert told["rules"][0]["why"] == "too many at night"
         assert [each["rules"] for each in told["installations"]] == [1, 2, 1]
         found = await it.get("/api/types/pump/differences", part="rules", first=1, second=2)
         assert found["changes"][0]["path"] == "vibration-high.when"
-        schemas.TypeVersionDetail.model_validate(await it.get("/api/types/pump/rules/versions/2"))
-        schemas.TypeVersionDetail.model_validate(await it.get("/api/types/pump/versions/1"))
+        TypeVersionDetail.model_validate(await it.get("/api/types/pump/rules/versions/2"))
+        TypeVersionDetail.model_validate(await it.get("/api/types/pump/versions/1"))
 
     run(tmp_path, test)
 

@@ -16,7 +16,7 @@ from serve.app import create_app
 from serve.context import ApiConfig
 from serve.database import Database, database_config
 from serve.live import LiveTable, LocalSource
-from serve.schemas import ServerMessage, Subscribe
+from serve.schemas.stream import ServerMessage, Subscribe
 from training.history import History
 from training.jobs import Jobs
 from twins.fleet import LocalFleet

@@ -1,0 +1,117 @@
+"""Alerts, the commands to them, one or many."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+
+from serve.schemas.base import Name, Priority, Reply, Request, Text
+from serve.schemas.devices import AlertItem
+from twins.alerts import MAX_SHELF_S
+
+
+class AlertCounts(Reply):
+    critical: int
+    high: int
+    medium: int
+    low: int
+
+
+class AlertPage(Reply):
+    items: list[AlertItem]
+    total: int
+    counts: AlertCounts = Field(description="by priority, whatever priority was asked for")
+    as_of: AwareDatetime | None
+    next: str | None
+
+
+class Note(Request):
+    note: Text = ""
+
+
+class Reason(Note):
+    reason: Text = ""
+
+
+class Shelving(Reason):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"duration_s": 3600, "reason": "sensor swap"}]})
+
+    duration_s: Annotated[float, Field(gt=0, le=MAX_SHELF_S)] | None = None
+    one_shot: bool = Field(False, description="until it next returns to normal, instead of a duration")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.one_shot == (self.duration_s is not None):
+            raise ValueError("give either duration_s or one_shot")
+        return self
+
+
+class Assignment(Note):
+    assignee: Annotated[str, Field(max_length=256)] = Field(description="empty: nobody any more")
+
+
+class Comment(Note):
+    note: Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+class AlertMatch(Request):
+    """Of the alerts that stand or are put aside, those that match all that is given; as in the list."""
+
+    state: list[Name] = []
+    priority: list[Priority] = []
+    device: list[Name] = []
+    type: list[Name] = []
+    site: list[Annotated[str, Field(max_length=256)]] = []
+
+
+class AlertCommands(Reason):
+    """One thing asked of several alerts: of those named, or of all that match."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "command": "acknowledge",
+                    "matching": {"site": ["oslo"], "state": ["UNACK"]},
+                    "note": "storm",
+                },
+                {"command": "shelve", "alerts": ["pump-17:vibration-high:3"], "duration_s": 3600},
+            ]
+        }
+    )
+
+    command: Literal[
+        "acknowledge", "reset", "shelve", "unshelve", "suppress", "unsuppress", "remove-from-service",
+        "return-to-service", "assign", "comment",
+    ]  # fmt: skip
+    alerts: Annotated[list[Annotated[str, Field(max_length=1_000)]], Field(max_length=10_000)] | None = None
+    matching: AlertMatch | None = None
+    duration_s: Annotated[float, Field(gt=0, le=MAX_SHELF_S)] | None = Field(None, description="of a shelf")
+    one_shot: bool = Field(False, description="shelve until each next returns to normal")
+    assignee: Annotated[str, Field(max_length=256)] | None = None
+    dry_run: bool = Field(False, description="only count")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.alerts is None) == (self.matching is None):
+            raise ValueError("give either alerts or matching")
+        if self.command == "shelve" and self.one_shot == (self.duration_s is not None):
+            raise ValueError("give either duration_s or one_shot")
+        if self.command == "assign" and self.assignee is None:
+            raise ValueError("give the assignee; empty: nobody any more")
+        if self.command == "comment" and not self.note:
+            raise ValueError("give the note")
+        return self
+
+
+class AlertRefusal(Reply):
+    alert: str
+    code: str
+    detail: str
+
+
+class AlertsDone(Reply):
+    matched: int
+    done: int
+    refused: list[AlertRefusal] = Field(description="the first hundred")
+    refused_total: int
+    cursor: str | None = Field(description="null where nothing was done")

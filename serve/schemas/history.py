@@ -1,0 +1,82 @@
+"""The past: series, condition, events, KPIs."""
+
+from typing import Any
+
+from pydantic import AwareDatetime, Field
+
+from serve.schemas.alerts import AlertCounts
+from serve.schemas.base import Reply
+
+
+class Series(Reply):
+    """Raw values, or the least and greatest of each bucket; null where nothing was measured."""
+
+    time: list[int] = Field(description="ms since the epoch")
+    value: list[float | None] | None = None
+    min: list[float | None] | None = None
+    max: list[float | None] | None = None
+
+
+class DeviceHistory(Reply):
+    start: AwareDatetime
+    end: AwareDatetime
+    bucket_s: float | None = Field(description="null: every reading is shown")
+    rows: int = Field(description="readings in the range")
+    channels: dict[str, Series]
+
+
+class ConditionHistory(Reply):
+    time: list[int]
+    health: list[float | None]
+    anomaly_score: list[float | None]
+
+
+class EventItem(Reply):
+    type: str
+    at: AwareDatetime
+    recorded_at: AwareDatetime
+    detail: dict[str, Any]
+
+
+class DeviceEvents(Reply):
+    items: list[EventItem] = Field(description="newest first")
+
+
+class Flood(Reply):
+    start: AwareDatetime
+    end: AwareDatetime
+    alerts: int
+
+
+class RaisedBy(Reply):
+    device_id: str
+    rule: str
+    alerts: int
+
+
+class BadActor(RaisedBy):
+    share: float
+
+
+class AlertKpis(Reply):
+    """ISA-18.2, for one operator position."""
+
+    as_of: AwareDatetime | None
+    hours: float
+    raised: int
+    per_hour: float
+    acceptable_per_hour: float
+    manageable_per_hour: float
+    most_in_10_min: int
+    share_of_10_min_above_10: float
+    by_priority: AlertCounts
+    floods: int = Field(description="begun by more than 10 in 10 minutes, ended by fewer than 5")
+    share_of_time_in_flood: float
+    worst_floods: list[Flood]
+    chattering: list[RaisedBy] = Field(description="three times in a minute")
+    stale: int = Field(description="standing for more than a day")
+    bad_actors: list[BadActor]
+    share_of_ten_worst: float | None
+    acknowledged: int
+    median_s_to_acknowledge: float | None
+    p90_s_to_acknowledge: float | None

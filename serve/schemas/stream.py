@@ -1,0 +1,90 @@
+"""The messages of the operators' socket."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from serve.schemas.base import Name, Reply, Request, Status
+from serve.schemas.devices import AlertItem
+from serve.schemas.fleet import FleetSummary
+from serve.schemas.history import EventItem
+
+
+class Subscribe(Request):
+    """What a client wants to be told; sent again, it takes the place of what was wanted before."""
+
+    type: Literal["subscribe"]
+    topics: Annotated[list[Literal["fleet", "alerts", "devices"]], Field(max_length=3)]
+    devices: Annotated[list[Name], Field(max_length=500)] = []
+    cursor: Annotated[str, Field(max_length=8_192)] | None = None
+
+
+class Hello(Reply):
+    type: Literal["hello"]
+    cursor: str
+
+
+class DeviceColumns(Reply):
+    """The watched devices; all columns have one length."""
+
+    id: list[str]
+    status: list[Status]
+    health: list[float | None]
+    anomaly_score: list[float | None]
+    alerts: list[int]
+    event_time: list[int | None] = Field(description="ms since the epoch")
+    values: dict[str, list[float | None]]
+
+
+class Update(Reply):
+    fleet: FleetSummary | None = None
+    devices: DeviceColumns | None = None
+
+
+class DataUpdate(Reply):
+    type: Literal["data_update"]
+    seq: int
+    cursor: str
+    data: Update
+
+
+class NewAlert(Reply):
+    type: Literal["NEW_ALERT"]
+    seq: int
+    cursor: str
+    data: AlertItem
+
+
+class AlertEvent(EventItem):
+    """What happened to the alert."""
+
+
+class ChangedAlert(AlertItem):
+    state: str | None = Field(description="null where too many changed at once: fetch the list")  # type: ignore[assignment]
+    event: AlertEvent
+
+
+class AlertChanged(Reply):
+    type: Literal["ALERT_CHANGED"]
+    seq: int
+    cursor: str
+    data: ChangedAlert
+
+
+class Gap(Reply):
+    """Messages were left out: fetch the lists again."""
+
+    type: Literal["gap"]
+    seq: int
+    missed: int = Field(description="at least so many messages, or journal entries")
+
+
+class Heartbeat(Reply):
+    type: Literal["heartbeat"]
+    seq: int
+    at: AwareDatetime
+
+
+ServerMessage = Annotated[
+    Hello | DataUpdate | NewAlert | AlertChanged | Gap | Heartbeat, Field(discriminator="type")
+]
