@@ -5,11 +5,14 @@ alone: the whole of it happens, or nothing. Each owner keeps its tables beside i
 bring an older database up to them are in ``migrations/``. No table is declared here.
 """
 
+import contextlib
 import os
 import random
 import sqlite3
+import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -41,7 +44,8 @@ METADATA: Final = MetaData(
 FILE_NAME: Final = "twinfold.db"
 
 _WAIT_S: Final = 10.0
-_LOCKED_PAUSE_S: Final = 0.05
+_WAITING: Final = f"PRAGMA busy_timeout={_WAIT_S * 1e3:.0f}"
+_LOOK_S: Final = 0.002
 _MIGRATE_WAIT_S: Final = 60.0
 _TRIES: Final = 8
 _LOOK_AGAIN_S: Final = 0.02
@@ -53,6 +57,7 @@ wrote just now: PostgreSQL may say that before it sees that the two cannot be pu
 _SQLITE_DOWN: Final = frozenset(
     {5, 6, 8, 10, 13, 14}
 )  # busy, locked, read-only, I/O error, full, cannot open
+_SQLITE_BUSY: Final = frozenset({5, 6})
 _SETTINGS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -111,6 +116,7 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         engine = _sqlite(url, config) if self.is_sqlite else _postgresql(url, config)
         self._engine = engine
+        self._turns = _Turns()
         if self.is_sqlite:
             self._reader, self._writer = engine, engine.execution_options(begin="IMMEDIATE")
         else:
@@ -138,7 +144,12 @@ class Database:
         ------
         DatabaseUnavailableError : it does not answer, or others kept it busy all the time.
         """
-        return self._run(self._writer, work)
+        if not self.is_sqlite:
+            return self._run(self._writer, work)
+        with self._turns.mine(_WAIT_S) as is_mine:
+            if not is_mine:
+                raise DatabaseUnavailableError(self.name, f"others were writing for {_WAIT_S:.0f} s")
+            return self._run(self._writer, work)
 
     def migrate(self) -> tuple[str | None, str]:
         """Bring the tables up to date; gives the revision before (None: it was empty) and now.
@@ -165,7 +176,8 @@ class Database:
             return found
 
         try:
-            before = self._run(self._engine.execution_options(begin="EXCLUSIVE"), upgrade, _MIGRATE_WAIT_S)
+            alone = self._engine.execution_options(begin="EXCLUSIVE", wait_s=_MIGRATE_WAIT_S)
+            before = self._run(alone, upgrade)
         except DatabaseError:
             raise
         except Exception as error:
@@ -182,15 +194,11 @@ class Database:
             connection.execute(text(f"SET LOCAL lock_timeout = '{_MIGRATE_WAIT_S:.0f}s'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
 
-    def _run(self, engine: Engine, work: Callable[[Connection], Answer], wait_s: float = _WAIT_S) -> Answer:
+    def _run(self, engine: Engine, work: Callable[[Connection], Answer]) -> Answer:
         for attempt in range(_TRIES):
             try:
-                with engine.connect() as connection:
-                    if self.is_sqlite and wait_s != _WAIT_S:
-                        connection.exec_driver_sql(f"PRAGMA busy_timeout={wait_s * 1e3:.0f}")
-                        connection.rollback()
-                    with connection.begin():
-                        return work(connection)
+                with engine.connect() as connection, connection.begin():
+                    return work(connection)
             except DBAPIError as error:
                 if getattr(error.orig, "sqlstate", None) in _AGAIN and attempt + 1 < _TRIES:
                     time.sleep(_LOOK_AGAIN_S * 2**attempt * random.random())  # noqa: S311  (a wait, no secret)
@@ -214,6 +222,33 @@ class Database:
         return isinstance(error, OperationalError) or error.connection_invalidated
 
 
+class _Turns:
+    """One at a time, in the order they came.
+
+    SQLite does not queue who wants to write: of threads that follow each other closely, one can miss every gap.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()  # the first has its turn
+
+    @contextlib.contextmanager
+    def mine(self, wait_s: float) -> Iterator[bool]:
+        """Inside it is the caller's turn; False if that did not come within ``wait_s``."""
+        turn = threading.Event()
+        with self._lock:
+            self._waiting.append(turn)
+            if self._waiting[0] is turn:
+                turn.set()
+        try:
+            yield turn.wait(wait_s)
+        finally:
+            with self._lock:
+                self._waiting.remove(turn)
+                if self._waiting:
+                    self._waiting[0].set()
+
+
 _DAMAGED: Final = (
     "restore it from a backup, or move it aside and start again: "
     "types in force come back from the hosts, accounts do not"
@@ -225,9 +260,10 @@ def _sqlite(url: URL, config: DatabaseConfig) -> Engine:
 
     def opened(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin when we say so, not when sqlite3 thinks so
-        connection.execute(f"PRAGMA busy_timeout={_WAIT_S * 1e3:.0f}")  # first: the next ones may meet a lock
-        for setting in _SETTINGS:
-            _patiently(connection, setting)
+        connection.execute(_WAITING)  # first: the next ones may meet a lock
+        for setting in _SETTINGS:  # a change of the journal mode does not wait for a lock by itself
+            if not _patiently(connection, setting, _WAIT_S):
+                connection.execute(setting)
 
     def create(*_: Any) -> None:
         """Before others can read it: it will hold hashes of passwords."""
@@ -236,7 +272,8 @@ def _sqlite(url: URL, config: DatabaseConfig) -> Engine:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
 
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('begin', 'DEFERRED')}")
+        options = connection.get_execution_options()
+        _begin(connection, options.get("begin", "DEFERRED"), options.get("wait_s", _WAIT_S))
 
     engine = create_engine(url, pool_size=config.connections, max_overflow=0)
     event.listen(engine, "do_connect", create)
@@ -263,15 +300,32 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _patiently(connection: Any, setting: str) -> None:
-    """Run a setting; changing the journal mode does not wait for a lock by itself, as `busy_timeout` has others do."""
-    deadline_s = time.monotonic() + _WAIT_S
+def _begin(connection: Connection, how: str, wait_s: float) -> None:
+    """Begin a transaction; one that writes looks often whether other processes let it.
+
+    SQLite's own wait sleeps up to 100 ms at a time: beside a busy writer it can miss every gap until it gives up.
+    """
+    if how == "DEFERRED":  # takes no lock
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        if not _patiently(driver, f"BEGIN {how}", wait_s):
+            connection.exec_driver_sql(f"BEGIN {how}")  # once more, where SQLAlchemy sees why not
+    finally:
+        driver.execute(_WAITING)
+
+
+def _patiently(driver: Any, statement: str, wait_s: float) -> bool:
+    """Run a statement once no lock is in its way; False if it still is after ``wait_s``, or something else is."""
+    deadline_s = time.monotonic() + wait_s
     while True:
         try:
-            connection.execute(setting)
+            driver.execute(statement)
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline_s:
-                raise
-            time.sleep(_LOCKED_PAUSE_S)
+            if error.sqlite_errorcode & 0xFF not in _SQLITE_BUSY or time.monotonic() > deadline_s:
+                return False
+            time.sleep(_LOOK_S * (0.5 + random.random()))  # noqa: S311  (a wait, no secret)
         else:
-            return
+            return True

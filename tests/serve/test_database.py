@@ -110,6 +110,37 @@ def test_writers_do_not_lose_each_others_work(database: Database) -> None:
     assert database.read(lambda c: c.execute(text("SELECT n FROM counter")).scalar()) == 40
 
 
+def test_a_writer_is_not_passed_again_and_again(tmp_path: Path) -> None:
+    """Beside two that write without a pause, so that there is hardly a gap to find."""
+    database = Database(database_config("", tmp_path))
+    database.write(lambda c: c.execute(text("CREATE TABLE written (n INTEGER)")))
+    done = threading.Event()
+    writes = [0, 0]
+
+    def take_long(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO written VALUES (1)"))
+        done.wait(0.01)
+
+    def keep_writing(which: int) -> None:
+        while not done.is_set():
+            database.write(take_long)
+            writes[which] += 1
+
+    passed = 0
+    with ThreadPoolExecutor(2) as pool:
+        beside = [pool.submit(keep_writing, which) for which in (0, 1)]
+        try:
+            for _ in range(20):
+                asked = sum(writes)
+                passed += database.write(lambda c, asked=asked: sum(writes) - asked)  # type: ignore[misc]
+        finally:
+            done.set()
+        for each in beside:
+            each.result()
+    database.close()
+    assert passed <= 20 * 4
+
+
 def test_a_reader_sees_one_moment(database: Database) -> None:
     database.write(lambda c: c.execute(text("CREATE TABLE counter (n INTEGER)")))
 
