@@ -90,7 +90,13 @@ def create_app(
         _serve_static(app, config.static)
     describe(app)
     app.add_middleware(Gate, context=context)
-    app.add_middleware(Guard, hosts=config.hosts, body_bytes=config.body_bytes, metrics=context.metrics)
+    app.add_middleware(
+        Guard,
+        hosts=config.hosts,
+        body_bytes=config.body_bytes,
+        admission=context.admission,
+        metrics=context.metrics,
+    )
     return app
 
 

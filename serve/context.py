@@ -1,6 +1,7 @@
 """What every route works with: the fleet, history, the live table, and threads for whatever blocks."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from serve.access import Access, Caller
 from serve.accounts import Registration
+from serve.admission import Admission
 from serve.catalogue import Catalogue
 from serve.cursors import Reached, read_stream_cursor, stream_cursor
 from serve.errors import LoginRequiredError
@@ -38,6 +40,7 @@ _REBUILDS_WAITING: Final = 8
 _LOG_INS: Final = 2  # a password takes a core for a while
 _LOG_INS_WAITING: Final = 30
 _LOOK_UPS: Final = 4
+_DECODES: Final = 4  # bodies that are unpacked at a time: each becomes many times its size
 _TESTS: Final = 2
 _TESTS_WAITING: Final = 4
 
@@ -54,6 +57,7 @@ class ApiConfig:
     hosts : names under which the API may be asked; anything else is refused, so that no web page can reach
         a loopback API by pointing a name of its own at it
     body_bytes, unpacked_bytes, batch_readings : the largest request body, as sent and unpacked, and readings in one
+    bodies_bytes : of all requests that one replica reads at the same time; what comes beyond it is refused unread
     calls, reads : threads for calls of the fleet and of history, and for questions to the live table
     waiting : requests that may wait for such a thread before others are refused
     catch_up_s : how long a list waits to include what its cursor names
@@ -71,6 +75,7 @@ class ApiConfig:
     body_bytes: int = 16 << 20
     unpacked_bytes: int = 64 << 20
     batch_readings: int = 100_000
+    bodies_bytes: int = 256 << 20
     calls: int = 16
     reads: int = 4
     waiting: int = 256
@@ -138,6 +143,8 @@ class Context:
     receivers: Receivers = field(init=False)
     tests: Workers = field(init=False)
     together: Together = field(init=False)
+    admission: Admission = field(init=False)
+    decodes: threading.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self.overview = Overview(self.live)
@@ -151,6 +158,8 @@ class Context:
         self.desk = Desk(self.access.database, self.fleet.clock)
         self.receivers = Receivers(self.config.receivers)
         self.tests = Workers("tests of channels", _TESTS, _TESTS_WAITING)
+        self.admission = Admission(self.config.bodies_bytes)
+        self.decodes = threading.Semaphore(_DECODES)
         self.together = Together(self.fleet, self.call, 4 * self.config.waiting)
 
     async def call(self, work: Callable[..., Answer], *arguments: Any) -> Answer:

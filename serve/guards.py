@@ -15,9 +15,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve.admission import Admission
 from serve.metrics import Metrics
-from serve.problems import http_problem, internal_problem
+from serve.problems import fleet_problem, http_problem, internal_problem
 from twins.clock import stopwatch_s
+from twins.errors import OverloadedError
 
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -44,13 +46,17 @@ class Guard:
     app : what it stands before
     hosts : names, without port, under which the app may be asked; ``*`` for any
     body_bytes : the largest body, said or sent
+    admission : what all bodies share
     metrics : where requests are counted
     """
 
-    def __init__(self, app: ASGIApp, hosts: Sequence[str], body_bytes: int, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Sequence[str], body_bytes: int, admission: Admission, metrics: Metrics
+    ) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
         self._body_bytes = body_bytes
+        self._admission = admission
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,14 +87,17 @@ class Guard:
                     headers["Cache-Control"] = "no-store"
             await send(message)
 
-        received = 0
+        received = held = 0
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal received, held
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._body_bytes:
                 raise HTTPException(413, self._too_large)
+            if received > held:  # it did not say beforehand how long it is
+                self._admission.hold(received - held)
+                held = received
             return message
 
         refusal = self._refusal(scope)
@@ -96,11 +105,18 @@ class Guard:
             await http_problem(*refusal)(scope, receive, guarded)
         else:
             try:
+                said = _said_bytes(Headers(scope=scope))
+                self._admission.hold(said)
+                held = said
                 await self._app(scope, counted, guarded)
+            except OverloadedError as error:
+                await self._respond(fleet_problem(error), scope, receive, guarded)
             except Exception:
                 _log.exception("%s %s", scope["method"], scope["path"])
                 if status == 0:
                     await self._respond(internal_problem(), scope, receive, guarded)
+            finally:
+                self._admission.release(held)
         route = getattr(scope.get("route"), "path", "other")
         self._metrics.requests.labels(scope["method"], route, status).inc()
         self._metrics.seconds.labels(route).observe(stopwatch_s() - began_s)
@@ -119,14 +135,18 @@ class Guard:
         host = headers.get("host", "")
         if "*" not in self._hosts and _without_port(host) not in self._hosts:
             return 421, f"this API does not answer under the name {host[:100]!r}"
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._body_bytes:
+        if _said_bytes(headers) > self._body_bytes:
             return 413, self._too_large
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in _READING
         if origin is not None and changes and urlsplit(origin).netloc.lower() != host.lower():
             return 403, f"a page of {origin[:100]!r} may not do this"
         return None
+
+
+def _said_bytes(headers: Headers) -> int:
+    length = headers.get("content-length", "")
+    return int(length) if length.isdigit() else 0
 
 
 def _without_port(host: str) -> str:

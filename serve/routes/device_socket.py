@@ -76,13 +76,18 @@ async def _still(here: Context, who: Caller, socket: WebSocket) -> Caller:
 async def _answer(here: Context, who: Caller, frame: str | bytes, number: int) -> dict[str, Any]:
     """``taken`` with what became of the readings, or ``refused`` with the problem; the frame's number and its own id."""
     about: dict[str, Any] = {"frame": number}
+    held = 0
     try:
+        here.admission.hold(len(frame))
+        held = len(frame)
         taken = await here.call(_take, here, who, frame, about)
     except FleetError as error:
         return {"type": "refused", **about, "problem": fleet_document(error)}
     except Exception:
         _log.exception("a frame of %s", who.name)
         return {"type": "refused", **about, "problem": internal_document()}
+    finally:
+        here.admission.release(held)
     return {"type": "taken", **about, **taken}
 
 

@@ -68,7 +68,9 @@ async def readings(context: InContext, who: Who, request: Request) -> Response:
 
 
 def _take(context: Context, who: Caller, headers: Headers, body: bytes) -> dict[str, Any]:
-    return take(context, who, _read(context, headers, body))
+    with context.decodes:
+        found = _read(context, headers, body)
+    return take(context, who, found)
 
 
 def _read(context: Context, headers: Headers, body: bytes) -> Body:
