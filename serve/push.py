@@ -143,6 +143,7 @@ class Hub:
     def join(self, client: Client) -> None:
         """Begin to fill a client's outbox."""
         self._clients.add(client)
+        self._follow_new(self._context.live.view)
         self._context.metrics.sockets.set(len(self._clients))
 
     def leave(self, client: Client) -> None:
@@ -201,11 +202,8 @@ class Hub:
 
     async def show(self, view: View) -> None:
         """Tell everyone the state of the fleet in a new view, and follow hosts that are new in it."""
-        for host, reached in view.vector.items():
-            if host not in self._followers:
-                self._at[host] = reached
-                self._recent_from[host] = reached.cursor
-                self._followers[host] = asyncio.create_task(self._follow(host))
+        if self._clients or self._followers:
+            self._follow_new(view)
         if self._clients:
             summary = await self._context.ask(self._context.overview.summary, view)
             self._fleet_text = json.dumps(
@@ -213,6 +211,14 @@ class Hub:
             )
             for client in list(self._clients):
                 self._tell_state(client, view)
+
+    def _follow_new(self, view: View) -> None:
+        """Follow the hosts of a view from where it is. A replica that nobody listens to reads no journal."""
+        for host, reached in view.vector.items():
+            if host not in self._followers:
+                self._at[host] = reached
+                self._recent_from[host] = reached.cursor
+                self._followers[host] = asyncio.create_task(self._follow(host))
 
     def _tell_state(self, client: Client, view: View) -> None:
         if not client.topics & {"fleet", "devices"} or self._fleet_text == "null":
