@@ -70,6 +70,7 @@ NEEDED: Final[Mapping[str, Need]] = {
     "GET /api/devices/{device_id:path}/condition": "viewer",
     "GET /api/devices/{device_id:path}/events": "viewer",
     "POST /api/devices": "engineer",
+    "GET /api/devices/{device_id:path}/maintenance": "viewer",
     "POST /api/devices/{device_id:path}/maintenance": "operator",
     "DELETE /api/devices/{device_id:path}": "engineer",
     "GET /api/events/schema": "viewer",
@@ -88,6 +89,10 @@ NEEDED: Final[Mapping[str, Need]] = {
     "POST /api/alerts/{alert:path}/return-to-service": "operator",
     "POST /api/alerts/{alert:path}/assign": "operator",
     "POST /api/alerts/{alert:path}/comment": "operator",
+    # -- maintenance
+    "GET /api/maintenance": "viewer",
+    "GET /api/maintenance/{record}": "viewer",
+    "POST /api/maintenance/{record}/corrections": "operator",
     # -- notifications
     "GET /api/notifications": "operator",
     "GET /api/notifications/channels": "operator",

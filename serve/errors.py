@@ -30,6 +30,7 @@
     ├── KeyNotFoundError           no such device key
     ├── ChannelNotFoundError       no such channel of notifications
     ├── RouteNotFoundError         no such route of notifications
+    ├── MaintenanceNotFoundError   no such maintenance record
     ├── ReceiverError              a receiver of notifications did not take one
     ├── TypeVersionNotFoundError   no such version of a device type or of its rules
     └── DatabaseError              the relational database cannot do what was asked
@@ -290,6 +291,19 @@ class RouteNotFoundError(FleetError):
 
     def __str__(self) -> str:
         return f"there is no route {self.route!r}; `twinfold notify list` has those that there are"
+
+
+class MaintenanceNotFoundError(FleetError):
+    """There is no such maintenance record."""
+
+    code = "maintenance.not_found"
+
+    def __init__(self, record: str) -> None:
+        super().__init__(record)
+        self.record = record
+
+    def __str__(self) -> str:
+        return f"there is no maintenance record {self.record[:100]!r}; `GET /api/maintenance` has those that there are"
 
 
 class ReceiverError(FleetError):

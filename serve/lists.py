@@ -181,7 +181,7 @@ def list_alerts(view: View, query: AlertQuery) -> Page:
     at = read_page_cursor(query.after, binding, (int, int, str, str)) if query.after is not None else None
     if view.alerts is None:
         return Page([], 0, view.as_of_us, None, counts=dict.fromkeys(PRIORITIES, 0))
-    text, parameters = _any_of(
+    text, parameters = any_of(
         {"state": query.states, "device_id": query.devices, "device_type": query.types, "site": query.sites}
     )
     chosen = query.priorities or PRIORITIES
@@ -190,7 +190,7 @@ def list_alerts(view: View, query: AlertQuery) -> Page:
             f"SELECT priority, count(*) FROM alerts WHERE {text} GROUP BY ALL", parameters
         ).fetchall()
         counts = {**dict.fromkeys(PRIORITIES, 0), **dict(counted)}
-        wanted, levels = _any_of({"priority": chosen})
+        wanted, levels = any_of({"priority": chosen})
         text, parameters = f"{text} AND {wanted}", parameters + levels
         if at is not None:
             text += " AND (k > ? OR k = ? AND (s < ? OR s = ? AND (device_id, rule) > (?, ?)))"
@@ -239,7 +239,7 @@ def _searched(view: View, part: str) -> Mask:
     return by_id | by_name
 
 
-def _any_of(choices: Mapping[str, Sequence[str]]) -> tuple[str, list[Any]]:
+def any_of(choices: Mapping[str, Sequence[str]]) -> tuple[str, list[Any]]:
     """A condition that each of these columns holds one of its values; an empty list leaves a column open."""
     parts, parameters = ["TRUE"], list[Any]()
     for column, values in choices.items():

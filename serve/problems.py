@@ -81,6 +81,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.KeyNotFoundError: 404,
     request_errors.ChannelNotFoundError: 404,
     request_errors.RouteNotFoundError: 404,
+    request_errors.MaintenanceNotFoundError: 404,
     request_errors.ReceiverError: 503,
     request_errors.TypeVersionNotFoundError: 404,
     request_errors.DatabaseError: 500,

@@ -140,10 +140,16 @@ class History:
                 found[name] = rollups.SCHEMA if name.startswith(ROLLUP) else schema
             return dict(sorted(found.items()))
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    def query(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | Sequence[Any] | None = None,
+        beside: Mapping[str, pa.Table] | None = None,
+    ) -> pa.Table:
         """The answer to a DuckDB query.
 
-        ``parameters`` stand for ``$name`` in it. Times are UTC.
+        ``parameters`` stand for ``$name`` in it, or for each ``?`` in turn. It sees the tables ``beside``, too.
+        Times are UTC.
 
         Raises
         ------
@@ -154,7 +160,10 @@ class History:
             connection.execute("SET TimeZone = 'UTC'")
             with self._lock:
                 self._show(connection, {word.lower() for word in _WORD.findall(sql)})
-            return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
+            for name, table in (beside or {}).items():
+                connection.register(name, table)
+            said = dict(parameters) if isinstance(parameters, Mapping) else list(parameters or ())
+            return connection.sql(sql, params=said).to_arrow_table()
 
     def device_history(
         self,

@@ -72,6 +72,24 @@ class RecordMaintenance(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectMaintenance(Command):
+    """What a maintenance record should have said, all of it anew; or that it should not be, if it is ``withdrawn``.
+
+    The record itself stays, and so does what it did to the twin.
+    """
+
+    device_id: str
+    record: str
+    kind: Literal["failure", "repair", "replacement", "inspection"]
+    action: str | None = None
+    failure_mode: str | None = None
+    at_us: int | None = None
+    note: str = ""
+    reason: str = ""
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarkParents(Command):
     """Say that these devices have children, who want to know of their state; sent by the fleet itself."""
 
@@ -164,6 +182,7 @@ COMMANDS: Final[Mapping[str, type[Command]]] = {
         EndImport,
         RetireDevice,
         RecordMaintenance,
+        CorrectMaintenance,
         MarkParents,
         SetParentState,
         AcknowledgeAlert,

@@ -47,6 +47,7 @@ class Kind(IntEnum):
     MAINTENANCE_RECORDED = 7
     PARENT_STATE_CHANGED = 8
     COMMAND_REFUSED = 9
+    MAINTENANCE_CORRECTED = 10
 
     BASELINE_LEARNED = 20
     ANOMALY_STARTED = 21
@@ -91,6 +92,7 @@ KINDS: Final[Mapping[Kind, KindSpec]] = {
     Kind.MAINTENANCE_RECORDED: KindSpec("maintenance.recorded", a="life_cycle"),
     Kind.PARENT_STATE_CHANGED: KindSpec("parent.state_changed", a="state"),
     Kind.COMMAND_REFUSED: KindSpec("command.refused"),
+    Kind.MAINTENANCE_CORRECTED: KindSpec("maintenance.corrected"),
     Kind.BASELINE_LEARNED: KindSpec("baseline.learned", a="readings"),
     Kind.ANOMALY_STARTED: KindSpec("anomaly.started", slot="channel", a="score"),
     Kind.ANOMALY_ENDED: KindSpec("anomaly.ended", slot="channel", a="score"),

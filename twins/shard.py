@@ -195,6 +195,8 @@ class Shard:
                 return self._end_import(command, now_us)
             case c.RecordMaintenance():
                 return self._maintain(command, now_us)
+            case c.CorrectMaintenance():
+                return self._correct(command, now_us)
             case c.MarkParents():
                 return self._mark_parents(command)
             case c.SetParentState():
@@ -442,14 +444,21 @@ class Shard:
             else:
                 signals.reset_detectors(self.state.signals, self.signal_params, row)
         core.version[row] += 1
-        note = {
-            "by": command.by, "kind": command.kind, "action": command.action, "failure_mode": command.failure_mode,
-            "done_at_us": command.at_us, "note": command.note,
-        }  # fmt: skip
-        note = {name: value for name, value in note.items() if value not in (None, "")}
-        return self._told(Kind.MAINTENANCE_RECORDED, [row], now_us, note, a=float(core.life_cycle[row]))
+        return self._told(
+            Kind.MAINTENANCE_RECORDED, [row], now_us, _said_of(command), a=float(core.life_cycle[row])
+        )
 
-    def _action(self, command: c.RecordMaintenance) -> MaintenanceAction | None:
+    def _correct(self, command: c.CorrectMaintenance, now_us: int) -> EventBatch:
+        row = self._row(command.device_id, "correct maintenance of")
+        self._action(command)
+        self.state.core.version[row] += 1
+        said = {"record": command.record, **_said_of(command), "reason": command.reason}
+        note = {name: value for name, value in said.items() if value != ""}
+        if command.withdrawn:
+            note["withdrawn"] = True
+        return self._told(Kind.MAINTENANCE_CORRECTED, [row], now_us, note)
+
+    def _action(self, command: c.RecordMaintenance | c.CorrectMaintenance) -> MaintenanceAction | None:
         if command.action is None:
             return None
         for action in self.device_type.actions:
@@ -554,6 +563,15 @@ class Shard:
         records["at_us"], records["row"], records["kind"], records["slot"] = now_us, row, int(kind), -1
         records["a"], records["b"] = a, np.nan
         return EventBatch(records, {EVERY: note} if note else {})
+
+
+def _said_of(command: c.RecordMaintenance | c.CorrectMaintenance) -> dict[str, Any]:
+    """What a record of maintenance says, without what is left open."""
+    said = {
+        "by": command.by, "kind": command.kind, "action": command.action, "failure_mode": command.failure_mode,
+        "done_at_us": command.at_us, "note": command.note,
+    }  # fmt: skip
+    return {name: value for name, value in said.items() if value not in (None, "")}
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,6 +1,5 @@
 """Alerts: those that stand, and what people do about them."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -10,6 +9,7 @@ from serve.errors import UnfitError
 from serve.lists import AlertQuery, list_alerts
 from serve.live import View
 from serve.present import alert_item, as_of, reply
+from serve.routes.words import After, Exactly, Limit, Several, known, several
 from serve.schemas.alerts import (
     AlertCommands,
     AlertPage,
@@ -29,7 +29,6 @@ from twins.errors import AlertNotFoundError, FleetError
 
 router = APIRouter(prefix="/api/alerts", tags=["alerts"])
 
-MAX_LIMIT = 1_000
 MOST_AT_ONCE = 10_000
 """Alerts that one request may be about."""
 
@@ -52,11 +51,6 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     507: {"model": Problem},
 }  # fmt: skip
 
-Several = Annotated[
-    list[str] | None, Query(max_length=100, description="one or more, repeated or with commas")
-]
-Exactly = Annotated[list[str] | None, Query(max_length=100, description="one or more, repeated")]
-
 
 @router.get("", response_model=AlertPage, responses={400: {"model": Problem}})
 async def alerts(
@@ -68,17 +62,17 @@ async def alerts(
     device: Exactly = None,
     type: Several = None,  # noqa: A002
     site: Exactly = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
-    after: Annotated[str | None, Query(description="`next` of the page before")] = None,
+    limit: Limit = 50,
+    after: After = None,
     cursor: Annotated[str | None, Query(description="wait for what this cursor names")] = None,
 ) -> Response:
     """The alerts that stand or are put aside: most urgent first, then newest first."""
     view = await context.view(cursor)
     query = AlertQuery(
-        _known(state, "state", [phase.name for phase in AlertPhase]),
-        _known(priority, "priority", PRIORITIES),
+        known(state, "state", [phase.name for phase in AlertPhase]),
+        known(priority, "priority", PRIORITIES),
         tuple(device or ()),
-        _several(type),
+        several(type),
         tuple(site or ()),
         limit,
         after,
@@ -87,7 +81,7 @@ async def alerts(
 
 
 @router.post("/commands", response_model=AlertsDone, responses={400: {"model": Problem}, **_REFUSALS})
-async def several(context: InContext, by: User, command_id: CommandId, body: AlertCommands) -> Response:
+async def command_many(context: InContext, by: User, command_id: CommandId, body: AlertCommands) -> Response:
     """Ask one thing of many alerts; one that is refused costs no other. With ``dry_run`` they are only counted."""
     wanted = await _wanted(context, body)
     if body.dry_run or not wanted:
@@ -264,18 +258,6 @@ def _page(context: Context, view: View, query: AlertQuery) -> dict[str, Any]:
         "as_of": as_of(view),
         "next": page.next,
     }
-
-
-def _several(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
-
-
-def _known(values: list[str] | None, what: str, words: Sequence[str]) -> tuple[str, ...]:
-    found = _several(values)
-    for each in found:
-        if each not in words:
-            raise UnfitError(f"{each[:40]!r} is no {what}", f"write one of {', '.join(words)}")
-    return found
 
 
 def _reason(body: Reason | None) -> dict[str, Any]:

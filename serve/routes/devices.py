@@ -1,4 +1,4 @@
-"""Devices: list, one, register, retire, maintain."""
+"""Devices: list, one, register, retire."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,14 +10,13 @@ from serve.context import CommandId, Context, InContext, User
 from serve.errors import RangeError
 from serve.lists import DeviceQuery, list_devices
 from serve.present import device_detail, device_page, reply
+from serve.routes.words import After, Before, Limit
 from serve.schemas.base import Problem
-from serve.schemas.devices import DeviceDetail, DevicePage, Done, Maintenance, NewDevices, Registered
+from serve.schemas.devices import DeviceDetail, DevicePage, Done, NewDevices, Registered
 from twins import commands as c
 from twins.devices import Device, DeviceType
 
 router = APIRouter(prefix="/api/devices", tags=["devices"])
-
-MAX_LIMIT = 1_000
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem},
@@ -34,9 +33,9 @@ async def devices(
     filter: Annotated[str, Query(max_length=4_000, description="as `health < 50 and site = 'oslo'`")] = "",  # noqa: A002
     q: Annotated[str, Query(max_length=200, description="part of an id or name")] = "",
     sort: Annotated[str, Query(max_length=40, description="a key, `-` before it for descending")] = "id",
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
-    after: Annotated[str | None, Query(description="`next` of the page before")] = None,
-    before: Annotated[str | None, Query(description="`previous` of the page after")] = None,
+    limit: Limit = 50,
+    after: After = None,
+    before: Before = None,
     cursor: Annotated[str | None, Query(description="wait for what this cursor names")] = None,
 ) -> Response:
     """One page of the fleet, from the live table."""
@@ -64,24 +63,6 @@ async def register(context: InContext, by: User, command_id: CommandId, body: Ne
     ]
     cursors = await context.call(context.fleet.register, wanted, by, command_id)
     return reply({"registered": len(wanted), "cursor": context.cursor_at(cursors)}, 201)
-
-
-@router.post("/{device_id:path}/maintenance", response_model=Done, responses=_REFUSALS)
-async def maintain(
-    context: InContext, by: User, command_id: CommandId, device_id: str, body: Maintenance
-) -> Response:
-    """Record what was done to a device, or found; what it resets is up to the action."""
-    command = c.RecordMaintenance(
-        command_id=command_id,
-        by=by,
-        device_id=device_id,
-        kind=body.kind,
-        action=body.action,
-        failure_mode=body.failure_mode,
-        at_us=None if body.at is None else round(body.at.timestamp() * 1e6),
-        note=body.note,
-    )
-    return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
 
 
 @router.delete("/{device_id:path}", response_model=Done, responses=_REFUSALS)

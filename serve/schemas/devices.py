@@ -1,10 +1,10 @@
-"""Devices: pages of them, one with all that is known, registering, maintenance."""
+"""Devices: pages of them, one with all that is known, registering."""
 
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from serve.schemas.base import Name, Priority, Reply, Request, Status, Text
+from serve.schemas.base import Name, Priority, Reply, Request, Status
 
 
 class DeviceState(Reply):
@@ -132,18 +132,6 @@ class NewDevices(Request):
 class Registered(Reply):
     registered: int
     cursor: str
-
-
-class Maintenance(Request):
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"kind": "repair", "action": "replace-bearing", "note": "noisy"}]}
-    )
-
-    kind: Literal["failure", "repair", "replacement", "inspection"]
-    action: Name | None = None
-    failure_mode: Name | None = None
-    at: AwareDatetime | None = Field(None, description="when it was done; null: now")
-    note: Text = ""
 
 
 class Done(Reply):

@@ -51,7 +51,11 @@ PUMP = DeviceType(
             "dry", "flow < 1", "critical", "seizure", "stop it", on_delay_s=0.0, off_delay_s=0.0, latch=True
         ),
     ),
-    actions=(MaintenanceAction("replace-bearing", kind="replacement", resets={"*": 1.0}, relearn=True),),
+    actions=(
+        MaintenanceAction(
+            "replace-bearing", kind="replacement", cost=250.0, duration_h=3.0, resets={"*": 1.0}, relearn=True
+        ),
+    ),
 )  # fmt: skip
 
 METER = DeviceType(

@@ -363,6 +363,40 @@ export type Confirmation = {
     password: string;
 };
 
+/**
+ * All that the record should have said; what is left out, it does not say.
+ */
+export type Correction = {
+    action?: string | null;
+    /**
+     * when it was done; null: when the record says
+     */
+    at?: string | null;
+    failure_mode?: string | null;
+    kind: 'failure' | 'repair' | 'replacement' | 'inspection';
+    note?: string;
+    /**
+     * why it is corrected
+     */
+    reason: string;
+    /**
+     * it never was: lists leave the record out from now on
+     */
+    withdrawn?: boolean;
+};
+
+export type CorrectionItem = {
+    action: string | null;
+    at: string | null;
+    by: string;
+    failure_mode: string | null;
+    kind: 'failure' | 'repair' | 'replacement' | 'inspection';
+    note: string;
+    reason: string;
+    recorded_at: string;
+    withdrawn: boolean;
+};
+
 export type DataUpdate = {
     cursor: string;
     data: Update;
@@ -850,6 +884,110 @@ export type Maintenance = {
     failure_mode?: string | null;
     kind: 'failure' | 'repair' | 'replacement' | 'inspection';
     note?: string;
+};
+
+/**
+ * A record as it stands after all corrections.
+ */
+export type MaintenanceItem = {
+    action: string | null;
+    /**
+     * when it was done
+     */
+    at: string;
+    by: string;
+    corrected_at: string | null;
+    corrected_by: string | null;
+    corrections: number;
+    /**
+     * of the action, by the type in force; null where that does not say
+     */
+    cost: number | null;
+    device_id: string;
+    /**
+     * as cost
+     */
+    duration_h: number | null;
+    failure_mode: string | null;
+    id: string;
+    kind: 'failure' | 'repair' | 'replacement' | 'inspection';
+    /**
+     * that it opened, or during which it was
+     */
+    life_cycle: number | null;
+    note: string;
+    recorded_at: string;
+    /**
+     * of the device now; null: the live table does not show it
+     */
+    site: string | null;
+    /**
+     * of the action
+     */
+    title: string | null;
+    type: string;
+    withdrawn: boolean;
+};
+
+export type MaintenancePage = {
+    /**
+     * of the live table, which says at which site a device is
+     */
+    as_of: string | null;
+    items: Array<MaintenanceItem>;
+    /**
+     * pass as `after`; null on the last page
+     */
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
+};
+
+export type MaintenanceRecord = {
+    action: string | null;
+    /**
+     * when it was done
+     */
+    at: string;
+    by: string;
+    corrected_at: string | null;
+    corrected_by: string | null;
+    corrections: number;
+    /**
+     * of the action, by the type in force; null where that does not say
+     */
+    cost: number | null;
+    device_id: string;
+    /**
+     * as cost
+     */
+    duration_h: number | null;
+    failure_mode: string | null;
+    /**
+     * what corrected it, the oldest first
+     */
+    history: Array<CorrectionItem>;
+    id: string;
+    kind: 'failure' | 'repair' | 'replacement' | 'inspection';
+    /**
+     * that it opened, or during which it was
+     */
+    life_cycle: number | null;
+    note: string;
+    recorded_at: string;
+    /**
+     * of the device now; null: the live table does not show it
+     */
+    site: string | null;
+    /**
+     * of the action
+     */
+    title: string | null;
+    type: string;
+    withdrawn: boolean;
 };
 
 /**

@@ -364,6 +364,7 @@ export const en = {
     "device.stale": "No data for {silent_s}",
     "device.reporting": "Data again after {silent_s}",
     "maintenance.recorded": "Maintenance: {kind}",
+    "maintenance.corrected": "A maintenance record was corrected: {reason}",
     "parent.state_changed": "The state of its parent changed",
     "command.refused": "A command was refused",
     "baseline.learned": "Its own normal learned from {readings} readings",

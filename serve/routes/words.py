@@ -1,0 +1,40 @@
+"""The words of lists, the same in every list: what a query string may say, and how it is read."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from fastapi import Query
+
+from serve.errors import UnfitError
+
+MAX_LIMIT: Final = 1_000
+
+Filter = Annotated[
+    str, Query(max_length=4_000, description="in the filter grammar, as `site = 'oslo' and kind = 'repair'`")
+]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
+After = Annotated[str | None, Query(description="`next` of the page before")]
+Before = Annotated[str | None, Query(description="`previous` of the page after")]
+Several = Annotated[
+    list[str] | None, Query(max_length=100, description="one or more, repeated or with commas")
+]
+Exactly = Annotated[list[str] | None, Query(max_length=100, description="one or more, repeated")]
+
+
+def several(values: list[str] | None) -> tuple[str, ...]:
+    """The parts of values that may have commas."""
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def known(values: list[str] | None, what: str, words: Sequence[str]) -> tuple[str, ...]:
+    """The same, of words that there are.
+
+    Raises
+    ------
+    UnfitError : there is none of that name.
+    """
+    found = several(values)
+    for each in found:
+        if each not in words:
+            raise UnfitError(f"{each[:40]!r} is no {what}", f"write one of {', '.join(words)}")
+    return found
