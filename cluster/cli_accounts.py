@@ -24,23 +24,24 @@ RoleName = Literal["viewer", "operator", "engineer", "admin"]
 KeyId = Annotated[str, typer.Argument(help="Id of the key, as `twinfold key list` has it.")]
 
 users = typer.Typer(
-    name="user", help="People's accounts: add, list, role, password, disable.", no_args_is_help=True
+    name="user", help="People's accounts: add, list, role, sites, password, disable.", no_args_is_help=True
 )
-keys = typer.Typer(
-    name="key", help="Keys with which gateways and devices send readings.", no_args_is_help=True
-)
+keys = typer.Typer(name="key", help="Keys to send readings with, or to read metrics.", no_args_is_help=True)
 
 
 @users.command()
 def add(
     name: Name,
     role: Annotated[RoleName, typer.Option(help="What the account may do.")] = "viewer",
+    site: Annotated[
+        list[str] | None, typer.Option(help="For this site; may be repeated. Left out: for all sites.")
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an account; prints a password for one use, to be handed over."""
     with _access(data) as access:
-        password = access.accounts.create(name, role, _me())
+        password = access.accounts.create(name, role, _me(), site)
     _one_time(name, password, as_json)
 
 
@@ -63,6 +64,23 @@ def role(
     with _access(data) as access:
         found = access.accounts.change(name, _me(), role=role)
     say(_account(found), as_json, f"{found.name} is {found.role} now; sessions ended")
+
+
+@users.command()
+def sites(
+    name: Name,
+    sites: Annotated[list[str] | None, typer.Argument(help="The sites that it is for from now on.")] = None,
+    everywhere: Annotated[bool, typer.Option("--all", help="For all sites.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say for which sites an account is; its sessions end."""
+    if everywhere == bool(sites):
+        raise typer.BadParameter("name sites, or give --all")
+    with _access(data) as access:
+        found = access.accounts.change(name, _me(), sites=None if everywhere else sites)
+    shown = _account(found)
+    say(shown, as_json, f"{found.name} is for {shown['sites']} now; sessions ended")
 
 
 @users.command()
@@ -97,6 +115,9 @@ def add_key(
         list[str] | None, typer.Option("--type", help="For devices of this type; may be repeated.")
     ] = None,
     everything: Annotated[bool, typer.Option("--everything", help="For any device.")] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="To read /metrics, and for nothing else; for no devices.")
+    ] = False,
     days: Annotated[float | None, typer.Option(help="How long it is good; left out: until revoked.")] = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -104,9 +125,13 @@ def add_key(
     """Make a key and print it, this once. What is named together must all be so: --site oslo --type pump."""
     from serve.scopes import Scope
 
-    scope = Scope.of(device or (), gateway or (), site or (), type_ or (), everything=everything)
+    lasts_s = None if days is None else days * 86_400
+    if metrics and (device or gateway or site or type_ or everything):
+        raise typer.BadParameter("a key for metrics is for no devices; leave out what names some")
+    named = device or (), gateway or (), site or (), type_ or ()
+    scope = Scope() if metrics else Scope.of(*named, everything=everything)
     with _access(data) as access:
-        key, text = access.keys.create(name, scope, _me(), None if days is None else days * 86_400)
+        key, text = access.keys.create(name, scope, _me(), lasts_s, "metrics" if metrics else "readings")
     _key_text(key, text, as_json)
 
 
@@ -178,7 +203,13 @@ def _one_time(name: str, made: str, as_json: bool) -> None:
 
 def _account(account: "Account") -> dict[str, Any]:
     state = "disabled" if account.disabled else "must choose a password" if account.must_change else ""
-    return {"name": account.name, "role": account.role, "state": state, "since": _at(account.made_us)}
+    return {
+        "name": account.name,
+        "role": account.role,
+        "sites": "all sites" if account.sites is None else ", ".join(sorted(account.sites)),
+        "state": state,
+        "since": _at(account.made_us),
+    }
 
 
 def _key(key: "DeviceKey") -> dict[str, Any]:
@@ -186,7 +217,7 @@ def _key(key: "DeviceKey") -> dict[str, Any]:
     return {
         "id": key.id,
         "name": key.name,
-        "for": ", ".join(named) or "everything",
+        "for": "metrics" if key.kind == "metrics" else ", ".join(named) or "everything",
         "made": _at(key.made_us),
         "expires": _at(key.expires_us),
         "revoked": _at(key.revoked_us),

@@ -15,125 +15,131 @@ from typing import Final, Literal
 
 from serve.accounts import ROLES, Accounts, Actor, Role
 from serve.database import Database
-from serve.errors import ForbiddenError, LoginRequiredError, PasswordChangeError, TokenError
+from serve.errors import ForbiddenError, LoginRequiredError, PasswordChangeError, SitesError, TokenError
 from serve.keys import PREFIX as KEY_PREFIX
-from serve.keys import DeviceKey, Keys
+from serve.keys import DeviceKey, KeyKind, Keys
 from serve.sessions import Principal, Sessions
 from serve.tokens import KEYS_FILE, TokenKeys
 from twins.clock import Clock
 
-Need = Literal["anyone", "member", "viewer", "operator", "engineer", "admin", "sender", "local"]
+Need = Literal["anyone", "member", "viewer", "operator", "engineer", "admin", "sender", "collector", "local"]
 """``member``: whoever has logged in, even if its password must change. ``sender``: a device key, or an engineer.
+``collector``: a key for metrics, or a viewer.
 ``local``: a command on the platform's own machine, since it names files there."""
+
+Reach = Literal["own", "narrowed", "platform", "whole"]
+"""What a route is about, for an account that is for some sites only. ``own``: the account itself, and what it began.
+``narrowed``: devices of its sites, the others being as if they were not there; its context sees to that (``serve/within``).
+``platform``: the same for everybody, and nothing of any device. ``whole``: all sites; closed to it."""
 
 FOLDER: Final = "secrets"
 LOCAL_FILE: Final = "local-token"
 LOCAL_PREFIX: Final = "tfl_"
 LOCAL_NAME: Final = "local"
 
-NEEDED: Final[Mapping[str, Need]] = {
+NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     # -- the platform
-    "GET /api/health": "anyone",
-    "GET /api/ready": "viewer",
-    "GET /metrics": "viewer",
-    "GET /{path:path}": "anyone",  # the app itself; it holds no data
+    "GET /api/health": ("anyone", "platform"),
+    "GET /api/ready": ("viewer", "narrowed"),
+    "GET /metrics": ("collector", "whole"),
+    "GET /{path:path}": ("anyone", "platform"),  # the app itself; it holds no data
     # -- accounts
-    "POST /api/login": "anyone",
-    "POST /api/register": "anyone",
-    "POST /api/refresh": "anyone",
-    "POST /api/logout": "member",
-    "GET /api/me": "member",
-    "POST /api/me/password": "member",
-    "GET /api/me/sessions": "member",
-    "DELETE /api/me/sessions/{session}": "member",
-    "POST /api/me/totp": "viewer",
-    "POST /api/me/totp/confirm": "viewer",
-    "POST /api/me/totp/off": "viewer",
-    "GET /api/users": "admin",
-    "POST /api/users": "admin",
-    "GET /api/users/{name}": "admin",
-    "PATCH /api/users/{name}": "admin",
-    "POST /api/users/{name}/password": "admin",
-    "POST /api/invitations": "admin",
-    "GET /api/audit": "admin",
-    "GET /api/keys": "engineer",
-    "POST /api/keys": "engineer",
-    "POST /api/keys/{key}/rotate": "engineer",
-    "DELETE /api/keys/{key}": "engineer",
+    "POST /api/login": ("anyone", "own"),
+    "POST /api/register": ("anyone", "own"),
+    "POST /api/refresh": ("anyone", "own"),
+    "POST /api/logout": ("member", "own"),
+    "GET /api/me": ("member", "own"),
+    "POST /api/me/password": ("member", "own"),
+    "GET /api/me/sessions": ("member", "own"),
+    "DELETE /api/me/sessions/{session}": ("member", "own"),
+    "POST /api/me/totp": ("viewer", "own"),
+    "POST /api/me/totp/confirm": ("viewer", "own"),
+    "POST /api/me/totp/off": ("viewer", "own"),
+    "GET /api/users": ("admin", "whole"),
+    "POST /api/users": ("admin", "whole"),
+    "GET /api/users/{name}": ("admin", "whole"),
+    "PATCH /api/users/{name}": ("admin", "whole"),
+    "POST /api/users/{name}/password": ("admin", "whole"),
+    "POST /api/invitations": ("admin", "whole"),
+    "GET /api/audit": ("admin", "whole"),
+    "GET /api/keys": ("engineer", "narrowed"),
+    "POST /api/keys": ("engineer", "narrowed"),
+    "POST /api/keys/{key}/rotate": ("engineer", "narrowed"),
+    "DELETE /api/keys/{key}": ("engineer", "narrowed"),
     # -- the fleet
-    "GET /api/fleet/summary": "viewer",
-    "GET /api/fleet/map": "viewer",
-    "GET /api/fleet/map/cell": "viewer",
-    "GET /api/devices": "viewer",
-    "GET /api/devices/{device_id:path}": "viewer",
-    "GET /api/devices/{device_id:path}/history": "viewer",
-    "GET /api/devices/{device_id:path}/condition": "viewer",
-    "GET /api/devices/{device_id:path}/events": "viewer",
-    "POST /api/devices": "engineer",
-    "GET /api/devices/{device_id:path}/maintenance": "viewer",
-    "POST /api/devices/{device_id:path}/maintenance": "operator",
-    "DELETE /api/devices/{device_id:path}": "engineer",
-    "GET /api/events/schema": "viewer",
-    "WS /api/live": "viewer",
+    "GET /api/fleet/summary": ("viewer", "narrowed"),
+    "GET /api/fleet/map": ("viewer", "narrowed"),
+    "GET /api/fleet/map/cell": ("viewer", "narrowed"),
+    "GET /api/devices": ("viewer", "narrowed"),
+    "GET /api/devices/{device_id:path}": ("viewer", "narrowed"),
+    "GET /api/devices/{device_id:path}/history": ("viewer", "narrowed"),
+    "GET /api/devices/{device_id:path}/condition": ("viewer", "narrowed"),
+    "GET /api/devices/{device_id:path}/events": ("viewer", "narrowed"),
+    "POST /api/devices": ("engineer", "narrowed"),
+    "GET /api/devices/{device_id:path}/maintenance": ("viewer", "narrowed"),
+    "POST /api/devices/{device_id:path}/maintenance": ("operator", "narrowed"),
+    "DELETE /api/devices/{device_id:path}": ("engineer", "narrowed"),
+    "GET /api/events/schema": ("viewer", "platform"),
+    "WS /api/live": ("viewer", "narrowed"),
     # -- alerts
-    "GET /api/alerts": "viewer",
-    "GET /api/alerts/kpis": "viewer",
-    "POST /api/alerts/commands": "operator",
-    "POST /api/alerts/{alert:path}/acknowledge": "operator",
-    "POST /api/alerts/{alert:path}/reset": "operator",
-    "POST /api/alerts/{alert:path}/shelve": "operator",
-    "POST /api/alerts/{alert:path}/unshelve": "operator",
-    "POST /api/alerts/{alert:path}/suppress": "operator",
-    "POST /api/alerts/{alert:path}/unsuppress": "operator",
-    "POST /api/alerts/{alert:path}/remove-from-service": "operator",
-    "POST /api/alerts/{alert:path}/return-to-service": "operator",
-    "POST /api/alerts/{alert:path}/assign": "operator",
-    "POST /api/alerts/{alert:path}/comment": "operator",
+    "GET /api/alerts": ("viewer", "narrowed"),
+    "GET /api/alerts/kpis": ("viewer", "narrowed"),
+    "POST /api/alerts/commands": ("operator", "narrowed"),
+    "POST /api/alerts/{alert:path}/acknowledge": ("operator", "narrowed"),
+    "POST /api/alerts/{alert:path}/reset": ("operator", "narrowed"),
+    "POST /api/alerts/{alert:path}/shelve": ("operator", "narrowed"),
+    "POST /api/alerts/{alert:path}/unshelve": ("operator", "narrowed"),
+    "POST /api/alerts/{alert:path}/suppress": ("operator", "narrowed"),
+    "POST /api/alerts/{alert:path}/unsuppress": ("operator", "narrowed"),
+    "POST /api/alerts/{alert:path}/remove-from-service": ("operator", "narrowed"),
+    "POST /api/alerts/{alert:path}/return-to-service": ("operator", "narrowed"),
+    "POST /api/alerts/{alert:path}/assign": ("operator", "narrowed"),
+    "POST /api/alerts/{alert:path}/comment": ("operator", "narrowed"),
     # -- maintenance
-    "GET /api/maintenance": "viewer",
-    "GET /api/maintenance/{record}": "viewer",
-    "POST /api/maintenance/{record}/corrections": "operator",
+    "GET /api/maintenance": ("viewer", "narrowed"),
+    "GET /api/maintenance/{record}": ("viewer", "narrowed"),
+    "POST /api/maintenance/{record}/corrections": ("operator", "narrowed"),
     # -- notifications
-    "GET /api/notifications": "operator",
-    "GET /api/notifications/channels": "operator",
-    "GET /api/notifications/channels/{channel}": "operator",
-    "POST /api/notifications/channels": "admin",  # where data leaves to is the owner's business
-    "PUT /api/notifications/channels/{channel}": "admin",
-    "DELETE /api/notifications/channels/{channel}": "admin",
-    "POST /api/notifications/channels/{channel}/test": "engineer",
-    "GET /api/notifications/routes": "operator",
-    "GET /api/notifications/routes/{route}": "operator",
-    "POST /api/notifications/routes": "engineer",
-    "PUT /api/notifications/routes/{route}": "engineer",
-    "DELETE /api/notifications/routes/{route}": "engineer",
-    "GET /api/notifications/deliveries": "operator",
+    "GET /api/notifications": ("operator", "whole"),
+    "GET /api/notifications/channels": ("operator", "platform"),
+    "GET /api/notifications/channels/{channel}": ("operator", "platform"),
+    "POST /api/notifications/channels": ("admin", "whole"),  # where data leaves to is the owner's business
+    "PUT /api/notifications/channels/{channel}": ("admin", "whole"),
+    "DELETE /api/notifications/channels/{channel}": ("admin", "whole"),
+    "POST /api/notifications/channels/{channel}/test": ("engineer", "platform"),
+    "GET /api/notifications/routes": ("operator", "narrowed"),
+    "GET /api/notifications/routes/{route}": ("operator", "narrowed"),
+    "POST /api/notifications/routes": ("engineer", "narrowed"),
+    "PUT /api/notifications/routes/{route}": ("engineer", "narrowed"),
+    "DELETE /api/notifications/routes/{route}": ("engineer", "narrowed"),
+    "GET /api/notifications/deliveries": ("operator", "narrowed"),
     # -- readings
-    "POST /ingest": "sender",
-    "WS /ingest/socket": "sender",
-    "POST /api/readings": "sender",
+    "POST /ingest": ("sender", "narrowed"),
+    "WS /ingest/socket": ("sender", "narrowed"),
+    "POST /api/readings": ("sender", "narrowed"),
     # -- jobs
-    "GET /api/jobs": "engineer",
-    "GET /api/jobs/{job}": "engineer",
-    "POST /api/jobs/{job}/cancel": "engineer",
-    "POST /api/imports": "local",
+    "GET /api/jobs": ("engineer", "own"),
+    "GET /api/jobs/{job}": ("engineer", "own"),
+    "POST /api/jobs/{job}/cancel": ("engineer", "own"),
+    "POST /api/imports": ("local", "whole"),
     # -- device types and their rules
-    "GET /api/types": "viewer",
-    "GET /api/types/{name}": "viewer",
-    "GET /api/types/{name}/versions": "viewer",
-    "GET /api/types/{name}/versions/{number}": "viewer",
-    "GET /api/types/{name}/rules/versions/{number}": "viewer",
-    "GET /api/types/{name}/differences": "viewer",
-    "GET /api/types/{name}/export": "viewer",
-    "GET /api/types/{name}/rules/export": "viewer",
-    "POST /api/types/validate": "engineer",
-    "POST /api/types/{name}/rules/validate": "engineer",
-    "PUT /api/types/{name}/staged": "engineer",
-    "PUT /api/types/{name}/rules/staged": "engineer",
-    "DELETE /api/types/{name}/staged": "engineer",
-    "DELETE /api/types/{name}/rules/staged": "engineer",
-    "POST /api/types/{name}/activate": "engineer",
+    "GET /api/types": ("viewer", "platform"),
+    "GET /api/types/{name}": ("viewer", "platform"),
+    "GET /api/types/{name}/versions": ("viewer", "platform"),
+    "GET /api/types/{name}/versions/{number}": ("viewer", "platform"),
+    "GET /api/types/{name}/rules/versions/{number}": ("viewer", "platform"),
+    "GET /api/types/{name}/differences": ("viewer", "platform"),
+    "GET /api/types/{name}/export": ("viewer", "platform"),
+    "GET /api/types/{name}/rules/export": ("viewer", "platform"),
+    "POST /api/types/validate": ("engineer", "platform"),
+    "POST /api/types/{name}/rules/validate": ("engineer", "platform"),
+    "PUT /api/types/{name}/staged": ("engineer", "whole"),
+    "PUT /api/types/{name}/rules/staged": ("engineer", "whole"),
+    "DELETE /api/types/{name}/staged": ("engineer", "whole"),
+    "DELETE /api/types/{name}/rules/staged": ("engineer", "whole"),
+    "POST /api/types/{name}/activate": ("engineer", "whole"),
 }
-"""Method and path of every route, as it was declared → the least that is needed to come in."""
+"""Method and path of every route, as it was declared → the least that is needed to come in, and what it is about."""
 
 AUDITED_THERE: Final = (
     "/api/login", "/api/logout", "/api/register", "/api/refresh", "/api/me", "/api/users", "/api/invitations",
@@ -142,6 +148,7 @@ AUDITED_THERE: Final = (
 """Where changes write their own line, in the transaction of what they change."""
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS", "WS"})
+_OPENS: Final[Mapping[KeyKind, Need]] = {"readings": "sender", "metrics": "collector"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,11 @@ class Caller:
     session: Principal | None = None
     key: DeviceKey | None = None
     is_local: bool = False
+
+    @property
+    def sites(self) -> frozenset[str] | None:
+        """Those that the account is for; None: all. What a key may write for is up to its own scope."""
+        return None if self.session is None else self.session.account.sites
 
     def actor(self, address: str) -> Actor:
         return Actor(self.name, address)
@@ -255,8 +267,8 @@ def check(need: Need | None, caller: Caller | None) -> None:
     if need is None:
         raise ForbiddenError(caller.role or "sender", "nobody has")
     if caller.key is not None:
-        if need != "sender":
-            raise ForbiddenError("that of a device key", need)
+        if need != _OPENS[caller.key.kind]:
+            raise ForbiddenError(f"that of a key for {caller.key.kind}", need)
         return
     if need == "member":
         return
@@ -266,14 +278,26 @@ def check(need: Need | None, caller: Caller | None) -> None:
         return
     if caller.session is not None and caller.session.account.must_change:
         raise PasswordChangeError()
-    least: Role = "engineer" if need == "sender" else need
+    least: Role = "engineer" if need == "sender" else "viewer" if need == "collector" else need
     if caller.role is None or ROLES.index(caller.role) < ROLES.index(least):
         raise ForbiddenError(caller.role or "none", least)
 
 
+def check_reach(reach: Reach, caller: Caller | None) -> None:
+    """Let pass who may ask what is about so much.
+
+    Raises
+    ------
+    SitesError : it is about all sites, and the account is for some.
+    """
+    if reach == "whole" and caller is not None and caller.sites is not None:
+        raise SitesError("all sites", tuple(sorted(caller.sites)))
+
+
 def is_command(method: str, path: str) -> bool:
     """Whether what is asked there changes something that has no line of its own in the audit. Readings have none."""
-    if method in _READING or NEEDED.get(f"{method} {path}") in (None, "sender", "anyone"):
+    right = NEEDED.get(f"{method} {path}")
+    if method in _READING or right is None or right[0] in ("sender", "anyone"):
         return False
     return not path.startswith(AUDITED_THERE) and not path.endswith("/validate")
 

@@ -6,10 +6,12 @@ How somebody proves to be the owner of one, and for how long that holds, is up t
 import base64
 import hashlib
 import hmac
+import json
 import re
 import secrets
 import struct
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -25,6 +27,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    Text,
     UniqueConstraint,
     delete,
     func,
@@ -49,6 +52,8 @@ FIRST_ADMIN: Final = "admin"
 SYSTEM: Final = "system"
 
 MOST_ACCOUNTS: Final = 10_000
+MOST_SITES: Final = 100
+LONGEST_SITE: Final = 256
 
 _ONE_TIME_US: Final = 7 * DAY_US
 _INVITE_US: Final = 7 * DAY_US
@@ -64,6 +69,7 @@ ACCOUNTS: Final = Table(
     Column("key", String(200), nullable=False),
     Column("password", String(200), nullable=False),
     Column("role", String(16), nullable=False),
+    Column("sites", Text),
     Column("must_change", Boolean, nullable=False),
     Column("password_until_us", BigInteger),
     Column("disabled", Boolean, nullable=False),
@@ -78,6 +84,7 @@ _INVITES: Final = Table(
     METADATA,
     Column("hash", String(64), primary_key=True),
     Column("role", String(16), nullable=False),
+    Column("sites", Text),
     Column("by", String(200), nullable=False),
     Column("expires_us", BigInteger, nullable=False),
 )
@@ -101,7 +108,7 @@ SESSIONS: Final = Table(
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who somebody is here."""
+    """Who somebody is here. ``sites`` are those that the role counts at; None: at all of them, as it is for every admin."""
 
     id: int
     name: str
@@ -110,9 +117,17 @@ class Account:
     disabled: bool
     totp: bool
     made_us: int
+    sites: frozenset[str] | None = None
 
     def reaches(self, role: Role) -> bool:
         return ROLES.index(self.role) >= ROLES.index(role)
+
+
+class Unchanged:
+    """Stands for what is to stay as it is, where None means something."""
+
+
+UNCHANGED: Final = Unchanged()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,36 +180,40 @@ class Accounts:
         def work(connection: Connection) -> str | None:
             if connection.execute(select(func.count()).select_from(ACCOUNTS)).scalar():
                 return None
-            self._insert(connection, FIRST_ADMIN, kept, "admin", Actor(SYSTEM), once=True)
+            self._insert(connection, FIRST_ADMIN, kept, "admin", None, Actor(SYSTEM), once=True)
             return password
 
         return self._database.write(work)
 
-    def create(self, name: str, role: Role, actor: Actor) -> str:
-        """Make an account; gives the password for one use, to be handed over.
+    def create(self, name: str, role: Role, actor: Actor, sites: Iterable[str] | None = None) -> str:
+        """Make an account, for some sites or for all; gives the password for one use, to be handed over.
 
         Raises
         ------
-        AccountExistsError, UnfitError : the name is taken, or is none.
+        AccountExistsError, UnfitError : the name is taken, or is none; the sites cannot be.
         """
+        chosen = fit_sites(role, sites)
         password = passwords.one_time()
         kept = passwords.hashed(password)
-        self._database.write(lambda c: self._insert(c, name, kept, role, actor, once=True))
+        self._database.write(lambda c: self._insert(c, name, kept, role, chosen, actor, once=True))
         return password
 
-    def invite(self, role: Role, actor: Actor) -> str:
-        """A code with which one person may register, within a week."""
+    def invite(self, role: Role, actor: Actor, sites: Iterable[str] | None = None) -> str:
+        """A code with which one person may register, within a week. Raises UnfitError for sites that cannot be."""
+        chosen = fit_sites(role, sites)
         code = secrets.token_urlsafe(24)
         now_us = self._clock.now_us()
 
         def work(connection: Connection) -> None:
             connection.execute(delete(_INVITES).where(_INVITES.c.expires_us < now_us))
             values = {
-                "hash": digest(code), "role": role, "by": actor.name,
+                "hash": digest(code), "role": role, "sites": _as_text(chosen), "by": actor.name,
                 "expires_us": now_us + _INVITE_US,
             }  # fmt: skip
             connection.execute(insert(_INVITES).values(values))
-            audit.record(connection, now_us, actor.name, actor.address, "invite.made", role=role)
+            audit.record(
+                connection, now_us, actor.name, actor.address, "invite.made", role=role, sites=_listed(chosen)
+            )
 
         self._database.write(work)
         return code
@@ -217,6 +236,7 @@ class Accounts:
 
         def work(connection: Connection) -> Account:
             role: Role = "viewer"
+            sites: frozenset[str] | None = None
             if how == "invite":
                 query = select(_INVITES).where(
                     _INVITES.c.hash == digest(code or ""), _INVITES.c.expires_us > now_us
@@ -227,8 +247,8 @@ class Accounts:
                         "register", name, "the invitation does not count, or no longer; ask for one"
                     )
                 connection.execute(delete(_INVITES).where(_INVITES.c.hash == found.hash))
-                role = found.role
-            self._insert(connection, name, kept, role, Actor(name, address), once=False)
+                role, sites = found.role, as_sites(found.sites)
+            self._insert(connection, name, kept, role, sites, Actor(name, address), once=False)
             return as_account(_row(connection, name))
 
         return self._database.write(work)
@@ -240,13 +260,19 @@ class Accounts:
         *,
         role: Role | None = None,
         disabled: bool | None = None,
+        sites: Iterable[str] | Unchanged | None = UNCHANGED,
     ) -> Account:
-        """Change what an account may do. Its sessions end, so that the change holds at once.
+        """Change what an account may do, and where. Its sessions end, so that the change holds at once.
+
+        Parameters
+        ----------
+        sites : those that the role counts at; None: all
 
         Raises
         ------
         AccountNotFoundError : there is none of this name.
         CommandRefusedError : nobody would be left who may manage accounts.
+        UnfitError : nothing is to be changed, or the sites cannot be.
         """
 
         def work(connection: Connection) -> Account:
@@ -256,8 +282,13 @@ class Accounts:
                 values["role"] = role
             if disabled is not None:
                 values["disabled"] = disabled
+            said = dict(values)
+            wanted = as_sites(row.sites) if isinstance(sites, Unchanged) else sites
+            chosen = fit_sites(role or row.role, wanted)
+            if not isinstance(sites, Unchanged):
+                values["sites"], said["sites"] = _as_text(chosen), _listed(chosen)
             if not values:
-                raise UnfitError("nothing is to be changed", "name a role, or whether it is disabled")
+                raise UnfitError("nothing is to be changed", "name a role, sites, or whether it is disabled")
             after = {"role": row.role, "disabled": row.disabled, **values}
             if not _manages(after["role"], after["disabled"]):
                 _keep_one_admin(connection, row.id, name)
@@ -270,7 +301,7 @@ class Accounts:
                 actor.address,
                 "account.changed",
                 row.name,
-                **values,
+                **said,
             )
             return as_account(_row(connection, name))
 
@@ -371,6 +402,7 @@ class Accounts:
         name: str,
         kept: str,
         role: Any,
+        sites: frozenset[str] | None,
         actor: Actor,
         once: bool,
     ) -> None:
@@ -388,7 +420,7 @@ class Accounts:
             )
         now_us = self._clock.now_us()
         values = {
-            "name": name, "key": name_key(name), "password": kept, "role": role,
+            "name": name, "key": name_key(name), "password": kept, "role": role, "sites": _as_text(sites),
             "must_change": once, "password_until_us": now_us + _ONE_TIME_US if once else None, "disabled": False,
             "totp": None, "totp_on": False, "totp_step": 0, "made_us": now_us,
         }  # fmt: skip
@@ -401,7 +433,28 @@ class Accounts:
             "account.made",
             name,
             role=role,
+            sites=_listed(sites),
         )
+
+
+def fit_sites(role: str, sites: Iterable[str] | None) -> frozenset[str] | None:
+    """The sites of an account of this role as somebody asked for them; None: all.
+
+    Raises
+    ------
+    UnfitError : none or too many are named, one is no name, or the role is that of admins, who are for all sites.
+    """
+    if sites is None:
+        return None
+    found = frozenset(sites)
+    if role == "admin":
+        raise UnfitError("an admin is for all sites", "leave the sites out, or choose another role")
+    if not 0 < len(found) <= MOST_SITES:
+        raise UnfitError(f"{len(found)} sites", f"name 1 to {MOST_SITES}, or null for all sites")
+    for each in found:
+        if not 0 < len(each) <= LONGEST_SITE or not each.isprintable():
+            raise UnfitError(f"{each[:60]!r} is no name of a site", "name it as the devices there do")
+    return found
 
 
 def end_sessions(
@@ -443,7 +496,22 @@ def find_row(connection: Connection, name: str) -> Row[Any] | None:
 
 
 def as_account(row: Row[Any]) -> Account:
-    return Account(row.id, row.name, row.role, row.must_change, row.disabled, row.totp_on, row.made_us)
+    return Account(
+        row.id, row.name, row.role, row.must_change, row.disabled, row.totp_on, row.made_us, as_sites(row.sites)
+    )  # fmt: skip
+
+
+def as_sites(text: str | None) -> frozenset[str] | None:
+    """The sites of a row; None: all."""
+    return None if text is None else frozenset(json.loads(text))
+
+
+def _as_text(sites: frozenset[str] | None) -> str | None:
+    return None if sites is None else json.dumps(sorted(sites), ensure_ascii=False)
+
+
+def _listed(sites: frozenset[str] | None) -> list[str] | None:
+    return None if sites is None else sorted(sites)
 
 
 def spend_code(connection: Connection, row: Row[Any], code: str, now_us: int) -> bool:

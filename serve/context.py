@@ -1,6 +1,7 @@
 """What every route works with: the fleet, history, the live table, and threads for whatever blocks."""
 
 import asyncio
+import copy
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,9 @@ from serve.overview import Overview
 from serve.present import Rules
 from serve.together import Together
 from serve.versions import Versions
+from serve.within.fleet import FleetWithin, LiveWithin
+from serve.within.past import HistoryWithin
+from serve.within.people import BookWithin, DeskWithin, JobsWithin, KeysWithin
 from training.history import History
 from training.jobs import Runner
 from twins.clock import stopwatch_s
@@ -43,6 +47,12 @@ _LOOK_UPS: Final = 4
 _DECODES: Final = 4  # bodies that are unpacked at a time: each becomes many times its size
 _TESTS: Final = 2
 _TESTS_WAITING: Final = 4
+
+_SHARED: Final = (
+    "config", "metrics", "rules", "overview", "catalogue", "calls", "reads", "rebuilds", "log_ins", "look_ups", "receivers",
+    "tests", "together", "admission", "decodes",
+)  # fmt: skip
+"""Parts of a context that know nothing of any device, or are handed what they work on."""
 
 Answer = TypeVar("Answer")
 
@@ -207,6 +217,29 @@ class Context:
              for host, at in cursors.items()}
         )  # fmt: skip
 
+    def within(self, who: Caller) -> "Context":
+        """This context as ``who`` sees it: for an account that is for some sites without anything of others.
+
+        A part that is neither shared nor narrowed here is not there, so that one that comes later is closed until somebody
+        has decided.
+        """
+        sites = who.sites
+        if sites is None:
+            return self
+        part = object.__new__(Context)
+        for name in _SHARED:
+            setattr(part, name, getattr(self, name))
+        fleet = FleetWithin(self.fleet, self.live, sites)
+        part.fleet = fleet
+        part.live = LiveWithin(self.live, sites)
+        part.history = HistoryWithin(self.history, fleet, part.live, sites)
+        part.access = copy.copy(self.access)
+        part.access.keys = KeysWithin(self.access.keys, sites)
+        part.book = BookWithin(self.book, sites)
+        part.desk = DeskWithin(self.desk, sites)
+        part.jobs = JobsWithin(self.jobs, who.name, sites)
+        return part
+
     def close(self) -> None:
         """Let threads and tables go."""
         self.calls.close()
@@ -223,14 +256,15 @@ class Context:
 
 
 def context_of(connection: HTTPConnection) -> Context:
-    """The context of the app that a request or socket came to."""
+    """The whole context of the app that a request or socket came to. Routes take ``InContext``."""
     found: Context = connection.app.state.context
     return found
 
 
 async def context(connection: HTTPConnection) -> Context:
-    """``context_of``, for routes."""
-    return context_of(connection)
+    """The context of the app as who asks sees it."""
+    here, who = context_of(connection), connection.scope.get("state", {}).get("caller")
+    return here if who is None else here.within(who)
 
 
 async def caller(connection: HTTPConnection) -> Caller:

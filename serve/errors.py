@@ -18,6 +18,7 @@
     │   ├── LoginError             name, password or code are not right
     │   ├── PasswordChangeError    the password must be changed first
     │   ├── ForbiddenError         the role does not reach that far
+    │   ├── SitesError             the account is not for the sites that this is about
     │   ├── TokenError             an access token that is not accepted
     │   ├── KeyRefusedError        a device key that is not accepted
     │   └── CrossSiteError         a browser's session is used from a page that may not
@@ -161,6 +162,20 @@ class ForbiddenError(AccessError):
 
     def __str__(self) -> str:
         return f"this takes the role {self.needed}, yours is {self.role}; ask an admin"
+
+
+class SitesError(AccessError):
+    """The account is not for the sites that this is about."""
+
+    code = "access.sites"
+
+    def __init__(self, needed: str, sites: tuple[str, ...]) -> None:
+        super().__init__(needed, sites)
+        self.needed = needed
+        self.sites = sites
+
+    def __str__(self) -> str:
+        return f"this takes an account for {self.needed}, yours is for {', '.join(self.sites)}; ask an admin"
 
 
 class TokenError(AccessError):

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve import audit
-from serve.access import NEEDED, Caller, check, is_command
+from serve.access import NEEDED, Caller, check, check_reach, is_command
 from serve.context import Context
 from serve.errors import AccessError, CrossSiteError, LoginRequiredError
 from serve.problems import fleet_problem
@@ -127,8 +127,11 @@ async def authorize(connection: HTTPConnection) -> None:
     """
     scope = connection.scope
     method, path = "WS" if scope["type"] == "websocket" else scope["method"], scope["route"].path
+    caller = scope.get("state", {}).get("caller")
+    right = NEEDED.get(f"{method} {path}")
     try:
-        check(NEEDED.get(f"{method} {path}"), scope.get("state", {}).get("caller"))
+        check(None if right is None else right[0], caller)
+        check_reach("whole" if right is None else right[1], caller)
     except AccessError as error:
         if method == "WS":
             raise WebSocketException(_REFUSED, str(error)[:100]) from None

@@ -1,4 +1,4 @@
-"""Keys with which gateways and devices send readings, and nothing else.
+"""Keys with which gateways and devices send readings, or a collector reads metrics, and nothing else.
 
 A key is ``tfk_<id>_<secret>``, its secret 256 random bits. Such need no slow hash: what is kept is a keyed one (HMAC), under
 a secret of this platform's that is not in the database, so that writing a row there does not make a key. It is shown once.
@@ -17,7 +17,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import (
     BigInteger,
@@ -41,6 +41,9 @@ from serve.database import METADATA, Database
 from serve.errors import KeyNotFoundError, KeyRefusedError, UnfitError
 from serve.scopes import Scope
 from twins.clock import MINUTE_US, SECOND_US, Clock, WallClock
+
+KeyKind = Literal["readings", "metrics"]
+"""What a key is for: sending readings of the devices in its scope, or reading ``/metrics``."""
 
 PREFIX: Final = "tfk_"
 OVERLAP_S: Final = 86_400.0
@@ -68,6 +71,7 @@ _KEYS: Final = Table(
     Column("revoked_us", BigInteger),
     Column("used_us", BigInteger),
     Column("changed", BigInteger, nullable=False),
+    Column("kind", String(10), nullable=False),
     Index("ix_device_keys_changed", "changed"),
 )
 
@@ -85,6 +89,7 @@ class DeviceKey:
     revoked_us: int | None
     used_us: int | None
     old_until_us: int | None
+    kind: KeyKind = "readings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +124,18 @@ class Keys:
     # -- changing --------------------------------------------------------------------------------------------------
 
     def create(
-        self, name: str, scope: Scope, actor: Actor, lasts_s: float | None = None
+        self,
+        name: str,
+        scope: Scope,
+        actor: Actor,
+        lasts_s: float | None = None,
+        kind: KeyKind = "readings",
     ) -> tuple[DeviceKey, str]:
         """A new key, and its text, which is not kept.
 
         Parameters
         ----------
+        scope : for which devices; one for metrics is for none in particular
         lasts_s : how long it is good, s; None: until it is revoked
         """
         if not 0 < len(name.strip()) <= 100 or not name.isprintable():
@@ -136,7 +147,7 @@ class Keys:
         values = {
             "id": key, "name": name.strip(), "hash": self._hash(secret), "old_hash": None, "old_until_us": None,
             "scope": scope.as_text(), "by": actor.name, "made_us": now_us, "revoked_us": None, "used_us": None,
-            "expires_us": None if lasts_s is None else now_us + round(lasts_s * SECOND_US),
+            "expires_us": None if lasts_s is None else now_us + round(lasts_s * SECOND_US), "kind": kind,
         }  # fmt: skip
 
         def work(connection: Connection) -> DeviceKey:
@@ -150,6 +161,7 @@ class Keys:
                 key,
                 name=name,
                 scope=scope.as_text(),
+                kind=kind,
             )
             return _as_key(_row(connection, key))
 
@@ -206,6 +218,10 @@ class Keys:
         """Keys by id, those after one; revoked ones too."""
         query = select(_KEYS).where(_KEYS.c.id > after).order_by(_KEYS.c.id).limit(limit)
         return [_as_key(row) for row in self._database.read(lambda c: c.execute(query).all())]
+
+    def get(self, key: str) -> DeviceKey:
+        """One key. Raises KeyNotFoundError."""
+        return _as_key(self._database.read(lambda c: _row(c, key)))
 
     def known(self, text: str) -> DeviceKey | None:
         """What ``find`` would give, where that takes no question to the database; else None."""
@@ -338,5 +354,5 @@ def _row(connection: Connection, key: str) -> Row[Any]:
 def _as_key(row: Row[Any]) -> DeviceKey:
     return DeviceKey(
         row.id, row.name, Scope.from_text(row.scope), row.by, row.made_us, row.expires_us, row.revoked_us, row.used_us,
-        row.old_until_us,
+        row.old_until_us, row.kind,
     )  # fmt: skip

@@ -7,9 +7,10 @@ to ``lists.py`` and ``overview.py``.
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
@@ -28,6 +29,8 @@ from twins.fleet import LocalFleet
 from twins.views import COMMON, COUNTERS
 
 _KEPT: Final = 256
+_PARTS: Final = 32  # of a view, by sites; each holds a copy of its lines
+_SITES_KNOWN: Final = 256
 
 Answer = TypeVar("Answer")
 
@@ -92,6 +95,32 @@ class Place(NamedTuple):
     row: int
 
 
+class Tally(NamedTuple):
+    """How many readings there had been at one time, and how many a second came."""
+
+    hosts: frozenset[int]
+    as_of_us: int
+    readings: int
+    per_s: float | None
+
+
+@dataclass(slots=True, eq=False)
+class Remembered:
+    """What goes from view to view: what is known of texts, the tally of the last one, and the same of its parts."""
+
+    texts: KnownTexts = field(default_factory=KnownTexts)
+    tally: Tally | None = None
+    parts: OrderedDict[frozenset[str], "Remembered"] = field(default_factory=OrderedDict)
+
+    def of(self, sites: frozenset[str]) -> "Remembered":
+        """What goes from one part of this kind to the next. Whoever asks holds a lock."""
+        found = self.parts.setdefault(sites, Remembered())
+        self.parts.move_to_end(sites)
+        while len(self.parts) > _SITES_KNOWN:
+            self.parts.popitem(last=False)
+        return found
+
+
 class View:
     """One set of generations, and the DuckDB cursors that see it. It never changes; many threads may ask it.
 
@@ -100,15 +129,24 @@ class View:
     number : counts the views of one live table
     generations : one a host
     connection : the database whose cursors are lent out
-    before : the view that this one follows, for rates
-    texts : what is remembered of the texts in all views
+    remembered : what goes from view to view
+    sites : those that it is a part for, see ``within``; None: the whole
+    rows : of a part, the rows of the whole that its tables' lines are, by host and type
+
+    Attributes
+    ----------
+    sites : as given
     """
 
     def __init__(
         self, number: int, generations: Sequence[Generation], connection: duckdb.DuckDBPyConnection,
-        before: "View | None" = None, texts: KnownTexts | None = None,
+        remembered: Remembered | None = None, sites: frozenset[str] | None = None,
+        rows: Mapping[tuple[int, str], NDArray[np.intp]] | None = None,
     ) -> None:  # fmt: skip
         self.number = number
+        self.sites = sites
+        self._rows = rows
+        self._remembered = remembered or Remembered()
         self.generations = {generation.host: generation for generation in generations}
         heard = [generation.at_us for generation in generations if generation.reachable]
         self.as_of_us = min(heard or [generation.at_us for generation in generations], default=0)
@@ -126,8 +164,13 @@ class View:
         alerts = [generation.alerts for generation in generations if generation.alerts is not None]
         self.alerts = pa.concat_tables(alerts) if alerts else None
         self.readings = sum(self.total(name, counter) for name in self.types for counter in COUNTERS)
-        self.readings_per_s = _rate(before, self)
-        self._texts = KnownTexts() if texts is None else texts
+        self.readings_per_s = _rate(self._remembered.tally, self)
+        self._remembered.tally = Tally(
+            frozenset(self.generations), self.as_of_us, self.readings, self.readings_per_s
+        )
+        self._texts = self._remembered.texts
+        self._parts: OrderedDict[frozenset[str], View] = OrderedDict()
+        self._parting = threading.Lock()
         self._connection = connection
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._closed = False
@@ -142,6 +185,39 @@ class View:
     def vector(self) -> dict[int, Reached]:
         """How far into each journal it reaches."""
         return {host: Reached(g.epoch, g.cursor) for host, g in self.generations.items()}
+
+    def within(self, sites: frozenset[str]) -> "View":
+        """The part of this view that is of some sites: its devices and alerts, nothing else. Places stay what they are."""
+        with self._parting:
+            found = self._parts.get(sites)
+            if found is None:
+                found = self._parts[sites] = self._part(sites, self._remembered.of(sites))
+                if self._closed:  # somebody still asks the view before
+                    found.close()
+            self._parts.move_to_end(sites)
+            while len(self._parts) > _PARTS:
+                self._parts.popitem(last=False)[1].close()
+            return found
+
+    def _part(self, sites: frozenset[str], remembered: Remembered) -> "View":
+        wanted = pa.array(sorted(sites), pa.string())
+        rows: dict[tuple[int, str], NDArray[np.intp]] = {}
+        generations = []
+        for host, generation in self.generations.items():
+            tables = {}
+            for name, table in generation.tables.items():
+                lines = np.flatnonzero(_among(table["site"], wanted))
+                rows[host, name] = lines
+                tables[name] = _lines_of(table, lines)
+            alerts = generation.alerts
+            if alerts is not None:
+                alerts = alerts.filter(pa.array(_among(alerts["site"], wanted)))
+            generations.append(replace(generation, tables=tables, alerts=alerts))
+        return View(self.number, generations, self._connection, remembered, sites, rows)
+
+    def rows_of(self, host: int, device_type: str) -> NDArray[np.intp] | None:
+        """(n,) Of a part, the rows of the whole that the lines of a table are; None: it is the whole."""
+        return None if self._rows is None else self._rows[host, device_type]
 
     def includes(self, wanted: Mapping[int, int]) -> bool:
         """Whether every cursor of ``wanted``, by host, is included."""
@@ -243,6 +319,10 @@ class View:
             idle, self._idle = self._idle, []
         for cursor in idle:
             cursor.close()
+        with self._parting:
+            parts = list(self._parts.values())
+        for part in parts:
+            part.close()
 
     def once(self, question: Hashable, work: Callable[[], Answer]) -> Answer:
         """The answer to ``question``, worked out the first time; a view remembers the first few dozen."""
@@ -280,20 +360,38 @@ class View:
         name, row = self.types[number], line - int(self.starts[number])
         for host, table in self.parts[name]:
             if row < len(table):
-                return Place(host, name, row)
+                rows = self.rows_of(host, name)
+                return Place(host, name, row if rows is None else int(rows[row]))
             row -= len(table)
         raise IndexError(line)
 
     def has(self, place: Place) -> bool:
-        """Whether the view is new enough to show the device at ``place``."""
-        generation = self.generations.get(place.host)
-        table = generation.tables.get(place.device_type) if generation is not None else None
-        return table is not None and 0 <= place.row < len(table)
+        """Whether the view is new enough to show the device at ``place``, and that is of its sites."""
+        return self._line(place) is not None
 
     def device_id(self, place: Place) -> str:
         """The id of the device at ``place``."""
-        text: str = self.generations[place.host].tables[place.device_type]["device_id"][place.row].as_py()
+        line = self._line_at(place)
+        text: str = self.generations[place.host].tables[place.device_type]["device_id"][line].as_py()
         return text
+
+    def _line(self, place: Place) -> int | None:
+        """Which line of its table a device is; None: it is not shown."""
+        generation = self.generations.get(place.host)
+        table = generation.tables.get(place.device_type) if generation is not None else None
+        if table is None:
+            return None
+        rows = self.rows_of(place.host, place.device_type)
+        if rows is None:
+            return place.row if 0 <= place.row < len(table) else None
+        line = int(np.searchsorted(rows, place.row))
+        return line if line < len(rows) and rows[line] == place.row else None
+
+    def _line_at(self, place: Place) -> int:
+        line = self._line(place)
+        if line is None:
+            raise IndexError(place)
+        return line
 
     def fetch(self, places: Sequence[Place], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Columns (None: all of the device's type) of the lines at ``places``, in that order."""
@@ -306,7 +404,7 @@ class View:
             if columns is not None:
                 table = table.select(columns)
             rows = table.take(
-                pa.array([places[position].row for position in positions], pa.int64())
+                pa.array([self._line_at(places[position]) for position in positions], pa.int64())
             ).to_pylist()
             for position, row in zip(positions, rows, strict=True):
                 found[position] = row
@@ -326,7 +424,7 @@ class LiveTable:
         self._source = source
         self._connection = duckdb.connect(config={"threads": threads, "python_enable_replacements": False})
         self._refreshing = threading.Lock()
-        self._texts = KnownTexts()
+        self._remembered = Remembered()
         self._view = View(0, [], self._connection)
 
     @property
@@ -340,7 +438,7 @@ class LiveTable:
             generations = sorted(self._source.newest(), key=lambda generation: generation.host)
             old = self._view
             if [_identity(g) for g in generations] != [_identity(g) for g in old.generations.values()]:
-                self._view = View(old.number + 1, generations, self._connection, old, self._texts)
+                self._view = View(old.number + 1, generations, self._connection, self._remembered)
                 old.close()
             return self._view
 
@@ -392,13 +490,29 @@ def _masked(table: pa.Table, masks: Mapping[str, Mask], which: slice | NDArray[n
     return table
 
 
-def _rate(before: View | None, view: View) -> float | None:
+def _among(column: pa.ChunkedArray, wanted: pa.Array) -> Mask:
+    """(n,) Which lines of a column of codes hold one of the ``wanted`` words."""
+    found = [np.zeros(0, np.bool_)]
+    for chunk in column.chunks:
+        hits = pc.is_in(chunk.dictionary, wanted).to_numpy(zero_copy_only=False)
+        found.append(hits[chunk.indices.to_numpy()])
+    return np.concatenate(found)
+
+
+def _lines_of(table: pa.Table, lines: NDArray[np.intp]) -> pa.Table:
+    """Some lines of a table, in order; without a copy where they lie together."""
+    if len(lines) and lines[-1] - lines[0] == len(lines) - 1:
+        return table.slice(int(lines[0]), len(lines))
+    return table.take(pa.array(lines))
+
+
+def _rate(before: Tally | None, view: View) -> float | None:
     """Lines of readings a second since ``before``, of any fate; None unless it had the same hosts."""
-    if before is None or before.generations.keys() != view.generations.keys():
+    if before is None or before.hosts != view.generations.keys():
         return None
     gone_s = (view.as_of_us - before.as_of_us) / SECOND_US
     if gone_s <= 0:
-        return before.readings_per_s
+        return before.per_s
     return max(0.0, (view.readings - before.readings) / gone_s)
 
 

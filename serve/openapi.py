@@ -21,8 +21,12 @@ _SCHEMES: Final[dict[str, Any]] = {
         "description": "from `POST /api/login`, good for ten minutes; `POST /api/refresh` gives the next",
     },
     "device_key": {"type": "http", "scheme": "bearer", "description": "`tfk_…`; may only send readings"},
+    "metrics_key": {"type": "http", "scheme": "bearer", "description": "`tfk_…`; may only read metrics"},
 }
 _PROBLEM: Final[dict[str, Any]] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_KEYS: Final[dict[str | None, list[dict[str, list[str]]]]] = {
+    "sender": [{"device_key": []}], "collector": [{"metrics_key": []}],
+}  # fmt: skip
 _ANYONE: Final[list[dict[str, list[str]]]] = [{}]
 _PEOPLE: Final[list[dict[str, list[str]]]] = [{"token": []}, {"session": []}]
 
@@ -40,10 +44,10 @@ def describe(app: FastAPI) -> None:
                 components.get("schemas", {}).pop(unused, None)
             for path, operations in app_paths(found):
                 for method, operation in operations.items():
-                    need = NEEDED.get(f"{method.upper()} {path}")
-                    sender: list[dict[str, list[str]]] = [{"device_key": []}] if need == "sender" else []
-                    operation["security"] = _ANYONE if need == "anyone" else [*sender, *_PEOPLE]
+                    need, reach = NEEDED.get(f"{method.upper()} {path}", (None, None))
+                    operation["security"] = _ANYONE if need == "anyone" else [*_KEYS.get(need, []), *_PEOPLE]
                     operation["x-needs"] = need
+                    operation["x-reach"] = reach
                     operation["responses"] = _with_problems(operation["responses"])
             app.openapi_schema = found
         return app.openapi_schema

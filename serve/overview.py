@@ -5,6 +5,7 @@ devices there are and where they stand; the bytes change with every view of the 
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +23,7 @@ _STANDING: Final = """
     WHERE state NOT IN ('SHELVED', 'SUPPRESSED_BY_DESIGN', 'OUT_OF_SERVICE') GROUP BY ALL
 """
 _SITES_TOLD: Final = 100
+_ORDERS: Final = 64  # of maps, by the sites that they show
 _STALE, _RETIRED = 5, 7
 _APART: Final = ("retired", "importing")
 """Statuses of devices that are not of the living fleet."""
@@ -41,7 +43,7 @@ class Overview:
     def __init__(self, live: LiveTable) -> None:
         self._live = live
         self._lock = threading.Lock()
-        self._order = _Order((), np.zeros(0, np.int64), ())
+        self._orders: OrderedDict[frozenset[str] | None, _Order] = OrderedDict()
 
     def summary(self, view: View) -> dict[str, Any]:
         """Counts over the whole fleet; worked out once a view. Retired devices count only as such."""
@@ -65,9 +67,13 @@ class Overview:
         """The order of a view; that of the view before, unless devices came or moved."""
         key = view.once("membership", lambda: _membership(view))
         with self._lock:
-            if not self._order.fits(key):
-                self._order = _Order.of(view, key)
-            return self._order
+            order = self._orders.get(view.sites)
+            if order is None or not order.fits(key):
+                order = self._orders[view.sites] = _Order.of(view, key)
+            self._orders.move_to_end(view.sites)
+            while len(self._orders) > _ORDERS:
+                self._orders.popitem(last=False)
+            return order
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,12 +104,14 @@ class _Order:
 
 
 def _membership(view: View) -> list[tuple[int, str, Sequence[str], NDArray[Any]]]:
-    """Which devices there are (rows are never reused, so their number says it), and where each stands."""
+    """Which devices there are (rows are never reused, so in a whole view their number says it), and where each stands."""
     key = []
     for name in view.types:
         for host, table in view.parts[name]:
             site = _whole(table["site"])
-            key.append((host, name, site.dictionary.to_pylist(), np.array(site.indices)))
+            rows = view.rows_of(host, name)
+            stands = np.array(site.indices) if rows is None else np.stack([np.array(site.indices), rows])
+            key.append((host, name, site.dictionary.to_pylist(), stands))
     return key
 
 

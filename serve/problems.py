@@ -71,6 +71,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.LoginError: 401,
     request_errors.PasswordChangeError: 403,
     request_errors.ForbiddenError: 403,
+    request_errors.SitesError: 403,
     request_errors.TokenError: 401,
     request_errors.KeyRefusedError: 401,
     request_errors.CrossSiteError: 403,

@@ -70,18 +70,20 @@ class PolledJournals:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An alert message: its place in the journals, and its text without braces and sequence number."""
+    """An alert message: its place in the journals, the site it is of, and its text without braces and sequence number."""
 
     host: int
     cursor: int
+    site: str
     after: str  # the stream cursor to go on from
     body: str
 
 
 @dataclass(slots=True, eq=False)
 class Client:
-    """One socket's side of the hub: what it wants, and what waits for it."""
+    """One socket's side of the hub: of which sites it may know (None: all), what it wants, and what waits for it."""
 
+    sites: frozenset[str] | None = None
     topics: frozenset[str] = frozenset()
     watched: Mapping[str, Place] = field(default_factory=dict)
     outbox: deque[Message] = field(default_factory=deque)
@@ -89,6 +91,10 @@ class Client:
     update: str | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     seq: int = 0
+
+    def sees(self, site: str) -> bool:
+        """Whether it may know of what happens at a site."""
+        return self.sites is None or site in self.sites
 
     def take(self) -> list[str]:
         """The texts to send now, oldest first."""
@@ -131,7 +137,7 @@ class Hub:
         self._recent_from: dict[int, int] = {}  # host → everything after this cursor is in ``_recent``
         self._followers: dict[int, asyncio.Task[None]] = {}
         self._complaints: dict[int, str] = {}
-        self._fleet_text = "null"
+        self._fleet_texts: dict[frozenset[str] | None, str] = {}  # by the sites that they are about
 
     @property
     def cursor(self) -> str:
@@ -162,7 +168,7 @@ class Hub:
         """
         vector = read_stream_cursor(cursor) if cursor is not None else None
         client.topics = frozenset(topics)
-        client.watched = self._places(devices)
+        client.watched = self._places(devices)  # those of other sites are left out where they would be shown
         if vector is not None and "alerts" in client.topics:
             self._replay(client, vector)
         self._tell_state(client, self._context.live.view)
@@ -174,7 +180,7 @@ class Hub:
             return
         self._miss(client, sum(max(0, self._recent_from[host] - at) for host, at in read.items()))
         for message in self._recent:
-            if message.cursor > read[message.host]:
+            if message.cursor > read[message.host] and client.sees(message.site):
                 self._put(client, message)
 
     def _places(self, devices: Sequence[str]) -> dict[str, Place]:
@@ -186,8 +192,9 @@ class Hub:
         return places
 
     def _miss(self, client: Client, number: int) -> None:
+        """Tell a client of a gap. How many entries it is long is told who may know of them all."""
         if number:
-            client.missed += number
+            client.missed = client.missed + number if client.sites is None else max(1, client.missed)
             client.wake.set()
 
     def _put(self, client: Client, message: Message) -> None:
@@ -205,10 +212,10 @@ class Hub:
         if self._clients or self._followers:
             self._follow_new(view)
         if self._clients:
-            summary = await self._context.ask(self._context.overview.summary, view)
-            self._fleet_text = json.dumps(
-                {"as_of": as_of(view), **summary}, separators=(",", ":"), ensure_ascii=False
-            )
+            texts = {}
+            for sites in {client.sites for client in self._clients}:
+                texts[sites] = await self._context.ask(self._summed_up, view, sites)
+            self._fleet_texts = texts
             for client in list(self._clients):
                 self._tell_state(client, view)
 
@@ -220,16 +227,23 @@ class Hub:
                 self._recent_from[host] = reached.cursor
                 self._followers[host] = asyncio.create_task(self._follow(host))
 
+    def _summed_up(self, view: View, sites: frozenset[str] | None) -> str:
+        part = view if sites is None else view.within(sites)
+        summary = {"as_of": as_of(part), **self._context.overview.summary(part)}
+        return json.dumps(summary, separators=(",", ":"), ensure_ascii=False)
+
     def _tell_state(self, client: Client, view: View) -> None:
-        if not client.topics & {"fleet", "devices"} or self._fleet_text == "null":
+        fleet_text = self._fleet_texts.get(client.sites)
+        if not client.topics & {"fleet", "devices"} or fleet_text is None:
             return
         if client.update is not None:
             self._context.metrics.skipped.labels("update").inc()
         parts = []
         if "fleet" in client.topics:
-            parts.append(f'"fleet":{self._fleet_text}')
+            parts.append(f'"fleet":{fleet_text}')
         if "devices" in client.topics and client.watched:
-            columns = json.dumps(_columns(view, client.watched), separators=(",", ":"), ensure_ascii=False)
+            part = view if client.sites is None else view.within(client.sites)
+            columns = json.dumps(_columns(part, client.watched), separators=(",", ":"), ensure_ascii=False)
             parts.append(f'"devices":{columns}')
         client.update = f'"type":"data_update","cursor":"{self.cursor}","data":{{{",".join(parts)}}}'
         client.wake.set()
@@ -310,13 +324,13 @@ class Hub:
             # whoever breaks off between two alerts of an entry is told the whole entry again
             after = before if number < len(items) else self.cursor
             data = json.dumps(item, separators=(",", ":"), ensure_ascii=False)
-            message = Message(host, entry.cursor, after, f'"type":"{kind}","data":{data}')
+            message = Message(host, entry.cursor, item["site"], after, f'"type":"{kind}","data":{data}')
             if len(self._recent) == REPLAYED:
                 oldest = self._recent[0]
                 self._recent_from[oldest.host] = oldest.cursor
             self._recent.append(message)
             for client in self._clients:
-                if "alerts" in client.topics:
+                if "alerts" in client.topics and client.sees(message.site):
                     self._put(client, message)
         if left_out:
             self._missed(host, left_out)

@@ -82,9 +82,9 @@ class Scope:
             codes = [places.types.index(name) for name in self.types if name in places.types]
             covered = covered & np.isin(places.type_code, codes)
         if self.sites:
-            covered = covered & _shown_among("site", self.sites, places, view)
+            covered = covered & shown_among("site", self.sites, places, view)
         if self.gateways:
-            below = _shown_among("parent", self.gateways, places, view)
+            below = shown_among("parent", self.gateways, places, view)
             covered = covered & (_among(ids, self.gateways) | below)
         return covered
 
@@ -94,8 +94,8 @@ def _among(ids: pa.StringArray, names: Sequence[str]) -> NDArray[np.bool_]:
     return found
 
 
-def _shown_among(column: str, names: Sequence[str], places: Places, view: View) -> NDArray[np.bool_]:
-    """Whose ``column`` in the live table holds one of ``names``."""
+def shown_among(column: str, names: Sequence[str], places: Places, view: View) -> NDArray[np.bool_]:
+    """(n,) Whose ``column`` in a whole view of the live table holds one of ``names``; who is not shown is not among them."""
     found = np.zeros(len(places.row), np.bool_)
     known = places.type_code >= 0
     for host, code in np.unique(np.stack([places.host[known], places.type_code[known]]), axis=1).T.tolist():

@@ -145,11 +145,13 @@ class History:
         sql: str,
         parameters: Mapping[str, Any] | Sequence[Any] | None = None,
         beside: Mapping[str, pa.Table] | None = None,
+        devices: pa.Array | None = None,
     ) -> pa.Table:
         """The answer to a DuckDB query.
 
         ``parameters`` stand for ``$name`` in it, or for each ``?`` in turn. It sees the tables ``beside``, too.
-        Times are UTC.
+        Times are UTC. With ``devices``, tables of history have no rows but those of these ids, and one that does not say of
+        which device a row is, is not there.
 
         Raises
         ------
@@ -159,7 +161,7 @@ class History:
         with self._database.cursor() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             with self._lock:
-                self._show(connection, {word.lower() for word in _WORD.findall(sql)})
+                self._show(connection, {word.lower() for word in _WORD.findall(sql)}, devices)
             for name, table in (beside or {}).items():
                 connection.register(name, table)
             said = dict(parameters) if isinstance(parameters, Mapping) else list(parameters or ())
@@ -274,13 +276,18 @@ class History:
             self._read_version[name] = version.number
             self._readers[name].keep(file.path for file in version.files)
 
-    def _show(self, connection: duckdb.DuckDBPyConnection, words: set[str]) -> None:
-        """Give a connection the tables that a query names."""
-        for name in words & set(self._registered):
-            connection.register(name, self._registered[name])
-        if self._hosts is not None and any(word.startswith(standing.LIVE) for word in words):
-            for name, table in standing.tables(self._hosts).items():
-                connection.register(name, table)
+    def _show(
+        self, connection: duckdb.DuckDBPyConnection, words: set[str], devices: pa.Array | None = None
+    ) -> None:
+        """Give a connection the tables that a query names, of all devices or of some."""
+        if devices is None:
+            for name in words & set(self._registered):
+                connection.register(name, self._registered[name])
+            if self._hosts is not None and any(word.startswith(standing.LIVE) for word in words):
+                for name, table in standing.tables(self._hosts).items():
+                    connection.register(name, table)
+        else:
+            connection.register("devices__meant", pa.table({"device_id": devices}))
         moment, tail = self._moment(words)
         for name, after in moment.after.items():
             version = moment.versions.get(name)
@@ -297,6 +304,10 @@ class History:
             union = " UNION ALL ".join(parts)
             if name.startswith(ROLLUP):
                 union = rollups.merging(union)
+            if devices is not None:
+                if "device_id" not in schema.names:
+                    continue
+                union = f"SELECT * FROM ({union}) WHERE device_id IN (SELECT device_id FROM devices__meant)"
             connection.execute(f"CREATE TEMP VIEW {name} AS {union}")
 
     def _moment(self, words: set[str]) -> tuple[_Moment, Tail]:

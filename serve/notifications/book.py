@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from serve import audit
-from serve.accounts import ACCOUNTS, Actor, name_key
+from serve.accounts import ACCOUNTS, Actor, as_sites, name_key
 from serve.database import METADATA, Database
 from serve.errors import ChannelNotFoundError, RevisionConflictError, RouteNotFoundError, UnfitError
 from serve.notifications.receivers import Target, check_target
@@ -272,17 +272,20 @@ def kept_routes(connection: Connection) -> list[KeptRoute]:
     return sorted(found, key=lambda each: (each.document["name"], each.id))
 
 
-def channels_of(connection: Connection, to: Iterable[str]) -> list[str]:
-    """The ids of the channels in use that some receivers mean, each once; those of disabled accounts are left out."""
+def channels_of(connection: Connection, to: Iterable[str]) -> dict[str, frozenset[str] | None]:
+    """The ids of the channels in use that some receivers mean, and of which sites each may be told: its account's; None: of
+    all. Those of disabled accounts are left out.
+    """
     rows = connection.execute(
         select(CHANNELS.c.id, CHANNELS.c.account).where(CHANNELS.c.enabled).order_by(CHANNELS.c.id)
     )
     used = [(row.id, name_key(row.account)) for row in rows]
     people = connection.execute(
-        select(ACCOUNTS.c.key, ACCOUNTS.c.role).where(ACCOUNTS.c.disabled.is_(False))
+        select(ACCOUNTS.c.key, ACCOUNTS.c.role, ACCOUNTS.c.sites).where(ACCOUNTS.c.disabled.is_(False))
     ).all()
     role_of = {row.key: row.role for row in people}
-    chosen: dict[str, None] = {}
+    sites_of = {row.key: as_sites(row.sites) for row in people}
+    chosen: dict[str, frozenset[str] | None] = {}
     for each in to:
         kind, _, name = each.partition(":")
         for channel_id, account in used:
@@ -293,8 +296,8 @@ def channels_of(connection: Connection, to: Iterable[str]) -> list[str]:
                 or (kind == "account" and account == name_key(name))
                 or (kind == "role" and role_of.get(account) == name)
             ):
-                chosen[channel_id] = None
-    return list(chosen)
+                chosen[channel_id] = sites_of.get(account)
+    return chosen
 
 
 def as_channel(row: Row[Any]) -> Channel:

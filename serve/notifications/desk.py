@@ -8,7 +8,7 @@ message again, under the same id.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -59,6 +59,7 @@ STARTED: Final = ""
 
 _AT_ONCE: Final = 400
 _LONGEST: Final = 300
+_LONGEST_SITE: Final = 256
 _NOBODY: Final = "no channel in use leads to anybody named by this step"
 
 NoticeState = Literal["waiting", "held", "gathered", "told", "ended", "repeated"]
@@ -82,6 +83,7 @@ _NOTICES: Final = Table(
     Column("closed_us", BigInteger),
     Column("delivery", String(32)),
     Column("facts", Text, nullable=False),
+    Column("site", String(_LONGEST_SITE), nullable=False),
     Index("ix_notices_alert", "alert"),
     Index("ix_notices_thing", "thing", "route"),
     Index("ix_notices_state_due_us", "state", "due_us"),
@@ -434,6 +436,7 @@ class _Taking:
                 "route": route.id, "alert": alert.id, "round": number, "step": at, "thing": alert.thing,
                 "level": alert.level, "state": "repeated" if repeated and at == 0 else "waiting", "made_us": at_us,
                 "due_us": at_us + step.after_us, "counted_us": None, "closed_us": None, "delivery": None, "facts": facts,
+                "site": alert.site[:_LONGEST_SITE],
             }
             for at, step in enumerate(route.steps)
         ]  # fmt: skip
@@ -523,6 +526,17 @@ def _tell(connection: Connection, route_id: str, step: int, now_us: int) -> bool
     return len(due) == DUE_AT_ONCE
 
 
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """How many notices, the worst, since when, how many alerts of them are open, and the most urgent of those."""
+
+    count: int
+    worst: int
+    since_us: int
+    open_: int
+    shown: list[Alert]
+
+
 class _Telling:
     """One transaction that makes deliveries of what is due of one step of a route."""
 
@@ -589,7 +603,13 @@ class _Telling:
             alert = Alert(**json.loads(row.facts))
             waited_s = (self._now_us - row.made_us) // SECOND_US
             message = messages.of_alert(alert, self._route.name, self._step, waited_s)
-            key = self._deliver(message, row.alert, f"{row.alert}#{row.round}")
+
+            def say(
+                sites: frozenset[str] | None, site: str = row.site, said: Mapping[str, Any] = message
+            ) -> Mapping[str, Any] | None:
+                return said if sites is None or site in sites else None
+
+            key = self._deliver(f"{row.alert}#{row.round}", row.alert, say)
             self._mark([row], {"state": "told", "counted_us": self._now_us, "delivery": key})
 
     def _tell_many(self, kind: str, which: ColumnElement[bool]) -> None:
@@ -597,23 +617,38 @@ class _Telling:
         summary = self._summary(which)
         if summary is None:
             return
-        count, worst, since_us, open_, shown = summary
-        message = messages.of_many(kind, shown, count, worst, open_, since_us, self._route.name, self._step)
-        key = self._deliver(message, "", f"{kind}@{self._now_us}/{worst}")
+        what = f"{kind}@{self._now_us}/{summary.worst}"
+        key = self._deliver(what, "", lambda sites: self._many(kind, which, sites))
         self._connection.execute(update(_NOTICES).where(which).values(state="told", delivery=key))
 
     def _flood_over(self, flood: Flood) -> str:
         """Tell that a flood is over, and what it came to."""
-        summary = self._summary(self._mine & (_NOTICES.c.counted_us >= flood.since_us))
-        count, worst, _, open_, shown = summary or (0, flood.worst, 0, 0, [])
-        message = messages.of_many(
-            "flood_over", shown, count, worst, open_, flood.since_us, self._route.name, self._step
+        which = self._mine & (_NOTICES.c.counted_us >= flood.since_us)
+        return self._deliver(
+            f"flood_over@{self._now_us}", "", lambda sites: self._many("flood_over", which, sites, flood)
         )
-        return self._deliver(message, "", f"flood_over@{self._now_us}")
 
-    def _summary(self, which: ColumnElement[bool]) -> tuple[int, int, int, int, list[Alert]] | None:
-        """How many notices, the worst, since when, how many alerts of them are open, and the most urgent of those; None: no
-        notice."""
+    def _many(
+        self,
+        kind: str,
+        which: ColumnElement[bool],
+        sites: frozenset[str] | None,
+        flood: Flood | None = None,
+    ) -> dict[str, Any] | None:
+        """A message about those of ``which`` that are of some sites (None: of all); None: there is nothing to say."""
+        mine = which if sites is None else which & _NOTICES.c.site.in_(sorted(sites))
+        found = self._summary(mine)
+        if found is None:
+            if sites is not None or flood is None:
+                return None
+            found = _Summary(0, flood.worst, 0, 0, [])
+        since_us = found.since_us if flood is None else flood.since_us
+        return messages.of_many(
+            kind, found.shown, found.count, found.worst, found.open_, since_us, self._route.name, self._step
+        )
+
+    def _summary(self, which: ColumnElement[bool]) -> "_Summary | None":
+        """What notices come to; None: there are none."""
         n = _NOTICES.c
         found = self._connection.execute(
             select(
@@ -627,7 +662,7 @@ class _Telling:
             return None
         order = (n.closed_us.is_not(None), n.level, n.made_us, n.alert)
         rows = self._connection.execute(select(n.facts).where(which).order_by(*order).limit(messages.SHOWN))
-        return (
+        return _Summary(
             found.number,
             found.worst,
             found.since_us,
@@ -635,11 +670,20 @@ class _Telling:
             [Alert(**json.loads(row.facts)) for row in rows],
         )
 
-    def _deliver(self, message: Mapping[str, Any], alert: str, what: str) -> str:
-        """A delivery for each channel of the step, or one that has failed where there is none; gives what they share."""
+    def _deliver(
+        self, what: str, alert: str, say: Callable[[frozenset[str] | None], Mapping[str, Any] | None]
+    ) -> str:
+        """A delivery for each channel of the step, or one that has failed where there is none; gives what they share.
+
+        ``say`` gives the message for whoever is for some sites, or all (None); None: nothing that they may know.
+        """
         key = hashlib.sha256(f"{self._route.id}/{self._step}/{what}".encode()).hexdigest()[:32]
         channels = channels_of(self._connection, self._route.steps[self._step].to)
-        for channel in channels or [""]:
+        said = {sites: say(sites) for sites in {None, *channels.values()}}
+        told = {channel: said[sites] for channel, sites in channels.items() if said[sites] is not None}
+        for channel, message in (told or {"": said[None]}).items():
+            if message is None:
+                continue
             each = hashlib.sha256(f"{key}/{channel}".encode()).hexdigest()[:32]
             _deliver(
                 self._connection, each, message["kind"], self._route.id, self._step, channel, alert,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from serve import audit
-from serve.accounts import Account
+from serve.accounts import UNCHANGED, Account
 from serve.context import Address, Context, InContext, Who
 from serve.errors import UnfitError
 from serve.present import iso, reply
@@ -95,6 +95,7 @@ async def me(who: Who) -> Response:
         {
             "name": who.name,
             "role": who.role,
+            "sites": None if who.sites is None else sorted(who.sites),
             "must_change": account is not None and account.must_change,
             "totp": account is not None and account.totp,
             "session": None if who.session is None else who.session.session,
@@ -183,7 +184,7 @@ async def users(context: InContext) -> Response:
 async def create(context: InContext, address: Address, who: Who, body: NewAccount) -> Response:
     """Make an account; its password is for one use, and to be handed over."""
     accounts = context.access.accounts
-    password = await context.log_in(accounts.create, body.name, body.role, who.actor(address))
+    password = await context.log_in(accounts.create, body.name, body.role, who.actor(address), body.sites)
     made = await context.identify(accounts.find, body.name)
     return reply({"account": account_item(made), "password": password}, 201)
 
@@ -196,11 +197,12 @@ async def user(context: InContext, name: str) -> Response:
 
 @router.patch("/users/{name}", response_model=AccountItem, responses=_REFUSALS)
 async def change(context: InContext, address: Address, who: Who, name: str, body: AccountChange) -> Response:
-    """Change the role, or whether the account may be used; its sessions end, so that this holds at once."""
+    """Change the role, the sites, or whether the account may be used; its sessions end, so that this holds at once."""
+    sites = body.sites if "sites" in body.model_fields_set else UNCHANGED
 
     def work() -> Account:
         return context.access.accounts.change(
-            name, who.actor(address), role=body.role, disabled=body.disabled
+            name, who.actor(address), role=body.role, disabled=body.disabled, sites=sites
         )
 
     return reply(account_item(await context.identify(work)))
@@ -222,7 +224,7 @@ async def invite(context: InContext, address: Address, who: Who, body: Invitatio
         raise CommandRefusedError(
             "invite", body.role, "`accounts.registration` is closed; make the account instead"
         )
-    code = await context.identify(context.access.accounts.invite, body.role, who.actor(address))
+    code = await context.identify(context.access.accounts.invite, body.role, who.actor(address), body.sites)
     return reply({"invitation": code}, 201)
 
 
@@ -243,6 +245,7 @@ def account_item(account: Account) -> dict[str, Any]:
     return {
         "name": account.name,
         "role": account.role,
+        "sites": None if account.sites is None else sorted(account.sites),
         "disabled": account.disabled,
         "must_change": account.must_change,
         "totp": account.totp,

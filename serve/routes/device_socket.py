@@ -6,6 +6,7 @@ device's readings stay in their order, and who sends faster than can be taken wa
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -65,7 +66,7 @@ async def _still(here: Context, who: Caller, socket: WebSocket) -> Caller:
             known = here.access.known("bearer", text)
             return known if known is not None else await here.identify(here.access.find, "bearer", text)
         if who.session is not None:
-            await here.identify(here.access.sessions.still, who.session)
+            return replace(who, session=await here.identify(here.access.sessions.still, who.session))
     except AccessError:
         raise
     except FleetError as error:
@@ -80,7 +81,7 @@ async def _answer(here: Context, who: Caller, frame: str | bytes, number: int) -
     try:
         here.admission.hold(len(frame))
         held = len(frame)
-        taken = await here.call(_take, here, who, frame, about)
+        taken = await here.call(_take, here.within(who), who, frame, about)
     except FleetError as error:
         return {"type": "refused", **about, "problem": fleet_document(error)}
     except Exception:

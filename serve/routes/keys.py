@@ -1,14 +1,16 @@
-"""Keys with which gateways and devices send readings."""
+"""Keys with which gateways and devices send readings, and collectors read metrics."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from serve.access import Caller
 from serve.context import Address, InContext, Who
+from serve.errors import ForbiddenError, UnfitError
 from serve.keys import DeviceKey
 from serve.present import iso, reply
 from serve.schemas.base import Problem
-from serve.schemas.keys import KeyItem, KeyList, KeyMade, KeyRotation, NewKey
+from serve.schemas.keys import KeyItem, KeyList, KeyMade, KeyRotation, KeyScope, NewKey
 from serve.scopes import Scope
 
 router = APIRouter(prefix="/api/keys", tags=["accounts"])
@@ -33,12 +35,9 @@ async def keys(
 @router.post("", response_model=KeyMade, status_code=201, responses=_REFUSALS)
 async def create(context: InContext, address: Address, who: Who, body: NewKey) -> Response:
     """Make a key; it is shown this once."""
-    wanted = body.scope
-    scope = Scope.of(
-        wanted.devices, wanted.gateways, wanted.sites, wanted.types, everything=wanted.everything
-    )
-    actor = who.actor(address)
-    key, text = await context.identify(context.access.keys.create, body.name, scope, actor, body.lasts_s)
+    scope, actor = _scope(who, body), who.actor(address)
+    create = context.access.keys.create
+    key, text = await context.identify(create, body.name, scope, actor, body.lasts_s, body.kind)
     return reply({"key": key_item(key), "text": text}, 201)
 
 
@@ -58,17 +57,29 @@ async def revoke(context: InContext, address: Address, who: Who, key: str) -> Re
     return reply(key_item(await context.identify(context.access.keys.revoke, key, who.actor(address))))
 
 
+def _scope(who: Caller, body: NewKey) -> Scope:
+    wanted = body.scope or KeyScope()
+    if body.kind == "metrics":
+        if who.role != "admin":
+            raise ForbiddenError(who.role or "none", "admin")
+        if body.scope is not None:
+            raise UnfitError("a key for metrics is for no devices in particular", "leave `scope` out")
+        return Scope()
+    return Scope.of(wanted.devices, wanted.gateways, wanted.sites, wanted.types, everything=wanted.everything)
+
+
 def key_item(key: DeviceKey) -> dict[str, Any]:
     """A key as the API shows it."""
     return {
         "id": key.id,
         "name": key.name,
+        "kind": key.kind,
         "scope": {
             "devices": key.scope.devices,
             "gateways": key.scope.gateways,
             "sites": key.scope.sites,
             "types": key.scope.types,
-            "everything": key.scope.is_everything,
+            "everything": key.kind == "readings" and key.scope.is_everything,
         },
         "by": key.by,
         "made": iso(key.made_us),

@@ -49,7 +49,7 @@ async def live(socket: WebSocket, who: Who) -> None:
         await socket.close(_FULL, "too many sockets are open")
         return
     here.sockets += 1
-    client = Client()
+    client = Client(sites=who.sites)
     hub.join(client)
     try:
         await _send(socket, json.dumps({"type": "hello", "cursor": hub.cursor}))

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from serve import metrics
-from serve.context import InContext
+from serve.context import InContext, Who
 from serve.present import as_of, reply
 from serve.schemas.base import Problem
 from serve.schemas.platform import Healthy, Readiness
@@ -20,8 +20,8 @@ async def health() -> Response:
 @router.get(
     "/api/ready", response_model=Readiness, responses={503: {"model": Readiness}, 429: {"model": Problem}}
 )
-async def ready(context: InContext) -> Response:
-    """Whether every host takes readings, and what each says of itself."""
+async def ready(context: InContext, who: Who) -> Response:
+    """Whether every host takes readings, and what each says of itself; of how busy it is, who is for all sites is told."""
     hosts = await context.call(context.fleet.status)
     view = context.live.view
     whole = bool(hosts) and all(host.state == "ready" for host in hosts) and bool(view.generations)
@@ -41,7 +41,7 @@ async def ready(context: InContext) -> Response:
                 "archived": host.archived,
                 "journal_bytes": host.journal_bytes,
                 "damage": [str(each) for each in host.damage],
-                **(away if host.state == "away" else {}),
+                **(away if host.state == "away" or who.sites is not None else {}),
             }
             for host in hosts
         ],

@@ -4,11 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 
-from serve.schemas.base import Reply, Request
+from serve.schemas.base import Name, Reply, Request
 
 Role = Literal["viewer", "operator", "engineer", "admin"]
 AccountName = Annotated[str, Field(min_length=1, max_length=100, description="letters, digits and . @ + - _")]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=256)]
+Sites = Annotated[
+    list[Name], Field(min_length=1, max_length=100, description="where the role counts; null: at all sites")
+]
 Code = Annotated[str, Field(max_length=10, description="six digits of an authenticator app")]
 
 
@@ -35,18 +38,21 @@ class Registration(Request):
 
 class Invitation(Request):
     role: Role
+    sites: Sites | None = None
 
 
 class NewAccount(Request):
     name: AccountName
     role: Role
+    sites: Sites | None = None
 
 
 class AccountChange(Request):
-    """What is left out stays."""
+    """What is left out stays. ``sites`` of null are all sites."""
 
     role: Role | None = None
     disabled: bool | None = None
+    sites: Sites | None = None
 
 
 class PasswordChange(Request):
@@ -65,6 +71,7 @@ class Confirmation(Request):
 class AccountItem(Reply):
     name: str
     role: Role
+    sites: Annotated[list[str] | None, Field(description="where the role counts; null: at all sites")]
     disabled: bool
     must_change: bool
     totp: bool
@@ -90,6 +97,7 @@ class Me(Reply):
 
     name: str
     role: Role
+    sites: Annotated[list[str] | None, Field(description="where the role counts; null: at all sites")]
     must_change: bool
     totp: bool
     session: str | None

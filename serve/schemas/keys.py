@@ -1,10 +1,12 @@
 """Keys of devices."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from serve.schemas.base import Name, Reply, Request
+
+KeyKind = Literal["readings", "metrics"]
 
 
 class KeyScope(Request):
@@ -18,8 +20,11 @@ class KeyScope(Request):
 
 
 class NewKey(Request):
+    """``kind`` readings sends them for the devices in ``scope``; metrics reads ``/metrics``, and only admins make it."""
+
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    scope: KeyScope
+    kind: KeyKind = "readings"
+    scope: KeyScope | None = None
     lasts_s: Annotated[float | None, Field(gt=0, le=10 * 366 * 86_400)] = None
 
 
@@ -30,6 +35,7 @@ class KeyRotation(Request):
 class KeyItem(Reply):
     id: str
     name: str
+    kind: KeyKind
     scope: KeyScope
     by: str
     made: str

@@ -62,10 +62,10 @@ def test_every_route_is_in_the_table_and_nothing_else(tmp_path: Path) -> None:
         for method, operation in operations.items()
     }
     declared = {
-        (place.split()[0], place.split()[1].replace(":path}", "}")): need for place, need in NEEDED.items()
+        (place.split()[0], place.split()[1].replace(":path}", "}")): right for place, right in NEEDED.items()
     }
-    assert {place: operation["x-needs"] for place, operation in told.items()} == {
-        place: need for place, need in declared.items() if place[0] != "WS" and place[1] != "/{path}"
+    assert {place: (operation["x-needs"], operation["x-reach"]) for place, operation in told.items()} == {
+        place: right for place, right in declared.items() if place[0] != "WS" and place[1] != "/{path}"
     }
     assert all(
         ({} in operation["security"]) == (operation["x-needs"] == "anyone") for operation in told.values()
@@ -85,7 +85,7 @@ def test_only_a_command_of_the_platforms_own_machine_may_name_its_files() -> Non
 
 
 def test_each_role_may_do_what_those_below_may() -> None:
-    for need in sorted(set(NEEDED.values()) - {"anyone", "member", "local"}):
+    for need in sorted({need for need, _ in NEEDED.values()} - {"anyone", "member", "local"}):
         let = []
         for role in ROLES:
             try:
@@ -93,7 +93,8 @@ def test_each_role_may_do_what_those_below_may() -> None:
             except AccessError:
                 continue
             let.append(role)
-        assert tuple(let) == ROLES[ROLES.index("engineer" if need == "sender" else need) :]  # type: ignore[arg-type]
+        least = {"sender": "engineer", "collector": "viewer"}.get(need, need)
+        assert tuple(let) == ROLES[ROLES.index(least) :]  # type: ignore[arg-type]
 
 
 BODIES: dict[str, Any] = {
@@ -123,7 +124,7 @@ def test_every_route_lets_in_exactly_whom_the_table_says(tmp_path: Path, role: A
             case _:
                 headers = it.member("kari", role)
         del it.client.headers["Authorization"]
-        for place, need in sorted(NEEDED.items()):
+        for place, (need, _) in sorted(NEEDED.items()):
             method, _, path = place.partition(" ")
             if method == "WS" or path in ("/{path:path}", "/api/logout"):
                 continue
@@ -132,7 +133,7 @@ def test_every_route_lets_in_exactly_whom_the_table_says(tmp_path: Path, role: A
                 asked = asked.replace("{" + name + "}", "7" if name == "number" else "none")
             body = BODIES.get(path, {}) if method != "GET" else None
             answer = await it.client.request(method, asked, json=body, headers=headers)
-            least = {"sender": "engineer", "member": "viewer"}.get(need, need)
+            least = {"sender": "engineer", "member": "viewer", "collector": "viewer"}.get(need, need)
             if need == "anyone" or (role == "key" and need == "sender"):
                 may = True
             elif role in ROLES and least in ROLES:
@@ -260,7 +261,7 @@ def test_the_local_token_ends_with_the_run(tmp_path: Path) -> None:
     async def test(it: Edge) -> None:
         local = it.context.access.local
         assert (await it.get("/api/me")) == {
-            "name": "local", "role": "admin", "must_change": False, "totp": False, "session": None,
+            "name": "local", "role": "admin", "sites": None, "must_change": False, "totp": False, "session": None,
         }  # fmt: skip
         assert (tmp_path / "secrets" / "local-token").stat().st_mode & 0o777 == 0o600
         local.renew()

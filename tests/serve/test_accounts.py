@@ -333,6 +333,28 @@ def test_registering_is_closed_by_invitation_or_open(here: Here) -> None:
         register("per", "short", "open", None, "")
 
 
+def test_sites_are_an_accounts_own_and_an_admins_never(here: Here) -> None:
+    code = here.accounts.invite("operator", ROOT, ["oslo", "bergen"])
+    assert here.accounts.register("kari", GOOD, "invite", code, "").sites == {"oslo", "bergen"}
+    begun = here.log_in(kind="program")
+    assert here.accounts.change("kari", ROOT, sites=["bergen"]).sites == {"bergen"}
+    here.pass_s(3)
+    with pytest.raises(LoginRequiredError):
+        here.sessions.still(begun.principal)
+    assert here.log_in().principal.account.sites == {"bergen"}
+    assert here.accounts.change("kari", ROOT, role="viewer").sites == {"bergen"}
+    with pytest.raises(UnfitError, match="all sites"):
+        here.accounts.change("kari", ROOT, role="admin")
+    assert here.accounts.change("kari", ROOT, role="admin", sites=None).sites is None
+    with pytest.raises(UnfitError, match="all sites"):
+        here.accounts.change("kari", ROOT, sites=["oslo"])
+    for wrong in ([], [""], ["a\nb"], [f"site-{i}" for i in range(101)], ["x" * 300]):
+        with pytest.raises(UnfitError):
+            here.accounts.create("ola", "viewer", ROOT, wrong)
+    told = next(line for line in audit.lines(here.database) if line.what == "account.changed")
+    assert told.detail == {"role": "admin", "sites": None}
+
+
 def test_somebody_who_manages_accounts_is_always_left(here: Here) -> None:
     here.member("anna", "admin")
     for change in ({"disabled": True}, {"role": "viewer"}):
@@ -382,6 +404,31 @@ def test_each_step_is_in_the_audit_and_the_database_lets_it_only_grow(here: Here
             here.database.write(lambda c, change=change: c.execute(text(change.replace("by", '"by"'))))
     number, head = audit.head(here.database)
     assert (number, len(head)) == (5, 64)
+
+
+def test_old_lines_go_in_order_and_the_chain_goes_on_from_what_is_kept(here: Here) -> None:
+    for number in range(6):
+        here.accounts.create(f"user{number}", "viewer", ROOT)
+        here.pass_s(60)
+    assert audit.cut(here.database, T0 + 150 * SECOND_US, here.clock.now_us(), most=2) == 2
+    assert audit.cut(here.database, T0 + 150 * SECOND_US, here.clock.now_us(), most=2) == 1
+    assert audit.cut(here.database, T0 + 150 * SECOND_US, here.clock.now_us()) == 0
+    kept = audit.lines(here.database)
+    assert [line.number for line in kept] == [8, 7, 6, 5, 4]
+    assert [line.what for line in kept[:2]] == ["audit.cut", "audit.cut"]
+    assert kept[1].detail["last"] == 2
+    assert audit.verify(here.database) is None
+    for change in (
+        "DELETE FROM audit", "DELETE FROM audit WHERE number = 4", "UPDATE audit SET subject = 'x'",
+        "DELETE FROM audit_start", "UPDATE audit_start SET number = 1",
+    ):  # fmt: skip
+        with pytest.raises(DBAPIError, match="only"):
+            here.database.write(lambda c, change=change: c.execute(text(change)))
+    here.pass_s(10_000)
+    assert audit.cut(here.database, here.clock.now_us(), here.clock.now_us()) == 5
+    here.accounts.create("another", "viewer", ROOT)
+    assert audit.verify(here.database) is None
+    assert [line.number for line in audit.lines(here.database)] == [10, 9]
 
 
 def test_lines_of_many_at_once_stand_one_after_the_other(here: Here) -> None:

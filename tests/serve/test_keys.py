@@ -1,5 +1,7 @@
 """Device keys and what they cover, on SQLite and PostgreSQL."""
 
+import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve import audit
+from serve.access import NEEDED
 from serve.accounts import Actor
 from serve.database import Database
 from serve.errors import KeyNotFoundError, KeyRefusedError, UnfitError
 from serve.keys import LONGEST_OVERLAP_S, Keys, kept_secret
 from serve.live import LiveTable, LocalSource
 from serve.scopes import MOST_NAMES, Scope
-from tests.serve.edges import DEVICES, make_fleet
+from tests.serve.edges import DEVICES, edge, make_fleet
 from twins.clock import MINUTE_US, SECOND_US, VirtualClock
 
 ROOT = Actor("root", "192.0.2.1")
@@ -204,3 +207,28 @@ def covered_fleet(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-
         live.refresh()
         yield live, fleet
         live.close()
+
+
+def test_a_key_for_metrics_reads_metrics_and_nothing_else(tmp_path: Path) -> None:
+    async def inside() -> None:
+        async with edge(tmp_path) as it:
+            made = await it.post("/api/keys", {"name": "prometheus", "kind": "metrics"}, 201)
+            assert (made["key"]["kind"], made["key"]["scope"]["everything"]) == ("metrics", False)
+            with_scope = {"name": "x", "kind": "metrics", "scope": {"everything": True}}
+            assert (await it.post("/api/keys", with_scope, 400))["code"] == "request.unfit"
+            engineer = it.member("ola", "engineer")
+            refused = await it.client.post(
+                "/api/keys", json={"name": "x", "kind": "metrics"}, headers=engineer
+            )
+            assert refused.json()["code"] == "access.forbidden"
+            key = {"Authorization": f"Bearer {made['text']}"}
+            assert "twinfold_devices" in (await it.client.get("/metrics", headers=key)).text
+            for place in NEEDED:
+                method, _, path = place.partition(" ")
+                if method == "WS" or NEEDED[place][0] in ("anyone", "collector"):
+                    continue
+                asked = re.sub(r"\{\w+(:path)?\}", "7", path)
+                answer = await it.client.request(method, asked, headers=key)
+                assert answer.json()["code"] == "access.forbidden", place
+
+    asyncio.run(inside())

@@ -11,6 +11,7 @@ from serve.cursors import page_cursor
 from serve.errors import CursorError, SortError
 from serve.lists import AlertQuery, DeviceQuery, Page, list_alerts, list_devices
 from serve.live import LiveTable, View
+from serve.overview import Overview
 from serve.vocabulary import SORT_KEYS
 from tests.serve.tables import NOW_US, Shown, alerts, coded, devices, generation
 from twins.devices import PRIORITIES, Channel, DeviceType
@@ -325,3 +326,50 @@ def test_a_search_is_the_same_whether_its_lines_are_taken_out_or_not(
         got += found(page)
     assert page.total == len(lines)
     assert got == in_order(lines, sort)
+
+
+@given(
+    st.frozensets(st.sampled_from(["oslo", "bergen", "ålesund", "nowhere"]), min_size=1), st.integers(0, 5)
+)
+def test_a_part_of_a_view_is_its_sites_lines_and_no_others(sites: frozenset[str], seed: int) -> None:
+    source = shown(seed)
+    whole = view_of(source)
+    part = whole.within(sites)
+    wanted = {line["device_id"] for line in everyone(source) if line["site"] in sites}
+    page = list_devices(part, TYPES, DeviceQuery(limit=100))
+    assert {item["id"] for item in page.items} == wanted
+    assert (page.total, len(part)) == (len(wanted), len(wanted))
+    for query in (
+        DeviceQuery(filter="health < 50 or vibration > 3", limit=100),
+        DeviceQuery(search="machine 1", limit=100),
+    ):
+        found = list_devices(part, TYPES, query)
+        same = [item for item in list_devices(whole, TYPES, query).items if item["site"] in sites]
+        assert found.items == same
+    for line in range(len(whole)):
+        place = whole.place(line)
+        shown_there = whole.fetch([place], ["site"])[0]["site"] in sites
+        assert part.has(place) is shown_there
+        if shown_there:
+            assert part.fetch([place]) == whole.fetch([place])
+            assert part.device_id(place) == whole.device_id(place)
+        else:
+            with pytest.raises(IndexError):
+                part.fetch([place])
+    assert {part.device_id(part.place(line)) for line in range(len(part))} == wanted
+    overview = Overview(LiveTable(source))
+    cells = {each.site: each.cells.tobytes() for each in overview.map(part)}
+    assert cells == {e.site: e.cells.tobytes() for e in overview.map(whole) if e.site in sites}
+    assert overview.summary(part)["devices"] <= len(wanted)
+    assert whole.within(sites) is part
+
+
+def test_parts_of_a_view_are_bounded_and_end_with_it() -> None:
+    live = LiveTable(shown())
+    whole = live.refresh()
+    parts = [whole.within(frozenset({f"site-{i}", "oslo"})) for i in range(100)]
+    assert len(whole._parts) <= 32
+    assert len({len(part) for part in parts}) == 1
+    whole.close()
+    assert all(part._closed for part in whole._parts.values())
+    assert len(whole.within(frozenset({"oslo"}))) == len(parts[0])  # for who still asks the view before

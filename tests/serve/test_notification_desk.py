@@ -138,6 +138,41 @@ def test_people_are_reached_by_name_and_by_role_while_their_account_is_in_use(of
     assert bob not in {each.channel for each in office.desk.deliveries()}
 
 
+def test_an_account_for_some_sites_is_told_of_these_only(office: Office) -> None:
+    accounts = Accounts(office.database, office.clock)
+    for name, sites in (("ann", None), ("bob", ["oslo"]), ("eve", ["bergen", "voss"])):
+        accounts.create(name, "operator", ADMIN, sites)
+    ann, bob, eve = (office.channel(account=name) for name in ("ann", "bob", "eve"))
+    pager = office.channel()
+    office.route((0, f"role:operator channel:{pager}"))
+    office.take(
+        office.raised("a", site="oslo"), office.raised("b", site="bergen"), office.raised("c", site="")
+    )
+    office.tick()
+    told: dict[str, set[str]] = {}
+    for each in office.desk.deliveries():
+        told.setdefault(each.channel, set()).update(alert["device_id"] for alert in each.message["alerts"])
+    assert told == {ann: {"a", "b", "c"}, pager: {"a", "b", "c"}, bob: {"a"}, eve: {"b"}}
+
+
+def test_a_flood_is_summed_up_for_the_sites_of_each(office: Office) -> None:
+    accounts = Accounts(office.database, office.clock)
+    for name, sites in (("ann", None), ("bob", ["oslo"]), ("eve", ["voss"])):
+        accounts.create(name, "operator", ADMIN, sites)
+    ann, bob, eve = (office.channel(account=name) for name in ("ann", "bob", "eve"))
+    office.route((0, "role:operator"))
+    office.take(*(office.raised(f"{site}-{i}", site=site) for i in range(12) for site in ("oslo", "bergen")))
+    office.tick()
+    for _ in range(30):
+        office.pass_s(60)
+    found = {(each.channel, each.kind): each.message for each in office.desk.deliveries()}
+    assert found[ann, "flood"]["count"] == 24
+    assert found[bob, "flood"]["count"] == found[bob, "flood_over"]["count"] == 12
+    assert {alert["site"] for alert in found[bob, "flood"]["alerts"]} == {"oslo"}
+    assert "bergen" not in repr(found[bob, "flood"]) + repr(found[bob, "flood_over"])
+    assert not [channel for channel, _ in found if channel == eve]
+
+
 def test_nobody_to_tell_is_a_delivery_that_has_failed(office: Office) -> None:
     office.route((0, "role:operator"))
     office.take(office.raised())

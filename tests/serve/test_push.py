@@ -210,7 +210,7 @@ def test_one_too_slow_is_told_how_much_it_missed_and_holds_up_nobody(tmp_path: P
         hub = Hub(it.context, PolledJournals(it.context))
         slow = Client(topics=frozenset({"alerts"}))
         for number in range(OUTBOX + 5):
-            hub._put(slow, Message(0, number, "c", f'"type":"NEW_ALERT","data":{number}'))
+            hub._put(slow, Message(0, number, "", "c", f'"type":"NEW_ALERT","data":{number}'))
         texts = [json.loads(text) for text in slow.take()]
         assert texts[0] == {"seq": 1, "type": "gap", "missed": OUTBOX}
         assert [text["data"] for text in texts[1:]] == list(range(OUTBOX, OUTBOX + 5))
