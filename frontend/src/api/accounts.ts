@@ -29,14 +29,15 @@ export const auditQuery = queryOptions({
 })
 
 export function useAddAccount() {
-  return useChange((account: { readonly name: string; readonly role: Role }) =>
-    api<OneTime>("/users", { method: "POST", body: account }),
+  return useChange(
+    (account: { readonly name: string; readonly role: Role; readonly sites: string[] | null }) =>
+      api<OneTime>("/users", { method: "POST", body: account }),
   )
 }
 
 export interface AccountChange {
   readonly name: string
-  readonly change: { readonly role?: Role; readonly disabled?: boolean }
+  readonly change: { readonly role?: Role; readonly disabled?: boolean; readonly sites?: string[] | null }
 }
 
 export function useChangeAccount() {

@@ -5,11 +5,12 @@ export type ClientOptions = {
 };
 
 /**
- * What is left out stays.
+ * What is left out stays. ``sites`` of null are all sites.
  */
 export type AccountChange = {
     disabled?: boolean | null;
     role?: 'viewer' | 'operator' | 'engineer' | 'admin' | null;
+    sites?: Array<string> | null;
 };
 
 export type AccountItem = {
@@ -18,6 +19,10 @@ export type AccountItem = {
     must_change: boolean;
     name: string;
     role: 'viewer' | 'operator' | 'engineer' | 'admin';
+    /**
+     * where the role counts; null: at all sites
+     */
+    sites: Array<string> | null;
     totp: boolean;
 };
 
@@ -771,6 +776,7 @@ export type Hours = {
 
 export type Invitation = {
     role: 'viewer' | 'operator' | 'engineer' | 'admin';
+    sites?: Array<string> | null;
 };
 
 export type Invited = {
@@ -816,6 +822,7 @@ export type KeyItem = {
     by: string;
     expires: string | null;
     id: string;
+    kind: 'readings' | 'metrics';
     made: string;
     name: string;
     old_until: string | null;
@@ -998,6 +1005,10 @@ export type Me = {
     name: string;
     role: 'viewer' | 'operator' | 'engineer' | 'admin';
     session: string | null;
+    /**
+     * where the role counts; null: at all sites
+     */
+    sites: Array<string> | null;
     totp: boolean;
 };
 
@@ -1007,6 +1018,7 @@ export type NewAccount = {
      */
     name: string;
     role: 'viewer' | 'operator' | 'engineer' | 'admin';
+    sites?: Array<string> | null;
 };
 
 export type NewAlert = {
@@ -1056,10 +1068,14 @@ export type NewImport = {
     mapping: string;
 };
 
+/**
+ * ``kind`` readings sends them for the devices in ``scope``; metrics reads ``/metrics``, and only admins make it.
+ */
 export type NewKey = {
+    kind?: 'readings' | 'metrics';
     lasts_s?: number | null;
     name: string;
-    scope: KeyScope;
+    scope?: KeyScope | null;
 };
 
 export type Note = {

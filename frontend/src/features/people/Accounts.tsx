@@ -18,6 +18,7 @@ import { say } from "@/words/say"
 import { HandOver } from "./HandOver"
 import css from "./people.module.css"
 import { Scroll } from "./Scroll"
+import { Sites, sitesOf } from "./Sites"
 import { SureButton } from "./SureButton"
 
 export function Accounts({ me }: { readonly me: string }) {
@@ -32,7 +33,11 @@ export function Accounts({ me }: { readonly me: string }) {
     const form = event.currentTarget
     const typed = new FormData(form)
     add.mutate(
-      { name: String(typed.get("name")).trim(), role: String(typed.get("role")) as Role },
+      {
+        name: String(typed.get("name")).trim(),
+        role: String(typed.get("role")) as Role,
+        sites: sitesOf(String(typed.get("sites"))),
+      },
       {
         onSuccess: ({ account, password }) => {
           setGiven({ name: account.name, secret: password })
@@ -63,6 +68,7 @@ export function Accounts({ me }: { readonly me: string }) {
               <tr>
                 <th>{say("people.name")}</th>
                 <th>{say("people.role")}</th>
+                <th>{say("people.sites")}</th>
                 <th>{say("people.state")}</th>
                 <th>{say("people.made")}</th>
                 <th>
@@ -81,8 +87,16 @@ export function Accounts({ me }: { readonly me: string }) {
                       disabled={each.name === me}
                       data={ROLES.map((value) => ({ value, label: say(`roles.${value}`) }))}
                       onChange={({ target }) =>
-                        change.mutate({ name: each.name, change: { role: target.value as Role } })
+                        change.mutate({ name: each.name, change: roleChange(target.value as Role) })
                       }
+                    />
+                  </td>
+                  <td>
+                    <Sites
+                      name={each.name}
+                      sites={each.sites}
+                      disabled={each.name === me || each.role === "admin"}
+                      onChange={(sites) => change.mutate({ name: each.name, change: { sites } })}
                     />
                   </td>
                   <td>{stateOf(each)}</td>
@@ -126,12 +140,23 @@ export function Accounts({ me }: { readonly me: string }) {
           label={say("people.role")}
           data={ROLES.map((value) => ({ value, label: say(`roles.${value}`) }))}
         />
+        <TextInput
+          name="sites"
+          label={say("people.newSites")}
+          placeholder={say("people.allSites")}
+          autoComplete="off"
+        />
         <Button type="submit" loading={add.isPending}>
           {say("people.add")}
         </Button>
       </form>
     </Card>
   )
+}
+
+/** Admins are for all sites, so whoever becomes one is from then on. */
+function roleChange(role: Role): { role: Role; sites?: null } {
+  return role === "admin" ? { role, sites: null } : { role }
 }
 
 function stateOf({ disabled, must_change }: AccountItem): string {

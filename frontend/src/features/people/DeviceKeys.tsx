@@ -13,10 +13,10 @@ import css from "./people.module.css"
 import { Scroll } from "./Scroll"
 import { SureButton } from "./SureButton"
 
-const KINDS = ["sites", "gateways", "devices", "types", "everything"] as const
+const KINDS = ["sites", "gateways", "devices", "types", "everything", "metrics"] as const
 type Kind = (typeof KINDS)[number]
 
-export function DeviceKeys() {
+export function DeviceKeys({ admin }: { readonly admin: boolean }) {
   const { data, error, refetch } = useQuery(deviceKeysQuery)
   const add = useAddKey()
   const rotate = useRotateKey()
@@ -35,8 +35,9 @@ export function DeviceKeys() {
       .split(",")
       .map((each) => each.trim())
       .filter(Boolean)
+    const name = String(typed.get("name")).trim()
     const scope: KeyScope = kind === "everything" ? { everything: true } : { [kind]: names }
-    add.mutate({ name: String(typed.get("name")).trim(), scope }, show)
+    add.mutate(kind === "metrics" ? { name, kind } : { name, scope }, show)
     form.reset()
   }
   return (
@@ -74,7 +75,7 @@ export function DeviceKeys() {
                   <td className={css.wide} title={each.id}>
                     {each.name}
                   </td>
-                  <td className={css.wide}>{scopeText(each.scope)}</td>
+                  <td className={css.wide}>{purposeOf(each)}</td>
                   <td>{each.revoked ? say("people.isRevoked") : ""}</td>
                   <td>
                     <Age at={each.used} />
@@ -111,10 +112,13 @@ export function DeviceKeys() {
         <NativeSelect
           label={say("people.for")}
           value={kind}
-          data={KINDS.map((value) => ({ value, label: say(`people.kinds.${value}`) }))}
+          data={KINDS.filter((value) => admin || value !== "metrics").map((value) => ({
+            value,
+            label: say(`people.kinds.${value}`),
+          }))}
           onChange={({ target }) => setKind(target.value as Kind)}
         />
-        {kind === "everything" ? null : (
+        {kind === "everything" || kind === "metrics" ? null : (
           <TextInput name="names" label={say(`people.names.${kind}`)} required autoComplete="off" />
         )}
         <Button type="submit" loading={add.isPending}>
@@ -126,7 +130,8 @@ export function DeviceKeys() {
 }
 
 /** "site oslo, type pump". */
-function scopeText(scope: KeyScope): string {
+function purposeOf({ kind, scope }: KeyItem): string {
+  if (kind === "metrics") return say("people.kinds.metrics")
   if (scope.everything) return say("people.kinds.everything")
   return (["devices", "gateways", "sites", "types"] as const)
     .flatMap((kind) => (scope[kind] ?? []).map((name) => say(`people.one.${kind}`, { name })))

@@ -26,7 +26,7 @@ export function PeoplePage() {
     <>
       <h1 className={css.title}>{say("people.title")}</h1>
       {admin ? <Accounts me={me.name} /> : null}
-      <DeviceKeys />
+      <DeviceKeys admin={admin} />
       {admin ? <Audit /> : null}
     </>
   )
