@@ -383,7 +383,9 @@ class Platform:
         from cluster.services import Service
 
         s = self.settings
-        service = Service.notifier(self.data, s.database_config(), s.receivers_config(), self._labels)
+        service = Service.notifier(
+            self.data, s.database_config(), s.receivers_config(), s.accounts.audit_days, self._labels
+        )
         self._down.append(("the notifier", service.stop))
 
     def _start_jobs(self) -> None:

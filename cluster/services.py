@@ -17,6 +17,7 @@ import ray
 
 from cluster.settings import HistorySettings, SimulatorSettings
 from cluster.traffic import RecordedTraffic, SimulatedTraffic, Traffic, drive
+from serve import audit
 from serve.database import Database, DatabaseConfig
 from serve.deployments import JOBS
 from serve.mqtt import Bridge, MqttConfig
@@ -34,7 +35,7 @@ from training.keeping import KeptSnapshots
 from training.recorder import JournalSource, Recorder, RecorderConfig, Source
 from training.upkeep import RetentionConfig, UpkeepConfig, upkeep
 from twins.actors import NAMESPACE, ActorSource, Published, host_actors
-from twins.clock import SECOND_US, SteadyClock, WallClock, stopwatch_s
+from twins.clock import DAY_US, SECOND_US, SteadyClock, WallClock, stopwatch_s
 from twins.errors import FleetError
 from twins.fleet import Fleet
 from twins.host import note_seen
@@ -308,6 +309,7 @@ class Notifying:
     Parameters
     ----------
     data : the data folder
+    audit_days : for how long lines of the audit are kept, beside what people are told; 0: for ever
     hosts : gives the handles of the hosts that are up, by name
     """
 
@@ -316,14 +318,23 @@ class Notifying:
         data: str,
         database: DatabaseConfig,
         receivers: ReceiversConfig,
+        audit_days: float = 0.0,
         hosts: Callable[[], Mapping[str, Any]] = host_actors,
     ) -> None:
         folder = Path(data)
         self._database = Database(database)
         desk = Desk(self._database)
         follower = Follower(desk, folder / "history", lambda: journal_sources(folder / "hosts", hosts()))
-        self._notifier = Notifier(follower, desk, Book(self._database), Receivers(receivers))
+        self._audit_us = round(audit_days * DAY_US)
+        self._notifier = Notifier(
+            follower, desk, Book(self._database), Receivers(receivers), forget=self._cut_audit
+        )
         self._notifier.start()
+
+    def _cut_audit(self) -> bool:
+        """Let go of some lines of the audit that are older than they are wanted; whether there may be more."""
+        now_us = WallClock().now_us()
+        return self._audit_us > 0 and audit.cut(self._database, now_us - self._audit_us, now_us) > 0
 
     def status(self) -> dict[str, Any]:
         """As ``Notifier.status``."""
@@ -409,10 +420,14 @@ class Service:
 
     @staticmethod
     def notifier(
-        data: Path, database: DatabaseConfig, receivers: ReceiversConfig, labels: Mapping[str, str]
+        data: Path,
+        database: DatabaseConfig,
+        receivers: ReceiversConfig,
+        audit_days: float,
+        labels: Mapping[str, str],
     ) -> "Service":
         actor = _named(NotifierActor, "notifier", labels)
-        return Service("notifier", actor.remote(str(data), database, receivers))
+        return Service("notifier", actor.remote(str(data), database, receivers, audit_days))
 
     @staticmethod
     def bridge(data: Path, config: MqttConfig, labels: Mapping[str, str], placement: Placement) -> "Service":

@@ -144,6 +144,9 @@ class AccountSettings(_Section):
         "closed",
         description="who may register: nobody (admins make accounts), who was invited, or anyone, as a viewer",
     )
+    audit_days: float = Field(
+        400.0, ge=0, description="for how long lines of the audit are kept, days; 0: for ever"
+    )
 
 
 class SimulatorSettings(_Section):

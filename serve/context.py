@@ -264,7 +264,10 @@ def context_of(connection: HTTPConnection) -> Context:
 async def context(connection: HTTPConnection) -> Context:
     """The context of the app as who asks sees it."""
     here, who = context_of(connection), connection.scope.get("state", {}).get("caller")
-    return here if who is None else here.within(who)
+    if who is None or who.sites is None:
+        return here
+    await here.ask(here.live.view.within, who.sites)  # made once a view, and not on the event loop
+    return here.within(who)
 
 
 async def caller(connection: HTTPConnection) -> Caller:

@@ -137,7 +137,9 @@ class Hub:
         self._recent_from: dict[int, int] = {}  # host → everything after this cursor is in ``_recent``
         self._followers: dict[int, asyncio.Task[None]] = {}
         self._complaints: dict[int, str] = {}
-        self._fleet_texts: dict[frozenset[str] | None, str] = {}  # by the sites that they are about
+        self._shown: dict[
+            frozenset[str] | None, tuple[View, str]
+        ] = {}  # by sites: what was shown last, and its summary
 
     @property
     def cursor(self) -> str:
@@ -212,10 +214,10 @@ class Hub:
         if self._clients or self._followers:
             self._follow_new(view)
         if self._clients:
-            texts = {}
+            shown = {}
             for sites in {client.sites for client in self._clients}:
-                texts[sites] = await self._context.ask(self._summed_up, view, sites)
-            self._fleet_texts = texts
+                shown[sites] = await self._context.ask(self._summed_up, view, sites)
+            self._shown = shown
             for client in list(self._clients):
                 self._tell_state(client, view)
 
@@ -227,23 +229,26 @@ class Hub:
                 self._recent_from[host] = reached.cursor
                 self._followers[host] = asyncio.create_task(self._follow(host))
 
-    def _summed_up(self, view: View, sites: frozenset[str] | None) -> str:
+    def _summed_up(self, view: View, sites: frozenset[str] | None) -> tuple[View, str]:
         part = view if sites is None else view.within(sites)
         summary = {"as_of": as_of(part), **self._context.overview.summary(part)}
-        return json.dumps(summary, separators=(",", ":"), ensure_ascii=False)
+        return part, json.dumps(summary, separators=(",", ":"), ensure_ascii=False)
 
     def _tell_state(self, client: Client, view: View) -> None:
-        fleet_text = self._fleet_texts.get(client.sites)
-        if not client.topics & {"fleet", "devices"} or fleet_text is None:
+        shown = self._shown.get(client.sites)
+        if not client.topics & {"fleet", "devices"} or shown is None:
             return
+        part, fleet_text = shown
         if client.update is not None:
             self._context.metrics.skipped.labels("update").inc()
         parts = []
         if "fleet" in client.topics:
             parts.append(f'"fleet":{fleet_text}')
         if "devices" in client.topics and client.watched:
-            part = view if client.sites is None else view.within(client.sites)
-            columns = json.dumps(_columns(part, client.watched), separators=(",", ":"), ensure_ascii=False)
+            newest = (
+                view if client.sites is None else part
+            )  # another part would be made here, on the event loop
+            columns = json.dumps(_columns(newest, client.watched), separators=(",", ":"), ensure_ascii=False)
             parts.append(f'"devices":{columns}')
         client.update = f'"type":"data_update","cursor":"{self.cursor}","data":{{{",".join(parts)}}}'
         client.wake.set()

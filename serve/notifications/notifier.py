@@ -36,16 +36,24 @@ class Notifier:
     book : knows the channels
     receivers : sends
     clock : what time it is, for signatures
+    forget : lets go of something else that is kept for a time, a part at a time; whether there is more at once
     """
 
     def __init__(
-        self, follower: Follower, desk: Desk, book: Book, receivers: Receivers, clock: Clock | None = None
+        self,
+        follower: Follower,
+        desk: Desk,
+        book: Book,
+        receivers: Receivers,
+        clock: Clock | None = None,
+        forget: Callable[[], bool] = lambda: False,
     ) -> None:
         self._follower = follower
         self._desk = desk
         self._book = book
         self._receivers = receivers
         self._clock = clock or WallClock()
+        self._forget = forget
         self._stop = threading.Event()
         self._problems: dict[str, str] = {}
         self._senders: dict[str, threading.Thread] = {}
@@ -108,7 +116,7 @@ class Notifier:
 
     def _prune(self) -> bool:
         self._desk.prune()
-        return False
+        return self._forget()
 
     def _dispatch(self) -> bool:
         """See that every channel for which something is due has a thread."""

@@ -43,12 +43,18 @@ class KeysWithin(Keys):
         return self._keys.create(name, scope, actor, lasts_s, kind)
 
     def rotate(self, key: str, actor: Actor, overlap_s: float = OVERLAP_S) -> tuple[DeviceKey, str]:
-        self._must_be_mine(key)
+        self.get(key)
         return self._keys.rotate(key, actor, overlap_s)
 
     def revoke(self, key: str, actor: Actor) -> DeviceKey:
-        self._must_be_mine(key)
+        self.get(key)
         return self._keys.revoke(key, actor)
+
+    def get(self, key: str) -> DeviceKey:
+        found = self._keys.get(key)
+        if not self._is_mine(found.scope):
+            raise KeyNotFoundError(key)
+        return found
 
     def all(self, after: str = "", limit: int = _PAGE) -> list[DeviceKey]:
         """Keys by id, those after one; looks at all there are, if need be."""
@@ -63,10 +69,6 @@ class KeysWithin(Keys):
 
     def _is_mine(self, scope: Scope) -> bool:
         return bool(scope.sites) and self._sites.issuperset(scope.sites)
-
-    def _must_be_mine(self, key: str) -> None:
-        if not self._is_mine(self._keys.get(key).scope):
-            raise KeyNotFoundError(key)
 
 
 class BookWithin(Book):

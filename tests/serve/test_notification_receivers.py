@@ -19,6 +19,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serve import audit
 from serve.errors import ReceiverError, UnfitError
 from serve.notifications import receivers
 from serve.notifications.book import Book
@@ -35,8 +36,8 @@ from serve.notifications.receivers import (
     may_reach,
     signature,
 )
-from tests.serve.notices import ADMIN, Office, hook
-from twins.clock import SECOND_US, WallClock
+from tests.serve.notices import ADMIN, T0_US, Office, hook
+from twins.clock import DAY_US, SECOND_US, WallClock
 
 MESSAGE = {
     "kind": "test",
@@ -304,10 +305,10 @@ def office(tmp_path: Path) -> Iterator[Office]:
     found.database.close()
 
 
-def at_work(office: Office, patience_s: float = 0.5) -> Notifier:
+def at_work(office: Office, patience_s: float = 0.5, **more: Any) -> Notifier:
     config = ReceiversConfig(allow_private=True, patience_s=patience_s)
     follower: Any = Nothing()
-    notifier = Notifier(follower, Desk(office.database), Book(office.database), Receivers(config))
+    notifier = Notifier(follower, Desk(office.database), Book(office.database), Receivers(config), **more)
     notifier.start()
     return notifier
 
@@ -317,6 +318,18 @@ def until(condition: Any, within_s: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.05)  # looks again; the deadline is above
+
+
+def test_old_lines_of_the_audit_go_part_by_part_until_none_is_left(office: Office) -> None:
+    now_us = T0_US + 1_000 * DAY_US
+    for number in range(25):
+        office.database.write(lambda c, at=number: audit.record(c, T0_US + at, "ann", "", "told"))
+    office.database.write(lambda c: audit.record(c, now_us, "ann", "", "told"))
+    notifier = at_work(office, forget=lambda: audit.cut(office.database, now_us, now_us, most=10) > 0)
+    until(lambda: len(audit.lines(office.database)) == 4)  # the newest, and one for each part that went
+    assert [line.what for line in audit.lines(office.database)] == ["audit.cut"] * 3 + ["told"]
+    assert audit.verify(office.database) is None
+    notifier.stop()
 
 
 def test_a_receiver_that_hangs_or_is_dead_delays_no_other(office: Office) -> None:

@@ -76,7 +76,7 @@ class Rights(RuleBasedStateMachine):
             return
         assert name not in self.people
         assert fits
-        new = f"a long and winding password of {name[::-1]}"
+        new = "grey heron over the lock gate"
         self.access.accounts.change_password(name, password, new, "")
         self.people[name] = Person(role, sites, new)
 
@@ -185,5 +185,5 @@ class Rights(RuleBasedStateMachine):
 
 TestRights = Rights.TestCase
 TestRights.settings = settings(
-    max_examples=8, stateful_step_count=14, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

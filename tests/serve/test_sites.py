@@ -68,7 +68,7 @@ CASES: dict[str, list[Case] | None] = {
     "POST /api/users/{name}/password": [{"name": "none"}],
     "POST /api/invitations": [{"body": {"role": "viewer", "sites": ["{site}"]}}],
     "GET /api/audit": [{}],
-    "GET /api/keys": [{}, {"query": {"limit": 1}}, {"query": {"after": "{key}"}}],
+    "GET /api/keys": [{}, {"query": {"limit": 1}}, {"query": {"after": "0" * 16}}],
     "POST /api/keys": [
         {"body": {"name": "x", "scope": {"sites": ["{site}"]}}},
         {"body": {"name": "x", "scope": {"sites": [OWN, "{site}"]}}},

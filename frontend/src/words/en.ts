@@ -467,7 +467,8 @@ export const en = {
     add: "Add account",
     passwordFor: "For {name}, to log in once. Hand it over; it is not shown again:",
     keys: "Keys",
-    keysHelp: "Gateways and devices send readings with them, a collector reads metrics; they can do nothing else.",
+    keysHelp:
+      "Gateways and devices send readings with them, a collector reads metrics; they can do nothing else.",
     keyFor: "The key of {name}. Note it now; it is not shown again:",
     for: "For",
     used: "Last used",

@@ -40,7 +40,7 @@ def _name_sites() -> None:
     notices = sa.table("notices", *map(sa.column, (*names, "facts", "site")))
     key = [notices.c[name] for name in names]
     where = sa.and_(*(notices.c[name] == sa.bindparam(f"a_{name}") for name in names))
-    after: sa.Row[Any] | None = None
+    after: Any = None
     while True:
         query = sa.select(*key, notices.c.facts).order_by(*key).limit(_PAGE)
         if after is not None:
