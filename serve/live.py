@@ -491,11 +491,12 @@ def _masked(table: pa.Table, masks: Mapping[str, Mask], which: slice | NDArray[n
 
 
 def _among(column: pa.ChunkedArray, wanted: pa.Array) -> Mask:
-    """(n,) Which lines of a column of codes hold one of the ``wanted`` words."""
+    """(n,) Which lines of a column of words hold one of the ``wanted``; where it has codes, each word is looked at once."""
     found = [np.zeros(0, np.bool_)]
     for chunk in column.chunks:
-        hits = pc.is_in(chunk.dictionary, wanted).to_numpy(zero_copy_only=False)
-        found.append(hits[chunk.indices.to_numpy()])
+        words, place = distinct(pa.chunked_array([chunk]))
+        hits = pc.is_in(words, wanted).to_numpy(zero_copy_only=False)
+        found.append(hits if place is None else hits[place])
     return np.concatenate(found)
 
 

@@ -42,6 +42,27 @@ def found(data: Path, *arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
+def test_accounts_are_for_sites(data: Path) -> None:
+    found(data, "user", "add", "kari", "--role", "operator", "--site", "oslo", "--site", "bergen")
+    found(data, "user", "add", "ola")
+    assert [each["sites"] for each in found(data, "user", "list")] == ["bergen, oslo", "all sites"]
+    assert "voss now" in run(data, "user", "sites", "kari", "voss").output
+    assert access_of(data).accounts.find("kari").sites == {"voss"}
+    assert found(data, "user", "sites", "kari", "--all")["sites"] == "all sites"
+    for wrong in (("user", "sites", "kari"), ("user", "sites", "kari", "oslo", "--all")):
+        result = run(data, *wrong)
+        assert result.exit_code != 0
+        assert "--all" in result.output
+    assert run(data, "user", "add", "root", "--role", "admin", "--site", "oslo").exit_code != 0
+
+
+def test_a_key_for_metrics_names_no_devices(data: Path) -> None:
+    made = found(data, "key", "add", "prometheus", "--metrics")
+    assert made["for"] == "metrics"
+    assert access_of(data).keys.find(made["text"]).kind == "metrics"
+    assert run(data, "key", "add", "x", "--metrics", "--site", "oslo").exit_code != 0
+
+
 def test_accounts_are_made_changed_and_disabled(data: Path) -> None:
     made = found(data, "user", "add", "kari", "--role", "admin")
     access = access_of(data)
