@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from cluster.nodes import DATA_VARIABLE, LABEL, NodeError, NodePlacement, home_of, start_command, survey
 from cluster.processes import Underneath, end_leftovers, own_process_group
 from cluster.settings import Settings
+from serve.whereabouts import RUN_FILE
 from twins.clock import stopwatch_s
 from twins.errors import FleetError
 from twins.placement import HOMES_FILE, Homes, OneFolder, Placement, folder_id
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from serve.database import DatabaseConfig
     from twins.ray_fleet import RayFleet
 
-RUN_FILE: Final = "run.json"
 LOCK_FILE: Final = "lock"
 FIRST_ADMIN: Final = "admin"
 PROXY_PORTS: Final = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")

@@ -328,11 +328,11 @@ def import_(
     else:
         checked(mapping, files)  # here, where the words can name the folders
         with cli_jobs.connected(folder) as client:
-            job = client.begin_import(mapping, files, live)
+            job = client.jobs.begin_import(mapping, files, live)
             if not wait:
-                _say(job, as_json, f"{job['id']} begins; `twinfold jobs follow {job['id']}`")
+                _say(job.model_dump(), as_json, f"{job.id} begins; `twinfold jobs follow {job.id}`")
                 return
-            report = Summary.from_json(cli_jobs.followed(client, job)["result"])
+            report = Summary.from_json(cli_jobs.followed(client, job.id).result or {})
     _say(report.as_json(), as_json, report.as_text())
 
 

@@ -1,6 +1,5 @@
 """``twinfold jobs …``: runs that take long, and following one. No logic of its own."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,14 +11,13 @@ from typer.core import TyperGroup
 
 from cluster.terminal import AsJson, Data, bar, err, print_rows, say, settings_of
 from training.errors import JobFailedError, JobNotFoundError
-from twins.errors import DegradedError
 
 if TYPE_CHECKING:
     from serve.client import Client
+    from serve.schemas.jobs import JobItem
     from training.jobs import Job
 
 _AWAY_FOR_S: Final = 120.0
-_ASK_AGAIN_S: Final = 1.0
 
 JobId = Annotated[str, typer.Argument(help="Id of the job, as `twinfold jobs` has it.")]
 
@@ -68,68 +66,49 @@ def show(job: JobId, data: Data = None, as_json: AsJson = False) -> None:
 def follow(job: JobId, data: Data = None, as_json: AsJson = False) -> None:
     """Follow a job of the platform that runs on this data folder until it has ended."""
     with connected(settings_of({"data": data}).data) as client:
-        found = followed(client, client.job(job))
-    say(found, as_json, f"{found['id']} is done")
+        found = followed(client, job)
+    say(found.model_dump(), as_json, f"{found.id} is done")
 
 
 @app.command()
 def cancel(job: JobId, data: Data = None, as_json: AsJson = False) -> None:
     """End a job; what it has done so far stays done."""
     with connected(settings_of({"data": data}).data) as client:
-        found = client.cancel_job(job)
-    say(
-        found, as_json, f"{found['id']} ends" if found["cancelling"] else f"{found['id']} is {found['state']}"
-    )
+        found = client.jobs.cancel(job)
+    text = f"{found.id} ends" if found.cancelling else f"{found.id} is {found.state}"
+    say(found.model_dump(), as_json, text)
 
 
 @contextmanager
 def connected(data: Path) -> Iterator["Client"]:
     """A client of the platform that runs on a data folder of this machine; NotRunningError if none does."""
     from cluster.bringup import NotRunningError, running
-    from serve.access import FOLDER, LOCAL_FILE, LocalToken
     from serve.client import Client
 
-    info = running(data)
-    token = LocalToken(data / FOLDER / LOCAL_FILE).read()
-    if info is None or token is None:
+    if running(data) is None:
         raise NotRunningError(str(data))
-    with Client(info.url, token) as client:
+    with Client.local(data, patience_s=_AWAY_FOR_S) as client:
         yield client
 
 
-def followed(client: "Client", job: dict[str, Any]) -> dict[str, Any]:
+def followed(client: "Client", job_id: str) -> "JobItem":
     """Show how far a job is until it is done, and give it then. Ctrl-C ends the watching, not the job.
 
     Raises
     ------
     JobFailedError : it failed or was cancelled.
-    DegradedError : the platform has not answered for two minutes.
+    UnansweredError : the platform has not answered for two minutes.
     """
     try:
-        with bar(job["id"]) as show_bar:
-            while job["state"] in ("queued", "running"):
-                show_bar(job["progress"], job["message"] or job["state"])
-                job = _next(client, job)
+        with bar(job_id) as show_bar:
+            for job in client.jobs.follow(job_id):
+                show_bar(job.progress, job.message or job.state)
     except KeyboardInterrupt:
-        err.print(
-            f"{job['id']} goes on; `twinfold jobs follow {job['id']}`, `twinfold jobs cancel {job['id']}`"
-        )
+        err.print(f"{job_id} goes on; `twinfold jobs follow {job_id}`, `twinfold jobs cancel {job_id}`")
         raise
-    if job["state"] != "done":
-        raise JobFailedError(job["id"], job["state"], job["message"])
+    if job.state != "done":
+        raise JobFailedError(job.id, job.state, job.message)
     return job
-
-
-def _next(client: "Client", job: dict[str, Any]) -> dict[str, Any]:
-    """A newer version of the job; a replica or the jobs' own process may be starting anew."""
-    until_s = time.monotonic() + _AWAY_FOR_S
-    while True:
-        try:
-            return client.job(job["id"], after=job["version"])
-        except DegradedError:
-            if time.monotonic() > until_s:
-                raise
-            time.sleep(_ASK_AGAIN_S)  # a replica starts anew; the deadline is above
 
 
 def _row(job: "Job") -> dict[str, Any]:

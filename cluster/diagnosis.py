@@ -1,24 +1,25 @@
 """What runs, lags, is exposed or misconfigured: the findings behind ``twinfold status`` and ``twinfold doctor``."""
 
-import json
 import shutil
 import stat
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import psutil
 
 from cluster.bringup import TOKEN_FILE, RunInfo, running
 from cluster.settings import Settings
+from twins.errors import FleetError
 from twins.journal import JournalReader
 from twins.typefiles import find_types
+
+if TYPE_CHECKING:
+    from serve.client import Client
 
 Level = Literal["ok", "warning", "failure"]
 
@@ -45,7 +46,7 @@ def status_of(data: Path) -> dict[str, Any]:
     info = running(data)
     if info is None:
         return {"running": False, "hosts": []}
-    answer = _ready(info, data)
+    answer = _ready(data)
     return {
         "running": True,
         "url": info.url,
@@ -66,7 +67,7 @@ def examine(settings: Settings) -> list[Finding]:
     if info is None:
         findings.append(Finding("ok", "platform", "nothing runs on this data folder"))
     else:
-        findings += [*_hosts(info, settings.data), *_notifications(info, settings.data), *_exposure(info)]
+        findings += [*_hosts(settings.data), *_notifications(settings.data), *_exposure(info, settings.data)]
     return findings
 
 
@@ -165,9 +166,9 @@ def _journals(folder: Path, whole: bool) -> Iterator[Finding]:
             yield Finding("ok", host.name, size)
 
 
-def _hosts(info: RunInfo, data: Path) -> Iterator[Finding]:
+def _hosts(data: Path) -> Iterator[Finding]:
     """Whether every host takes readings, wherever it runs."""
-    for host in _ready(info, data)["hosts"]:
+    for host in _ready(data)["hosts"]:
         place = f"{host['name']} in {host['folder']}" if host["folder"] else host["name"]
         if host["state"] != "ready":
             remedy = (
@@ -178,25 +179,27 @@ def _hosts(info: RunInfo, data: Path) -> Iterator[Finding]:
             yield Finding("ok", place, f"ready, on {host['node']}, {host['devices']} devices")
 
 
-def _notifications(info: RunInfo, data: Path) -> Iterator[Finding]:
+def _notifications(data: Path) -> Iterator[Finding]:
     """Whether every host's alerts are followed, and messages reach their receivers."""
-    said = _ask(info.url + "/api/notifications", _local_token(data))
-    if said is None or "hosts" not in said:
+    try:
+        with _client(data) as client:
+            said = client.notifications.summary()
+    except FleetError:
         return
-    for host in said["hosts"]:
-        if host["problem"]:
-            detail = f"alerts of {host['host']} are told to nobody since {host['at']}: {host['problem']}"
+    for host in said.hosts:
+        if host.problem:
+            detail = f"alerts of {host.host} are told to nobody since {host.at}: {host.problem}"
             yield Finding(
                 "failure", "notifications", detail, "none is lost; they are told when this is mended"
             )
-    counts = {"waiting": 0, "failed": 0, **said["deliveries"]}
-    if counts["waiting"] or counts["failed"]:
-        detail = f"{counts['waiting']} messages wait, {counts['failed']} failed within 30 days"
+    waiting, failed = said.deliveries.get("waiting", 0), said.deliveries.get("failed", 0)
+    if waiting or failed:
+        detail = f"{waiting} messages wait, {failed} failed within 30 days"
         remedy = "see GET /api/notifications/deliveries, and try the channels with `twinfold notify test`"
         yield Finding("warning", "notifications", detail, remedy)
 
 
-def _exposure(info: RunInfo) -> Iterator[Finding]:
+def _exposure(info: RunInfo, data: Path) -> Iterator[Finding]:
     """Ports that can be reached from other machines, and whether Ray asks for its token."""
     exposed: dict[int, str] = {}
     for process in _family(info):
@@ -230,7 +233,7 @@ def _exposure(info: RunInfo) -> Iterator[Finding]:
         yield Finding("ok", "ports", "all on loopback")
     yield (
         Finding("ok", "api", f"answers at {info.url}")
-        if _ask(info.url + "/api/health")
+        if _answers(data)
         else Finding(
             "failure", "api", f"does not answer at {info.url}", "see the log in Ray's session folder"
         )
@@ -258,35 +261,22 @@ def _is_loopback(address: str) -> bool:
     return ip_address(address.split("%")[0]).is_loopback
 
 
-def _ready(info: RunInfo, data: Path) -> dict[str, Any]:
-    """What the platform says of itself: ``ready`` and ``hosts``."""
-    answer = _ask(info.url + "/api/ready", _local_token(data))
-    return {"ready": False, "hosts": [], **(answer or {})}
-
-
-def _local_token(data: Path) -> str | None:
-    from serve.access import (
-        FOLDER,
-        LOCAL_FILE,
-        LocalToken,
-    )  # loads SQLAlchemy, which most commands do without
-
-    return LocalToken(data / FOLDER / LOCAL_FILE).read()
-
-
-def _ask(url: str, token: str | None = None) -> dict[str, Any] | None:
-    request = urllib.request.Request(url)  # noqa: S310  (our own address)
-    if token is not None:
-        request.add_header("Authorization", f"Bearer {token}")
+def _ready(data: Path) -> dict[str, Any]:
+    """What the platform says of itself: ``ready`` and ``hosts``; that it is not, if it says nothing."""
     try:
-        with urllib.request.urlopen(request, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310
-            document: dict[str, Any] = json.load(answer)
-            return document
-    except urllib.error.HTTPError as error:
-        try:
-            found: dict[str, Any] = json.load(error)
-            return found
-        except ValueError:
-            return None
-    except (OSError, ValueError):
-        return None
+        with _client(data) as client:
+            return client.ready().model_dump(mode="json")
+    except FleetError:
+        return {"ready": False, "hosts": []}
+
+
+def _answers(data: Path) -> bool:
+    with _client(data) as client:
+        return client.is_up()
+
+
+def _client(data: Path) -> "Client":
+    """A client that takes no answer within a moment for one."""
+    from serve.client import Client  # loads what most commands do without
+
+    return Client.local(data, timeout_s=_ANSWER_WITHIN_S, patience_s=0)

@@ -23,6 +23,7 @@
     │   ├── KeyRefusedError        a device key that is not accepted
     │   └── CrossSiteError         a browser's session is used from a page that may not
     ├── ApiError                   what a client is told that is refused
+    ├── UnansweredError            a platform that does not answer its client
     ├── BrokerAddressError         an MQTT broker or topic that makes no sense
     ├── TooManyAttemptsError       too many attempts to log in
     ├── PasswordError              a password that is too easily guessed
@@ -39,6 +40,9 @@
         ├── DatabaseNewerError     a newer Twinfold has been here
         └── MigrationError         a step to a newer shape of the tables failed
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from twins.errors import FleetError, VersionConflictError
 
@@ -420,15 +424,30 @@ class BrokerAddressError(FleetError):
 
 
 class ApiError(FleetError):
-    """What the API said when it refused what its client asked; ``code`` is the one that it gave."""
+    """What the API said when it refused what its client asked; ``code`` is the one that it gave, ``facts`` are the rest."""
 
     code = "api.refused"
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(status, code, detail)
+    def __init__(self, status: int, code: str, detail: str, facts: Mapping[str, Any]) -> None:
+        super().__init__(status, code, detail, facts)
         self.status = status
         self.code = code
         self.detail = detail
+        self.facts = facts
 
     def __str__(self) -> str:
         return self.detail
+
+
+class UnansweredError(FleetError):
+    """A platform does not answer its client. ``where`` is its address, or the data folder that it would run on."""
+
+    code = "api.unanswered"
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(where, problem)
+        self.where = where
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.where} does not answer: {self.problem}; see that a platform runs there (`twinfold status`)"

@@ -91,6 +91,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.MigrationError: 500,
     request_errors.BrokerAddressError: 500,
     request_errors.ApiError: 500,
+    request_errors.UnansweredError: 500,
 }
 """Every error of the tree. What is not of the tree is 500 and says nothing of itself."""
 

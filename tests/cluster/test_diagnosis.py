@@ -1,15 +1,16 @@
 """What `twinfold doctor` says of the files of one's own types, of secrets, and of alerts that reach nobody."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cluster import diagnosis
-from cluster.bringup import RunInfo
 from cluster.diagnosis import examine
 from cluster.settings import load
 from serve.access import FOLDER, LOCAL_FILE, LocalToken
+from serve.client.notifications import Notifications
+from serve.schemas.notifications import FollowedItem, NotificationSummary
+from serve.whereabouts import RUN_FILE
 
 
 def types_findings(data: Path, folder: Path) -> list[tuple[str, str]]:
@@ -44,18 +45,17 @@ def test_secrets_that_others_can_read_are_a_failure(tmp_path: Path) -> None:
 
 
 def test_alerts_that_reach_nobody_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    info = RunInfo(1, "http://127.0.0.1:1", "", "", 0.0)
-    said: dict[str, Any] = {
-        "deliveries": {"delivered": 9, "failed": 2},
-        "hosts": [
-            {"host": "host-000", "at": "2026-01-31T12:00:00Z", "problem": "the disk is gone"},
-            {"host": "host-001", "at": "2026-01-31T12:00:00Z", "problem": ""},
-        ],
-    }
-    monkeypatch.setattr(diagnosis, "_ask", lambda url, token: said)
-    failure, warning = diagnosis._notifications(info, tmp_path)
+    (tmp_path / RUN_FILE).write_text('{"url": "http://127.0.0.1:1"}')
+    assert list(diagnosis._notifications(tmp_path)) == []  # what does not answer is told elsewhere
+    hosts = [
+        FollowedItem(host="host-000", cursor=7, at="2026-01-31T12:00:00Z", problem="the disk is gone"),
+        FollowedItem(host="host-001", cursor=7, at="2026-01-31T12:00:00Z", problem=""),
+    ]
+    said = NotificationSummary(deliveries={"delivered": 9, "failed": 2}, hosts=hosts)
+    monkeypatch.setattr(Notifications, "summary", lambda self: said)
+    failure, warning = diagnosis._notifications(tmp_path)
     assert (failure.level, warning.level) == ("failure", "warning")
     assert "host-000" in failure.detail
     assert "2 failed" in warning.detail
-    monkeypatch.setattr(diagnosis, "_ask", lambda url, token: {"deliveries": {"delivered": 9}, "hosts": []})
-    assert list(diagnosis._notifications(info, tmp_path)) == []
+    said = NotificationSummary(deliveries={"delivered": 9}, hosts=[])
+    assert list(diagnosis._notifications(tmp_path)) == []

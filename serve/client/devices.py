@@ -1,0 +1,173 @@
+"""Devices: the fleet as items, pages or columns; one of them, its past, and what is done to it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import pyarrow as pa
+
+from serve.client.connection import Connection, in_path
+from serve.schemas.devices import (
+    DeviceDetail,
+    DeviceItem,
+    DevicePage,
+    Done,
+    NewDevice,
+    NewDevices,
+    Registered,
+)
+from serve.schemas.history import ConditionHistory, DeviceEvents, DeviceHistory, EventItem
+
+MOST_POINTS: Final = 5_000
+"""Readings of one device that one answer holds."""
+
+_SHORTEST: Final = timedelta(milliseconds=1)
+_TIME: Final = pa.timestamp("us", "UTC")
+_COLUMNS: Final[Mapping[str, pa.DataType]] = {
+    "labels": pa.map_(pa.string(), pa.string()),
+    "health": pa.float64(),
+    "observed": pa.float64(),
+    "anomaly_score": pa.float64(),
+    "anomalous": pa.bool_(),
+    "unacknowledged": pa.int64(),
+    "event_time": _TIME,
+    "heard_at": _TIME,
+    "patterns": pa.list_(pa.string()),
+    "alerts": pa.int64(),
+}
+"""Columns of a table of devices that are not text."""
+
+
+class Devices:
+    """What can be asked about devices. Filter, search and sort are those of ``GET /api/devices``."""
+
+    def __init__(self, ask: Connection) -> None:
+        self._ask = ask
+
+    # -- many ------------------------------------------------------------------------------------------------------
+
+    def all(
+        self,
+        filter: str = "",  # noqa: A002
+        *,
+        q: str = "",
+        sort: str = "id",
+        cursor: str | None = None,
+    ) -> Iterator[DeviceItem]:
+        """Every device that fits, one after another: ``all("health < 50", sort="health")``."""
+        for page in self.pages(filter, q=q, sort=sort, cursor=cursor):
+            yield from page.items
+
+    def pages(
+        self,
+        filter: str = "",  # noqa: A002
+        *,
+        q: str = "",
+        sort: str = "id",
+        limit: int = 1_000,
+        cursor: str | None = None,
+    ) -> Iterator[DevicePage]:
+        """The same in pages, which say how many fit in all, and the age of what they show."""
+        query = {"filter": filter, "q": q, "sort": sort, "limit": limit, "cursor": cursor}
+        return self._ask.pages(DevicePage, "/api/devices", query)
+
+    def table(self, filter: str = "", *, q: str = "", sort: str = "id") -> pa.Table:  # noqa: A002
+        """The same in columns: ``table(...).to_pandas()``."""
+        items = [item.model_dump() for item in self.all(filter, q=q, sort=sort)]
+        names = list(DeviceItem.model_fields)
+        columns = [[item[name] for item in items] for name in names]
+        columns[names.index("labels")] = [list(item["labels"].items()) for item in items]
+        kinds = [_COLUMNS.get(name, pa.string()) for name in names]
+        return pa.table(
+            [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)], names=names
+        )
+
+    def register(
+        self, devices: Sequence[NewDevice | Mapping[str, Any]], key: str | None = None
+    ) -> Registered:
+        """Give devices a twin each; all of them, or none."""
+        body = NewDevices.model_validate({"devices": list(devices)})
+        return self._ask.command(Registered, "POST", "/api/devices", body, key)
+
+    # -- one -------------------------------------------------------------------------------------------------------
+
+    def one(self, device_id: str, at: datetime | None = None) -> DeviceDetail:
+        """Everything its shard knows of a device, now or as it was at a past moment."""
+        return self._ask.get(DeviceDetail, _of(device_id), {"at": at})
+
+    def retire(self, device_id: str, key: str | None = None) -> Done:
+        """Take a device out of the living fleet; its history stays and its id is not used again."""
+        return self._ask.command(Done, "DELETE", _of(device_id), None, key)
+
+    # -- its past --------------------------------------------------------------------------------------------------
+
+    def history(
+        self,
+        device_id: str,
+        channels: Sequence[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+        points: int = 600,
+    ) -> DeviceHistory:
+        """Readings as a chart shows them: more than ``points`` as the least and the greatest of each bucket."""
+        query = {"channels": ",".join(channels), "start": start, "end": end, "points": points}
+        return self._ask.get(DeviceHistory, _of(device_id, "history"), query)
+
+    def readings(
+        self,
+        device_id: str,
+        channels: Sequence[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> pa.Table:
+        """Every reading of a range, however many, as a table: ``time`` and a column a channel, null where nothing was sent.
+
+        The range is that of ``history``: left out, the day up to now. Times are as they are shown, to the millisecond.
+        """
+        parts = [_table(part) for part in self._unbucketed(device_id, channels, start, end)]
+        return pa.concat_tables(parts)
+
+    def _unbucketed(
+        self, device_id: str, channels: Sequence[str], start: datetime | None, end: datetime | None
+    ) -> Iterator[DeviceHistory]:
+        """Spans that follow each other, each short enough to be told in full."""
+        found = self.history(device_id, channels, start, end, MOST_POINTS)
+        if found.bucket_s is None:
+            yield found
+            return
+        # what it says of its ends is to the millisecond
+        at, end = start or found.start, end or found.end + _SHORTEST
+        span = end - at
+        while at < end:
+            until = min(at + span, end)
+            found = self.history(device_id, channels, at, until, MOST_POINTS)
+            if found.bucket_s is not None and span > _SHORTEST:
+                span = max(span / 4, _SHORTEST)
+                continue
+            yield found
+            at = until
+            if found.rows < MOST_POINTS // 3:
+                span *= 2
+
+    def condition(
+        self, device_id: str, start: datetime | None = None, end: datetime | None = None
+    ) -> ConditionHistory:
+        """Health and anomaly score over time, as they changed."""
+        return self._ask.get(ConditionHistory, _of(device_id, "condition"), {"start": start, "end": end})
+
+    def events(self, device_id: str, limit: int = 100) -> list[EventItem]:
+        """What happened to a device, newest first."""
+        return self._ask.get(DeviceEvents, _of(device_id, "events"), {"limit": limit}).items
+
+
+def _of(device_id: str, what: str = "") -> str:
+    return f"/api/devices/{in_path(device_id)}" + (f"/{what}" if what else "")
+
+
+def _table(found: DeviceHistory) -> pa.Table:
+    times = next((series.time for series in found.channels.values()), [])
+    values = {
+        name: pa.array(series.value if series.value is not None else series.max, pa.float64())
+        for name, series in found.channels.items()
+    }
+    return pa.table({"time": pa.array(times, pa.timestamp("ms", "UTC")), **values})
