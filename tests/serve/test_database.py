@@ -1,5 +1,6 @@
 """The relational database, on SQLite and on a real PostgreSQL."""
 
+import json
 import pickle
 import pkgutil
 import stat
@@ -13,9 +14,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 import serve
-from serve import migrations
+from serve import audit, migrations
+from serve.accounts import Accounts
 from serve.database import METADATA, Database, DatabaseConfig, check_url, database_config
 from serve.errors import DatabaseError, DatabaseNewerError, DatabaseUnavailableError, MigrationError
 
@@ -205,3 +208,36 @@ def test_errors_cross_processes(error: DatabaseError) -> None:
 def test_nothing_is_opened_before_it_is_asked(tmp_path: Path) -> None:
     Database(database_config("", tmp_path / "data")).close()
     assert not (tmp_path / "data").exists()
+
+
+def test_notices_from_before_are_told_their_site_and_old_audits_stay_whole(empty: Database) -> None:
+    def old(connection: Connection) -> None:
+        migrations.upgrade(connection, "0004")
+        for number in range(1_003):
+            site = ("oslo", "ålesund", "")[number % 3]
+            values = {"alert": f"pump-{number}:hot:1", "facts": json.dumps({"site": site}), "at": number}
+            connection.execute(
+                text(
+                    "INSERT INTO notices (route, alert, round, step, thing, level, state, made_us, due_us, facts)"
+                    " VALUES ('r', :alert, 1, 0, 'x', 1, 'told', :at, :at, :facts)"
+                ),
+                values,
+            )
+        connection.execute(
+            text(
+                "INSERT INTO accounts (name, key, password, role, must_change, disabled, totp_on, totp_step, made_us)"
+                " VALUES ('kari', 'kari', 'x', 'viewer', FALSE, FALSE, FALSE, 0, 0)"
+            )
+        )
+        audit.record(connection, 1, "kari", "", "told")
+
+    empty.write(old)
+    assert empty.migrate() == ("0004", migrations.HEAD)
+    query = text("SELECT site, count(*) FROM notices GROUP BY site ORDER BY count(*) DESC, site DESC")
+    assert [tuple(row) for row in empty.read(lambda c: c.execute(query).all())] == [
+        ("oslo", 335), ("ålesund", 334), ("", 334),
+    ]  # fmt: skip
+    assert Accounts(empty).find("kari").sites is None
+    assert audit.verify(empty) is None
+    with pytest.raises(DBAPIError, match="only grows"):
+        empty.write(lambda c: c.execute(text("DELETE FROM audit")))

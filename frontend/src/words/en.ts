@@ -450,7 +450,7 @@ export const en = {
     roleOf: "Role of {name}",
     sites: "Sites",
     sitesOf: "Sites of {name}, with commas; none: all",
-    newSites: "Sites, with commas",
+    newSites: "Only at these sites",
     allSites: "all sites",
     setSites: "Set",
     state: "State",
