@@ -29,6 +29,7 @@ from twins.errors import FleetError
 from twins.journal import sync_folder
 from twins.journal_copy import CopiedHost, copy_host
 from twins.placement import HOMES_FILE, ID_FILE
+from twins.sealing import KEYSET_FILE, sealer_of
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -145,6 +146,7 @@ def restore(
     ------
     BackupError : ``source`` is no whole backup, or ``data`` is not empty; nothing was changed.
     DatabaseError : the database is not empty; nothing was changed.
+    SealingError : what it holds is encrypted, and the key is not at hand; nothing was changed.
     """
     if data.exists() and any(data.iterdir()):
         raise BackupError(str(data), "it is not empty", "name a new folder with --data")
@@ -157,6 +159,7 @@ def restore(
             for name, facts in manifest["files"].items():
                 where = part / Path(name).relative_to(_DATA) if name.startswith(f"{_DATA}/") else None
                 _compared(_inside(source, name), where, facts)
+        sealer_of(part)  # better now than at the first start
         with step("fill the database"):
             database = database_in(part)
             try:
@@ -178,6 +181,8 @@ def _copy_fleet(data: Path, copy: "_Copy", step: Step) -> tuple[dict[str, Copied
     problem = ""
     for _ in range(_TRIES):
         copy.begin()
+        if (data / KEYSET_FILE).exists():  # first: what is copied after it is read with it
+            copy.file(data / KEYSET_FILE, Path(_DATA) / KEYSET_FILE)
         names = sorted(path.name for path in (data / _HOSTS).glob("host-*"))
         pinned = pin(data / _HISTORY, names)
         hosts: dict[str, CopiedHost] = {}

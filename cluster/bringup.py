@@ -210,6 +210,7 @@ class Platform:
             if not self.settings.ray.address and (left := end_leftovers(str(self.data / TOKEN_FILE))):
                 self.notices.append(f"ended what a killed platform had left behind: {', '.join(left)}")
             self._check_ports()
+            self._open_seal()
             with self._progress("open the database"):
                 self._open_database()
                 self._open_accounts()
@@ -278,14 +279,22 @@ class Platform:
             except OSError:
                 raise PortInUseError(port, "the API and the app", "choose another with --port") from None
 
+    def _open_seal(self) -> None:
+        """Before anything is opened: what is encrypted and cannot be read is no reason to begin anew beside it."""
+        from cluster.encryption import begin
+
+        self.notices += begin(self.settings, self.data)
+
     def _open_database(self) -> None:
         from serve.database import Database
+        from serve.secret_columns import seal_plain
 
         self._database = Database(self.settings.database_config())
         self._down.append(("the database", self._database.close))
         before, now = self._database.migrate()
         if before not in (None, now):
             self.notices.append(f"the database was brought from revision {before} to {now}")
+        seal_plain(self._database)
 
     def _open_accounts(self) -> None:
         """Have an admin, and a token with which this machine's own commands are known while the platform runs.
@@ -471,6 +480,9 @@ def run_node(settings: Settings, address: str, port: int, ip: str, token: Path |
     elif address and not (data / TOKEN_FILE).exists():
         problem = f"the cluster at {address} asks for its token, and {data} has none"
         raise NodeError(problem, f"copy {TOKEN_FILE} from its head's data folder and name it with --token")
+    from cluster.encryption import begin
+
+    begin(settings, data)
     s = settings.ray
     further = {
         "temp-dir": s.temp_dir or _short_folder(),

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cluster import cli_accounts, cli_jobs, cli_notify, cli_types
+from cluster import cli_accounts, cli_jobs, cli_key, cli_notify, cli_types
 from cluster.compiled import use_kernel_cache
 from cluster.terminal import AsJson, Data
 from cluster.terminal import bar as _bar
@@ -37,6 +37,7 @@ app = typer.Typer(
 app.add_typer(cli_types.app)
 app.add_typer(cli_accounts.users)
 app.add_typer(cli_accounts.keys)
+app.add_typer(cli_key.app)
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_notify.app)
 
@@ -315,9 +316,13 @@ def import_(
     from cluster.bringup import DataFolder, running
     from training.importing import Summary, checked, import_files
 
-    folder = _settings({"data": data}).data
+    found = _settings({"data": data})
+    folder = found.data
     if running(folder) is None:
+        from cluster.encryption import begin
+
         with DataFolder(folder), _bar(f"importing {mapping.name}") as show:
+            begin(found, folder)
             report = import_files(
                 mapping,
                 files,

@@ -1,4 +1,4 @@
-"""``twinfold user …`` and ``twinfold key …``: people's accounts and devices' keys, on this machine. No logic of its own.
+"""``twinfold user …``, ``twinfold access-key …``: people's accounts and devices' keys, on this machine. No logic of its own.
 
 They work on the database itself, whether or not the platform runs: whoever can read the data folder needs no account.
 """
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, typer.Argument(help="Name of the account.")]
 RoleName = Literal["viewer", "operator", "engineer", "admin"]
-KeyId = Annotated[str, typer.Argument(help="Id of the key, as `twinfold key list` has it.")]
+KeyId = Annotated[str, typer.Argument(help="Id of the key, as `twinfold access-key list` has it.")]
 
 users = typer.Typer(
     name="user", help="People's accounts: add, list, role, sites, password, disable.", no_args_is_help=True
 )
-keys = typer.Typer(name="key", help="Keys to send readings with, or to read metrics.", no_args_is_help=True)
+keys = typer.Typer(
+    name="access-key", help="Keys to send readings with, or to read metrics.", no_args_is_help=True
+)
 
 
 @users.command()

@@ -16,6 +16,7 @@ from cluster.bringup import TOKEN_FILE, RunInfo, running
 from cluster.settings import Settings
 from twins.errors import FleetError
 from twins.journal import JournalReader
+from twins.sealing import SealingError
 from twins.typefiles import find_types
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def examine(settings: Settings) -> list[Finding]:
     info = running(settings.data)
     findings = [_python(), _disk(settings.data), _shared_memory(settings), *_token(settings.data)]
     findings += _secrets(settings.data)
+    findings += _encryption(settings)
     findings += _type_files(settings)
     findings += _journals(settings.data / "hosts", whole=info is None)
     if info is None:
@@ -129,6 +131,31 @@ def _secrets(data: Path) -> Iterator[Finding]:
         yield Finding("ok", "secrets", "only their owner can read them")
 
 
+def _encryption(settings: Settings) -> Iterator[Finding]:
+    """Whether what lies here can be read, by whom else, and what is still plain."""
+    from cluster.encryption import status_of as lying
+
+    said = lying(settings)
+    if said["problem"]:
+        yield Finding("failure", "encryption", said["problem"], "see docs/guides/encryption.md")
+        return
+    left = said["encrypted"] and any(each["plain"] for each in said["files"])
+    remedy = "they go as journals are cut, and as history is compacted or its retention ends" if left else ""
+    yield Finding("warning" if left else "ok", "encryption", said["detail"], remedy)
+    kind, _, path = said["source"].partition(":")
+    if kind != "file":
+        return
+    if Path(path).resolve().is_relative_to(settings.data.resolve()):
+        yield Finding(
+            "failure",
+            "encryption",
+            f"{path} lies in the data folder: whoever takes that has both",
+            f"move the key elsewhere, and set encryption.key = {'file:/its/new/place'!r}",
+        )
+    elif Path(path).exists() and stat.S_IMODE(Path(path).stat().st_mode) & 0o077:
+        yield Finding("failure", "encryption", f"{path} can be read by others", f"chmod 600 {path}")
+
+
 def _type_files(settings: Settings) -> Iterator[Finding]:
     """Whether the files of one's own types can be read."""
     if not settings.types:
@@ -152,6 +179,9 @@ def _journals(folder: Path, whole: bool) -> Iterator[Finding]:
         try:
             size = f"{reader.bytes >> 20} MB, entries to {reader.last_cursor}"
             damage = reader.verify().damage if whole else ()
+        except SealingError as error:
+            yield Finding("failure", host.name, str(error), "give it its key, or put it back from a backup")
+            continue
         finally:
             reader.close()
         if damage:

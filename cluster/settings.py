@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "TWINFOLD_"
 FILE_NAME: Final = "twinfold.toml"
 
+_KEY: Final = "encryption.key"
+
 
 class SettingsError(FleetError):
     """A setting that cannot be used: which, from where, and what would do."""
@@ -188,6 +190,15 @@ class DatabaseSettings(_Section):
         return url
 
 
+class EncryptionSettings(_Section):
+    """Encryption at rest."""
+
+    key: str = Field(
+        "",
+        description="where the key-encryption key is: file:/path, env:NAME or command:/path; empty: nothing is encrypted",
+    )
+
+
 class MqttSettings(_Section):
     """A broker whose messages are readings."""
 
@@ -237,6 +248,7 @@ class Settings(_Section):
     simulator: SimulatorSettings = SimulatorSettings()
     ray: RaySettings = RaySettings()
     database: DatabaseSettings = DatabaseSettings()
+    encryption: EncryptionSettings = EncryptionSettings()
     mqtt: MqttSettings = MqttSettings()
     notifications: NotificationSettings = NotificationSettings()
 
@@ -332,6 +344,8 @@ def load_with_sources(
         _take(values, sources, dict(_flat(document)), str(file))
     _take(values, sources, from_environment, "environment", PREFIX)
     _take(values, sources, chosen, "command line")
+    if sources.get(_KEY) == str(file) and str(values[_KEY]).startswith("command:"):
+        raise SettingsError(_KEY, str(file), "a data folder may not name a program to run; set the variable")
     known = dict(names())
     for name in values:
         if name not in known:
@@ -345,6 +359,12 @@ def load_with_sources(
         name = ".".join(str(part) for part in first["loc"])
         raise SettingsError(name, sources.get(name, "default"), first["msg"]) from error
     return settings, {name: sources.get(name, "default") for name in known}
+
+
+def announce_key(settings: Settings) -> None:
+    """Say where the key-encryption key is to whatever opens a sealed file, in this process and those that it starts."""
+    if settings.encryption.key:
+        os.environ[PREFIX + _KEY.upper().replace(".", "__")] = settings.encryption.key
 
 
 def names() -> Iterator[tuple[str, str]]:

@@ -21,9 +21,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 def settings_of(options: dict[str, Any]) -> Any:
     """The settings in force, with these options of the command line."""
-    from cluster.settings import load
+    from cluster.settings import announce_key, load
 
-    return load({name: str(v) if isinstance(v, Path) else v for name, v in options.items()})
+    found = load({name: str(v) if isinstance(v, Path) else v for name, v in options.items()})
+    announce_key(found)
+    return found
 
 
 def steps(as_json: bool) -> Any:

@@ -17,7 +17,7 @@ from serve.accounts import ROLES, Accounts, Actor, Role
 from serve.database import Database
 from serve.errors import ForbiddenError, LoginRequiredError, PasswordChangeError, SitesError, TokenError
 from serve.keys import PREFIX as KEY_PREFIX
-from serve.keys import DeviceKey, KeyKind, Keys
+from serve.keys import SECRET_FILE, DeviceKey, KeyKind, Keys
 from serve.sessions import Principal, Sessions
 from serve.tokens import KEYS_FILE, TokenKeys
 from twins.clock import Clock
@@ -184,7 +184,7 @@ class Access:
         self.database = database
         self.accounts = Accounts(database, clock)
         self.sessions = Sessions(database, TokenKeys(folder / KEYS_FILE), clock)
-        self.keys = Keys(database, folder / "key-secret", clock)
+        self.keys = Keys(database, folder / SECRET_FILE, clock)
         self.local = LocalToken(folder / LOCAL_FILE)
 
     def known(self, kind: Literal["cookie", "bearer"], text: str) -> Caller | None:

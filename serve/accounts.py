@@ -73,7 +73,7 @@ ACCOUNTS: Final = Table(
     Column("must_change", Boolean, nullable=False),
     Column("password_until_us", BigInteger),
     Column("disabled", Boolean, nullable=False),
-    Column("totp", String(64)),
+    Column("totp", Text),  # sealed where the data folder is encrypted
     Column("totp_on", Boolean, nullable=False),
     Column("totp_step", BigInteger, nullable=False),
     Column("made_us", BigInteger, nullable=False),
@@ -363,7 +363,8 @@ class Accounts:
             row = _row(connection, name)
             if row.totp_on:
                 raise CommandRefusedError("set up", name, "a second factor is in use; turn it off first")
-            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(totp=secret))
+            sealed = self._database.seal(secret, totp_place(row.id))
+            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(totp=sealed))
 
         self._database.write(work)
         return secret, f"otpauth://totp/Twinfold:{quote(name)}?secret={secret}&issuer=Twinfold"
@@ -373,7 +374,8 @@ class Accounts:
 
         def work(connection: Connection) -> None:
             row = _row(connection, name)
-            if row.totp is None or not spend_code(connection, row, code, self._clock.now_us()):
+            now_us = self._clock.now_us()
+            if row.totp is None or not spend_code(self._database, connection, row, code, now_us):
                 raise LoginError()
             connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(totp_on=True))
             audit.record(connection, self._clock.now_us(), row.name, address, "totp.on", row.name)
@@ -514,11 +516,17 @@ def _listed(sites: frozenset[str] | None) -> list[str] | None:
     return None if sites is None else sorted(sites)
 
 
-def spend_code(connection: Connection, row: Row[Any], code: str, now_us: int) -> bool:
+def totp_place(account_id: int) -> str:
+    """What the sealed secret of a second factor is bound to."""
+    return f"accounts/{account_id}/totp"
+
+
+def spend_code(database: Database, connection: Connection, row: Row[Any], code: str, now_us: int) -> bool:
     """Whether a code is right, now or one step away, and has not been used (RFC 6238)."""
     now = now_us // (_TOTP_STEP_S * SECOND_US)
+    secret, said = database.unseal(row.totp, totp_place(row.id)), code.strip().encode()
     for step in (now, now - 1, now + 1):
-        if step > row.totp_step and hmac.compare_digest(totp(row.totp, step).encode(), code.strip().encode()):
+        if step > row.totp_step and hmac.compare_digest(totp(secret, step).encode(), said):
             connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(totp_step=step))
             return True
     return False

@@ -2,7 +2,8 @@
 
 SQLite in the data folder, PostgreSQL by URL; both see the same transactions. ``read`` sees one moment, ``write`` is
 alone: the whole of it happens, or nothing. Each owner keeps its tables beside its code, on ``METADATA``; the steps that
-bring an older database up to them are in ``migrations/``. No table is declared here.
+bring an older database up to them are in ``migrations/``. No table is declared here. Secrets that must be read back are
+sealed where the platform's data folder is encrypted.
 """
 
 import contextlib
@@ -29,6 +30,7 @@ from serve.errors import (
     MigrationError,
     UnfitError,
 )
+from twins.sealing import KEYSET_FILE, SealBrokenError, is_sealed_text, sealer_of
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -43,6 +45,7 @@ METADATA: Final = MetaData(
 
 FILE_NAME: Final = "twinfold.db"
 
+_PLACE: Final = "database/"
 _WAIT_S: Final = 10.0
 _WAITING: Final = f"PRAGMA busy_timeout={_WAIT_S * 1e3:.0f}"
 _LOOK_S: Final = 0.002
@@ -76,15 +79,17 @@ class DatabaseConfig:
     ----------
     url : ``sqlite:///path`` or ``postgresql://user:password@host/name``
     connections : how many one process keeps open at most
+    folder : the platform's data folder, whose keyset seals what is secret here; None: nothing is
     """
 
     url: str = field(repr=False)
     connections: int = 8
+    folder: Path | None = None
 
 
 def database_config(url: str, data: Path) -> DatabaseConfig:
     """The database that ``url`` names, or the file in the data folder if that is empty."""
-    return DatabaseConfig(url or f"sqlite:///{data / FILE_NAME}")
+    return DatabaseConfig(url or f"sqlite:///{data / FILE_NAME}", folder=data)
 
 
 def check_url(url: str) -> None:
@@ -112,6 +117,7 @@ class Database:
 
     def __init__(self, config: DatabaseConfig) -> None:
         url = make_url(config.url)
+        self._folder = config.folder
         self.name = shown_url(config.url)
         self.is_sqlite = url.get_backend_name() == "sqlite"
         engine = _sqlite(url, config) if self.is_sqlite else _postgresql(url, config)
@@ -183,6 +189,25 @@ class Database:
         except Exception as error:
             raise MigrationError(self.name, str(before), _first_line(error)) from error
         return before, migrations.HEAD
+
+    def seal(self, text: str, place: str) -> str:
+        """The form in which a secret is to lie at ``place``, which names its row and column.
+
+        Raises
+        ------
+        SealingError : the data folder is encrypted, and the key is not at hand.
+        """
+        sealer = None if self._folder is None else sealer_of(self._folder)
+        return text if sealer is None else sealer.seal_text(text, f"{_PLACE}{place}")
+
+    def unseal(self, text: str, place: str) -> str:
+        """What was given to ``seal``, or lies there since before. Raises SealingError."""
+        if not is_sealed_text(text):
+            return text
+        sealer = None if self._folder is None else sealer_of(self._folder)
+        if sealer is None:
+            raise SealBrokenError(place, f"it is sealed, and there is no {KEYSET_FILE} in the data folder")
+        return sealer.open_text(text, f"{_PLACE}{place}")
 
     def close(self) -> None:
         """Let the connections go."""

@@ -283,7 +283,7 @@ class KeyNotFoundError(FleetError):
         self.key = key
 
     def __str__(self) -> str:
-        return f"there is no device key {self.key!r}; `twinfold key list` has those that there are"
+        return f"there is no device key {self.key!r}; `twinfold access-key list` has those that there are"
 
 
 class ChannelNotFoundError(FleetError):

@@ -40,6 +40,7 @@ from serve.accounts import Actor
 from serve.database import METADATA, Database
 from serve.errors import KeyNotFoundError, KeyRefusedError, UnfitError
 from serve.scopes import Scope
+from twins import sealing
 from twins.clock import MINUTE_US, SECOND_US, Clock, WallClock
 
 KeyKind = Literal["readings", "metrics"]
@@ -48,6 +49,8 @@ KeyKind = Literal["readings", "metrics"]
 PREFIX: Final = "tfk_"
 OVERLAP_S: Final = 86_400.0
 LONGEST_OVERLAP_S: Final = 90 * 86_400.0
+
+SECRET_FILE: Final = "key-secret"  # the name of a file  # noqa: S105
 
 _SECRET_BYTES: Final = 32
 _SHAPE: Final = re.compile(r"tfk_([0-9a-f]{16})_([\w-]{43})", re.ASCII)
@@ -326,7 +329,7 @@ def kept_secret(path: Path) -> bytes:
         part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            os.write(descriptor, secrets.token_bytes(_SECRET_BYTES))
+            os.write(descriptor, sealing.stored(path, secrets.token_bytes(_SECRET_BYTES)))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -336,7 +339,7 @@ def kept_secret(path: Path) -> bytes:
             pass  # another process was quicker; its secret counts
         finally:
             part.unlink()
-    return path.read_bytes()
+    return sealing.read(path)
 
 
 def _next(connection: Connection) -> int:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from serve import errors as request_errors
 from training import errors as past_errors
-from twins import errors
+from twins import errors, sealing
 from twins.errors import FleetError, OverloadedError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -46,6 +46,11 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     errors.HostTwiceError: 500,
     errors.NoFolderError: 503,
     errors.FolderMissingError: 503,
+    sealing.SealingError: 500,
+    sealing.KeySourceError: 503,
+    sealing.KeyMissingError: 503,
+    sealing.KeyWrongError: 503,
+    sealing.SealBrokenError: 500,
     past_errors.MappingError: 422,
     past_errors.SourceFileError: 422,
     past_errors.JobNotFoundError: 404,

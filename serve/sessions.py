@@ -169,7 +169,7 @@ class Sessions:
             current = _account_row(connection, ACCOUNTS.c.id == row.id)
             if current is None or current.password != row.password or current.disabled:
                 return None  # changed while it was checked
-            if current.totp_on and not spend_code(connection, current, code or "", now_us):
+            if current.totp_on and not spend_code(self._database, connection, current, code or "", now_us):
                 return None
             if kept is not None:
                 connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(password=kept))

@@ -23,6 +23,7 @@ from jose import jws
 from jose.exceptions import JOSEError
 
 from serve.errors import TokenError
+from twins import sealing
 
 ALGORITHM: Final = "HS256"
 TYPE: Final = "at+jwt"
@@ -109,7 +110,7 @@ class TokenKeys:
     def _read(self) -> tuple[Key, ...]:
         if not self._path.exists():
             return ()
-        document = json.loads(self._path.read_text())
+        document = json.loads(sealing.read(self._path))
         return tuple(Key(each["kid"], base64.b64decode(each["secret"])) for each in document["keys"])
 
     def _write(self, keys: tuple[Key, ...]) -> None:
@@ -120,7 +121,7 @@ class TokenKeys:
         part.unlink(missing_ok=True)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            os.write(descriptor, json.dumps(document).encode())
+            os.write(descriptor, sealing.stored(self._path, json.dumps(document).encode()))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -16,8 +16,10 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from training.tables import File
+from twins import sealing
 from twins.clock import DAY_US, HOUR_US
 from twins.packing import Arrays, PackingError, unpack
+from twins.sealing import SealBrokenError
 
 FOLDER: Final = "snapshots"
 
@@ -52,9 +54,9 @@ class Kept:
 
         Raises
         ------
-        PackingError, OSError : it is damaged or gone.
+        PackingError, SealBrokenError, OSError : it is damaged or gone.
         """
-        return unpack(self.path.read_bytes())
+        return unpack(sealing.read(self.path))
 
 
 class KeptSnapshots:
@@ -102,7 +104,7 @@ class KeptSnapshots:
         if path.exists():
             return None
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, block)
+        _write(path, sealing.stored(path, block))
         return Kept(path, actor, meta["now_us"], cursor)
 
     def keep_newest(self, actor: str, snapshots: Path, now_us: int) -> Kept | None:
@@ -114,8 +116,12 @@ class KeptSnapshots:
             if int(path.stem) in known:  # nothing has happened since
                 return None
             try:
-                return self.keep(actor, int(path.stem), path.read_bytes())
-            except (FileNotFoundError, PackingError):  # replaced meanwhile, or damaged: the one before it
+                return self.keep(actor, int(path.stem), sealing.read(path))
+            except (
+                FileNotFoundError,
+                PackingError,
+                SealBrokenError,
+            ):  # replaced meanwhile, or damaged: the one before it
                 continue
         return None
 
@@ -167,7 +173,7 @@ class KeptSnapshots:
         return dropped
 
 
-def _write(path: Path, block: bytes) -> None:
+def _write(path: Path, block: bytes | bytearray | memoryview) -> None:
     part = path.with_suffix(_UNFINISHED)
     with part.open("wb") as file:
         file.write(block)

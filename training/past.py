@@ -31,6 +31,7 @@ from twins.devices import DeviceType
 from twins.entries import EntryKind
 from twins.errors import DeviceNotFoundError, JournalGapError
 from twins.packing import PackingError
+from twins.sealing import SealBrokenError
 from twins.shard import Shard
 
 _ENTRIES_AT_ONCE: Final = 256
@@ -133,7 +134,11 @@ class Past:
                 continue
             try:
                 meta, arrays = kept.read()
-            except (OSError, PackingError):  # the one before it serves as well, only more slowly
+            except (
+                OSError,
+                PackingError,
+                SealBrokenError,
+            ):  # the one before it serves as well, only more slowly
                 continue
             return Rebuilding.from_snapshot(actor, device_type, wanted, kept.cursor, meta, arrays)
         if gone:

@@ -5,6 +5,9 @@ files without a gap; a file is named by the cursor of its first entry, is closed
 ``file_bytes`` and leaves the disk whole. Every entry carries the epoch of the owner that wrote it and a CRC
 of all of it, because SQLite does not notice a flipped bit.
 
+Where the folder is encrypted, payload and events lie sealed (``journal_sealing.py``), and the CRC is of what lies there:
+damage is found without the key. A file that was begun before is closed when its journal is next opened.
+
 What holds, whatever becomes of process or disk:
 
 * ``append`` returned: its entries survive a power cut, all of them. It raised: nothing is read or written
@@ -25,12 +28,12 @@ import struct
 import threading
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from twins import write_ahead_log
+from twins import journal_sealing, write_ahead_log
 from twins.errors import (
     DiskFullError,
     FencedError,
@@ -40,13 +43,16 @@ from twins.errors import (
     JournalWriteError,
     OverloadedError,
 )
+from twins.sealing import EntrySealer, SealBrokenError, sealer_of
 
 LOST: Final = 0
 """The kind of an entry that stands for one that can no longer be read. Its payload is empty."""
 
 FORMAT_VERSION: Final = 1
+SEALED_VERSION: Final = 2
+"""The format of a file whose entries are sealed."""
 
-_SUFFIX: Final = ".journal"
+JOURNAL_SUFFIX: Final = ".journal"
 _NEW: Final = ".new"
 _SIDE_FILES: Final = ("-wal", "-shm")
 _PAGE_BYTES: Final = 16384
@@ -136,6 +142,8 @@ class JournalReader:
         self._reading = threading.Lock()
         self._open_file: tuple[Path, int] | None = None
         self._connection: sqlite3.Connection | None = None
+        self._opener: journal_sealing.EntryOpener | None = None  # of the open file, if that is sealed,
+        self._looked = False  # once it is known whether it is
 
     @property
     def first_cursor(self) -> int:
@@ -253,19 +261,28 @@ class JournalReader:
     def _rows(self, path: Path, cursor: int, limit_entries: int, limit_bytes: int) -> list[StoredEntry]:
         """Whole entries of one file from ``cursor`` on, up to the first that is missing or damaged."""
         entries: list[StoredEntry] = []
-        with contextlib.closing(self._connect(path).execute(_READ, (cursor, limit_entries))) as rows:
+        connection = self._connect(path)
+        if not self._looked:
+            self._opener = journal_sealing.EntryOpener(connection, path) if _is_sealed(connection) else None
+            self._looked = True
+        with contextlib.closing(connection.execute(_READ, (cursor, limit_entries))) as rows:
             try:
                 for found, epoch, kind, now_us, crc, payload, events in rows:
-                    problem = None
+                    problem: str | None = None
+                    opened: tuple[bytes, bytes | None] | None = (payload, events)
                     if found != cursor + 1:
                         problem = f"entries {cursor + 1} to {found - 1} are missing"
                     elif crc != _checksum(found, epoch, kind, now_us, payload, events):
                         problem = f"entry {found} does not match its checksum"
-                    if problem is not None:
+                    elif self._opener is not None:
+                        opened = self._opener.open(found, epoch, kind, now_us, payload, events)
+                        if opened is None:
+                            problem = f"entry {found} was altered, or is another one's"
+                    if problem is not None or opened is None:
                         if entries:
                             break
                         raise JournalCorruptError(str(path), f"{problem}; {_ADVICE}", cursor + 1)
-                    entries.append(StoredEntry(found, epoch, kind, now_us, payload, events))
+                    entries.append(StoredEntry(found, epoch, kind, now_us, *opened))
                     cursor = found
                     limit_bytes -= len(payload) + len(events or b"")
                     if limit_bytes <= 0:
@@ -331,7 +348,8 @@ class JournalReader:
     def _forget(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        self._connection = self._open_file = None
+        self._connection = self._open_file = self._opener = None
+        self._looked = False
 
     def _beyond(self, cursor: int, end: int) -> JournalError:
         problem = f"nothing can follow entry {cursor}, the log ends at {end}: it lost its end or was replaced"
@@ -353,6 +371,7 @@ class Journal(JournalReader):
         self._lock: int | None = lock
         self._writing = threading.RLock()
         self._writer: sqlite3.Connection | None = None
+        self._sealer: EntrySealer | None = None  # of the newest file, if that is sealed
         self._newest = folder
         self._end = 0
         self._closed_bytes = 0
@@ -379,8 +398,10 @@ class Journal(JournalReader):
         FencedError : another process owns the journal, or ``epoch`` is not a new one.
         JournalCorruptError : a file is missing or damaged, or acknowledged entries are gone from its end.
         JournalWriteError : the folder cannot be written.
+        SealingError : it is encrypted, and the key for it is not at hand; nothing was changed.
         """
         folder = Path(folder)
+        sealer_of(folder)
         folder.mkdir(parents=True, exist_ok=True)
         journal = cls(folder, config or JournalConfig(), lock_folder(folder))
         try:
@@ -390,6 +411,8 @@ class Journal(JournalReader):
                     create_file(folder, start_after + 1, epoch=0, cut=start_after)
                 journal._check_row()
                 journal._take_over(epoch)
+                if journal._sealer is None and sealer_of(folder) is not None:
+                    journal._leave_plain_file()
         except BaseException:
             journal.close()
             raise
@@ -420,16 +443,16 @@ class Journal(JournalReader):
             for cursor, (kind, now_us, payload, events) in enumerate(entries, first):
                 if kind <= LOST:
                     raise ValueError(f"the kind of an entry is above {LOST}, got {kind}")
-                crc = _checksum(cursor, self.epoch, kind, now_us, payload, events)
-                rows.append((cursor, self.epoch, kind, now_us, crc, payload, events))
+                rows.append((cursor, self.epoch, kind, now_us, payload, events))
             if not rows:
                 return range(first, first)
             self.check_room(urgent=urgent)
             with self._reporting():
                 if _size(self._newest) >= self.config.file_bytes and self._end >= _first_of(self._newest):
                     self._roll()
+                stored = [_stored(self._sealer, *row) for row in rows]
                 with self._transaction() as connection:
-                    connection.executemany(_INSERT, rows)
+                    connection.executemany(_INSERT, stored)
             self._end += len(rows)
             return range(first, self._end + 1)
 
@@ -453,8 +476,9 @@ class Journal(JournalReader):
                 _tidy(self.folder)
                 _, path = journal_files(self.folder)[-1]
                 self._writer, self._newest = _writable(path), path
-                with self._transaction() as connection:
-                    pass  # still the owner?
+                with self._transaction() as connection:  # still the owner?
+                    sealer = _begin_sealing(connection, path)
+                self._sealer = sealer
                 self._settle()
                 if self._end != known:
                     _, logged, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -513,9 +537,9 @@ class Journal(JournalReader):
         for i, (first, path) in enumerate(files):
             write_ahead_log.check(path, _PAGE_BYTES)
             with contextlib.closing(_writable(path)) as connection:
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version != FORMAT_VERSION:
-                    problem = f"format version {version}, this Twinfold reads version {FORMAT_VERSION}"
+                version = _version(connection)
+                if version not in (FORMAT_VERSION, SEALED_VERSION):
+                    problem = f"format version {version}, this Twinfold reads up to version {SEALED_VERSION}"
                     raise JournalError(str(path), problem)
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # durable, before anyone acts on it
                 newest = connection.execute("SELECT max(cursor) FROM entry").fetchone()[0]
@@ -552,7 +576,9 @@ class Journal(JournalReader):
                 )
             self.epoch = last + 1 if epoch is None else epoch
             _set_meta(connection, epoch=self.epoch)
+            sealer = _begin_sealing(connection, path)
             connection.execute("COMMIT")
+            self._sealer = sealer
             if journal_files(self.folder)[-1][1] == path:
                 break
             self._drop_writer()  # the older owner began a file meanwhile: that one, too
@@ -578,6 +604,23 @@ class Journal(JournalReader):
         with contextlib.suppress(sqlite3.Error):
             old.execute("PRAGMA wal_checkpoint(PASSIVE)")
         old.close()
+        with self._transaction() as connection:
+            sealer = _begin_sealing(connection, path)
+        self._sealer = sealer
+
+    def _leave_plain_file(self) -> None:
+        """Write no more into a file from before the folder was encrypted; one without entries gives way to another."""
+        if self._end >= _first_of(self._newest):
+            self._roll()
+            return
+        assert self._writer is not None
+        cut = _meta(self._writer)["cut"]
+        self._drop_writer()
+        path = create_file(self.folder, self._end + 1, epoch=self.epoch, cut=cut)
+        self._writer, self._newest = _writable(path), path
+        with self._transaction() as connection:
+            sealer = _begin_sealing(connection, path)
+        self._sealer = sealer
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -625,12 +668,12 @@ class Journal(JournalReader):
         if self._writer is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._writer.close()
-        self._writer = None
+        self._writer = self._sealer = None
 
 
 def journal_files(folder: Path) -> list[tuple[int, Path]]:
     """The files of a journal with the cursor of their first entry, oldest first."""
-    names = [name for name in os.listdir(folder) if name.endswith(_SUFFIX)] if folder.is_dir() else []
+    names = [name for name in os.listdir(folder) if name.endswith(JOURNAL_SUFFIX)] if folder.is_dir() else []
     return [(_first_of(folder / name), folder / name) for name in sorted(names)]
 
 
@@ -649,26 +692,26 @@ def lock_folder(folder: Path) -> int:
 
 
 def create_file(
-    folder: Path, first: int, *, epoch: int, cut: int, sealed: int = 0, entries: Iterable[StoredEntry] = ()
+    folder: Path, first: int, *, epoch: int, cut: int, sealed: int = 0, entries: Sequence[StoredEntry] = ()
 ) -> Path:
     """Make one file of a journal. It appears under its name when it is whole and on disk, and replaces one
     there.
     """
-    path = folder / f"{first:020d}{_SUFFIX}"
+    path = folder / f"{first:020d}{JOURNAL_SUFFIX}"
     unfinished = path.with_suffix(_NEW)
+    is_sealed = sealer_of(folder) is not None
     _remove(unfinished)
     with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA user_version={FORMAT_VERSION}")
-        connection.executescript(_SCHEMA)
+        connection.execute(f"PRAGMA user_version={SEALED_VERSION if is_sealed else FORMAT_VERSION}")
+        connection.executescript(_SCHEMA + (journal_sealing.SCHEMA if is_sealed else ""))
         connection.execute("BEGIN")
         _set_meta(connection, epoch=epoch, cut=cut, sealed=sealed)
-        connection.executemany(
-            _INSERT,
-            ((e.cursor, e.epoch, e.kind, e.now_us, _checksum(*e), e.payload, e.events) for e in entries),
-        )
+        if entries:
+            sealer = _begin_sealing(connection, path)
+            connection.executemany(_INSERT, (_stored(sealer, *entry) for entry in entries))
         connection.execute("COMMIT")
     descriptor = os.open(unfinished, os.O_RDONLY)
     try:
@@ -704,6 +747,47 @@ def _writable(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _is_sealed(connection: sqlite3.Connection) -> bool:
+    return _version(connection) == SEALED_VERSION
+
+
+def _begin_sealing(connection: sqlite3.Connection, path: Path) -> EntrySealer | None:
+    """What seals the entries that this owner is about to write into a file; None: the file is not sealed."""
+    if not _is_sealed(connection):
+        return None
+    sealer = sealer_of(path)
+    if sealer is None:
+        raise SealBrokenError(str(path), "it is encrypted, and there is no keyset above it")
+    return journal_sealing.begin(connection, path, sealer)
+
+
+def _stored(
+    sealer: EntrySealer | None,
+    cursor: int,
+    epoch: int,
+    kind: int,
+    now_us: int,
+    payload: Blob,
+    events: Blob | None,
+) -> tuple[int, int, int, int, int, Blob, Blob | None]:
+    """An entry as a row of the table."""
+    if sealer is not None:
+        payload, events = journal_sealing.seal(sealer, cursor, epoch, kind, now_us, payload, events)
+    return (
+        cursor,
+        epoch,
+        kind,
+        now_us,
+        _checksum(cursor, epoch, kind, now_us, payload, events),
+        payload,
+        events,
+    )
+
+
 def _meta(connection: sqlite3.Connection) -> dict[str, int]:
     return defaultdict(int, connection.execute("SELECT key, value FROM meta").fetchall())
 
@@ -732,7 +816,7 @@ def _remove(path: Path) -> None:
 
 
 def _first_of(path: Path) -> int:
-    return int(path.name.removesuffix(_SUFFIX))
+    return int(path.name.removesuffix(JOURNAL_SUFFIX))
 
 
 def _size(path: Path) -> int:

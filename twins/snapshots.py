@@ -2,7 +2,7 @@
 
 A snapshot is one ``packing`` block in ``<cursor>.snapshot``; the cursor says which journal entry it includes. It is written
 under another name, synced, read back and renamed, so that a name without ``.part`` was a whole one once. One that can no
-longer be read is set aside, lest it count as one of the two.
+longer be read is set aside, lest it count as one of the two. In an encrypted folder they lie sealed.
 """
 
 import os
@@ -10,7 +10,9 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from twins import sealing
 from twins.packing import Arrays, PackingError, pack, unpack
+from twins.sealing import SealBrokenError
 
 KEPT: Final = 2
 
@@ -24,11 +26,12 @@ def write(folder: Path, cursor: int, meta: dict[str, Any], arrays: Arrays) -> Pa
     Raises
     ------
     OSError : if it cannot be written; the older ones stay.
+    SealingError : the folder is encrypted, and the key for it is not at hand; the older ones stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{cursor:020d}.snapshot"
     part = path.with_suffix(".part")
-    block = pack(meta, arrays)
+    block = sealing.stored(path, pack(meta, arrays))
     for left in folder.glob("*.part"):  # by whoever was killed while writing one
         left.unlink(missing_ok=True)
     try:
@@ -36,7 +39,7 @@ def write(folder: Path, cursor: int, meta: dict[str, Any], arrays: Arrays) -> Pa
             file.write(block)
             file.flush()
             os.fsync(file.fileno())
-        unpack(part.read_bytes())
+        unpack(sealing.read(part, path))
         part.rename(path)
     except BaseException:  # the next one has another name: what failed must not fill the disk
         part.unlink(missing_ok=True)
@@ -57,8 +60,8 @@ def newest(folder: Path) -> tuple[tuple[int, dict[str, Any], Arrays] | None, lis
     damage: list[str] = []
     for path in reversed(_paths(folder)):
         try:
-            meta, arrays = unpack(path.read_bytes())
-        except (OSError, PackingError) as error:
+            meta, arrays = unpack(sealing.read(path))
+        except (OSError, PackingError, SealBrokenError) as error:
             damage.append(f"{path.name}: {error}; went back to the one before it")
             continue
         return (int(path.stem), meta, arrays), damage
@@ -80,10 +83,10 @@ def set_aside(folder: Path, after: int) -> None:
 
 
 def newest_block(folder: Path) -> tuple[int, bytes] | None:
-    """Cursor and bytes of the newest one, unverified; None if there is none."""
+    """Cursor and bytes of the newest one, opened where it is sealed, else unverified; None if there is none."""
     for path in reversed(_paths(folder)):
         try:
-            return int(path.stem), path.read_bytes()
+            return int(path.stem), sealing.read(path)
         except FileNotFoundError:  # a newer one took its place
             continue
     return None

@@ -108,16 +108,28 @@ class Book:
 
     # -- channels --------------------------------------------------------------------------------------------------
 
+    def _as_channel(self, row: Row[Any]) -> Channel:
+        said = json.loads(self._database.unseal(row.target, target_place(row.id)))
+        target = Target(said["kind"], said["url"], said["key"], tuple(said["to"]))
+        return Channel(
+            row.id, row.name, target, row.account, row.enabled, row.revision, row.by, row.changed_us
+        )
+
+    def _as_kept(self, channel_id: str, target: Target) -> str:
+        """A target as it lies in the table: sealed where the data folder is encrypted."""
+        kept = {"kind": target.kind, "url": target.url, "key": target.key, "to": target.to}
+        return self._database.seal(json.dumps(kept, ensure_ascii=False), target_place(channel_id))
+
     def channels(self) -> list[Channel]:
         """All, by name."""
         rows = self._database.read(
             lambda c: c.execute(select(CHANNELS).order_by(CHANNELS.c.name, CHANNELS.c.id)).all()
         )
-        return [as_channel(row) for row in rows]
+        return [self._as_channel(row) for row in rows]
 
     def channel(self, channel_id: str) -> Channel:
         """One. Raises ChannelNotFoundError."""
-        return as_channel(self._database.read(lambda c: _channel_row(c, channel_id)))
+        return self._as_channel(self._database.read(lambda c: _channel_row(c, channel_id)))
 
     def add_channel(self, name: str, target: Target, actor: Actor, account: str = "") -> tuple[Channel, str]:
         """A new channel; a webhook gets a key to sign with, which is given this once.
@@ -135,11 +147,16 @@ class Book:
         def work(connection: Connection) -> Channel:
             _check_room(connection, CHANNELS, MOST_CHANNELS)
             _check_account(connection, account)
-            values = {"name": name, "target": _as_text(target), "account": account, "enabled": True}
+            values = {
+                "name": name,
+                "target": self._as_kept(channel_id, target),
+                "account": account,
+                "enabled": True,
+            }
             _put(connection, CHANNELS, channel_id, values, 1, actor, now_us)
             said = {"name": name, "kind": target.kind, "to": target.shown}
             audit.record(connection, now_us, actor.name, actor.address, "channel.made", channel_id, **said)
-            return as_channel(_channel_row(connection, channel_id))
+            return self._as_channel(_channel_row(connection, channel_id))
 
         return self._database.write(work), target.key
 
@@ -159,12 +176,17 @@ class Book:
         now_us = self._clock.now_us()
 
         def work(connection: Connection) -> Channel:
-            found = as_channel(_channel_row(connection, channel_id))
+            found = self._as_channel(_channel_row(connection, channel_id))
             _check_revision("change the channel", channel_id, found.revision, expected)
             name, target, account, enabled = change(found)
             check_target(target)
             _check_account(connection, account)
-            values = {"name": name, "target": _as_text(target), "account": account, "enabled": enabled}
+            values = {
+                "name": name,
+                "target": self._as_kept(channel_id, target),
+                "account": account,
+                "enabled": enabled,
+            }
             _put(connection, CHANNELS, channel_id, values, found.revision + 1, actor, now_us)
             said = {
                 "name": name,
@@ -173,7 +195,7 @@ class Book:
                 "redirected": target != found.target,
             }
             audit.record(connection, now_us, actor.name, actor.address, "channel.changed", channel_id, **said)
-            return as_channel(_channel_row(connection, channel_id))
+            return self._as_channel(_channel_row(connection, channel_id))
 
         return self._database.write(work)
 
@@ -181,7 +203,7 @@ class Book:
         """Take one away; what waits for it fails. Raises as ``change_channel`` does."""
 
         def work(connection: Connection) -> None:
-            found = as_channel(_channel_row(connection, channel_id))
+            found = self._as_channel(_channel_row(connection, channel_id))
             _check_revision("remove the channel", channel_id, found.revision, expected)
             connection.execute(delete(CHANNELS).where(CHANNELS.c.id == channel_id))
             now_us = self._clock.now_us()
@@ -266,6 +288,11 @@ class Book:
         return as_route(_route_row(connection, route_id))
 
 
+def target_place(channel_id: str) -> str:
+    """What the sealed target of a channel is bound to."""
+    return f"notification_channels/{channel_id}/target"
+
+
 def kept_routes(connection: Connection) -> list[KeptRoute]:
     """All routes, by name."""
     found = [as_route(row) for row in connection.execute(select(ROUTES)).all()]
@@ -300,20 +327,8 @@ def channels_of(connection: Connection, to: Iterable[str]) -> dict[str, frozense
     return chosen
 
 
-def as_channel(row: Row[Any]) -> Channel:
-    said = json.loads(row.target)
-    target = Target(said["kind"], said["url"], said["key"], tuple(said["to"]))
-    return Channel(row.id, row.name, target, row.account, row.enabled, row.revision, row.by, row.changed_us)
-
-
 def as_route(row: Row[Any]) -> KeptRoute:
     return KeptRoute(row.id, json.loads(row.document), row.enabled, row.revision, row.by, row.changed_us)
-
-
-def _as_text(target: Target) -> str:
-    return json.dumps(
-        {"kind": target.kind, "url": target.url, "key": target.key, "to": target.to}, ensure_ascii=False
-    )
 
 
 def _put(

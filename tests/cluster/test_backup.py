@@ -1,6 +1,7 @@
 """A backup holds what was acknowledged, once, whatever goes on meanwhile; and the platform comes back from it."""
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from cluster.backup import BackupError, restore, take
 from serve.access import FOLDER, Access
 from serve.accounts import Actor
 from serve.database import Database, database_config
+from tests.sealed import encrypt, holds
 from tests.serve.edges import PUMP
 from training.compaction import CompactionConfig
 from training.history import History
@@ -29,6 +31,7 @@ from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig
 from twins.journal import JournalConfig
 from twins.readings import ReadingBatch
+from twins.sealing import VARIABLE, KeyMissingError
 
 T0 = 1_760_000_000 * SECOND_US
 PUMPS = [f"pump-{n}" for n in range(6)]
@@ -269,3 +272,29 @@ def test_a_full_database_is_left_alone(worlds: Callable[[int], World], tmp_path:
     with pytest.raises(FleetError, match="not empty"):
         restore(tmp_path / "backup", tmp_path / "new", lambda _: other)
     assert not (tmp_path / "new").exists()
+
+
+def test_an_encrypted_platform_is_backed_up_encrypted_and_needs_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encrypt(tmp_path / "data", monkeypatch)
+    world = World(tmp_path / "data", 3)
+    try:
+        for _ in range(4):
+            world.live()
+        world.write()
+        was = {each: world.fleet.read_twin(each) for each in PUMPS}
+        take(world.data, world.database, tmp_path / "backup")
+    finally:
+        world.close()
+    assert holds(tmp_path / "backup" / "data" / "hosts", b"oslo") == []
+    right = os.environ[VARIABLE]
+    monkeypatch.delenv(VARIABLE)
+    with pytest.raises(KeyMissingError):
+        restore(tmp_path / "backup", tmp_path / "new", sqlite_in)
+    assert not list(tmp_path.glob("new*"))
+    monkeypatch.setenv(VARIABLE, right)
+    restore(tmp_path / "backup", tmp_path / "new", sqlite_in)
+    with LocalFleet(tmp_path / "new" / "hosts", CONFIG, VirtualClock(world.clock.now_us())) as fleet:
+        assert {each: fleet.read_twin(each) for each in PUMPS} == was
+    assert len(set(readings_of(tmp_path / "new"))) == len(world.acknowledged)

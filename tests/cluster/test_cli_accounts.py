@@ -1,4 +1,4 @@
-"""`twinfold user` and `twinfold key`, and what a start does about the first admin."""
+"""`twinfold user` and `twinfold access-key`, and what a start does about the first admin."""
 
 import json
 from pathlib import Path
@@ -57,10 +57,10 @@ def test_accounts_are_for_sites(data: Path) -> None:
 
 
 def test_a_key_for_metrics_names_no_devices(data: Path) -> None:
-    made = found(data, "key", "add", "prometheus", "--metrics")
+    made = found(data, "access-key", "add", "prometheus", "--metrics")
     assert made["for"] == "metrics"
     assert access_of(data).keys.find(made["text"]).kind == "metrics"
-    assert run(data, "key", "add", "x", "--metrics", "--site", "oslo").exit_code != 0
+    assert run(data, "access-key", "add", "x", "--metrics", "--site", "oslo").exit_code != 0
 
 
 def test_accounts_are_made_changed_and_disabled(data: Path) -> None:
@@ -90,21 +90,21 @@ def test_accounts_are_made_changed_and_disabled(data: Path) -> None:
 
 
 def test_keys_are_made_rotated_and_revoked(data: Path) -> None:
-    made = found(data, "key", "add", "hall 3", "--site", "oslo", "--type", "pump", "--days", "30")
+    made = found(data, "access-key", "add", "hall 3", "--site", "oslo", "--type", "pump", "--days", "30")
     assert made["for"] == "site oslo, type pump"
     keys: Keys = access_of(data).keys
     assert keys.find(made["text"]).name == "hall 3"
-    fresh = found(data, "key", "rotate", made["id"], "--overlap-hours", "0")
+    fresh = found(data, "access-key", "rotate", made["id"], "--overlap-hours", "0")
     later = access_of(data).keys
     assert later.find(fresh["text"]).id == made["id"]
     with pytest.raises(KeyRefusedError):
         later.find(made["text"])
-    assert found(data, "key", "revoke", made["id"])["revoked"]
+    assert found(data, "access-key", "revoke", made["id"])["revoked"]
     with pytest.raises(KeyRefusedError):
         access_of(data).keys.find(fresh["text"])
-    (listed,) = found(data, "key", "list")
+    (listed,) = found(data, "access-key", "list")
     assert "text" not in listed
-    assert run(data, "key", "add", "nothing").exception is not None
+    assert run(data, "access-key", "add", "nothing").exception is not None
 
 
 def started(settings: Settings) -> Platform:

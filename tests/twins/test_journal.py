@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.sealed import encrypt
 from twins.errors import (
     FencedError,
     JournalCorruptError,
@@ -27,7 +28,7 @@ from twins.errors import (
 from twins.journal import LOST, Entry, Journal, JournalConfig, JournalReader, StoredEntry, journal_files
 from twins.journal_repair import DAMAGED, salvage
 
-SMALL_FILES = JournalConfig(file_bytes=100_000)
+SMALL_FILES = JournalConfig(file_bytes=230_000)
 
 
 def entries(first: int, count: int, size: int = 2000) -> list[Entry]:
@@ -62,9 +63,32 @@ def flip(path: Path, at: int) -> None:
         file.write(bytes([byte[0] ^ 0x10]))
 
 
+@pytest.fixture(params=["plain", "sealed"], autouse=True)
+def at_rest(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    """Everything here holds for encrypted journals as well. Each lies with a keyset of its own, so that it can be copied."""
+    if request.param == "sealed":
+        key = encrypt(tmp_path, monkeypatch, tmp_path_factory.mktemp("key") / "key")
+        as_it_is = Journal.open
+
+        def opened(folder: str | Path, *arguments: object, **named: object) -> Journal:
+            encrypt(Path(folder), monkeypatch, key)
+            return as_it_is(folder, *arguments, **named)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Journal, "open", opened)
+    return str(request.param)
+
+
 def position(path: Path, cursor: int) -> int:
     """Where a byte of an entry's payload lies in a file."""
-    payload = bytes(entries(cursor, 1)[0].payload)
+    with contextlib.closing(
+        sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    ) as file:
+        (payload,) = file.execute("SELECT payload FROM entry WHERE cursor = ?", (cursor,)).fetchone()
     return max(path.read_bytes().find(payload[at : at + 64]) for at in range(0, len(payload) - 64, 64))
 
 
@@ -132,7 +156,7 @@ class TestUse:
             assert (journal.first_cursor, journal.last_cursor) == (firsts[-1], 201)
 
     def test_full_refuses_all_but_the_urgent(self, tmp_path: Path) -> None:
-        config = JournalConfig(file_bytes=100_000, max_bytes=300_000)
+        config = JournalConfig(file_bytes=100_000, max_bytes=1_000_000)
         with contextlib.closing(Journal.open(tmp_path, config)) as journal:
             with pytest.raises(OverloadedError) as refusal:
                 fill(journal, 1000)
