@@ -173,6 +173,85 @@ class CommentAlert(AlertCommand):
     """Say something about it, in ``note``."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownlinkCommand(Command):
+    """Something about what is asked of one device, or what that says to it."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDesired(DownlinkCommand):
+    """Ask a device to be otherwise: properties and the values they shall have, None: nothing is asked of it any more.
+
+    ``role`` is that of who asks; ``version`` the one that this is a change of, None: any. Without ``expires_s``, as the
+    type says.
+    """
+
+    values: Mapping[str, Any]
+    role: str
+    version: int | None = None
+    expires_s: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendCommand(DownlinkCommand):
+    """Ask a device to do what its type calls ``name``; ``role`` and ``expires_s`` as above."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    role: str
+    expires_s: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelCommand(DownlinkCommand):
+    """Ask no longer for what command ``number`` of the device asked; ``role`` as above."""
+
+    number: int
+    role: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(DownlinkCommand):
+    """What comes up from a device or its link. Told twice it says nothing new, so its id is not remembered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportProperties(Report):
+    """How a device says that it is: ``version`` is its own count, ``at_us`` its own time, None: now.
+
+    ``rejected`` are properties for which it does not take the desired value, with the reason; ``desired_version`` is the
+    version that it answers to, None: whichever stands.
+    """
+
+    values: Mapping[str, Any]
+    version: int | None = None
+    at_us: int | None = None
+    rejected: Mapping[str, str]
+    desired_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDelivery(Report):
+    """Command ``number`` is about to be handed to the device over ``link``; said before it is, so that it is once."""
+
+    number: int
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportResult(Report):
+    """What the device says of command ``number``: ``ok``, and a result or reason."""
+
+    number: int
+    ok: bool
+    result: str = ""
+
+
 COMMANDS: Final[Mapping[str, type[Command]]] = {
     cls.__name__: cls
     for cls in (
@@ -195,6 +274,12 @@ COMMANDS: Final[Mapping[str, type[Command]]] = {
         ReturnToService,
         AssignAlert,
         CommentAlert,
+        SetDesired,
+        SendCommand,
+        CancelCommand,
+        ReportProperties,
+        ReportDelivery,
+        ReportResult,
     )
 }
 """Every command by the name under which the journal keeps it."""

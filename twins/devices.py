@@ -14,9 +14,14 @@ import numpy as np
 ChannelKind = Literal["gauge", "counter", "state", "flag"]
 Priority = Literal["critical", "high", "medium", "low"]
 ParentState = Literal["stale", "alert", "out_of_service"]
+ValueKind = Literal["number", "integer", "boolean", "string", "enum"]
+AskedBy = Literal["operator", "engineer", "admin", "nobody"]
 
 PRIORITIES: Final[tuple[Priority, ...]] = ("critical", "high", "medium", "low")
 """From the most to the least urgent; their index is how arrays hold them."""
+
+ASKED_BY: Final[tuple[AskedBy, ...]] = ("operator", "engineer", "admin", "nobody")
+"""The least role that may ask something of a device, from the many to the few."""
 
 MAX_LOAD: Final = 1.5
 """The highest load, as a share of the rating, that a device can be asked for."""
@@ -157,6 +162,59 @@ class MaintenanceAction:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value that goes along with a command to a device.
+
+    ``unit`` (UCUM), ``low``, ``high`` and ``resolution`` are for numbers, ``choices`` are those of an enum.
+    """
+
+    name: str
+    kind: ValueKind = "number"
+    title: str = ""
+    unit: str = "1"
+    low: float = -math.inf
+    high: float = math.inf
+    resolution: float = 0.0
+    choices: tuple[str, ...] = ()
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """What a device can be asked to be, and reports that it is: a setpoint, a mode.
+
+    ``role`` is the least that may ask for a value; ``nobody``: the device only reports it. A desired value that is not
+    reported back within ``expires_s`` is withdrawn; None: it stands until it is.
+    """
+
+    name: str
+    kind: ValueKind = "number"
+    title: str = ""
+    unit: str = "1"
+    low: float = -math.inf
+    high: float = math.inf
+    resolution: float = 0.0
+    choices: tuple[str, ...] = ()
+    role: AskedBy = "operator"
+    expires_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCommand:
+    """What a device can be asked to do. Not done within ``expires_s``, it is not to be done any more.
+
+    One that is ``repeatable`` may be handed to the device again until it answers; any other is handed over once.
+    """
+
+    name: str
+    title: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    role: AskedBy = "operator"
+    expires_s: float = 300.0
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LoadProfile:
     """What devices of a type are asked to do, as a fraction of their rating: for the simulator and for forks.
 
@@ -200,6 +258,8 @@ class DeviceType:
     failure_modes: tuple[FailureMode, ...] = ()
     rules: tuple[AlertRule, ...] = ()
     actions: tuple[MaintenanceAction, ...] = ()
+    properties: tuple[Property, ...] = ()
+    commands: tuple[DeviceCommand, ...] = ()
     downtime_cost_per_h: float = 0.0
     ambient_reference_c: float = 20.0
     sources: tuple[str, ...] = ()

@@ -13,7 +13,11 @@
     ├── StaleDirectoryError        the batch was routed by the directory of another life; route again
     ├── SupersededError            another owner of membership has claimed the host since
     ├── CommandRefusedError        a command that does not fit the state it met
-    │   └── VersionConflictError   somebody else was first
+    │   ├── VersionConflictError   somebody else was first
+    │   ├── NotOfferedError        the device's type has no such property, command or parameter
+    │   ├── ValueRefusedError      the type does not take such a value
+    │   ├── RoleTooLowError        the type wants a higher role
+    │   └── UnknownNumberError     the device has no command of this number
     ├── AlertNotFoundError         no such alert
     ├── FilterError                a filter or rule text that cannot be parsed, with its column
     ├── OverloadedError            full for the moment; try again after ``retry_after_s``
@@ -187,6 +191,30 @@ class VersionConflictError(CommandRefusedError):
     """Somebody else changed it first."""
 
     code = "command.version_conflict"
+
+
+class NotOfferedError(CommandRefusedError):
+    """The device's type does not have what is asked for."""
+
+    code = "command.not_offered"
+
+
+class ValueRefusedError(CommandRefusedError):
+    """The device's type does not take such a value."""
+
+    code = "command.value_refused"
+
+
+class RoleTooLowError(CommandRefusedError):
+    """The device's type wants a higher role for this."""
+
+    code = "command.role_too_low"
+
+
+class UnknownNumberError(CommandRefusedError):
+    """The device has no command of this number, or none that is remembered."""
+
+    code = "command.unknown_number"
 
 
 class AlertNotFoundError(FleetError):

@@ -55,6 +55,17 @@ class Kind(IntEnum):
     PATTERN_STARTED = 23
     PATTERN_ENDED = 24
 
+    DESIRED_CHANGED = 30
+    DESIRED_REJECTED = 31
+    DESIRED_EXPIRED = 32
+    REPORTED_CHANGED = 33
+    COMMAND_SENT = 34
+    COMMAND_DELIVERED = 35
+    COMMAND_DONE = 36
+    COMMAND_FAILED = 37
+    COMMAND_EXPIRED = 38
+    COMMAND_CANCELLED = 39
+
     ALERT_RAISED = 40
     ALERT_ACKNOWLEDGED = 41
     ALERT_RETURNED = 42  # the condition cleared
@@ -102,6 +113,16 @@ KINDS: Final[Mapping[Kind, KindSpec]] = {
     Kind.PATTERN_ENDED: KindSpec(
         "pattern.ended", slot="channel", a="size", b="confidence", occurrence="pattern"
     ),
+    Kind.DESIRED_CHANGED: KindSpec("device.desired_changed", a="version"),
+    Kind.DESIRED_REJECTED: KindSpec("device.desired_rejected", a="version"),
+    Kind.DESIRED_EXPIRED: KindSpec("device.desired_expired", a="version"),
+    Kind.REPORTED_CHANGED: KindSpec("device.reported_changed", a="version"),
+    Kind.COMMAND_SENT: KindSpec("device.command_sent", a="number"),
+    Kind.COMMAND_DELIVERED: KindSpec("device.command_delivered", a="number"),
+    Kind.COMMAND_DONE: KindSpec("device.command_done", a="number"),
+    Kind.COMMAND_FAILED: KindSpec("device.command_failed", a="number"),
+    Kind.COMMAND_EXPIRED: KindSpec("device.command_expired", a="number"),
+    Kind.COMMAND_CANCELLED: KindSpec("device.command_cancelled", a="number"),
     Kind.ALERT_RAISED: KindSpec("alert.raised", slot="rule", a="value", b="limit", occurrence="occurrence"),
     Kind.ALERT_ACKNOWLEDGED: KindSpec("alert.acknowledged", slot="rule", occurrence="occurrence"),
     Kind.ALERT_RETURNED: KindSpec("alert.returned", slot="rule", a="value", occurrence="occurrence"),

@@ -322,7 +322,8 @@ class Fleet(ABC):
         return {host: reply.cursor}
 
     def command_many(
-        self, commands: Sequence[c.AlertCommand | c.RecordMaintenance | c.RetireDevice]
+        self,
+        commands: Sequence[c.AlertCommand | c.RecordMaintenance | c.RetireDevice | c.DownlinkCommand],
     ) -> "CommandsResult":
         """Do several things that are asked of devices, many in one commit; one that is refused costs no other.
 
@@ -371,6 +372,29 @@ class Fleet(ABC):
         result: dict[str, Any]
         _, result = self._ask_at_home(device_id, "read_twin", lambda device_type: (device_type, device_id))
         return result
+
+    def downlinks(self, device_ids: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """What is asked of devices that something is or was asked of, by id, as ``views.downlink`` has it.
+
+        Also those of which it is not known at present, since their host is away.
+        """
+        places = self.locate(pa.array(device_ids, pa.string()))
+        groups: dict[int, list[str]] = {}
+        away: list[str] = []
+        for device_id, host in zip(device_ids, places.host.tolist(), strict=True):
+            if host >= 0:
+                groups.setdefault(host, []).append(device_id)
+            elif not places.is_sure:
+                away.append(device_id)
+        calls: list[Call] = [(host, "downlinks", (ids,)) for host, ids in groups.items()]
+        answers = _raised(self._hosts.ask(calls), DegradedError)
+        found: dict[str, dict[str, Any]] = {}
+        for ids, answer in zip(groups.values(), answers, strict=True):
+            if isinstance(answer, DegradedError):
+                away += ids
+            else:
+                found.update(answer)
+        return found, away
 
     def live(self, device_type: str) -> pa.Table:
         """One line a device of this type: what it is, how it is, its latest values. A copy of this moment."""

@@ -215,13 +215,15 @@ class ShardHost:
         now_us = self._clock(now_us)
         if command.command_id in self._remembered:
             return {}
+        if isinstance(command, c.Report) and not self._is_news(command, now_us):
+            return {}
         with self._undone_if_it_fails():
             # what cannot be kept is not done
             payload = entries.encode_command(type(command).__name__, c.to_body(command))
             events = self._do(command, now_us)
         if isinstance(command, c.SetParentState) and not events:
             return {}  # told again what was known: nothing to keep
-        self._remember(command.command_id, now_us)
+        self._remember(command, now_us)
         self._stage(EntryKind.COMMAND, now_us, payload, events)
         return events
 
@@ -539,8 +541,14 @@ class ShardHost:
         self.now_us = max(self.now_us, now_us)
         return self.now_us
 
-    def _remember(self, command_id: str, now_us: int) -> None:
-        self._remembered[command_id] = now_us
+    def _is_news(self, command: c.Report, now_us: int) -> bool:
+        """Whether a report says something that is not known."""
+        return self.shard(self._type_of(command.device_id)).is_news(command, now_us)
+
+    def _remember(self, command: c.Command, now_us: int) -> None:
+        if isinstance(command, c.Report):
+            return
+        self._remembered[command.command_id] = now_us
         horizon = now_us - round(self.config.remember_commands_s * SECOND_US)
         while self._remembered:
             oldest = next(iter(self._remembered))
@@ -618,7 +626,7 @@ class ShardHost:
                     rows = entries.decode_events(entry.events)[command.device_type].records["row"]
                     self.shard(command.device_type).pad(int(rows[0]), self.name)
                 self._do(command, entry.now_us)
-                self._remember(command.command_id, entry.now_us)
+                self._remember(command, entry.now_us)
             case EntryKind.TICK:
                 self._tick(entry.now_us)
             case EntryKind.MARK:

@@ -5,6 +5,7 @@ version what was other
 ======= =====================================================================================================
 1       no ceilings, no HABIT: devices are taken for grown up, without an excursion on record
 2       word, stamp and timer of every (device, rule), those at rest too; event times of every channel
+3       nothing was asked of devices: no ``downlinks`` beside the arrays
 ======= =====================================================================================================
 """
 

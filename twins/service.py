@@ -12,6 +12,7 @@ from twins import commands as c
 from twins import typefiles, views
 from twins.devices import Device, DeviceType
 from twins.directory import NO_ROWS, Seal
+from twins.downlink import BLANK
 from twins.errors import DegradedError, DeviceNotFoundError, FleetError, StaleDirectoryError, SupersededError
 from twins.events import EventBatch
 from twins.host import HostStatus, ShardHost
@@ -249,6 +250,19 @@ class HostService:
         if shard is None or row < 0:
             raise DeviceNotFoundError(device_id)
         return views.twin(shard, row)
+
+    def downlinks(self, device_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What is asked of those of these devices that live here, are reachable, and of which something is or was."""
+        found: dict[str, dict[str, Any]] = {}
+        for shard in self.host.shards.values():
+            if len(shard.downlinks):
+                rows = shard.roster.index.find(pa.array(device_ids, pa.string()))
+                found.update(
+                    (device_id, views.downlink(shard, row))
+                    for device_id, row in zip(device_ids, rows.tolist(), strict=True)
+                    if row >= 0 and shard.downlinks.of(row) != BLANK and not shard.device(row).retired
+                )
+        return found
 
     def live(self, device_type: str) -> pa.Table | None:
         shard = self.host.shards.get(device_type)

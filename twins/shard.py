@@ -20,6 +20,7 @@ from twins.alerts import AlertBook, AlertTarget
 from twins.clock import SECOND_US
 from twins.devices import Device, DeviceType, MaintenanceAction
 from twins.directory import Roster, Seal
+from twins.downlink_book import DownlinkBook, in_order
 from twins.errors import CommandRefusedError, DeviceExistsError, ReadingError, StaleDirectoryError
 from twins.events import EVENT, EVERY, REPLAYED, EventBatch, Kind, event_buffer
 from twins.kernels import DECLARED, LineResults
@@ -27,7 +28,7 @@ from twins.packing import Arrays
 from twins.readings import ShardBatch
 from twins.state import HAS_CHILDREN, IMPORTING, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
 
-SNAPSHOT_VERSION: Final = 3
+SNAPSHOT_VERSION: Final = 4
 
 _BUFFER: Final = 16_384
 _NOT_YET: Final = "its past is being imported; wait until that has ended"
@@ -75,6 +76,7 @@ class Shard:
         self.config = config or ShardConfig()
         self.roster = Roster()
         self.book = AlertBook()
+        self.downlinks = DownlinkBook()
         self.now_us = 0
         self._buffer = event_buffer(_BUFFER + kernels.MAX_EVENTS_PER_LINE)
         self.state = state.blank_state(64, device_type)
@@ -153,7 +155,10 @@ class Shard:
             self._register(command, self.now_us)
 
     def advance(self, now_us: int) -> EventBatch:
-        """Let shard time pass: silence, shelves that run out. ``advance(a); advance(b)`` does what ``advance(b)`` does."""
+        """Let shard time pass: silence, shelves and requests to devices that run out.
+
+        ``advance(a); advance(b)`` does what ``advance(b)`` does.
+        """
         now_us = self._move_to(now_us)
         parts: list[Any] = []
         row = 0
@@ -166,7 +171,9 @@ class Shard:
             if row >= len(self):
                 break
         records = np.concatenate(parts)
-        return self._followed(records[np.argsort(records["at_us"], kind="stable")])
+        followed = self._followed(records[np.argsort(records["at_us"], kind="stable")])
+        expired = self.downlinks.advance(now_us)
+        return in_order([followed, expired]) if len(expired) else followed
 
     def command(self, command: c.Command, now_us: int) -> EventBatch:
         """Do what was asked, or refuse it and change nothing.
@@ -203,7 +210,15 @@ class Shard:
                 return self._set_parent_state(command, now_us)
             case c.AlertCommand():
                 return self._alert_command(command, now_us)
+            case c.DownlinkCommand():
+                row = self._asked(command, now_us)
+                return self.downlinks.do(row, command, self.device_type, now_us)
         raise TypeError(f"no shard knows the command {type(command).__name__}")
+
+    def is_news(self, command: c.Report, now_us: int) -> bool:
+        """Whether a report would change anything; raises what ``command`` would."""
+        now_us = max(now_us, self.now_us)
+        return self.downlinks.is_news(self._asked(command, now_us), command, self.device_type, now_us)
 
     # -- what can be read from it ---------------------------------------------------------------------------------
 
@@ -254,6 +269,7 @@ class Shard:
             "now_us": self.now_us,
             "roster": roster_meta,
             "book": self.book.to_meta(),
+            "downlinks": self.downlinks.to_meta(),
         }
         arrays = state.to_arrays(self.state, len(self))
         arrays.update({f"roster.{name}": array for name, array in roster_arrays.items()})
@@ -288,6 +304,7 @@ class Shard:
             arrays = state.chosen({k: v for k, v in arrays.items() if not k.startswith(prefix)}, only)
         shard.state = state.from_arrays(arrays, max(64, rows), rows, device_type)
         shard.book = AlertBook.from_meta(meta["book"], only)
+        shard.downlinks = DownlinkBook.from_meta(meta.get("downlinks", ()), only)
         shard.now_us = meta["now_us"]
         return shard
 
@@ -369,7 +386,8 @@ class Shard:
         self._put_in_force(device_type)
         told = self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
         rows = self._in_service(np.arange(len(self), dtype=np.int32))
-        return EventBatch.join([closed, told, self._follow_parents(rows, now_us)])
+        withdrawn = self.downlinks.refit(device_type, command.by, now_us)
+        return EventBatch.join([closed, told, withdrawn, self._follow_parents(rows, now_us)])
 
     def _close_dropped(self, new: DeviceType, now_us: int) -> EventBatch:
         """The end of alerts whose rules the new version does not have; they carry the rule's name, not its old place."""
@@ -408,7 +426,10 @@ class Shard:
         device_id = self.roster.index[row]
         target = AlertTarget(self.state, self.alert_params, self.device_type, row, device_id, "")
         closed = self.book.retire(target, by, now_us)
-        told = EventBatch.join([closed, self._told(Kind.DEVICE_RETIRED, [row], now_us, {"by": by})])
+        withdrawn = self.downlinks.retire(row, by, now_us)
+        told = EventBatch.join(
+            [closed, withdrawn, self._told(Kind.DEVICE_RETIRED, [row], now_us, {"by": by})]
+        )
         told = self._marked(told)
         self.state.core.status[row] &= np.uint8(255 - IMPORTING)
         return told
@@ -524,6 +545,20 @@ class Shard:
             case c.CommentAlert():
                 return book.comment(target, by, note, now_us)
         raise TypeError(f"no shard knows the command {type(command).__name__}")
+
+    def _asked(self, command: c.DownlinkCommand, now_us: int) -> int:
+        """The row of a device that can be asked something, and can say something."""
+        row = self._row(command.device_id, "reach")
+        if self.state.core.status[row] & RETIRED:
+            raise CommandRefusedError("reach", command.device_id, "it is retired")
+        if self.state.core.status[row] & IMPORTING:
+            raise CommandRefusedError("reach", command.device_id, _NOT_YET)
+        if isinstance(command, c.ReportProperties) and command.at_us is not None:
+            ahead_s = (command.at_us - now_us) / SECOND_US
+            if ahead_s > self.config.max_ahead_s:
+                reason = f"its time is {ahead_s:.0f} s ahead of the platform's"
+                raise CommandRefusedError("take a report of", command.device_id, reason)
+        return row
 
     def _follow_parents(self, rows: NDArray[np.int32], now_us: int) -> EventBatch:
         """Suppress, or bring back, what ``rows`` have been told of their parents; forget what was said of what ended."""

@@ -16,6 +16,7 @@ from typing import Any, Final, cast, get_args
 
 import yaml
 
+from twins.controlfiles import read_commands, read_properties
 from twins.devices import (
     MAX_LOAD,
     PRIORITIES,
@@ -246,6 +247,8 @@ def read_type(root: Section) -> DeviceType:
         failure_modes=modes,
         rules=rules,
         actions=actions,
+        properties=read_properties(root),
+        commands=read_commands(root),
         downtime_cost_per_h=root.number("downtime_cost_per_h", 0.0, low=0.0),
         ambient_reference_c=root.number("ambient_reference_c", 20.0, low=-90.0, high=100.0),
         sources=root.texts("sources"),

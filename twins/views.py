@@ -1,7 +1,7 @@
 """What a shard shows of its twins: the live table, one twin whole, alerts that stand. It changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from twins import alerts
 from twins.alerts import AlertNote, AlertPhase
 from twins.devices import PRIORITIES, DeviceType
+from twins.downlink import Desired
 from twins.events import PATTERNS
 from twins.health import breakdown
 from twins.readings import Fate
@@ -172,7 +173,33 @@ def twin(shard: "Shard", row: int) -> dict[str, Any]:
             for c, channel in enumerate(device_type.channels)
         },
         "alerts": _alert_items(shard, np.array([row])),
+        **downlink(shard, row),
     }
+
+
+def downlink(shard: "Shard", row: int) -> dict[str, Any]:
+    """What is asked of one device and what it said: ``properties`` by name, ``desired_version``, ``commands`` by number."""
+    of = shard.downlinks.of(row)
+    return {
+        "desired_version": of.version,
+        "properties": {
+            each.name: {
+                "standing": of.standing(each.name),
+                "desired": _desired(of.desired.get(each.name)),
+                "reported": _fields(of.reported.get(each.name)),
+            }
+            for each in shard.device_type.properties
+        },
+        "commands": [_fields(order) for order in of.orders],
+    }
+
+
+def _desired(wanted: Desired | None) -> dict[str, Any] | None:
+    return None if wanted is None else {n: v for n, v in asdict(wanted).items() if n != "met"}
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    return None if value is None else asdict(value)
 
 
 def standing_alerts(shard: "Shard", rows: NDArray[np.int64] | None = None) -> pa.Table:

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twins.devices import Channel, DeviceType, Effect, FailureMode, LoadProfile, Response
+from twins.devices import (
+    Channel,
+    DeviceCommand,
+    DeviceType,
+    Effect,
+    FailureMode,
+    LoadProfile,
+    Parameter,
+    Property,
+    Response,
+)
 from twins.documents import MAX_PROBLEMS
 from twins.errors import DeviceTypeError
 from twins.typefiles import content_hash, from_document, load_catalog, load_type, parse_type, to_document
@@ -239,3 +249,69 @@ def test_two_files_of_one_folder_cannot_describe_the_same_type(tmp_path: Path) -
     (tmp_path / "b.yaml").write_text(GOOD)
     with pytest.raises(DeviceTypeError, match=r"b\.yaml:1: .*a\.yaml as well"):
         load_catalog([tmp_path])
+
+
+ASKED = (
+    GOOD
+    + """\
+properties:
+  - name: speed_setpoint
+    unit: "{rev}/min"
+    low: 1000
+    high: 3000
+    resolution: 1
+    expires_s: 60
+  - name: mode
+    kind: enum
+    choices: [auto, manual]
+    role: engineer
+commands:
+  - name: stop
+    repeatable: true
+    parameters:
+      - {name: ramp_s, unit: s, low: 0, high: 60, required: false}
+"""
+)
+
+
+def test_a_type_says_what_can_be_asked_of_its_devices() -> None:
+    found = parse_type(ASKED)
+    assert found.properties[0] == Property(
+        "speed_setpoint", unit="{rev}/min", low=1000, high=3000, resolution=1, expires_s=60
+    )
+    assert found.properties[1].choices == ("auto", "manual")
+    ramp = Parameter("ramp_s", unit="s", low=0, high=60, required=False)
+    assert found.commands == (DeviceCommand("stop", parameters=(ramp,), repeatable=True),)
+    assert from_document(to_document(found)) == found
+    assert parse_type(GOOD).properties == parse_type(GOOD).commands == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "problem"),
+    [
+        ("    low: 1000\n    high", "    low: 4000\n    high", 42, "low 4000 is not below high 3000"),
+        ('{rev}/min"\n    low: 1000', 'rpm"\n    low: 1000', 41, "'rpm' is no UCUM code"),
+        ("resolution: 1\n    expires", "resolution: 1e-12\n    expires", 44, "does not fit the range"),
+        ("expires_s: 60", "expires_s: 0", 45, "expires_s is 0"),
+        ("expires_s: 60", "expires_s: 604801", 45, "expires_s is 604801"),
+        ("name: mode", "name: speed_setpoint", 46, "exists already, in line 40"),
+        ("name: mode", "name: Mode-1", 46, "'Mode-1' cannot be a name here"),
+        ("    choices: [auto, manual]\n", "", 46, "of kind enum and has 0 choices"),
+        ("kind: enum", "kind: string", 48, "of kind string and has 2 choices"),
+        ("kind: enum", "kind: enum\n    unit: s", 48, "is of kind enum, which has no unit"),
+        ("[auto, manual]", "[auto, auto]", 48, "one twice"),
+        ("[auto, manual]", "[auto, off]", 48, "holds true or false ('off')"),
+        ("role: engineer", "role: king", 49, "it is one of operator, engineer, admin, nobody"),
+        ("repeatable: true", "repeatable: perhaps", 52, "write true or false"),
+        ("repeatable: true", "repeats: true", 52, "unknown key 'repeats'"),
+        ("unit: s, low", "unit: s, low: 99, lo", 54, "low 99 is not below high 60"),
+    ],
+)
+def test_what_is_wrong_with_what_can_be_asked_has_its_line(
+    old: str, new: str, line: int, problem: str
+) -> None:
+    assert ASKED.count(old) >= 1
+    with pytest.raises(DeviceTypeError) as raised:
+        parse_type(ASKED.replace(old, new), "pump.yaml")
+    said = [text for text in str(raised.value).splitlines() if text.startswith(f"pump.yaml:{line}: ")]
+    assert any(problem in text for text in said), str(raised.value)
