@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cluster import cli_accounts, cli_jobs, cli_key, cli_notify, cli_types
+from cluster import cli_accounts, cli_device, cli_jobs, cli_key, cli_notify, cli_types
 from cluster.compiled import use_kernel_cache
 from cluster.terminal import AsJson, Data
 from cluster.terminal import bar as _bar
@@ -40,6 +40,7 @@ app.add_typer(cli_accounts.keys)
 app.add_typer(cli_key.app)
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_notify.app)
+app.add_typer(cli_device.app)
 
 
 def main() -> None:

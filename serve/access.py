@@ -78,6 +78,11 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "POST /api/devices": ("engineer", "narrowed"),
     "GET /api/devices/{device_id:path}/maintenance": ("viewer", "narrowed"),
     "POST /api/devices/{device_id:path}/maintenance": ("operator", "narrowed"),
+    "GET /api/devices/{device_id:path}/properties": ("viewer", "narrowed"),
+    "PATCH /api/devices/{device_id:path}/properties": ("operator", "narrowed"),  # the type may want more
+    "GET /api/devices/{device_id:path}/commands": ("viewer", "narrowed"),
+    "POST /api/devices/{device_id:path}/commands": ("operator", "narrowed"),
+    "POST /api/devices/{device_id:path}/commands/{number}/cancel": ("operator", "narrowed"),
     "DELETE /api/devices/{device_id:path}": ("engineer", "narrowed"),
     "GET /api/events/schema": ("viewer", "platform"),
     "WS /api/live": ("viewer", "narrowed"),

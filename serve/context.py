@@ -17,6 +17,7 @@ from serve.accounts import Registration
 from serve.admission import Admission
 from serve.catalogue import Catalogue
 from serve.cursors import Reached, read_stream_cursor, stream_cursor
+from serve.downlinks import Switchboard
 from serve.errors import LoginRequiredError
 from serve.live import LiveTable, View
 from serve.metrics import Metrics
@@ -155,6 +156,7 @@ class Context:
     together: Together = field(init=False)
     admission: Admission = field(init=False)
     decodes: threading.Semaphore = field(init=False)
+    switchboard: Switchboard = field(default_factory=Switchboard)
 
     def __post_init__(self) -> None:
         self.overview = Overview(self.live)

@@ -99,7 +99,8 @@ def device_detail(twin: Mapping[str, Any], device_type: DeviceType, rules: Rules
         each for each in alerts if each["state"] not in ("SHELVED", "SUPPRESSED_BY_DESIGN", "OUT_OF_SERVICE")
     ]
     worst = min((_PRIORITY_AT[each["priority"]] for each in standing), default=None)
-    shown = {name: value for name, value in twin.items() if name not in ("event_us", "heard_us")}
+    apart = ("event_us", "heard_us", "properties", "commands")  # told by ``asked``
+    shown = {name: value for name, value in twin.items() if name not in apart}
     number = short if device_type.dtype == np.float32 else known
     return {
         **shown,

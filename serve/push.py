@@ -21,6 +21,7 @@ from serve.cursors import Reached, read_stream_cursor, stream_cursor
 from serve.live import Place, View, known, short
 from serve.present import alert_item, as_of, iso
 from twins import entries
+from twins.entries import EntryKind
 from twins.errors import DegradedError, FleetError, JournalError, OverloadedError
 from twins.events import Event, EventBatch, Kind, decode
 from twins.fleet import Fleet
@@ -40,6 +41,8 @@ _ASKED_AT_ONCE: Final = 64
 _LOOKS: Final = 20
 _LOOK_AGAIN_S: Final = 0.1
 _FIRST_ALERT: Final = int(Kind.ALERT_RAISED)
+_FIRST_ASKED: Final = int(Kind.DESIRED_CHANGED)
+_LAST_ASKED: Final = int(Kind.COMMAND_CANCELLED)
 
 _log = logging.getLogger("twinfold.push")
 
@@ -209,6 +212,10 @@ class Hub:
 
     # -- the state of the fleet -------------------------------------------------------------------
 
+    def attend(self) -> None:
+        """Follow the journals from now on: a link wants to know of what is asked of its devices."""
+        self._follow_new(self._context.live.view)
+
     async def show(self, view: View) -> None:
         """Tell everyone the state of the fleet in a new view, and follow hosts that are new in it."""
         if self._clients or self._followers:
@@ -283,6 +290,7 @@ class Hub:
         except Exception as error:
             self._complain(host, f"entry {entry.cursor} cannot be told", error)
             self._at[host] = Reached(entry.epoch, entry.cursor)
+            self._context.switchboard.heard_all()
             self._missed(host, 1)
 
     def _complain(self, host: int, what: str, error: Exception) -> None:
@@ -299,7 +307,25 @@ class Hub:
         missed = max(1, target.cursor - self._at[host].cursor)
         _log.warning("host %d: %s; going on %d entries later", host, error, missed)
         self._at[host] = target
+        self._context.switchboard.heard_all()
         self._missed(host, missed)
+
+    def _tell_links(self, host: int, entry: StoredEntry, told_of: Mapping[str, EventBatch]) -> None:
+        """Have links look at devices of which something is asked, or no longer."""
+        switchboard, view = self._context.switchboard, self._context.live.view
+        for name, batch in told_of.items():
+            kinds = batch.records["kind"]
+            rows = batch.records["row"][(kinds >= _FIRST_ASKED) & (kinds <= _LAST_ASKED)]
+            for row in np.unique(rows).tolist():
+                place = Place(host, name, row)
+                if view.has(place):
+                    switchboard.heard(view.device_id(place))
+                elif entry.kind == EntryKind.COMMAND and (
+                    about := entries.decode_command(entry.payload)[1].get("device_id")
+                ):
+                    switchboard.heard(about)
+                else:
+                    switchboard.heard_all()
 
     def _missed(self, host: int, entries_missed: int) -> None:
         self._recent_from[host] = self._at[host].cursor
@@ -315,6 +341,8 @@ class Hub:
             told_of = entries.decode_events(entry.events)
             if any((batch.records["kind"] == Kind.TYPE_INSTALLED).any() for batch in told_of.values()):
                 await self._context.call(self._context.fleet.learn_types, host)
+            if self._context.switchboard.is_used:
+                self._tell_links(host, entry, told_of)
             for name, batch in told_of.items():
                 alerts = batch.where((batch.records["kind"] >= _FIRST_ALERT) & batch.news())
                 shown = self._named(name, alerts)

@@ -10,6 +10,7 @@ import httpx
 
 from serve.client.accounts import Accounts, Keys, OwnAccount
 from serve.client.alerts import Alerts
+from serve.client.asked import Asked
 from serve.client.connection import Connection
 from serve.client.credentials import Credential, LocalFile, Session, Token
 from serve.client.device_types import DeviceTypes
@@ -67,6 +68,7 @@ class Client:
         self.devices = Devices(self._ask)
         self.alerts = Alerts(self._ask)
         self.maintenance = MaintenanceRecords(self._ask)
+        self.asked = Asked(self._ask)
         self.types = DeviceTypes(self._ask)
         self.jobs = Jobs(self._ask)
         self.notifications = Notifications(self._ask)

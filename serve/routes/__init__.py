@@ -7,6 +7,7 @@ from serve.routes import (
     alerts,
     device_socket,
     devices,
+    downlink,
     fleet,
     history,
     jobs,
@@ -33,6 +34,7 @@ ROUTERS: Final = (  # a path of its own goes before the ids that could look like
     history.router,
     maintenance.router,
     alerts.router,
+    downlink.router,
     devices.router,
     live.router,
 )

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
+from serve.asked import device_asked
 from serve.context import CommandId, Context, InContext, User
 from serve.errors import RangeError
 from serve.lists import DeviceQuery, list_devices
@@ -80,9 +81,11 @@ async def device(
 ) -> Response:
     """Everything its shard knows of one device, at this moment or as it was at a past one."""
     if at is not None:
-        return reply(device_detail(*await context.rebuild(_as_of, context, device_id, at), context.rules))
-    twin = await context.call(context.fleet.read_twin, device_id)
-    return reply(device_detail(twin, context.fleet.types[twin["type"]], context.rules))
+        twin, device_type = await context.rebuild(_as_of, context, device_id, at)
+    else:
+        twin = await context.call(context.fleet.read_twin, device_id)
+        device_type = context.fleet.types[twin["type"]]
+    return reply({**device_detail(twin, device_type, context.rules), **device_asked(twin, device_type)})
 
 
 def _as_of(context: Context, device_id: str, at: datetime) -> tuple[dict[str, Any], DeviceType]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi import Path as InPath
 
+from serve.asked import command_info, property_info
 from serve.catalogue import parted, problems_of
 from serve.context import Context, InContext, User
 from serve.differences import Change, differences
@@ -403,6 +404,8 @@ def _info(device_type: DeviceType) -> dict[str, Any]:
             }
             for action in device_type.actions
         ],
+        "properties": [property_info(each) for each in device_type.properties],
+        "commands": [command_info(each) for each in device_type.commands],
     }
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field
 
 from serve.schemas.base import Priority, Reply, Request
+from serve.schemas.downlink import CommandInfo, PropertyInfo
 
 
 class ChannelInfo(Reply):
@@ -51,6 +52,8 @@ class TypeInfo(Reply):
     rules: list[RuleInfo]
     failure_modes: list[FailureModeInfo]
     actions: list[ActionInfo]
+    properties: list[PropertyInfo] = Field(description="what its devices can be asked to be")
+    commands: list[CommandInfo] = Field(description="what its devices can be asked to do")
 
 
 class TypeVersion(Reply):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from serve.schemas.base import Name, Priority, Reply, Request, Status
+from serve.schemas.downlink import PropertyState
 
 
 class DeviceState(Reply):
@@ -106,6 +107,9 @@ class DeviceDetail(DeviceState):
     life_cycle: int
     regime: int
     baseline: Baseline
+    desired_version: int = Field(description="of what is desired: it goes up with every change")
+    properties: list[PropertyState] = Field(description="what they shall be, and what the device reports")
+    open_commands: int = Field(description="sent, and neither answered nor expired")
 
 
 class NewDevice(Request):

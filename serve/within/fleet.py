@@ -180,13 +180,20 @@ class FleetWithin(Fleet):
                 return self.register(command.devices, command.by, command.command_id)
             case c.UpdateDevice():
                 return self.change(command)
-            case c.AlertCommand() | c.RecordMaintenance() | c.CorrectMaintenance() | c.RetireDevice():
+            case (
+                c.AlertCommand()
+                | c.RecordMaintenance()
+                | c.CorrectMaintenance()
+                | c.RetireDevice()
+                | c.DownlinkCommand()
+            ):
                 self._must_find(command.device_id)
                 return self._fleet.command(command)
         return self._closed()
 
     def command_many(
-        self, commands: Sequence[c.AlertCommand | c.RecordMaintenance | c.RetireDevice]
+        self,
+        commands: Sequence[c.AlertCommand | c.RecordMaintenance | c.RetireDevice | c.DownlinkCommand],
     ) -> CommandsResult:
         """As the whole does; of another site's device each is refused as of one that is not there."""
         ids = pa.array([command.device_id for command in commands], pa.string())
@@ -224,6 +231,11 @@ class FleetWithin(Fleet):
         if twin["site"] not in self._sites:  # it was moved a moment ago
             raise DeviceNotFoundError(device_id)
         return twin
+
+    def downlinks(self, device_ids: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        places = self.locate(pa.array(device_ids, pa.string()))
+        found = zip(device_ids, places.host.tolist(), strict=True)
+        return self._fleet.downlinks([each for each, host in found if host >= 0])
 
     def live(self, device_type: str) -> pa.Table:
         return self._only_mine(self._fleet.live(device_type))

@@ -25,7 +25,16 @@ from training.jobs import FOLDER as JOBS_FOLDER
 from training.jobs import Jobs
 from training.recorder import JournalSource
 from twins.clock import SECOND_US, VirtualClock
-from twins.devices import AlertRule, Channel, Device, DeviceType, MaintenanceAction
+from twins.devices import (
+    AlertRule,
+    Channel,
+    Device,
+    DeviceCommand,
+    DeviceType,
+    MaintenanceAction,
+    Parameter,
+    Property,
+)
 from twins.fleet import FleetConfig, LocalFleet
 from twins.readings import ReadingBatch
 
@@ -55,6 +64,16 @@ PUMP = DeviceType(
         MaintenanceAction(
             "replace-bearing", kind="replacement", cost=250.0, duration_h=3.0, resets={"*": 1.0}, relearn=True
         ),
+    ),
+    properties=(
+        Property("speed", unit="{rev}/min", low=1000, high=3000, resolution=1, expires_s=600.0),
+        Property("mode", kind="enum", choices=("auto", "manual"), role="engineer"),
+        Property("firmware", kind="string", role="nobody"),
+    ),
+    commands=(
+        DeviceCommand("start", expires_s=60.0, repeatable=True),
+        DeviceCommand("stop", expires_s=60.0, parameters=(Parameter("ramp_s", unit="s", low=0, high=60),)),
+        DeviceCommand("wipe", role="admin"),
     ),
 )  # fmt: skip
 

@@ -26,6 +26,7 @@ from serve.client import Client
 from serve.client import readings as client_readings
 from serve.client.accounts import Accounts, Keys, OwnAccount
 from serve.client.alerts import AlertCommand, Alerts
+from serve.client.asked import Asked
 from serve.client.connection import as_json
 from serve.client.device_types import DeviceTypes
 from serve.client.devices import Devices
@@ -63,7 +64,7 @@ NOT_FOR_PROGRAMS = {
     "GET /api/devices/{device_id:path}/maintenance": "`maintenance.all(device=[…])` asks for the same",
 }
 NOUNS: list[type] = [
-    Client, Devices, Alerts, MaintenanceRecords, DeviceTypes, Jobs, Notifications, OwnAccount, Accounts, Keys
+    Client, Devices, Alerts, Asked, MaintenanceRecords, DeviceTypes, Jobs, Notifications, OwnAccount, Accounts, Keys
 ]  # fmt: skip
 
 told: set[str] = set()
@@ -451,6 +452,23 @@ def keys(it: Served, client: Client) -> None:
     assert [each.id for each in client.keys.all()] == [made.key.id]
 
 
+def asked(it: Served, client: Client) -> None:
+    pumps(client, "q/1")
+    done = client.asked.set("q/1", {"speed": 1800}, revision=0, note="quiet")
+    assert (done.version, done.items[0].standing) == (1, "pending")
+    with pytest.raises(ApiError) as late:
+        client.asked.set("q/1", {"speed": 1900}, revision=0)
+    assert late.value.code == "revision.conflict"
+    assert client.asked.set("q/1", {"speed": None}).items[0].desired is None
+    assert client.asked.properties("q/1").version == 2
+    sent = client.asked.send("q/1", "stop", {"ramp_s": 5}, key="once")
+    assert client.asked.send("q/1", "stop", {"ramp_s": 5}, key="once") == sent
+    client.asked.cancel("q/1", sent.number, note="not now")
+    assert [(each.number, each.state, each.result) for each in client.asked.commands("q/1")] == [
+        (1, "cancelled", "not now")
+    ]
+
+
 def live(it: Served, client: Client) -> None:
     pumps(client, "l-1")
     with client.live(["alerts", "fleet", "devices"], ["l-1"]) as listening:
@@ -478,7 +496,7 @@ def live(it: Served, client: Client) -> None:
 
 
 STORIES = [
-    fleet, devices, history, readings, parts, alerts, maintenance, types, jobs, notifications, accounts, sessions,
+    fleet, devices, history, readings, parts, alerts, asked, maintenance, types, jobs, notifications, accounts, sessions,
     keys, live,
 ]  # fmt: skip
 _done: set[Callable[..., None]] = set()

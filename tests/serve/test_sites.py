@@ -113,6 +113,14 @@ CASES: dict[str, list[Case] | None] = {
     "POST /api/devices/{device_id:path}/maintenance": [
         {"device_id": "{device}", "body": {"kind": "inspection", "note": "seen"}}
     ],
+    "GET /api/devices/{device_id:path}/properties": [{"device_id": "{device}"}],
+    "PATCH /api/devices/{device_id:path}/properties": [
+        {"device_id": "{device}", "headers": {"If-Match": "*"}, "body": {"properties": {"speed": 1800}}},
+        {"device_id": "{device}", "body": {"properties": {"speed": 1800}}},
+    ],
+    "GET /api/devices/{device_id:path}/commands": [{"device_id": "{device}"}],
+    "POST /api/devices/{device_id:path}/commands": [{"device_id": "{device}", "body": {"command": "start"}}],
+    "POST /api/devices/{device_id:path}/commands/{number}/cancel": [{"device_id": "{device}", "number": "1"}],
     "DELETE /api/devices/{device_id:path}": [{"device_id": "{device}"}],
     "GET /api/devices/{device_id:path}/maintenance": [{"device_id": "{device}"}],
     "GET /api/maintenance": [
@@ -239,6 +247,7 @@ class World:
         for device in ("pump-01", "pump-03", *(each.id for each in devices)):
             await self.it.read(device, 1, {"vibration": 9.0, "flow": 100.0})
             note = f"{CANARY} note" if device.startswith(CANARY) else "note"
+            await self.it.post(f"/api/devices/{device}/commands", {"command": "start", "note": note}, 201)
             await self.it.post(f"/api/alerts/{device}:vibration-high:1/comment", {"note": note})
             await self.it.post(f"/api/devices/{device}/maintenance", {"kind": "inspection", "note": note})
         await self.it.fresh()
@@ -308,6 +317,7 @@ async def ask(world: World, place: str, case: Case, ids: dict[str, str], headers
     found = filled(case, ids)
     for name in re.findall(r"\{(\w+)(?::path)?\}", path):
         path = re.sub(r"\{" + name + r"(:path)?\}", lambda _, name=name: str(found[name]), path)
+    headers = {**headers, **found.get("headers", {})}
     if "content" in found:
         headers = {**headers, "Content-Type": "application/yaml"}
     body = (

@@ -113,7 +113,7 @@ def test_devices_from_before_ceilings_are_taken_for_grown_up() -> None:
 
 def test_a_snapshot_of_a_later_version_is_refused() -> None:
     meta, arrays = pump_shard().snapshot()
-    with pytest.raises(ValueError, match="snapshot version 7, this Twinfold reads 1 to 3"):
+    with pytest.raises(ValueError, match="snapshot version 7, this Twinfold reads 1 to 4"):
         Shard.restore({**meta, "version": 7}, arrays)
 
 

@@ -243,6 +243,10 @@ export type Baseline = {
     readings: number;
 };
 
+export type CancelCommand = {
+    note?: string;
+};
+
 export type ChangedAlert = {
     acknowledged_by: string | null;
     /**
@@ -354,6 +358,59 @@ export type ChannelValue = {
     value: number | null;
 };
 
+/**
+ * What devices of a type can be asked to do.
+ */
+export type CommandInfo = {
+    expires_s: number;
+    name: string;
+    parameters: Array<ParameterInfo>;
+    /**
+     * may be handed over again until the device answers; else once
+     */
+    repeatable: boolean;
+    role: 'operator' | 'engineer' | 'admin' | 'nobody';
+    title: string;
+};
+
+export type CommandItem = {
+    at: string;
+    by: string;
+    command: string;
+    delivered_at: string | null;
+    ended_at: string | null;
+    expires_at: string;
+    note: string;
+    /**
+     * counts the commands to this device
+     */
+    number: number;
+    parameters: {
+        [key: string]: boolean | number | number | string;
+    };
+    repeatable: boolean;
+    /**
+     * what the device said to it, or why it was cancelled
+     */
+    result: string;
+    /**
+     * delivered: handed to the device's link; done and failed are what the device says
+     */
+    state: 'waiting' | 'delivered' | 'done' | 'failed' | 'expired' | 'cancelled';
+};
+
+/**
+ * Those that are open and the last that have ended, the newest first.
+ */
+export type CommandList = {
+    items: Array<CommandItem>;
+};
+
+export type CommandSent = {
+    command: CommandItem;
+    cursor: string;
+};
+
 export type Comment = {
     note: string;
 };
@@ -444,6 +501,25 @@ export type DeliveryPage = {
     next: number | null;
 };
 
+export type DesiredValue = {
+    at: string;
+    by: string;
+    /**
+     * withdrawn then, if it is not reported before
+     */
+    expires_at: string | null;
+    note: string;
+    /**
+     * why the device does not take it; empty: it has not said so
+     */
+    rejected: string;
+    value: boolean | number | number | string;
+    /**
+     * of all desired properties of the device, when this one was set
+     */
+    version: number;
+};
+
 /**
  * The watched devices; all columns have one length.
  */
@@ -487,6 +563,10 @@ export type DeviceDetail = {
         [key: string]: number;
     };
     /**
+     * of what is desired: it goes up with every change
+     */
+    desired_version: number;
+    /**
      * of the newest reading
      */
     event_time: string | null;
@@ -509,12 +589,20 @@ export type DeviceDetail = {
      * 0 to 1: the share of channels that health rests on
      */
     observed: number | null;
+    /**
+     * sent, and neither answered nor expired
+     */
+    open_commands: number;
     parent: string | null;
     patterns: Array<PatternItem>;
     /**
      * of the most urgent alert that stands
      */
     priority: 'critical' | 'high' | 'medium' | 'low' | null;
+    /**
+     * what they shall be, and what the device reports
+     */
+    properties: Array<PropertyState>;
     regime: number;
     site: string;
     /**
@@ -1179,6 +1267,27 @@ export type OneTime = {
     password: string;
 };
 
+/**
+ * A value that goes along with a command.
+ */
+export type ParameterInfo = {
+    choices: Array<string>;
+    high: number | null;
+    kind: 'number' | 'integer' | 'boolean' | 'string' | 'enum';
+    /**
+     * least that can be asked for; null: no bound
+     */
+    low: number | null;
+    name: string;
+    required: boolean;
+    resolution: number;
+    title: string;
+    /**
+     * UCUM code; 1 where there is none
+     */
+    unit: string;
+};
+
 export type PasswordChange = {
     new: string;
     old: string;
@@ -1206,6 +1315,78 @@ export type Problem = {
     title: string;
     type: string;
     [key: string]: unknown;
+};
+
+export type Properties = {
+    device_id: string;
+    items: Array<PropertyState>;
+    /**
+     * of what is desired: it goes up with every change; the ETag of this reply
+     */
+    version: number;
+};
+
+export type PropertiesSet = {
+    /**
+     * pass as `cursor` to a list, and it will include what was done
+     */
+    cursor: string;
+    device_id: string;
+    items: Array<PropertyState>;
+    /**
+     * of what is desired: it goes up with every change; the ETag of this reply
+     */
+    version: number;
+};
+
+/**
+ * What devices of a type can be asked to be.
+ */
+export type PropertyInfo = {
+    choices: Array<string>;
+    /**
+     * not reported by then, a desired value is withdrawn
+     */
+    expires_s: number | null;
+    high: number | null;
+    kind: 'number' | 'integer' | 'boolean' | 'string' | 'enum';
+    low: number | null;
+    name: string;
+    resolution: number;
+    /**
+     * the least that may ask for a value; nobody: it is only reported
+     */
+    role: 'operator' | 'engineer' | 'admin' | 'nobody';
+    title: string;
+    unit: string;
+};
+
+/**
+ * A property of one device: what it shall be, and what the device says that it is.
+ */
+export type PropertyState = {
+    choices: Array<string>;
+    desired: DesiredValue | null;
+    /**
+     * not reported by then, a desired value is withdrawn
+     */
+    expires_s: number | null;
+    high: number | null;
+    kind: 'number' | 'integer' | 'boolean' | 'string' | 'enum';
+    low: number | null;
+    name: string;
+    reported: ReportedValue | null;
+    resolution: number;
+    /**
+     * the least that may ask for a value; nobody: it is only reported
+     */
+    role: 'operator' | 'engineer' | 'admin' | 'nobody';
+    /**
+     * differs: it was reported as desired, and otherwise since
+     */
+    standing: 'unasked' | 'pending' | 'in_sync' | 'rejected' | 'differs';
+    title: string;
+    unit: string;
 };
 
 export type RaisedBy = {
@@ -1271,6 +1452,18 @@ export type Registration = {
     name: string;
 };
 
+export type ReportedValue = {
+    /**
+     * told again unchanged, at most a minute old
+     */
+    at: string;
+    value: boolean | number | number | string;
+    /**
+     * the device's own count, if it has one
+     */
+    version: number | null;
+};
+
 /**
  * Whom to tell so long after an alert was raised, if nobody has acknowledged it.
  */
@@ -1297,6 +1490,18 @@ export type SecondFactor = {
      * six digits of an authenticator app
      */
     code: string;
+};
+
+export type SendCommand = {
+    command: string;
+    /**
+     * null: as the type says
+     */
+    expires_s?: number | null;
+    note?: string;
+    parameters?: {
+        [key: string]: boolean | number | number | string | null;
+    };
 };
 
 /**
@@ -1338,6 +1543,20 @@ export type SessionItem = {
 
 export type SessionList = {
     items: Array<SessionItem>;
+};
+
+/**
+ * Values that properties shall have; null: nothing is desired any more.
+ */
+export type SetProperties = {
+    /**
+     * null: as the type says
+     */
+    expires_s?: number | null;
+    note?: string;
+    properties: {
+        [key: string]: boolean | number | number | string | null;
+    };
 };
 
 export type Shelving = {
@@ -1442,10 +1661,18 @@ export type TypeCount = {
 export type TypeDetail = {
     actions: Array<ActionInfo>;
     channels: Array<ChannelInfo>;
+    /**
+     * what its devices can be asked to do
+     */
+    commands: Array<CommandInfo>;
     description: string;
     failure_modes: Array<FailureModeInfo>;
     interval_s: number | null;
     name: string;
+    /**
+     * what its devices can be asked to be
+     */
+    properties: Array<PropertyInfo>;
     rules: Array<RuleInfo>;
     standing: TypeStanding;
     title: string;
@@ -1455,10 +1682,18 @@ export type TypeDetail = {
 export type TypeInfo = {
     actions: Array<ActionInfo>;
     channels: Array<ChannelInfo>;
+    /**
+     * what its devices can be asked to do
+     */
+    commands: Array<CommandInfo>;
     description: string;
     failure_modes: Array<FailureModeInfo>;
     interval_s: number | null;
     name: string;
+    /**
+     * what its devices can be asked to be
+     */
+    properties: Array<PropertyInfo>;
     rules: Array<RuleInfo>;
     title: string;
     version: number;
