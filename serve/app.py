@@ -95,6 +95,8 @@ def create_app(
         hosts=config.hosts,
         body_bytes=config.body_bytes,
         admission=context.admission,
+        body_s=config.body_s,
+        over_tls=bool(config.public),
         metrics=context.metrics,
     )
     return app
@@ -138,10 +140,13 @@ def _serve_static(app: FastAPI, folder: Path) -> None:
     async def static(path: str) -> Response:
         if path.startswith("api/") or path in ("api", "metrics"):
             raise HTTPException(404, f"there is nothing at /{path[:100]}")
-        file = (root / path).resolve()
+        try:
+            file = (root / path).resolve()
+            exists = file.is_relative_to(root) and await asyncio.to_thread(file.is_file)
+        except (ValueError, OSError):  # no file has such a name
+            raise HTTPException(404, "there is nothing here") from None
         if not file.is_relative_to(root):
             raise HTTPException(404, "there is nothing here")
-        exists = await asyncio.to_thread(file.is_file)
         if exists:
             lasting = file.is_relative_to(root / "assets")
             return FileResponse(file, headers={"Cache-Control": _FOREVER if lasting else _ASK_FIRST})

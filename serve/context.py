@@ -69,6 +69,7 @@ class ApiConfig:
         a loopback API by pointing a name of its own at it
     body_bytes, unpacked_bytes, batch_readings : the largest request body, as sent and unpacked, and readings in one
     bodies_bytes : of all requests that one replica reads at the same time; what comes beyond it is refused unread
+    body_s : how long a body may take to come
     calls, reads : threads for calls of the fleet and of history, and for questions to the live table
     waiting : requests that may wait for such a thread before others are refused
     catch_up_s : how long a list waits to include what its cursor names
@@ -85,6 +86,7 @@ class ApiConfig:
     hosts: tuple[str, ...] = LOOPBACK_NAMES
     body_bytes: int = 16 << 20
     unpacked_bytes: int = 64 << 20
+    body_s: float = 60.0
     batch_readings: int = 100_000
     bodies_bytes: int = 256 << 20
     calls: int = 16

@@ -55,6 +55,8 @@ def read_page_cursor(text: str, binding: str, kinds: tuple[type, ...]) -> tuple[
             raise CursorError(text, "it was changed on the way")
         if isinstance(value, int) and abs(value) >= _LARGEST:
             raise CursorError(text, "it was changed on the way")
+        if isinstance(value, str) and not _can_be_written(value):
+            raise CursorError(text, "it was changed on the way")
     return tuple(values)
 
 
@@ -84,6 +86,15 @@ def read_stream_cursor(text: str) -> dict[int, Reached]:
             raise CursorError(text, "it is not one of a stream")
         vector[part[0]] = Reached(part[1], part[2])
     return vector
+
+
+def _can_be_written(text: str) -> bool:
+    """Whether it is Unicode: JSON can name half of a character, which no id has."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _digest(binding: str) -> str:

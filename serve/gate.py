@@ -17,7 +17,8 @@ from serve import audit
 from serve.access import NEEDED, Caller, check, check_reach, is_command
 from serve.context import Context
 from serve.errors import AccessError, CrossSiteError, LoginRequiredError
-from serve.problems import fleet_problem
+from serve.guards import said_bytes
+from serve.problems import fleet_problem, http_problem
 from twins.errors import FleetError
 
 OURS: Final = ("x-requested-with", "twinfold")
@@ -29,6 +30,7 @@ UNKNOWN_BODY: Final = 16 * 1024
 _KEPT: Final = ("/api", "/ingest", "/metrics")
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED: Final = 1008
+_LOG_IN_FIRST: Final = "log in first: so large a body is not read from nobody in particular"
 
 _log = logging.getLogger("twinfold.api")
 
@@ -66,6 +68,9 @@ class Gate:
                 await self._tell(scope, caller)
             await send(message)
 
+        if caller is None and said_bytes(Headers(scope=scope)) > UNKNOWN_BODY:
+            await http_problem(401, _LOG_IN_FIRST, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+            return
         await self._app(scope, receive if caller is not None else _small(receive), told)
 
     async def _caller(self, scope: Scope) -> Caller | None:
@@ -95,10 +100,11 @@ class Gate:
         return caller
 
     def _address(self, scope: Scope) -> str:
-        """From where it comes: what the proxy before us says, if there is one; it stands last."""
-        forwarded = Headers(scope=scope).get("x-forwarded-for", "") if self._context.config.public else ""
+        """From where it comes: what the proxy before us says, if there is one; it stands last, in the last of such lines."""
+        forwarded = Headers(scope=scope).getlist("x-forwarded-for") if self._context.config.public else []
         client = scope.get("client")
-        return (forwarded.rpartition(",")[2].strip() or (client[0] if client else ""))[:100]
+        said = forwarded[-1].rpartition(",")[2].strip() if forwarded else ""
+        return (said or (client[0] if client else ""))[:100]
 
     async def _tell(self, scope: Scope, caller: Caller | None) -> None:
         """Write into the audit what was done. It is done by now, so a failure to write is only told."""
@@ -115,7 +121,7 @@ class Gate:
                 access.database.write, lambda c: audit.record(c, at_us, by, address, what, path)
             )
         except FleetError as error:
-            _log.error("%s %s by %s is missing in the audit: %s", what, path, by, error)
+            _log.error("%s %r by %s is missing in the audit: %s", what, path, by, error)
 
 
 async def authorize(connection: HTTPConnection) -> None:
@@ -149,7 +155,7 @@ def _small(receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > UNKNOWN_BODY:
-            raise HTTPException(401, "log in first: so large a body is not read from nobody in particular")
+            raise HTTPException(401, _LOG_IN_FIRST)
         return message
 
     return counted

@@ -22,6 +22,7 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
+import pydantic_core
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -47,6 +48,8 @@ _TRY_AGAIN_S: Final = 1.0
 _LOOK_S: Final = 0.2
 _STOP_WITHIN_S: Final = 5.0
 _EXACT: Final = 100  # lines of which each refusal is told, however many are refused
+_LONGEST_LEVEL: Final = 200  # characters; a topic has 65 535 bytes
+_ANSWERED: Final = re.compile(r"[^$+#\0][^+#\0]{0,1999}\Z")  # topics that an answer may go to
 _PART: Final = re.compile(r"^\{(device|channel)\}$|^[^{}+#]+$")
 
 _log = logging.getLogger("twinfold.mqtt")
@@ -66,7 +69,7 @@ class MqttConfig:
     ca_file : certificates to trust beside the system's
     """
 
-    url: str
+    url: str = field(repr=False)
     topic: str = "twinfold/{device}"
     refused: str = "twinfold-refused/{device}"
     version: Literal["5", "3.1.1"] = "5"
@@ -252,7 +255,9 @@ class Bridge:
         found = _Read()
         for number, each in enumerate(came):
             try:
-                lines = read_message(self._topic, each.message.topic, bytes(each.message.payload), each.at_us)
+                lines = read_message(
+                    self._topic, _topic(each.message), bytes(each.message.payload), each.at_us
+                )
             except ValueError as error:
                 found.refusals[number] = [{"device": None, "code": "message.invalid", "reason": str(error)}]
                 continue
@@ -323,16 +328,20 @@ class Bridge:
                     self._status.acknowledged += 1
 
     def _tell_refusal(self, message: paho.MQTTMessage, refusal: Mapping[str, Any]) -> None:
-        levels = self._topic.read(message.topic) or {}
-        device = levels.get("device") or refusal["device"] or "unknown"
+        name = _topic(message)
+        levels = self._topic.read(name) or {}
+        device = (levels.get("device") or refusal["device"] or "unknown")[:_LONGEST_LEVEL]
         topic = self._config.refused.replace("{device}", re.sub(r"[+#/\0]", "_", device))
-        self._client.publish(topic, json.dumps({"topic": message.topic, **refusal}))
+        self._client.publish(topic, json.dumps({"topic": name, **refusal}))
 
     def _reply(self, message: paho.MQTTMessage, lines: int, refused: Sequence[Mapping[str, Any]]) -> None:
-        """What MQTT 5 lets a sender ask for: an answer on a topic of its choice."""
+        """What MQTT 5 lets a sender ask for: an answer on a topic of its choice.
+
+        Not on one that is read here, where it would pass for readings, nor on the broker's own.
+        """
         asked = message.properties
         topic = getattr(asked, "ResponseTopic", None)
-        if topic is None:
+        if topic is None or not _ANSWERED.match(topic) or self._topic.read(topic) is not None:
             return
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
         if (data := getattr(asked, "CorrelationData", None)) is not None:
@@ -355,9 +364,9 @@ def read_message(topic: Topic, name: str, payload: bytes, at_us: int) -> list[di
     if said is None:
         raise ValueError(f"the topic {name!r} is not of the shape {topic.filter!r}")
     try:
-        body = json.loads(payload, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the payload is no JSON: {error}") from None
+        body = pydantic_core.from_json(payload, allow_inf_nan=False)
+    except ValueError as error:
+        raise ValueError(f"the payload is no JSON: {error}; null says that a reading is bad") from None
     if topic.has_channel:
         if isinstance(body, dict | list | str):
             raise ValueError(f"the payload of a channel's topic is a number, not {type(body).__name__}")
@@ -375,8 +384,12 @@ def read_message(topic: Topic, name: str, payload: bytes, at_us: int) -> list[di
     return lines
 
 
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON; null says that a reading is bad")
+def _topic(message: paho.MQTTMessage) -> str:
+    """The topic that a message came on; empty where it is no text."""
+    try:
+        return message.topic
+    except UnicodeDecodeError:
+        return ""
 
 
 def _client(config: MqttConfig) -> tuple[paho.Client, Callable[[], None]]:

@@ -111,6 +111,7 @@ _HTTP_CODES: Final[Mapping[int, str]] = {
     403: "request.forbidden",
     404: "route.not_found",
     405: "route.method_not_allowed",
+    408: "body.too_slow",
     413: "body.too_large",
     415: "body.not_json",
     421: "request.misdirected",

@@ -30,6 +30,7 @@ FILE_FIELDS: Final = ("file", "folder", "part")
 RecordKind = Literal["failure", "repair", "replacement", "inspection"]
 
 _SEPARATORS: Final[Mapping[str, str]] = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " "}
+_LONGEST_STEP_S: Final = 1e9  # thirty years
 _RANGE: Final = re.compile(r"^(.*?)(\d+)\.\.(\d+)$")
 
 
@@ -186,7 +187,7 @@ def _mapping(root: Section, source: str) -> FileMapping:
         device = _required(root, "device")
     device_type = _device_type(device)
     samples = root.section("samples")
-    sample_s = samples.number("step_s", low=1e-6) if samples is not None else 0.0
+    sample_s = samples.number("step_s", low=1e-6, high=_LONGEST_STEP_S) if samples is not None else 0.0
     long = root.section("long")
     channels = tuple(_channels(root, device_type, sampled=samples is not None))
     if "baseline_rows" in root:
@@ -284,7 +285,7 @@ def _time(root: Section) -> EventTime:
         if form.startswith("epoch") and form not in EPOCHS:
             time.wrong("format", f"{form!r} is no time format", f"use one of {', '.join(EPOCHS)}")
         return EventTime(time.text("column"), form, zone)
-    step_s = time.number("step_s", low=1e-6)
+    step_s = time.number("step_s", low=1e-6, high=_LONGEST_STEP_S)
     origin_us = _instant(time, "origin", zone)
     cycle = time.text("cycle") if "cycle" in time else None
     return EventTime(cycle, zone=zone, origin_us=origin_us, step_us=round(step_s * 1e6))

@@ -88,7 +88,8 @@ async def _talk(socket: WebSocket, here: Context, client: Client) -> None:
     """Send what waits, and a sign of life when nothing does."""
     while True:
         try:
-            await asyncio.wait_for(client.wake.wait(), here.config.heartbeat_s)
+            async with asyncio.timeout(here.config.heartbeat_s):
+                await client.wake.wait()
         except TimeoutError:
             await _send(socket, client.heartbeat(here.fleet.clock.now_us()))
             continue
@@ -112,7 +113,8 @@ async def _watch(socket: WebSocket, here: Context, who: Caller) -> None:
 
 
 async def _send(socket: WebSocket, text: str) -> None:
-    await asyncio.wait_for(socket.send_text(text), _SEND_S)
+    async with asyncio.timeout(_SEND_S):  # ``wait_for`` of Python 3.11 may lose that it was cancelled
+        await socket.send_text(text)
 
 
 async def _refuse(socket: WebSocket, reason: str) -> None:

@@ -212,6 +212,21 @@ def test_behind_tls_cookies_are_for_tls_and_addresses_are_the_proxys_word(tmp_pa
     )
 
 
+def test_who_forwards_an_address_of_its_own_is_not_believed(tmp_path: Path) -> None:
+    """Some proxies add a line to those that came, others add to the line: the last word is theirs either way."""
+
+    async def test(it: Edge) -> None:
+        it.member("kari")
+        login = {"username": "kari", "password": PASSWORD}
+        for forged in ([b"203.0.113.9", b"198.51.100.7"], [b"203.0.113.9, 203.0.113.8, 198.51.100.7"]):
+            lines = [(b"x-forwarded-for", each) for each in forged]
+            headers = [(b"host", b"twins.example"), *lines]
+            assert (await it.client.post("/api/login", json=login, headers=headers)).status_code == 200
+            assert audit.lines(it.context.access.database)[0].address == "198.51.100.7"
+
+    run(tmp_path, test, public="https://twins.example", hosts=("localhost", "twins.example"))
+
+
 def test_where_no_proxy_is_said_to_be_nobody_is_believed_who_forwards(tmp_path: Path) -> None:
     async def test(it: Edge) -> None:
         it.member("kari")

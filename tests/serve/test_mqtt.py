@@ -195,6 +195,63 @@ def test_a_channel_may_be_a_level_of_the_topic() -> None:
             Topic(wrong)
 
 
+@pytest.mark.parametrize("topic", ["plant/pump-02", "$SYS/broker", "plant/+", "#", "", "a\0b", "x" * 70_000])
+def test_no_answer_goes_where_readings_are_read(fleet: LocalFleet, topic: str) -> None:
+    """Nor to where no message can go: paho would raise, and the message would come again for ever."""
+    bridge = Bridge(MqttConfig("mqtt://localhost", "plant/{device}"), fleet, fleet.clock)
+    published: list[str] = []
+    bridge._client.publish = lambda topic, *_, **__: published.append(topic)  # type: ignore[assignment, misc, return-value]
+    for answer in (topic, "answers/pump-01"):
+        message = paho.MQTTMessage(1, b"plant/pump-01")
+        message.payload = b'{"flow": 5.0}'
+        message.properties = Properties(PacketTypes.PUBLISH)
+        message.properties.__dict__["ResponseTopic"] = answer  # what it refuses to hold itself
+        bridge._on_message(None, None, message)  # type: ignore[arg-type]
+    came = bridge._next()
+    found = bridge._read(came)
+    assert bridge._write(found)
+    bridge._answer(came, found)
+    assert published == ["answers/pump-01"]
+
+
+@pytest.mark.parametrize("name", ["plant/pump-01", "plant/" + "x" * 60_000, "plant/a\0b", "elsewhere"])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"device": "\\ud800", "flow": 1}',
+        b'{"time": "\\udc00", "flow": 1}',
+        b'{"\\ud800": 1}',
+        b"\xff",
+        b'{"flow": NaN}',
+        b"[" * 90_000,
+    ],
+)
+def test_what_can_never_be_written_down_is_refused_and_told(
+    fleet: LocalFleet, name: str, payload: bytes
+) -> None:
+    bridge = Bridge(MqttConfig("mqtt://localhost", "plant/{device}"), fleet, fleet.clock)
+    told: list[tuple[str, str]] = []
+    bridge._client.publish = lambda topic, text, *_, **__: told.append((topic, text))  # type: ignore[assignment, misc, return-value]
+    message = paho.MQTTMessage(1, name.encode())
+    message.payload, message.qos = payload, 1
+    bridge._on_message(None, None, message)  # type: ignore[arg-type]
+    came = bridge._next()
+    found = bridge._read(came)
+    assert bridge._write(found)
+    bridge._answer(came, found)
+    assert told
+    for topic, text in told:
+        assert len(topic.encode()) < 1_000
+        assert "\0" not in topic
+        assert json.loads(text)["code"] in (
+            "message.invalid",
+            "channel.not_found",
+            "device.not_found",
+            "reading.invalid",
+        )
+    assert bridge.status().messages == 1
+
+
 @given(st.binary(max_size=80) | st.text(max_size=40).map(str.encode), st.booleans())
 def test_any_payload_is_read_or_refused(payload: bytes, by_channel: bool) -> None:
     topic = Topic("p/{device}/{channel}" if by_channel else "p/{device}")

@@ -83,6 +83,7 @@ def test_baseline_rows_count_rows_not_samples():
         (("  column: t\n", "  column: t\n  zone: Mars/X\n"), "m.yaml:10: there is no time zone 'Mars/X'"),
         (("  column: t\n", "  cycle: n\n  step_s: 1\n"), "has no origin"),
         (("  column: t\n", '  cycle: n\n  step_s: 1\n  origin: "noon"\n'), "m.yaml:11: 'noon' is no time"),
+        (("  column: t\n", '  cycle: n\n  step_s: 1e303\n  origin: "2026-01-01"\n'), "step_s"),
         (("channels:\n  t", "labels: [temp_f]\nchannels:\n  t"), "'temp_f' is under `labels` and yet read"),
         (("channels:\n  t", "conditions: {temperature: c}\nchannels:\n  t"), "is no operating condition"),
         (("channels:\n  t", "surprise: 1\nchannels:\n  t"), "unknown key 'surprise'"),
