@@ -36,6 +36,7 @@ from serve.notifications.receivers import (
     may_reach,
     signature,
 )
+from tests.serve.certificates import certificate as make_certificate
 from tests.serve.notices import ADMIN, T0_US, Office, hook
 from twins.clock import DAY_US, SECOND_US, WallClock
 
@@ -257,7 +258,7 @@ def test_mail_is_encrypted_before_the_password_is_said(mailbox: tuple[Mailbox, i
 
 
 def test_mail_goes_over_tls_with_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    certificate = _certificate(tmp_path)
+    certificate = make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     seen: list[bytes] = []
@@ -388,34 +389,3 @@ def test_what_waits_for_a_channel_that_is_gone_has_failed(office: Office) -> Non
     notifier = at_work(office)
     until(lambda: office.desk.counts() == {"failed": 1})
     notifier.stop()
-
-
-def _certificate(folder: Path) -> Path:
-    """A certificate of localhost's own, with its key."""
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = folder / "localhost.pem"
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return path
