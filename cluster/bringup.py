@@ -132,7 +132,7 @@ class DataFolder:
         self._lock: int | None = None
 
     def __enter__(self) -> "DataFolder":
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -498,7 +498,7 @@ def run_node(settings: Settings, address: str, port: int, ip: str, token: Path |
 
 def _keep_token(data: Path, token: Path) -> None:
     """The cluster's token becomes this folder's."""
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = data / f"{TOKEN_FILE}.part"
     part.touch(0o600)
     part.write_text(token.read_text().strip())
@@ -572,7 +572,7 @@ def ray_environment(data: Path) -> dict[str, str]:
     """What Ray must find in the environment before it is imported: token auth always, HAProxy, no statistics sent."""
     token = data / TOKEN_FILE
     if not token.exists():
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.write(descriptor, secrets.token_hex(32).encode())
         os.close(descriptor)

@@ -62,8 +62,7 @@ def examine(settings: Settings) -> list[Finding]:
     """Everything that can be looked at from here, running or not."""
     info = running(settings.data)
     findings = [_python(), _disk(settings.data), _shared_memory(settings), *_token(settings.data)]
-    findings += _secrets(settings.data)
-    findings += _encryption(settings)
+    findings += [*_folder(settings.data), *_secrets(settings.data), *_encryption(settings)]
     findings += _type_files(settings)
     findings += _journals(settings.data / "hosts", whole=info is None)
     if info is None:
@@ -116,6 +115,14 @@ def _token(data: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "Ray token", "only its owner can read it")
+
+
+def _folder(data: Path) -> Iterator[Finding]:
+    """Whether only its owner can look into the data folder: journals, history and backups lie in it as they are."""
+    if data.is_dir() and (mode := stat.S_IMODE(data.stat().st_mode)) & 0o077:
+        yield Finding(
+            "warning", "data folder", f"{data} can be looked into by others ({mode:o})", f"chmod 700 {data}"
+        )
 
 
 def _secrets(data: Path) -> Iterator[Finding]:

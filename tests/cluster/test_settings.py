@@ -1,7 +1,11 @@
 """Settings: what wins, what is refused, and that every value says where it came from."""
 
-import pytest
+from dataclasses import fields, is_dataclass
 
+import pytest
+from typer.testing import CliRunner
+
+from cluster.cli import app
 from cluster.settings import SettingsError, load, load_with_sources, names, shown, value
 
 
@@ -89,3 +93,45 @@ def test_the_password_of_the_database_is_not_shown(tmp_path, password):
     assert shown(settings, "database.url") == "postgresql://twin:***@here/fleet"
     assert password not in repr(settings)
     assert load({"data": str(tmp_path)}, {}).database_config().url == f"sqlite:///{tmp_path}/twinfold.db"
+
+
+def test_no_secret_is_shown_by_settings_or_errors(tmp_path, monkeypatch):
+    canary = "canary-7c1e"
+    secrets = {
+        "TWINFOLD_DATABASE__URL": f"postgresql://twin:{canary}@nowhere.invalid/fleet?sslpassword={canary}",
+        "TWINFOLD_MQTT__URL": f"mqtts://bridge:{canary}@nowhere.invalid",
+        "TWINFOLD_NOTIFICATIONS__MAIL_PASSWORD": canary,
+    }
+    settings = load({"data": str(tmp_path)}, secrets)
+    assert canary not in repr(settings)
+    assert canary not in settings.model_dump_json()
+    for config in (settings.mqtt_config, settings.receivers_config, settings.database_config):
+        assert canary in str(vars_of(config())), "what is handed on is whole"
+        assert canary not in repr(config()), config.__name__
+    for name, each in secrets.items():
+        monkeypatch.setenv(name, each)
+    for options in ([], ["--json"]):
+        result = CliRunner().invoke(app, ["settings", "--data", str(tmp_path), *options])
+        assert result.exit_code == 0, result.output
+        assert "nowhere.invalid" in result.output
+        assert canary not in result.output
+    for command in (["user", "list"], ["device-key", "list"], ["doctor"]):
+        result = CliRunner().invoke(app, [*command, "--data", str(tmp_path)])
+        assert canary not in result.output + repr(result.exception), command
+    wrong = {
+        **secrets,
+        "TWINFOLD_DATABASE__URL": f"mysql://twin:{canary}@here/x",
+        "TWINFOLD_MAIL_PASSWORD": canary,
+    }
+    for name in ("TWINFOLD_DATABASE__URL", "TWINFOLD_MAIL_PASSWORD"):
+        with pytest.raises(SettingsError) as told:
+            load({"data": str(tmp_path)}, {name: wrong[name]})
+        assert canary not in str(told.value)
+
+
+def vars_of(config):
+    """Every field of a frozen config, however deep, hidden or not."""
+    return {
+        field.name: vars_of(value) if is_dataclass(value := getattr(config, field.name)) else value
+        for field in fields(config)
+    }
