@@ -14,6 +14,7 @@ from serve.lists import DeviceQuery, list_devices
 from serve.live import Generation, LiveTable, View
 from serve.overview import Overview
 from serve.present import device_page, reply
+from serve.ranking import Ranks
 from twins.clock import stopwatch_s
 from twins.devices import Channel, DeviceType
 from twins.views import COUNTERS, STATUSES
@@ -21,12 +22,16 @@ from twins.views import COUNTERS, STATUSES
 BUDGET_MS = 50.0
 AIM_MS = 15.0
 ROUNDS = 60
+HALF_WAY = 500_000
 NOW_US = 1_760_000_000_000_000
 
 CHANNELS = tuple(f"channel_{i}" for i in range(8))
 TYPES = {
     name: DeviceType(name, 1, tuple(Channel(each, "1") for each in CHANNELS)) for name in ("chiller", "pump")
 }
+
+
+RANKS = Ranks()
 
 
 class Fixed:
@@ -100,6 +105,10 @@ LISTS = {
     "newest": DeviceQuery(sort="-event_time", limit=100),
     "label": DeviceQuery("label.line = '3'", sort="health"),
     "part of a name": DeviceQuery(search="1234", sort="id"),
+    "jump half way, by health": DeviceQuery(sort="health", offset=HALF_WAY),
+    "jump half way, by priority": DeviceQuery(sort="priority", offset=HALF_WAY),
+    "jump half way, newest": DeviceQuery(sort="-event_time", offset=HALF_WAY),
+    "jump, by site, filtered": DeviceQuery("health < 50", sort="site", offset=HALF_WAY // 4),
 }
 ANEW = {
     "label, another each time": lambda n: DeviceQuery(f"label.line = '{n % 9}'", sort="health"),
@@ -109,7 +118,7 @@ ANEW = {
 
 def asked(view: View, query: DeviceQuery) -> float:
     began_s = stopwatch_s()
-    reply(device_page(view, list_devices(view, TYPES, query)))
+    reply(device_page(view, list_devices(view, TYPES, query, RANKS)))
     return (stopwatch_s() - began_s) * 1e3
 
 
@@ -123,6 +132,8 @@ def main() -> None:
         live.refresh(), DeviceQuery(search="first")
     )  # what searches is loaded, ids are put in lower case
     say("live list: first search of a process", [first], reference=1_000.0)
+    first = asked(live.refresh(), DeviceQuery(offset=HALF_WAY))  # ids are put in order
+    say("live list: first jump of a process", [first], reference=5_000.0)
     everything: list[float] = []
     for name, query in LISTS.items():
         taken = []

@@ -55,6 +55,13 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "POST /api/me/totp": ("viewer", "own"),
     "POST /api/me/totp/confirm": ("viewer", "own"),
     "POST /api/me/totp/off": ("viewer", "own"),
+    "GET /api/me/settings": ("viewer", "own"),
+    "PUT /api/me/settings": ("viewer", "own"),
+    "GET /api/views": ("viewer", "platform"),  # a view is a question; the answer is narrowed
+    "GET /api/views/{view}": ("viewer", "platform"),
+    "POST /api/views": ("viewer", "platform"),
+    "PUT /api/views/{view}": ("viewer", "platform"),
+    "DELETE /api/views/{view}": ("viewer", "platform"),
     "GET /api/users": ("admin", "whole"),
     "POST /api/users": ("admin", "whole"),
     "GET /api/users/{name}": ("admin", "whole"),
@@ -104,6 +111,9 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "GET /api/maintenance": ("viewer", "narrowed"),
     "GET /api/maintenance/{record}": ("viewer", "narrowed"),
     "POST /api/maintenance/{record}/corrections": ("operator", "narrowed"),
+    # -- recommendations
+    "GET /api/recommendations": ("viewer", "narrowed"),
+    "GET /api/devices/{device_id:path}/recommendations": ("viewer", "narrowed"),
     # -- notifications
     "GET /api/notifications": ("operator", "whole"),
     "GET /api/notifications/channels": ("operator", "platform"),
@@ -148,7 +158,7 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
 
 AUDITED_THERE: Final = (
     "/api/login", "/api/logout", "/api/register", "/api/refresh", "/api/me", "/api/users", "/api/invitations",
-    "/api/keys", "/api/notifications",
+    "/api/keys", "/api/notifications", "/api/views",
 )  # fmt: skip
 """Where changes write their own line, in the transaction of what they change."""
 

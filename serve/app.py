@@ -17,6 +17,7 @@ from serve.gate import Gate, authorize
 from serve.guards import Guard
 from serve.live import LiveTable
 from serve.openapi import describe
+from serve.preconditions import Unchanged
 from serve.problems import install_handlers
 from serve.push import Hub, Journals, PolledJournals
 from serve.routes import ROUTERS
@@ -89,6 +90,7 @@ def create_app(
     if config.static is not None:
         _serve_static(app, config.static)
     describe(app)
+    app.add_middleware(Unchanged)
     app.add_middleware(Gate, context=context)
     app.add_middleware(
         Guard,

@@ -25,7 +25,10 @@ from serve.notifications.book import Book
 from serve.notifications.desk import Desk
 from serve.notifications.receivers import Receivers, ReceiversConfig
 from serve.overview import Overview
+from serve.preferences import Preferences
 from serve.present import Rules
+from serve.ranking import Ranks
+from serve.recommendations import Advisers
 from serve.together import Together
 from serve.versions import Versions
 from serve.within.fleet import FleetWithin, LiveWithin
@@ -51,7 +54,7 @@ _TESTS_WAITING: Final = 4
 
 _SHARED: Final = (
     "config", "metrics", "rules", "overview", "catalogue", "calls", "reads", "rebuilds", "log_ins", "look_ups", "receivers",
-    "tests", "together", "admission", "decodes",
+    "tests", "together", "admission", "decodes", "ranks", "advisers", "preferences",
 )  # fmt: skip
 """Parts of a context that know nothing of any device, or are handed what they work on."""
 
@@ -143,6 +146,8 @@ class Context:
     jobs: Runner
     metrics: Metrics = field(default_factory=Metrics)
     rules: Rules = field(default_factory=Rules)
+    ranks: Ranks = field(default_factory=Ranks)
+    advisers: Advisers = field(default_factory=Advisers)
     overview: Overview = field(init=False)
     catalogue: Catalogue = field(init=False)
     sockets: int = 0
@@ -153,6 +158,7 @@ class Context:
     look_ups: Workers = field(init=False)
     book: Book = field(init=False)
     desk: Desk = field(init=False)
+    preferences: Preferences = field(init=False)
     receivers: Receivers = field(init=False)
     tests: Workers = field(init=False)
     together: Together = field(init=False)
@@ -170,6 +176,7 @@ class Context:
         self.look_ups = Workers("look-ups of who asks", _LOOK_UPS, self.config.waiting)
         self.book = Book(self.access.database, self.fleet.clock)
         self.desk = Desk(self.access.database, self.fleet.clock)
+        self.preferences = Preferences(self.access.database, self.fleet.clock)
         self.receivers = Receivers(self.config.receivers)
         self.tests = Workers("tests of channels", _TESTS, _TESTS_WAITING)
         self.admission = Admission(self.config.bodies_bytes)

@@ -6,6 +6,7 @@
     ├── RequestError               the request cannot be read as it stands
     │   ├── CursorError            a cursor that was not given out for this list or stream
     │   ├── SortError              a sort key that the list does not have
+    │   ├── OnePlaceError          a page that is to be in two places
     │   └── UnfitError             a part of it does not fit
     │       ├── RangeError         a stretch of time, or channels, that make no sense
     │       ├── BodyError          a body that is no JSON, or not of the right shape as a whole
@@ -32,6 +33,7 @@
     ├── KeyNotFoundError           no such device key
     ├── ChannelNotFoundError       no such channel of notifications
     ├── RouteNotFoundError         no such route of notifications
+    ├── ViewNotFoundError          no such saved view
     ├── MaintenanceNotFoundError   no such maintenance record
     ├── ReceiverError              a receiver of notifications did not take one
     ├── TypeVersionNotFoundError   no such version of a device type or of its rules
@@ -81,6 +83,15 @@ class SortError(RequestError):
         return (
             f"cannot sort by {self.sort[:40]!r}; use one of {', '.join(self.known)}, with '-' for descending"
         )
+
+
+class OnePlaceError(RequestError):
+    """A page is asked for in two places at once."""
+
+    code = "page.two_places"
+
+    def __str__(self) -> str:
+        return "a page is after a cursor, before one, or at an offset; leave out the others"
 
 
 class UnfitError(RequestError):
@@ -310,6 +321,19 @@ class RouteNotFoundError(FleetError):
 
     def __str__(self) -> str:
         return f"there is no route {self.route!r}; `twinfold notify list` has those that there are"
+
+
+class ViewNotFoundError(FleetError):
+    """There is no such saved view, or it is somebody else's own."""
+
+    code = "view.not_found"
+
+    def __init__(self, view: str) -> None:
+        super().__init__(view)
+        self.view = view
+
+    def __str__(self) -> str:
+        return f"there is no saved view {self.view[:40]!r} of yours, nor one that is shared; `GET /api/views` has those"
 
 
 class MaintenanceNotFoundError(FleetError):

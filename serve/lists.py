@@ -10,12 +10,15 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from serve.cursors import page_cursor, read_page_cursor
-from serve.errors import SortError
+from serve.errors import OnePlaceError, SortError
+from serve.keyset import Key, Keyset
 from serve.live import Place, View, short
+from serve.ranking import Ranks, sort_values, window
 from serve.texts import Mask
-from serve.vocabulary import SORT_KEYS, channels_in, device_vocabulary, sort_expression
+from serve.vocabulary import SORT_KEYS, alert_vocabulary, channels_in, device_vocabulary, sort_expression
 from twins import filters
 from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
@@ -29,6 +32,8 @@ _FEW: Final = 50  # one line in so many: they are taken out, rather than all loo
 _RARELY_EQUAL: Final = ("health", "anomaly_score")
 _SPARE: Final = 50  # lines beyond a page, to see whether its last key is the key of others, too
 _ALL: Final = filters.Sql("TRUE", ())
+_SORTED_BY: Final = {"id": "device_id", "type": "device_type"}
+_ALERT_KEYS: Final = (Key("k", int), Key("s", int, descending=True), Key("device_id", str), Key("rule", str))
 _URGENCY: Final = f"list_position({list(PRIORITIES)}, CAST(priority AS VARCHAR))"
 
 
@@ -42,6 +47,7 @@ class DeviceQuery:
     limit: int = 50
     after: str | None = None
     before: str | None = None
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,9 @@ class AlertQuery:
     sites: tuple[str, ...] = ()
     limit: int = 50
     after: str | None = None
+    before: str | None = None
+    offset: int | None = None
+    filter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +78,15 @@ class Page:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery) -> Page:
-    """One page of devices. ``types`` are those in force; their channels may be filtered by.
+def list_devices(
+    view: View, types: Mapping[str, DeviceType], query: DeviceQuery, ranks: Ranks | None = None
+) -> Page:
+    """One page of devices.
+
+    Parameters
+    ----------
+    types : those in force; their channels may be filtered by
+    ranks : what is remembered of the order of ids, for jumps
 
     Raises
     ------
@@ -86,7 +102,9 @@ def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery
     key = query.sort.removeprefix("-")
     if key not in SORT_KEYS:
         raise SortError(query.sort, SORT_KEYS)
-    backwards = query.before is not None and query.after is None
+    if sum(each is not None for each in (query.after, query.before, query.offset)) > 1:
+        raise OnePlaceError()
+    backwards = query.before is not None
     binding = f"devices\n{query.sort}\n{query.filter}\n{query.search}"
     expression, kind = sort_expression(key, descending)
     further, parameters = "TRUE", list(condition.parameters)
@@ -104,7 +122,11 @@ def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery
     order = f"ORDER BY k {'DESC' if descending != backwards else 'ASC'}"
     wanted, found = query.limit + 1, None
     with view.cursor(masks, only) as cursor:
-        if at is None and only is None and key in _RARELY_EQUAL:
+        if query.offset:
+            sql = f"SELECT n {matching}" if counted else ""
+            chosen = cursor.sql(sql, params=parameters).to_arrow_table()["n"].to_numpy() if counted else None
+            found, total = _jump(view, ranks or Ranks(), key, descending, chosen, query.offset, wanted)
+        elif at is None and only is None and key in _RARELY_EQUAL:
             lines = f"SELECT {expression} AS k, n {matching}"
             page = f"{order} LIMIT {wanted + _SPARE:d}"
             best, total = _answer(cursor, lines, page, parameters, counted)
@@ -127,7 +149,8 @@ def list_devices(view: View, types: Mapping[str, DeviceType], query: DeviceQuery
     found = found[: query.limit]
     if backwards:
         found.reverse()
-    has_next, has_previous = (at is not None, more) if backwards else (more, at is not None)
+    came = at is not None or bool(query.offset)
+    has_next, has_previous = (came, more) if backwards else (more, came)
     return Page(
         items=device_items(view, [view.place(line) for _, _, line in found]),
         total=total,
@@ -154,6 +177,41 @@ def _answer(
     return [line[:-1] for line in answer if line[0] is not None], answer[0][-1]
 
 
+def _jump(
+    view: View, ranks: Ranks, key: str, descending: bool, chosen: NDArray[Any] | None, start: int, many: int
+) -> tuple[list[Any], int]:
+    """Some lines from an offset on, with their keys and ids, and how many there are in all.
+
+    Parameters
+    ----------
+    chosen : (m,) the lines that match; None: all
+    """
+    order = ranks.of(view)
+    values = sort_values(view, key, descending, order)
+    if chosen is not None:
+        values, order = values[chosen], order[chosen]
+    lines = window(values, order, start, start + many)
+    if chosen is not None:
+        lines = chosen[lines]
+    column = _SORTED_BY.get(key, key)
+    names = list(dict.fromkeys(["device_id", column]))
+    rows = view.fetch([view.place(line) for line in lines.tolist()], names)
+    assert view.lines is not None
+    kinds = [view.lines.schema.field(name).type for name in names]
+    schema = pa.schema(
+        [(n, k.value_type if pa.types.is_dictionary(k) else k) for n, k in zip(names, kinds, strict=True)]
+    )
+    expression, _ = sort_expression(key, descending)
+    with view.cursor() as cursor:
+        cursor.register("picked", pa.Table.from_pylist(rows, schema))
+        try:
+            keys = cursor.execute(f"SELECT {expression} AS k FROM picked").fetchall()
+        finally:
+            cursor.unregister("picked")
+    found = [(k, row["device_id"], n) for (k,), row, n in zip(keys, rows, lines.tolist(), strict=True)]
+    return found, len(values)
+
+
 def _in_order(view: View, best: list[Any], descending: bool) -> list[Any]:
     """Lines by key and id, with their ids: to read and compare a million of these takes twice as long as all the rest."""
     assert view.lines is not None
@@ -168,22 +226,29 @@ def device_items(view: View, places: Sequence[Place]) -> list[dict[str, Any]]:
     return [_device_item(line) for line in view.fetch(places, _SHOWN)]
 
 
-def list_alerts(view: View, query: AlertQuery) -> Page:
+def list_alerts(view: View, query: AlertQuery, types: Mapping[str, DeviceType] | None = None) -> Page:
     """One page of the alerts that stand: most urgent first, then newest first.
 
-    ``counts`` leave ``priorities`` open.
+    ``counts`` leave ``priorities`` open. ``types`` are those that a filter may name.
 
     Raises
     ------
     CursorError : with what to write instead.
     """
-    binding = f"alerts\n{query.states}\n{query.priorities}\n{query.devices}\n{query.types}\n{query.sites}"
-    at = read_page_cursor(query.after, binding, (int, int, str, str)) if query.after is not None else None
-    if view.alerts is None:
-        return Page([], 0, view.as_of_us, None, counts=dict.fromkeys(PRIORITIES, 0))
+    binding = repr(
+        ("alerts", query.states, query.priorities, query.devices, query.types, query.sites, query.filter)
+    )
+    keyset = Keyset(binding, _ALERT_KEYS, query.limit, query.after, query.before, query.offset)
+    further, where = keyset.beyond()
     text, parameters = any_of(
         {"state": query.states, "device_id": query.devices, "device_type": query.types, "site": query.sites}
     )
+    if query.filter.strip():
+        vocabulary = alert_vocabulary(types or {})
+        condition = filters.sql(filters.parse(query.filter, vocabulary), vocabulary)
+        text, parameters = f"{text} AND {condition.text}", [*parameters, *condition.parameters]
+    if view.alerts is None:
+        return Page([], 0, view.as_of_us, None, counts=dict.fromkeys(PRIORITIES, 0))
     chosen = query.priorities or PRIORITIES
     with view.cursor() as cursor:
         counted = cursor.execute(
@@ -191,22 +256,21 @@ def list_alerts(view: View, query: AlertQuery) -> Page:
         ).fetchall()
         counts = {**dict.fromkeys(PRIORITIES, 0), **dict(counted)}
         wanted, levels = any_of({"priority": chosen})
-        text, parameters = f"{text} AND {wanted}", parameters + levels
-        if at is not None:
-            text += " AND (k > ? OR k = ? AND (s < ? OR s = ? AND (device_id, rule) > (?, ?)))"
-            parameters += [at[0], at[0], at[1], at[1], at[2], at[3]]
-        found = cursor.execute(
+        lines = (
             f"SELECT {_URGENCY} AS k, coalesce(epoch_us(since), 0) AS s, device_id, rule, n FROM alerts"
-            f" WHERE {text} ORDER BY k, s DESC, device_id, rule LIMIT {query.limit + 1:d}",
-            parameters,
+            f" WHERE {text} AND {wanted}"
+        )
+        found = cursor.execute(
+            f"SELECT * FROM ({lines}) WHERE {further} {keyset.tail()}", [*parameters, *levels, *where]
         ).fetchall()
-    more = len(found) > query.limit
-    found = found[: query.limit]
+    names = [*(key.column for key in _ALERT_KEYS), "n"]
+    shown, following, previous = keyset.cut([dict(zip(names, line, strict=True)) for line in found])
     return Page(
-        items=view.alerts.take(pa.array([line[-1] for line in found], pa.int64())).to_pylist(),
+        items=view.alerts.take(pa.array([line["n"] for line in shown], pa.int64())).to_pylist(),
         total=sum(counts[priority] for priority in chosen),
         as_of_us=view.as_of_us,
-        next=page_cursor(binding, found[-1][:4]) if more else None,
+        next=following,
+        previous=previous,
         counts=counts,
     )
 

@@ -12,19 +12,16 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from serve.cursors import page_cursor, read_page_cursor
 from serve.errors import MaintenanceNotFoundError, SortError
+from serve.keyset import Key, Keyset
 from serve.lists import Page, any_of
 from serve.live import Place, View
 from serve.present import iso
+from serve.vocabulary import MAINTENANCE_SORT_KEYS, maintenance_vocabulary
 from training.history import History
 from twins import filters
 from twins.devices import DeviceType
-from twins.filters import Field, Vocabulary
 from twins.fleet import Fleet
-
-KINDS: Final = ("failure", "repair", "replacement", "inspection")
-SORT_KEYS: Final = ("at",)
 
 _RECORDS: Final = """
     WITH corrected AS (
@@ -78,6 +75,7 @@ class MaintenanceQuery:
     limit: int = 50
     after: str | None = None
     before: str | None = None
+    offset: int | None = None
 
 
 def list_maintenance(history: History, fleet: Fleet, view: View, query: MaintenanceQuery) -> Page:
@@ -91,46 +89,32 @@ def list_maintenance(history: History, fleet: Fleet, view: View, query: Maintena
     ------
     FilterError, SortError, CursorError : with what to write instead.
     """
-    if query.sort.removeprefix("-") not in SORT_KEYS:
-        raise SortError(query.sort, SORT_KEYS)
+    if query.sort.removeprefix("-") not in MAINTENANCE_SORT_KEYS:
+        raise SortError(query.sort, MAINTENANCE_SORT_KEYS)
     condition, parameters = _condition(query, fleet.types)
-    backwards = query.before is not None and query.after is None
-    descending = query.sort.startswith("-") != backwards
     binding = repr(
         (
             "maintenance", query.sort, query.filter, query.devices, query.types, query.sites, query.kinds,
             query.failure_modes, query.start_us, query.end_us, query.withdrawn,
         )
     )  # fmt: skip
-    at, further = query.before if backwards else query.after, "TRUE"
-    if at is not None:
-        key = read_page_cursor(at, binding, (int, str))
-        further = f"(done_us, id) {'<' if descending else '>'} (?, ?)"
-        parameters = [*parameters, *key]
-    order = "ORDER BY done_us DESC, id DESC" if descending else "ORDER BY done_us, id"
+    descending = query.sort.startswith("-")
+    keys = (Key("done_us", int, descending), Key("id", str, descending))
+    keyset = Keyset(binding, keys, query.limit, query.after, query.before, query.offset)
+    further, where = keyset.beyond()
     by_site = "site" in condition
     source = "records JOIN devices_shown USING (device_id)" if by_site else "records"
     sql = (
         f"{_RECORDS}, matching AS MATERIALIZED (SELECT {_SHOWN} FROM {source} WHERE {condition}),"
-        f" page AS (SELECT * FROM matching WHERE {further} {order} LIMIT {query.limit + 1:d})"
-        f" SELECT p.*, c.total FROM (SELECT count(*) AS total FROM matching) c LEFT JOIN page p ON TRUE {order}"
+        f" page AS (SELECT * FROM matching WHERE {further} {keyset.tail()})"
+        " SELECT p.*, c.total FROM (SELECT count(*) AS total FROM matching) c LEFT JOIN page p ON TRUE"
+        f" {keyset.order()}"
     )
-    lines = _asked(history, sql, parameters, {"devices_shown": _sites(view)} if by_site else {})
+    beside = {"devices_shown": _sites(view)} if by_site else {}
+    lines = _asked(history, sql, [*parameters, *where], beside)
+    shown, following, previous = keyset.cut([line for line in lines if line["id"] is not None])
     total = lines[0]["total"] if lines else 0
-    found = [line for line in lines if line["id"] is not None]
-    more = len(found) > query.limit
-    found = found[: query.limit]
-    if backwards:
-        found.reverse()
-    has_next, has_previous = (at is not None, more) if backwards else (more, at is not None)
-    keys = [(line["done_us"], line["id"]) for line in found]
-    return Page(
-        items=_items(found, fleet, view),
-        total=total,
-        as_of_us=view.as_of_us,
-        next=page_cursor(binding, keys[-1]) if found and has_next else None,
-        previous=page_cursor(binding, keys[0]) if found and has_previous else None,
-    )
+    return Page(_items(shown, fleet, view), total, view.as_of_us, following, previous)
 
 
 def read_maintenance(history: History, fleet: Fleet, view: View, record: str) -> dict[str, Any]:
@@ -163,31 +147,10 @@ def _condition(query: MaintenanceQuery, types: Mapping[str, DeviceType]) -> tupl
     if not query.withdrawn:
         text += " AND NOT withdrawn"
     if query.filter.strip():
-        vocabulary = _vocabulary(types)
+        vocabulary = maintenance_vocabulary(types)
         condition = filters.sql(filters.parse(query.filter, vocabulary), vocabulary)
         text, parameters = f"{text} AND {condition.text}", [*parameters, *condition.parameters]
     return text, parameters
-
-
-def _vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
-    """What a filter over records may name."""
-    return Vocabulary(
-        {
-            "device": Field("text", sql="device_id"),
-            "type": Field("text", sql="device_type", choices=tuple(sorted(types))),
-            "site": Field("text"),
-            "kind": Field("text", choices=KINDS),
-            "action": Field("text"),
-            "failure_mode": Field("text"),
-            "by": Field("text", sql="recorded_by"),
-            "note": Field("text"),
-            "at": Field("time", sql="done_us"),
-            "recorded_at": Field("time", sql="recorded_us"),
-            "life_cycle": Field("number"),
-            "corrections": Field("number"),
-            "withdrawn": Field("flag"),
-        }
-    )
 
 
 def _asked(

@@ -5,6 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from serve.access import NEEDED
+from serve.examples import add_examples
 from serve.problems import MEDIA_TYPE
 
 _SCHEMES: Final[dict[str, Any]] = {
@@ -27,6 +28,7 @@ _PROBLEM: Final[dict[str, Any]] = {MEDIA_TYPE: {"schema": {"$ref": "#/components
 _KEYS: Final[dict[str | None, list[dict[str, list[str]]]]] = {
     "sender": [{"device_key": []}], "collector": [{"metrics_key": []}],
 }  # fmt: skip
+_UNCHANGED: Final = {"description": "what an ETag in `If-None-Match` names still holds; no body"}
 _ANYONE: Final[list[dict[str, list[str]]]] = [{}]
 _PEOPLE: Final[list[dict[str, list[str]]]] = [{"token": []}, {"session": []}]
 
@@ -49,6 +51,9 @@ def describe(app: FastAPI) -> None:
                     operation["x-needs"] = need
                     operation["x-reach"] = reach
                     operation["responses"] = _with_problems(operation["responses"])
+                    if method == "get" and need != "anyone":
+                        operation["responses"].setdefault("304", _UNCHANGED)
+                    add_examples(operation, components.get("schemas", {}))
             app.openapi_schema = found
         return app.openapi_schema
 

@@ -75,6 +75,19 @@ def as_of(view: View) -> str | None:
     return iso(view.as_of_us) if view.generations else None
 
 
+def page_reply(view: View, page: Page) -> Response:
+    """A page of a list as a reply."""
+    return reply(
+        {
+            "items": page.items,
+            "total": page.total,
+            "as_of": as_of(view),
+            "next": page.next,
+            "previous": page.previous,
+        }
+    )
+
+
 def device_page(view: View, page: Page) -> dict[str, Any]:
     """A page of devices as a reply."""
     return {

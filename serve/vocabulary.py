@@ -1,15 +1,19 @@
-"""What filters over devices may name, and what lists may sort by, as SQL over the live table."""
+"""What the filters of each list may name, and what lists may sort by, as SQL over what they are made from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from serve.live import quoted
 from twins import filters
+from twins.alerts import AlertPhase
 from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
 from twins.filters import Field, Vocabulary
+from twins.recommendations import CONFIDENCES
 from twins.views import COUNTERS, STATUSES
 
+MAINTENANCE_KINDS: Final = ("failure", "repair", "replacement", "inspection")
+MAINTENANCE_SORT_KEYS: Final = ("at",)
 SORT_KEYS: Final = ("id", "type", "site", "health", "anomaly_score", "priority", "event_time", "alerts")
 
 _NUMBERS: Final = ("alerts", "unacknowledged", "regime", "interval_s", "life_cycle", *COUNTERS)
@@ -45,6 +49,85 @@ def device_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
     for name in sorted(widths.keys() - fields.keys()):
         fields[name] = Field("number", sql=quoted(name), single=widths[name] == {"float32"})
     return Vocabulary(fields, {"label": _label_field, "pattern": _pattern_field})
+
+
+def alert_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
+    """The columns of alerts that stand."""
+    return Vocabulary(
+        {
+            "device": Field("text", sql="device_id"),
+            "type": Field("text", sql="device_type", choices=tuple(sorted(types))),
+            "site": Field("text"),
+            "rule": Field("text"),
+            "title": Field("text"),
+            "priority": Field("text", choices=PRIORITIES),
+            "state": Field("text", choices=tuple(phase.name for phase in AlertPhase)),
+            "active": Field("flag"),
+            "occurrence": Field("number"),
+            "since": Field("time", sql="epoch_us(since)"),
+            "value": Field("number"),
+            "limit": Field("number", sql='"limit"'),
+            "shelved_until": Field("time", sql="epoch_us(shelved_until)"),
+            "assignee": Field("text", sql="nullif(assignee, '')"),
+            "acknowledged_by": Field("text", sql="nullif(acknowledged_by, '')"),
+            "comments": Field("number"),
+        }
+    )
+
+
+def maintenance_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
+    """What is said of maintenance that was recorded."""
+    return Vocabulary(
+        {
+            "device": Field("text", sql="device_id"),
+            "type": Field("text", sql="device_type", choices=tuple(sorted(types))),
+            "site": Field("text"),
+            "kind": Field("text", choices=MAINTENANCE_KINDS),
+            "action": Field("text"),
+            "failure_mode": Field("text"),
+            "by": Field("text", sql="recorded_by"),
+            "note": Field("text"),
+            "at": Field("time", sql="done_us"),
+            "recorded_at": Field("time", sql="recorded_us"),
+            "life_cycle": Field("number"),
+            "corrections": Field("number"),
+            "withdrawn": Field("flag"),
+        }
+    )
+
+
+def recommendation_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
+    """What is said of recommendations; ``action`` is the first of them."""
+    return Vocabulary(
+        {
+            "device": Field("text", sql="device_id"),
+            "type": Field("text", sql="device_type", choices=tuple(sorted(types))),
+            "site": Field("text"),
+            "failure_mode": Field("text", sql="nullif(mode, '')"),
+            "action": Field("text"),
+            "confidence": Field("text", choices=CONFIDENCES),
+            "priority": Field("text", choices=PRIORITIES),
+            "health": Field("number", single=True),
+            "since": Field("time", sql="since_us"),
+        }
+    )
+
+
+VOCABULARIES: Final[Mapping[str, Callable[[Mapping[str, DeviceType]], Vocabulary]]] = {
+    "devices": device_vocabulary,
+    "alerts": alert_vocabulary,
+    "maintenance": maintenance_vocabulary,
+    "recommendations": recommendation_vocabulary,
+}
+"""By list."""
+
+SORTED_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "devices": SORT_KEYS,
+    "alerts": (),
+    "maintenance": MAINTENANCE_SORT_KEYS,
+    "recommendations": (),
+}
+"""By list; those without have one order of their own."""
 
 
 def channels_in(tree: filters.Tree, types: Mapping[str, DeviceType], vocabulary: Vocabulary) -> list[str]:

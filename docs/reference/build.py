@@ -1,4 +1,4 @@
-"""Write the reference pages beside this file from the code they describe: every setting, event and error code.
+"""Write the reference pages beside this file from the code they describe: settings, events, error codes, operations.
 
     python -m docs.reference.build
 
@@ -6,21 +6,24 @@ A test fails where a page is not what this would write.
 """
 
 import importlib
+import json
 import pkgutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from twins.errors import FleetError
 
 FOLDER: Final = Path(__file__).parent
 _PACKAGES: Final = ("twins", "training", "serve", "cluster")
+_WIDE: Final = 120
 _APART: Final = frozenset({"cluster.cli"})  # has no errors of its own and is slow to load
 
 
 def pages() -> dict[str, str]:
     """File name to text."""
-    return {"settings.md": _settings(), "events.md": _events(), "errors.md": _errors()}
+    return {"settings.md": _settings(), "events.md": _events(), "errors.md": _errors(), "api.md": _api()}
 
 
 def main() -> None:
@@ -82,6 +85,76 @@ def _errors() -> str:
         meaning = (kind.__doc__ or "").partition("\n")[0]
         lines.append(f"| `{kind.code}` | {status} | {meaning} |")
     return _page(lines)
+
+
+def api_document() -> dict[str, Any]:
+    """The OpenAPI document of an app over an empty fleet."""
+    from serve.access import Access
+    from serve.app import create_app
+    from serve.context import ApiConfig
+    from serve.database import Database, database_config
+    from serve.live import LiveTable, LocalSource
+    from training.history import History
+    from training.jobs import Jobs
+    from twins.fleet import LocalFleet
+
+    with tempfile.TemporaryDirectory() as folder, LocalFleet() as fleet:
+        access = Access(Database(database_config("", Path(folder))), Path(folder))
+        live, jobs = LiveTable(LocalSource(fleet)), Jobs(Path(folder) / "jobs", {})
+        return create_app(ApiConfig(), fleet, History(Path(folder), []), live, access, jobs).openapi()
+
+
+def _api() -> str:
+    document = api_document()
+    lines = [
+        "# Operations of the API",
+        "",
+        "Every operation of `GET /api/openapi.json`, by noun, with an example of each body. [The guide](../guides/api.md)",
+        "says how they go together, [error codes](errors.md) what refusals say. *Needs* is the least role, or what else",
+        "lets in.",
+    ]
+    by_tag: dict[str, list[str]] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            tag = operation.get("tags", ["platform"])[0]
+            by_tag.setdefault(tag, []).extend(_operation(method.upper(), path, operation))
+    for tag in sorted(by_tag):
+        lines += ["", f"## {tag.capitalize()}", *by_tag[tag]]
+    return _page(lines)
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> list[str]:
+    lines = ["", f"### `{method} {path}`", "", " ".join(operation.get("description", "").split())]
+    lines += ["", f"Needs: {operation['x-needs']}."]
+    parameters = [each for each in operation.get("parameters", []) if each["in"] != "path"]
+    if parameters:
+        lines += ["", "| parameter | |", "|---|---|"]
+    for each in parameters:
+        schema = each.get("schema", {})
+        said = [each.get("description", "")]
+        if "default" in schema and schema["default"] not in ("", None):
+            said.append(f"default `{json.dumps(schema['default'])}`")
+        place = f" ({each['in']})" if each["in"] != "query" else ""
+        text = "; ".join(part for part in said if part).replace("|", "\\|")
+        lines.append(f"| `{each['name']}`{place} | {text} |")
+    lines += _example("Request", operation.get("requestBody", {}))
+    for status, reply in operation["responses"].items():
+        if status.startswith("2"):
+            lines += _example(f"Reply {status}", reply)
+    return lines
+
+
+def _example(title: str, body: dict[str, Any]) -> list[str]:
+    for kind, content in body.get("content", {}).items():
+        found = content.get("example")
+        if found is None and content.get("examples"):
+            found = next(iter(content["examples"].values()))["value"]
+        if found is not None:
+            shown = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+            if len(shown) > _WIDE and not isinstance(found, str):
+                shown = json.dumps(found, ensure_ascii=False, indent=1)
+            return ["", f"{title}, `{kind}`:", "", "```json" if "json" in kind else "```", shown, "```"]
+    return []
 
 
 def _leaves() -> Iterator[type[FleetError]]:

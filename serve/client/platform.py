@@ -19,7 +19,9 @@ from serve.client.jobs import Jobs
 from serve.client.live import Live, Topic
 from serve.client.maintenance import MaintenanceRecords
 from serve.client.notifications import Notifications
+from serve.client.preferences import Preferences
 from serve.client.readings import Readings, send
+from serve.client.recommendations import Recommendations
 from serve.errors import UnansweredError
 from serve.schemas.accounts import AuditItem, AuditPage, Me
 from serve.schemas.devices import DeviceItem
@@ -69,6 +71,8 @@ class Client:
         self.alerts = Alerts(self._ask)
         self.maintenance = MaintenanceRecords(self._ask)
         self.asked = Asked(self._ask)
+        self.recommendations = Recommendations(self._ask)
+        self.preferences = Preferences(self._ask)
         self.types = DeviceTypes(self._ask)
         self.jobs = Jobs(self._ask)
         self.notifications = Notifications(self._ask)

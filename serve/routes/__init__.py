@@ -16,13 +16,16 @@ from serve.routes import (
     maintenance,
     notifications,
     platform,
+    preferences,
     readings,
+    recommendations,
     types,
 )
 
 ROUTERS: Final = (  # a path of its own goes before the ids that could look like it
     platform.router,
     accounts.router,
+    preferences.router,
     keys.router,
     notifications.router,
     types.router,
@@ -33,6 +36,7 @@ ROUTERS: Final = (  # a path of its own goes before the ids that could look like
     device_socket.router,
     history.router,
     maintenance.router,
+    recommendations.router,
     alerts.router,
     downlink.router,
     devices.router,

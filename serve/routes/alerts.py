@@ -8,8 +8,9 @@ from serve.context import CommandId, Context, InContext, User
 from serve.errors import UnfitError
 from serve.lists import AlertQuery, list_alerts
 from serve.live import View
+from serve.preconditions import Asked
 from serve.present import alert_item, as_of, reply
-from serve.routes.words import After, Exactly, Limit, Several, known, several
+from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
 from serve.schemas.alerts import (
     AlertCommands,
     AlertPage,
@@ -55,6 +56,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 @router.get("", response_model=AlertPage, responses={400: {"model": Problem}})
 async def alerts(
     context: InContext,
+    asked: Asked,
     state: Annotated[
         Several, Query(description=f"of {', '.join(phase.name for phase in AlertPhase)}")
     ] = None,
@@ -62,12 +64,17 @@ async def alerts(
     device: Exactly = None,
     type: Several = None,  # noqa: A002
     site: Exactly = None,
+    filter: Filter = "",  # noqa: A002
     limit: Limit = 50,
     after: After = None,
+    before: Before = None,
+    offset: Offset = None,
     cursor: Annotated[str | None, Query(description="wait for what this cursor names")] = None,
 ) -> Response:
     """The alerts that stand or are put aside: most urgent first, then newest first."""
     view = await context.view(cursor)
+    if (held := asked.known(view)) is not None:
+        return held
     query = AlertQuery(
         known(state, "state", [phase.name for phase in AlertPhase]),
         known(priority, "priority", PRIORITIES),
@@ -76,8 +83,11 @@ async def alerts(
         tuple(site or ()),
         limit,
         after,
+        before,
+        offset,
+        filter,
     )
-    return reply(await context.ask(_page, context, view, query))
+    return asked.answered(view, reply(await context.ask(_page, context, view, query)))
 
 
 @router.post("/commands", response_model=AlertsDone, responses={400: {"model": Problem}, **_REFUSALS})
@@ -249,14 +259,15 @@ def _more(body: AlertCommands) -> dict[str, Any]:
 
 
 def _page(context: Context, view: View, query: AlertQuery) -> dict[str, Any]:
-    page = list_alerts(view, query)
     types = context.fleet.types
+    page = list_alerts(view, query, types)
     return {
         "items": [alert_item(line, types.get(line["device_type"]), context.rules) for line in page.items],
         "total": page.total,
         "counts": page.counts,
         "as_of": as_of(view),
         "next": page.next,
+        "previous": page.previous,
     }
 
 

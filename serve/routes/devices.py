@@ -10,8 +10,9 @@ from serve.asked import device_asked
 from serve.context import CommandId, Context, InContext, User
 from serve.errors import RangeError
 from serve.lists import DeviceQuery, list_devices
+from serve.preconditions import Asked
 from serve.present import device_detail, device_page, reply
-from serve.routes.words import After, Before, Limit
+from serve.routes.words import After, Before, Filter, Limit, Offset
 from serve.schemas.base import Problem
 from serve.schemas.devices import DeviceDetail, DevicePage, Done, NewDevices, Registered
 from twins import commands as c
@@ -31,19 +32,23 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 @router.get("", response_model=DevicePage, responses={400: {"model": Problem}})
 async def devices(
     context: InContext,
-    filter: Annotated[str, Query(max_length=4_000, description="as `health < 50 and site = 'oslo'`")] = "",  # noqa: A002
+    asked: Asked,
+    filter: Filter = "",  # noqa: A002
     q: Annotated[str, Query(max_length=200, description="part of an id or name")] = "",
     sort: Annotated[str, Query(max_length=40, description="a key, `-` before it for descending")] = "id",
     limit: Limit = 50,
     after: After = None,
     before: Before = None,
+    offset: Offset = None,
     cursor: Annotated[str | None, Query(description="wait for what this cursor names")] = None,
 ) -> Response:
     """One page of the fleet, from the live table."""
     view = await context.view(cursor)
-    query = DeviceQuery(filter, q, sort, limit, after, before)
-    page = await context.ask(list_devices, view, context.fleet.types, query)
-    return reply(device_page(view, page))
+    if (known := asked.known(view)) is not None:
+        return known
+    query = DeviceQuery(filter, q, sort, limit, after, before, offset)
+    page = await context.ask(list_devices, view, context.fleet.types, query, context.ranks)
+    return asked.answered(view, reply(device_page(view, page)))
 
 
 @router.post("", response_model=Registered, status_code=201, responses=_REFUSALS)

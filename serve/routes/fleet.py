@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from serve.context import Context, InContext
 from serve.lists import device_items
 from serve.live import View
+from serve.preconditions import Asked
 from serve.present import as_of, device_item, reply
 from serve.problems import problem
 from serve.schemas.base import Problem
@@ -20,16 +21,22 @@ Cursor = Annotated[str | None, Query(description="wait for what this cursor name
 
 
 @router.get("/summary", response_model=FleetSummary)
-async def summary(context: InContext, cursor: Cursor = None) -> Response:
+async def summary(context: InContext, asked: Asked, cursor: Cursor = None) -> Response:
     """Counts over the whole fleet."""
     view = await context.view(cursor)
-    return reply({"as_of": as_of(view), **await context.ask(context.overview.summary, view)})
+    if (known := asked.known(view)) is not None:
+        return known
+    counts = await context.ask(context.overview.summary, view)
+    return asked.answered(view, reply({"as_of": as_of(view), **counts}))
 
 
 @router.get("/map", response_model=FleetMap)
-async def fleet_map(context: InContext) -> Response:
+async def fleet_map(context: InContext, asked: Asked) -> Response:
     """Every device as one byte, in the order site, type, id."""
-    return reply(await context.ask(_map, context, context.live.view))
+    view = await context.view()
+    if (known := asked.known(view)) is not None:
+        return known
+    return asked.answered(view, reply(await context.ask(_map, context, view)))
 
 
 @router.get("/map/cell", response_model=DeviceItem, responses={404: {"model": Problem}})

@@ -7,14 +7,13 @@ from pydantic import AwareDatetime
 
 from serve.context import CommandId, Context, InContext, User
 from serve.errors import RangeError
-from serve.lists import Page
-from serve.live import View
-from serve.maintenance import KINDS, MaintenanceQuery, list_maintenance, read_maintenance
-from serve.present import as_of, reply
-from serve.routes.words import After, Before, Exactly, Filter, Limit, Several, known, several
+from serve.maintenance import MaintenanceQuery, list_maintenance, read_maintenance
+from serve.present import page_reply, reply
+from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
 from serve.schemas.base import Problem
 from serve.schemas.devices import Done
 from serve.schemas.maintenance import Correction, Maintenance, MaintenancePage, MaintenanceRecord
+from serve.vocabulary import MAINTENANCE_KINDS as KINDS
 from twins import commands as c
 from twins.errors import DeviceNotFoundError
 
@@ -52,11 +51,12 @@ async def maintenance(
     limit: Limit = 50,
     after: After = None,
     before: Before = None,
+    offset: Offset = None,
 ) -> Response:
     """What was done to the fleet or found, as it stands after all corrections."""
     query = MaintenanceQuery(
         filter, tuple(device or ()), several(type), tuple(site or ()), known(kind, "kind", KINDS),
-        tuple(failure_mode or ()), *_span(start, end), withdrawn, sort, limit, after, before,
+        tuple(failure_mode or ()), *_span(start, end), withdrawn, sort, limit, after, before, offset,
     )  # fmt: skip
     return await _listed(context, query)
 
@@ -77,13 +77,14 @@ async def device_maintenance(
     limit: Limit = 50,
     after: After = None,
     before: Before = None,
+    offset: Offset = None,
 ) -> Response:
     """The same of one device."""
     if context.fleet.find(device_id) is None:
         raise DeviceNotFoundError(device_id)
     query = MaintenanceQuery(
         filter, (device_id,), (), (), known(kind, "kind", KINDS), tuple(failure_mode or ()),
-        *_span(start, end), withdrawn, sort, limit, after, before,
+        *_span(start, end), withdrawn, sort, limit, after, before, offset,
     )  # fmt: skip
     return await _listed(context, query)
 
@@ -137,22 +138,12 @@ async def correct(
 async def _listed(context: Context, query: MaintenanceQuery) -> Response:
     view = await context.view()
     page = await context.call(list_maintenance, context.history, context.fleet, view, query)
-    return reply(_page(view, page))
+    return page_reply(view, page)
 
 
 async def _read(context: Context, record: str) -> dict[str, Any]:
     view = await context.view()
     return await context.call(read_maintenance, context.history, context.fleet, view, record)
-
-
-def _page(view: View, page: Page) -> dict[str, Any]:
-    return {
-        "items": page.items,
-        "total": page.total,
-        "as_of": as_of(view),
-        "next": page.next,
-        "previous": page.previous,
-    }
 
 
 def _span(start: AwareDatetime | None, end: AwareDatetime | None) -> tuple[int | None, int | None]:

@@ -13,7 +13,7 @@ from serve.notifications import messages
 from serve.notifications.book import Channel, KeptRoute
 from serve.notifications.desk import Delivery
 from serve.notifications.receivers import Target
-from serve.preconditions import Match, expected
+from serve.preconditions import Match, expected, tagged
 from serve.present import iso, reply
 from serve.schemas.base import Problem
 from serve.schemas.notifications import (
@@ -68,14 +68,14 @@ async def create_channel(context: InContext, address: Address, who: Who, body: N
     made, key = await context.call(
         context.book.add_channel, body.name, target, who.actor(address), body.account.strip()
     )
-    return _tagged({"channel": channel_item(made), "key": key or None}, made.revision, 201)
+    return tagged({"channel": channel_item(made), "key": key or None}, made.revision, 201)
 
 
 @router.get("/channels/{channel}", response_model=ChannelItem, responses=_REFUSALS)
 async def channel(context: InContext, channel: str) -> Response:
     """One channel."""
     found = await context.call(context.book.channel, channel)
-    return _tagged(channel_item(found), found.revision)
+    return tagged(channel_item(found), found.revision)
 
 
 @router.put("/channels/{channel}", response_model=ChannelMade, responses=_REFUSALS)
@@ -105,7 +105,7 @@ async def change_channel(
 
     book = context.book
     changed = await context.call(book.change_channel, channel, expected(if_match), who.actor(address), change)
-    return _tagged({"channel": channel_item(changed), "key": key or None}, changed.revision)
+    return tagged({"channel": channel_item(changed), "key": key or None}, changed.revision)
 
 
 @router.delete("/channels/{channel}", status_code=204, responses=_REFUSALS)
@@ -136,14 +136,14 @@ async def routes(context: InContext) -> Response:
 async def create_route(context: InContext, address: Address, who: Who, body: NotificationRoute) -> Response:
     """Make a route: alerts that are raised from now on take it."""
     made = await context.call(context.book.add_route, _document(body), body.enabled, who.actor(address))
-    return _tagged(route_item(made), made.revision, 201)
+    return tagged(route_item(made), made.revision, 201)
 
 
 @router.get("/routes/{route}", response_model=NotificationRouteItem, responses=_REFUSALS)
 async def route(context: InContext, route: str) -> Response:
     """One route."""
     found = await context.call(context.book.route, route)
-    return _tagged(route_item(found), found.revision)
+    return tagged(route_item(found), found.revision)
 
 
 @router.put("/routes/{route}", response_model=NotificationRouteItem, responses=_REFUSALS)
@@ -164,7 +164,7 @@ async def change_route(
         body.enabled,
         who.actor(address),
     )
-    return _tagged(route_item(found), found.revision)
+    return tagged(route_item(found), found.revision)
 
 
 @router.delete("/routes/{route}", status_code=204, responses=_REFUSALS)
@@ -262,9 +262,3 @@ def _document(body: NotificationRoute) -> Mapping[str, Any]:
 
 def _open(secret: SecretStr | None) -> str:
     return "" if secret is None else secret.get_secret_value().strip()
-
-
-def _tagged(body: Mapping[str, Any], revision: int, status: int = 200) -> Response:
-    answer = reply(body, status)
-    answer.headers["ETag"] = f'"{revision}"'
-    return answer

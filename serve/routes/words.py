@@ -15,6 +15,14 @@ Filter = Annotated[
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 After = Annotated[str | None, Query(description="`next` of the page before")]
 Before = Annotated[str | None, Query(description="`previous` of the page after")]
+Offset = Annotated[
+    int | None,
+    Query(
+        ge=0,
+        le=2**31 - 1,
+        description="jump: skip so many lines of the list as it is now; `next` and `previous` lead on",
+    ),
+]
 Several = Annotated[
     list[str] | None, Query(max_length=100, description="one or more, repeated or with commas")
 ]

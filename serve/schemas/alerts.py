@@ -21,7 +21,8 @@ class AlertPage(Reply):
     total: int
     counts: AlertCounts = Field(description="by priority, whatever priority was asked for")
     as_of: AwareDatetime | None
-    next: str | None
+    next: str | None = Field(description="pass as `after`; null on the last page")
+    previous: str | None = Field(description="pass as `before`; null on the first page")
 
 
 class Note(Request):

@@ -13,8 +13,8 @@ _RECORD: Final[JsonDict] = {
     "id": "host-0.4711.0", "device_id": "pump-17", "type": "centrifugal-pump", "site": "oslo", "kind": "replacement",
     "action": "replace-bearings", "title": "Replace both bearings", "failure_mode": "bearing-wear",
     "at": "2026-01-31T10:30:00.000Z", "recorded_at": "2026-01-31T12:00:00.000Z", "by": "kari", "note": "noisy since Monday",
-    "life_cycle": 2, "cost": 1900.0, "duration_h": 6.0, "withdrawn": False, "corrections": 0, "corrected_by": None,
-    "corrected_at": None,
+    "life_cycle": 2, "cost": 1900.0, "duration_h": 6.0, "withdrawn": False, "corrections": 1, "corrected_by": "ola",
+    "corrected_at": "2026-01-31T12:10:00.000Z",
 }  # fmt: skip
 
 
@@ -81,7 +81,8 @@ class MaintenancePage(Reply):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"items": [_RECORD], "total": 1, "as_of": "2026-01-31T12:00:01.000Z", "next": None, "previous": None}
+                {"items": [_RECORD], "total": 1, "as_of": "2026-01-31T12:00:01.000Z",
+                 "next": "WyI5YzFmIiwxXQ", "previous": "WyI5YzFmIiwwXQ"}
             ]
         }
     )  # fmt: skip

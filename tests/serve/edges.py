@@ -31,6 +31,8 @@ from twins.devices import (
     Device,
     DeviceCommand,
     DeviceType,
+    Effect,
+    FailureMode,
     MaintenanceAction,
     Parameter,
     Property,
@@ -59,6 +61,10 @@ PUMP = DeviceType(
         AlertRule(
             "dry", "flow < 1", "critical", "seizure", "stop it", on_delay_s=0.0, off_delay_s=0.0, latch=True
         ),
+    ),
+    failure_modes=(
+        FailureMode("bearing-wear", "Bearing wear", 1e-4, effects=(Effect("vibration", shift=8.0),)),
+        FailureMode("clogging", rate_per_h=1e-4, effects=(Effect("flow", shift=-100.0),)),
     ),
     actions=(
         MaintenanceAction(

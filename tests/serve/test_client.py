@@ -33,6 +33,8 @@ from serve.client.devices import Devices
 from serve.client.jobs import Jobs
 from serve.client.maintenance import MaintenanceRecords
 from serve.client.notifications import Notifications
+from serve.client.preferences import Preferences
+from serve.client.recommendations import Recommendations
 from serve.errors import ApiError, UnansweredError
 from serve.notifications.receivers import ReceiversConfig
 from serve.problems import fleet_problem
@@ -43,6 +45,7 @@ from serve.schemas.devices import DeviceItem, NewDevice
 from serve.schemas.keys import KeyScope, NewKey
 from serve.schemas.maintenance import Correction, Maintenance
 from serve.schemas.notifications import ChannelChange, NewChannel, NotificationRoute, RouteStep
+from serve.schemas.preferences import Settings, ViewFields
 from serve.schemas.readings import Reading
 from serve.schemas.stream import DataUpdate, Gap, NewAlert
 from tests.serve.edges import PASSWORD
@@ -64,7 +67,8 @@ NOT_FOR_PROGRAMS = {
     "GET /api/devices/{device_id:path}/maintenance": "`maintenance.all(device=[…])` asks for the same",
 }
 NOUNS: list[type] = [
-    Client, Devices, Alerts, Asked, MaintenanceRecords, DeviceTypes, Jobs, Notifications, OwnAccount, Accounts, Keys
+    Client, Devices, Alerts, Asked, MaintenanceRecords, Recommendations, Preferences, DeviceTypes, Jobs, Notifications,
+    OwnAccount, Accounts, Keys,
 ]  # fmt: skip
 
 told: set[str] = set()
@@ -312,6 +316,29 @@ def maintenance(it: Served, client: Client) -> None:
     assert list(client.maintenance.all("kind = 'repair'", device=["m-1"])) == []
 
 
+def recommendations(it: Served, client: Client) -> None:
+    pumps(client, "r-1")
+    taken = client.send([{"device": "r-1", "time": now_us(it, 1), "values": {"vibration": 9.0, "flow": 5.0}}])
+    (found,) = client.recommendations.all(device=["r-1"], cursor=taken.cursor)
+    assert (found.failure_mode, [action.name for action in found.actions]) == (
+        "bearing-wear",
+        ["replace-bearing"],
+    )
+    assert client.recommendations.of("r-1") == [found]
+    assert list(client.recommendations.all("confidence = 'likely'", device=["r-1"])) == []
+
+
+def preferences(it: Served, client: Client) -> None:
+    kept = client.preferences
+    made = kept.add_view(ViewFields(page="devices", name="worn", filter="health < 50"))
+    assert kept.views("devices") == [made] == [kept.view(made.id)]
+    shared = kept.change_view(made.id, ViewFields(page="devices", name="worn", shared=True), made.revision)
+    assert (shared.shared, shared.revision) == (True, 2)
+    kept.remove_view(made.id, shared.revision)
+    assert kept.views() == []
+    assert kept.change_settings(Settings(theme="dark"), kept.settings().revision) == kept.settings()
+
+
 def types(it: Served, client: Client) -> None:
     assert [each.name for each in client.types.all()] == ["meter", "pump"]
     meter = client.types.one("meter")
@@ -496,7 +523,8 @@ def live(it: Served, client: Client) -> None:
 
 
 STORIES = [
-    fleet, devices, history, readings, parts, alerts, asked, maintenance, types, jobs, notifications, accounts, sessions,
+    fleet, devices, history, readings, parts, alerts, asked, maintenance, recommendations,
+    preferences, types, jobs, notifications, accounts, sessions,
     keys, live,
 ]  # fmt: skip
 _done: set[Callable[..., None]] = set()

@@ -46,6 +46,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with make_fleet(folder) as fleet:
         app = make_app(fleet, folder)
         token = app.state.context.access.local.renew()
+        app.openapi()  # made here: on a busy machine that takes longer than a client waits
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

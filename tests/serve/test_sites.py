@@ -36,7 +36,7 @@ CANARY = "qxcanary"
 NOBODYS = "qxnobody"
 OWN = "oslo"
 FOREIGN = f"{CANARY} quay"
-VOLATILE = re.compile(r'"(cursor|as_of|next|previous)":("[^"]*"|null)|content-length: \d+')
+VOLATILE = re.compile(r'"(cursor|as_of|next|previous)":("[^"]*"|null)|content-length: \d+|etag: W/\S+')
 
 Case = dict[str, Any]
 """A request: values of the path, ``query``, ``body``, ``content``; ``{word}`` stands for what differs from site to site."""
@@ -61,6 +61,13 @@ CASES: dict[str, list[Case] | None] = {
     "POST /api/me/totp": [{}],
     "POST /api/me/totp/confirm": [{"body": {"code": "000000"}}],
     "POST /api/me/totp/off": [{"body": {"password": "x"}}],
+    "GET /api/me/settings": [{}],
+    "PUT /api/me/settings": [{"body": {"theme": "dark"}}],
+    "GET /api/views": [{}],
+    "GET /api/views/{view}": [{"view": "none"}],
+    "POST /api/views": [{"body": {"page": "devices", "name": "x", "filter": "health < 50", "shared": True}}],
+    "PUT /api/views/{view}": [{"view": "none", "body": {"page": "devices", "name": "x"}}],
+    "DELETE /api/views/{view}": [{"view": "none"}],
     "GET /api/users": [{}],
     "POST /api/users": [{"body": {"name": "x", "role": "viewer", "sites": ["{site}"]}}],
     "GET /api/users/{name}": [{"name": "none"}],
@@ -89,6 +96,8 @@ CASES: dict[str, list[Case] | None] = {
         {"query": {"filter": "vibration >= 0 or label.line = '1'"}},
         {"query": {"filter": "label.{word} = '{word}'"}},
         {"query": {"filter": "parent = '{device}'"}},
+        {"query": {"sort": "-health", "limit": 2, "offset": 1}},
+        {"query": {"filter": "site != 'oslo'", "offset": 1}},
         *(
             {"query": {"sort": sort, "limit": 2}}
             for sort in ("site", "-health", "-priority", "-id", "-alerts")
@@ -134,6 +143,14 @@ CASES: dict[str, list[Case] | None] = {
     "POST /api/maintenance/{record}/corrections": [
         {"record": "{record}", "body": {"kind": "inspection", "note": "else", "reason": "x"}}
     ],
+    "GET /api/recommendations": [
+        {},
+        {"query": {"device": "{device}"}},
+        {"query": {"site": "{site}"}},
+        {"query": {"filter": "site != 'oslo'"}},
+        {"query": {"limit": 1, "offset": 1}},
+    ],
+    "GET /api/devices/{device_id:path}/recommendations": [{"device_id": "{device}"}],
     "GET /api/events/schema": [{}],
     "GET /api/alerts": [
         {},
@@ -141,6 +158,8 @@ CASES: dict[str, list[Case] | None] = {
         {"query": {"site": "{site}"}},
         {"query": {"state": "ACKED", "limit": 1}},
         {"query": {"priority": "high"}},
+        {"query": {"filter": "site != 'oslo'"}},
+        {"query": {"filter": "device = '{device}'", "offset": 1}},
     ],
     "GET /api/alerts/kpis": [{}, {"query": {"hours": 1}}],
     "POST /api/alerts/commands": [

@@ -47,6 +47,25 @@ export type Activation = {
     why?: string;
 };
 
+export type AdvisedAction = {
+    cost: number;
+    crew: number;
+    duration_h: number;
+    kind: 'inspection' | 'repair' | 'replacement';
+    /**
+     * pass as `action` to the device's maintenance once it is done
+     */
+    name: string;
+    /**
+     * the share of the failure mode's damage that it makes good
+     */
+    resets: number | null;
+    spares: {
+        [key: string]: number;
+    };
+    title: string;
+};
+
 export type AlertChanged = {
     cursor: string;
     data: ChangedAlert;
@@ -181,7 +200,14 @@ export type AlertPage = {
      */
     counts: AlertCounts;
     items: Array<AlertItem>;
+    /**
+     * pass as `after`; null on the last page
+     */
     next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
     total: number;
 };
 
@@ -189,6 +215,24 @@ export type AlertRefusal = {
     alert: string;
     code: string;
     detail: string;
+};
+
+/**
+ * An alert that it rests on, with what the rule says of it.
+ */
+export type AlertSign = {
+    alert: string;
+    consequence: string;
+    kind: 'alert';
+    limit: number | null;
+    priority: 'critical' | 'high' | 'medium' | 'low';
+    response: string;
+    rule: string;
+    since: string | null;
+    state: string;
+    title: string;
+    unit: string;
+    value: number | null;
 };
 
 export type AlertsDone = {
@@ -712,6 +756,10 @@ export type DevicePage = {
      */
     previous: string | null;
     total: number;
+};
+
+export type DeviceRecommendations = {
+    items: Array<Recommendation>;
 };
 
 /**
@@ -1299,6 +1347,15 @@ export type PatternItem = {
     [key: string]: unknown;
 };
 
+/**
+ * A pattern that it rests on.
+ */
+export type PatternSign = {
+    channel: string;
+    kind: 'pattern';
+    pattern: string;
+};
+
 export type PointsLost = {
     channel: string;
     indicator: string;
@@ -1420,6 +1477,56 @@ export type ReadingsTaken = {
 export type Reason = {
     note?: string;
     reason?: string;
+};
+
+export type Recommendation = {
+    /**
+     * the best first; empty: do what the responses under `why` say
+     */
+    actions: Array<AdvisedAction>;
+    /**
+     * likely: it alone explains all that stands out, on two channels or more; possible: it explains all, but that is one channel, or others would, too; doubtful: something is left over; unknown: none explains it
+     */
+    confidence: 'likely' | 'possible' | 'doubtful' | 'unknown';
+    device_id: string;
+    /**
+     * null: none of the type explains what is seen
+     */
+    failure_mode: string | null;
+    health: number | null;
+    id: string;
+    /**
+     * of the most urgent alert that it rests on; null: no alert
+     */
+    priority: 'critical' | 'high' | 'medium' | 'low' | null;
+    /**
+     * when the first of those alerts was raised
+     */
+    since: string | null;
+    site: string;
+    /**
+     * of the failure mode
+     */
+    title: string | null;
+    type: string;
+    why: Array<AlertSign | PatternSign>;
+};
+
+export type RecommendationPage = {
+    /**
+     * the live table's age
+     */
+    as_of: string | null;
+    items: Array<Recommendation>;
+    /**
+     * pass as `after`; null on the last page
+     */
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
 };
 
 export type Refresh = {
@@ -1557,6 +1664,38 @@ export type SetProperties = {
     properties: {
         [key: string]: boolean | number | number | string | null;
     };
+};
+
+/**
+ * What one person chose. What is left out is as at first.
+ */
+export type Settings = {
+    density?: 'comfortable' | 'compact';
+    /**
+     * shortcuts of a single key
+     */
+    keys?: boolean;
+    /**
+     * a BCP 47 tag; empty: the browser's
+     */
+    language?: string;
+    theme?: 'auto' | 'light' | 'dark';
+    /**
+     * an IANA name; empty: the browser's
+     */
+    time_zone?: string;
+};
+
+export type SettingsItem = {
+    density: 'comfortable' | 'compact';
+    keys: boolean;
+    language: string;
+    /**
+     * 0: nothing was chosen yet
+     */
+    revision: number;
+    theme: 'auto' | 'light' | 'dark';
+    time_zone: string;
 };
 
 export type Shelving = {
@@ -1804,6 +1943,61 @@ export type TypeVersions = {
 export type Update = {
     devices?: DeviceColumns | null;
     fleet?: FleetSummary | null;
+};
+
+/**
+ * What a list shows, and how.
+ */
+export type ViewFields = {
+    /**
+     * empty: the page's own
+     */
+    columns?: Array<string>;
+    /**
+     * its owner sees the page so at first; no other view is then
+     */
+    default?: boolean;
+    /**
+     * in the grammar of the page's list
+     */
+    filter?: string;
+    name: string;
+    page: 'devices' | 'alerts' | 'maintenance' | 'recommendations';
+    /**
+     * as `q` of a list of devices
+     */
+    search?: string;
+    /**
+     * everybody may read it
+     */
+    shared?: boolean;
+    /**
+     * as of the list; empty: its own
+     */
+    sort?: string;
+};
+
+export type ViewItem = {
+    changed: string;
+    columns: Array<string>;
+    /**
+     * for its owner
+     */
+    default: boolean;
+    filter: string;
+    id: string;
+    mine: boolean;
+    name: string;
+    owner: string;
+    page: 'devices' | 'alerts' | 'maintenance' | 'recommendations';
+    revision: number;
+    search: string;
+    shared: boolean;
+    sort: string;
+};
+
+export type ViewList = {
+    items: Array<ViewItem>;
 };
 
 /**

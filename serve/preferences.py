@@ -1,0 +1,294 @@
+"""What people keep for themselves: saved views of lists, their own or shared, and settings. Each change is audited in its
+own transaction.
+
+A view is a filter, an order and columns of one page under a name; its filter is read before it is kept. Its owner may change
+it, and an admin; a shared one is read by all. Who changes something names the revision that it is a change of.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from serve import audit
+from serve.accounts import Actor, Role, name_key
+from serve.database import METADATA, Database
+from serve.errors import ForbiddenError, RevisionConflictError, UnfitError, ViewNotFoundError
+from twins.clock import Clock, WallClock
+from twins.errors import CommandRefusedError
+
+MOST_VIEWS: Final = 100
+"""Of one owner."""
+
+VIEWS: Final = Table(
+    "saved_views",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("owner", String(200), nullable=False, index=True),
+    Column("page", String(20), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("first", Boolean, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("changed_us", BigInteger, nullable=False),
+)
+SETTINGS: Final = Table(
+    "user_settings",
+    METADATA,
+    Column("owner", String(200), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("changed_us", BigInteger, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks: the account's name, and its role."""
+
+    name: str
+    role: Role | None
+
+    @property
+    def key(self) -> str:
+        return name_key(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewDraft:
+    """What a view is to be.
+
+    Attributes
+    ----------
+    document : filter, search, sort and columns, checked by whoever took them in
+    first : whether its owner sees the page so at first; no other view of theirs of that page is then
+    """
+
+    page: str
+    name: str
+    document: Mapping[str, Any]
+    shared: bool
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SavedView:
+    """A view that is kept. ``owner`` is the name's key, see ``accounts.name_key``."""
+
+    id: str
+    owner: str
+    draft: ViewDraft
+    revision: int
+    by: str
+    changed_us: int
+
+
+class Preferences:
+    """The views and settings of all people of one platform.
+
+    Parameters
+    ----------
+    database : where they are
+    clock : what time it is
+    """
+
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock = clock or WallClock()
+
+    # -- views -----------------------------------------------------------------------------------------------------
+
+    def views(self, who: Person, page: str | None = None) -> list[SavedView]:
+        """Those of ``who``, and those that others share; by name."""
+        query = select(VIEWS).where(or_(VIEWS.c.owner == who.key, VIEWS.c.shared))
+        if page is not None:
+            query = query.where(VIEWS.c.page == page)
+        rows = self._database.read(
+            lambda c: c.execute(query.order_by(VIEWS.c.name, VIEWS.c.id).limit(_MOST_SHOWN)).all()
+        )
+        return [_as_view(row) for row in rows]
+
+    def view(self, who: Person, view_id: str) -> SavedView:
+        """One that is theirs or shared. Raises ViewNotFoundError."""
+        return self._database.read(partial(_read, who=who, view_id=view_id))
+
+    def add_view(self, who: Person, actor: Actor, draft: ViewDraft) -> SavedView:
+        """A new one. Raises UnfitError for a name that is taken on that page, CommandRefusedError if there are too many."""
+        view_id, now_us = secrets.token_hex(8), self._clock.now_us()
+
+        def work(connection: Connection) -> SavedView:
+            mine = select(func.count()).select_from(VIEWS).where(VIEWS.c.owner == who.key)
+            if connection.execute(mine).scalar_one() >= MOST_VIEWS:
+                raise CommandRefusedError(
+                    "save the view", draft.name, f"there are {MOST_VIEWS} of yours; remove one first"
+                )
+            _check_name(connection, who.key, view_id, draft)
+            values = {**_values(draft), "revision": 1, "by": who.name, "changed_us": now_us}
+            connection.execute(insert(VIEWS).values(id=view_id, owner=who.key, **values))
+            _make_room(connection, who.key, view_id, draft)
+            _record(connection, now_us, actor, "view.made", view_id, draft)
+            return _read(connection, who, view_id)
+
+        return self._database.write(work)
+
+    def change_view(
+        self, who: Person, actor: Actor, view_id: str, expected: int | None, draft: ViewDraft
+    ) -> SavedView:
+        """Put another in its place; it stays its owner's.
+
+        Raises
+        ------
+        ViewNotFoundError, ForbiddenError, RevisionConflictError, UnfitError
+        """
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> SavedView:
+            found = _writable(connection, who, view_id, expected)
+            _check_name(connection, found.owner, view_id, draft)
+            values = {
+                **_values(draft),
+                "revision": found.revision + 1,
+                "by": who.name,
+                "changed_us": now_us,
+            }
+            connection.execute(update(VIEWS).where(VIEWS.c.id == view_id).values(values))
+            _make_room(connection, found.owner, view_id, draft)
+            _record(connection, now_us, actor, "view.changed", view_id, draft)
+            return _as_view(connection.execute(select(VIEWS).where(VIEWS.c.id == view_id)).one())
+
+        return self._database.write(work)
+
+    def remove_view(self, who: Person, actor: Actor, view_id: str, expected: int | None) -> None:
+        """Take one away. Raises as ``change_view`` does."""
+
+        def work(connection: Connection) -> None:
+            found = _writable(connection, who, view_id, expected)
+            connection.execute(delete(VIEWS).where(VIEWS.c.id == view_id))
+            _record(connection, self._clock.now_us(), actor, "view.removed", view_id, found.draft)
+
+        self._database.write(work)
+
+    # -- settings --------------------------------------------------------------------------------------------------
+
+    def settings(self, who: Person) -> tuple[Mapping[str, Any], int]:
+        """What ``who`` chose, and its revision; nothing, at revision 0, before the first time."""
+        row = self._database.read(
+            lambda c: c.execute(select(SETTINGS).where(SETTINGS.c.owner == who.key)).first()
+        )
+        return ({}, 0) if row is None else (json.loads(row.document), row.revision)
+
+    def change_settings(
+        self, who: Person, actor: Actor, expected: int | None, document: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], int]:
+        """Put others in their place. Raises RevisionConflictError."""
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> tuple[Mapping[str, Any], int]:
+            mine = SETTINGS.c.owner == who.key
+            row = connection.execute(select(SETTINGS.c.revision).where(mine)).first()
+            revision = 0 if row is None else row.revision
+            _check_revision("change the settings of", who.name, revision, expected)
+            values = {"document": _text(document), "revision": revision + 1, "changed_us": now_us}
+            if row is None:
+                connection.execute(insert(SETTINGS).values(owner=who.key, **values))
+            else:
+                connection.execute(update(SETTINGS).where(mine).values(values))
+            audit.record(connection, now_us, actor.name, actor.address, "settings.changed", who.name)
+            return document, revision + 1
+
+        return self._database.write(work)
+
+
+_MOST_SHOWN: Final = 10_000
+
+
+def _read(connection: Connection, who: Person, view_id: str) -> SavedView:
+    row = (
+        connection.execute(select(VIEWS).where(VIEWS.c.id == view_id)).first()
+        if view_id.isalnum() and view_id.isascii()
+        else None
+    )
+    if row is None or not (row.shared or row.owner == who.key or who.role == "admin"):
+        raise ViewNotFoundError(view_id)
+    return _as_view(row)
+
+
+def _writable(connection: Connection, who: Person, view_id: str, expected: int | None) -> SavedView:
+    found = _read(connection, who, view_id)
+    if found.owner != who.key and who.role != "admin":
+        raise ForbiddenError(who.role or "none", "admin, or that of its owner")
+    _check_revision("change the view", view_id, found.revision, expected)
+    return found
+
+
+def _check_revision(doing: str, what: str, revision: int, expected: int | None) -> None:
+    if expected is not None and expected != revision:
+        raise RevisionConflictError(
+            doing, what, f"it is at revision {revision} by now; look at it again, then change that"
+        )
+
+
+def _check_name(connection: Connection, owner: str, view_id: str, draft: ViewDraft) -> None:
+    same = (VIEWS.c.owner == owner) & (VIEWS.c.page == draft.page) & (VIEWS.c.name == draft.name)
+    if connection.execute(select(VIEWS.c.id).where(same & (VIEWS.c.id != view_id))).first() is not None:
+        raise UnfitError(
+            f"there is a view {draft.name!r} of the page {draft.page!r} already",
+            "choose another name, or change that one",
+        )
+
+
+def _make_room(connection: Connection, owner: str, view_id: str, draft: ViewDraft) -> None:
+    """At most one view of a page comes first. Those that do no longer are at another revision."""
+    if draft.first:
+        others = (VIEWS.c.owner == owner) & (VIEWS.c.page == draft.page) & (VIEWS.c.id != view_id)
+        connection.execute(
+            update(VIEWS).where(others & VIEWS.c.first).values(first=False, revision=VIEWS.c.revision + 1)
+        )
+
+
+def _record(
+    connection: Connection, now_us: int, actor: Actor, what: str, view_id: str, draft: ViewDraft
+) -> None:
+    said = {"name": draft.name, "page": draft.page, "shared": draft.shared}
+    audit.record(connection, now_us, actor.name, actor.address, what, view_id, **said)
+
+
+def _values(draft: ViewDraft) -> dict[str, Any]:
+    return {
+        "page": draft.page,
+        "name": draft.name,
+        "document": _text(draft.document),
+        "shared": draft.shared,
+        "first": draft.first,
+    }
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _as_view(row: Row[Any]) -> SavedView:
+    draft = ViewDraft(row.page, row.name, json.loads(row.document), row.shared, row.first)
+    return SavedView(row.id, row.owner, draft, row.revision, row.by, row.changed_us)
