@@ -7,6 +7,7 @@ sealed where the platform's data folder is encrypted.
 """
 
 import contextlib
+import itertools
 import os
 import random
 import sqlite3
@@ -52,8 +53,10 @@ _LOOK_S: Final = 0.002
 _MIGRATE_WAIT_S: Final = 60.0
 _TRIES: Final = 8
 _LOOK_AGAIN_S: Final = 0.02
+_LONGEST_PAUSE_S: Final = 0.5
 _MIGRATION_LOCK: Final = 0x7769_6E66  # any number, as long as every Twinfold takes the same
-_AGAIN: Final = frozenset({"40001", "40P01", "23505"})
+_TAKEN: Final = "23505"
+_AGAIN: Final = frozenset({"40001", "40P01", _TAKEN})
 """Serialization failure and deadlock: nothing was done, so it can be done again. So can what met a key that somebody else
 wrote just now: PostgreSQL may say that before it sees that the two cannot be put in an order; the next time it is there."""
 
@@ -150,8 +153,6 @@ class Database:
         ------
         DatabaseUnavailableError : it does not answer, or others kept it busy all the time.
         """
-        if not self.is_sqlite:
-            return self._run(self._writer, work)
         with self._turns.mine(_WAIT_S) as is_mine:
             if not is_mine:
                 raise DatabaseUnavailableError(self.name, f"others were writing for {_WAIT_S:.0f} s")
@@ -220,13 +221,18 @@ class Database:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
 
     def _run(self, engine: Engine, work: Callable[[Connection], Answer]) -> Answer:
-        for attempt in range(_TRIES):
+        until_s = time.monotonic() + _WAIT_S
+        for attempt in itertools.count():
             try:
                 with engine.connect() as connection, connection.begin():
                     return work(connection)
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) in _AGAIN and attempt + 1 < _TRIES:
-                    time.sleep(_LOOK_AGAIN_S * 2**attempt * random.random())  # noqa: S311  (a wait, no secret)
+                state = getattr(error.orig, "sqlstate", None)
+                if state in _AGAIN and (
+                    attempt + 1 < _TRIES or (state != _TAKEN and time.monotonic() < until_s)
+                ):
+                    pause_s = min(_LOOK_AGAIN_S * 2**attempt, _LONGEST_PAUSE_S)
+                    time.sleep(pause_s * random.random())  # noqa: S311  (a wait, no secret)
                     continue
                 problem = _first_line(error.orig or error)
                 if isinstance(error, DataError):  # PostgreSQL holds no NUL, and no more than a column is wide
@@ -238,7 +244,7 @@ class Database:
                 if "malformed" in problem or "not a database" in problem:
                     raise DatabaseError(self.name, problem, _DAMAGED) from error
                 raise
-        raise AssertionError("the last attempt returns or raises")
+        raise AssertionError("counting does not end")
 
     def _is_down(self, error: DBAPIError) -> bool:
         """Whether the world is in the way, and not a mistake in what was asked."""
@@ -250,7 +256,8 @@ class Database:
 class _Turns:
     """One at a time, in the order they came.
 
-    SQLite does not queue who wants to write: of threads that follow each other closely, one can miss every gap.
+    SQLite does not queue who wants to write: of threads that follow each other closely, one can miss every gap. In
+    PostgreSQL those who write at once undo each other, and one can be the loser every time.
     """
 
     def __init__(self) -> None:
