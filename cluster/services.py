@@ -21,6 +21,7 @@ from serve import audit
 from serve.database import Database, DatabaseConfig
 from serve.deployments import JOBS
 from serve.mqtt import Bridge, MqttConfig
+from serve.mqtt_asked import AskedBridge, asked_config
 from serve.notifications.book import Book
 from serve.notifications.desk import Desk
 from serve.notifications.following import Follower
@@ -281,8 +282,12 @@ class Bridging:
     """Follows an MQTT broker, with a fleet of its own, like any gateway."""
 
     def __init__(self, data: str, config: MqttConfig, fleet: Callable[[Path], Fleet] = RayFleet) -> None:
-        self._bridge = Bridge(config, fleet(Path(data) / "hosts"))
+        joined = fleet(Path(data) / "hosts")
+        self._bridge = Bridge(config, joined)
         self._bridge.start()
+        self._asked = AskedBridge(asked_config(config), joined) if config.asked else None
+        if self._asked is not None:
+            self._asked.start()
 
     def begun(self, within_s: float) -> str:
         """Wait until messages come, or it is known why they do not: that is returned; empty: they do."""
@@ -296,10 +301,13 @@ class Bridging:
 
     def status(self) -> dict[str, Any]:
         """What became of messages, as ``MqttStatus``."""
-        return asdict(self._bridge.status())
+        asked = {} if self._asked is None else {"asked": asdict(self._asked.status())}
+        return {**asdict(self._bridge.status()), **asked}
 
     def stop(self) -> None:
         """Take no more from the broker."""
+        if self._asked is not None:
+            self._asked.stop()
         self._bridge.stop()
 
 

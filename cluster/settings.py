@@ -209,6 +209,10 @@ class MqttSettings(_Section):
     refused: str = Field(
         "twinfold-refused/{device}", description="topic on which it is told why a message was not taken"
     )
+    asked: str = Field(
+        "",
+        description="topic of a device, as twinfold/{device}, below which it is asked things and reports; empty: none",
+    )
     version: Literal["5", "3.1.1"] = Field("5", description="of the protocol")
     client_id: str = Field("twinfold", description="names the session at the broker; one a platform")
     ca_file: str = Field("", description="certificates to trust beside the system's")
@@ -257,7 +261,9 @@ class Settings(_Section):
         from serve.mqtt import MqttConfig
 
         m = self.mqtt
-        return MqttConfig(m.url.get_secret_value(), m.topic, m.refused, m.version, m.client_id, m.ca_file)
+        return MqttConfig(
+            m.url.get_secret_value(), m.topic, m.refused, m.version, m.client_id, m.ca_file, m.asked
+        )
 
     def receivers_config(self) -> "ReceiversConfig":
         """How receivers of notifications are reached."""

@@ -67,6 +67,7 @@ class MqttConfig:
     version : of the protocol
     client_id : names the session; two bridges must not share one
     ca_file : certificates to trust beside the system's
+    asked : where what is asked of devices goes, see ``mqtt_asked``; empty: nowhere
     """
 
     url: str = field(repr=False)
@@ -75,6 +76,7 @@ class MqttConfig:
     version: Literal["5", "3.1.1"] = "5"
     client_id: str = "twinfold"
     ca_file: str = ""
+    asked: str = ""
 
 
 @dataclass(slots=True)

@@ -29,6 +29,8 @@ class DownlinkBook:
         self._of: dict[int, Downlink] = {}
         self._due: dict[int, int] = {}  # row -> when it next expires
         self._queue: list[tuple[int, int]] = []  # the same as a heap, with what has changed since still in it
+        self._changed: dict[int, int] = {}  # row -> which change was its last, in the order of changes
+        self.changes = 0
 
     def __len__(self) -> int:
         return len(self._of)
@@ -72,6 +74,12 @@ class DownlinkBook:
                 told += [(row, each) for each in more]
         return batch_of(sorted(told, key=lambda each: (each[1].at_us, each[0])))
 
+    def changed_since(self, mark: int, most: int) -> tuple[list[int], int]:
+        """Rows that have changed after change number ``mark``, at most so many; and the mark that they reach."""
+        found = [(at, row) for row, at in self._changed.items() if at > mark] if mark < self.changes else []
+        chosen = found[:most]
+        return [row for _, row in chosen], self.changes if len(found) <= most else chosen[-1][0]
+
     # -- snapshots ------------------------------------------------------------------------------------------------
 
     def to_meta(self) -> list[Any]:
@@ -101,6 +109,9 @@ class DownlinkBook:
             self._of.pop(row, None)
         else:
             self._of[row] = now
+        self.changes += 1
+        self._changed.pop(row, None)
+        self._changed[row] = self.changes
         due_us = now.due_us
         if due_us is None:
             self._due.pop(row, None)

@@ -41,7 +41,7 @@ from twins.journal import StoredEntry
 from twins.kernels import LineResults, line_results
 from twins.membership import REGISTER_CHUNK, Call, Changes, Hosts, Membership, entrants
 from twins.readings import Fate, ReadingBatch, ShardBatch, all_present, rounded
-from twins.service import COMMANDS_AT_ONCE, HostReply, HostService
+from twins.service import COMMANDS_AT_ONCE, HostReply, HostService, Mark
 
 REFUSALS_TOLD: Final = 100
 """Refused lines of a batch that are told one by one; all are counted."""
@@ -395,6 +395,24 @@ class Fleet(ABC):
             else:
                 found.update(answer)
         return found, away
+
+    def downlinks_since(
+        self, marks: Mapping[int, Mapping[str, Mark]]
+    ) -> tuple[dict[str, dict[str, Any]], dict[int, Mapping[str, Mark]], bool]:
+        """What is asked of devices for which that has changed since ``marks``, new marks, and whether there is more.
+
+        Nothing known: all of it. A host that is away keeps its mark.
+        """
+        hosts = self.hosts()
+        calls: list[Call] = [(host, "downlinks_since", (marks.get(host, {}),)) for host in hosts]
+        found: dict[str, dict[str, Any]] = {}
+        reached, is_more = dict(marks), False
+        for host, answer in zip(hosts, _raised(self._hosts.ask(calls), DegradedError), strict=True):
+            if not isinstance(answer, DegradedError):
+                found.update(answer.asked)
+                reached[host] = answer.marks
+                is_more |= answer.is_more
+        return found, reached, is_more
 
     def live(self, device_type: str) -> pa.Table:
         """One line a device of this type: what it is, how it is, its latest values. A copy of this moment."""

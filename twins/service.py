@@ -1,5 +1,6 @@
 """What a fleet may ask of a host, each change durable before it is answered. The same calls in a process and in an actor."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,7 @@ from twins import typefiles, views
 from twins.devices import Device, DeviceType
 from twins.directory import NO_ROWS, Seal
 from twins.downlink import BLANK
+from twins.downlink_book import DownlinkBook
 from twins.errors import DegradedError, DeviceNotFoundError, FleetError, StaleDirectoryError, SupersededError
 from twins.events import EventBatch
 from twins.host import HostStatus, ShardHost
@@ -25,6 +27,9 @@ LINES_AT_ONCE: Final = 50_000
 
 COMMANDS_AT_ONCE: Final = 200
 """Commands that a host does between two chances for others to be heard."""
+
+DOWNLINKS_AT_ONCE: Final = 500
+"""Devices of a type that one answer tells what is asked of."""
 
 _UNSAID: Final = np.uint8(255)
 
@@ -94,11 +99,27 @@ class Chunk:
     claimant: str
 
 
+class Mark(NamedTuple):
+    """How far the changes of a shard's downlinks are known: which life of it, and which change."""
+
+    life: str
+    at: int
+
+
+class Changed(NamedTuple):
+    """What is asked of devices for which that has changed, marks to go on from, and whether there is more."""
+
+    asked: dict[str, dict[str, Any]]
+    marks: dict[str, Mark]
+    is_more: bool
+
+
 class HostService:
     """What a fleet may ask of a host: the host's calls, each made durable before it answers."""
 
     def __init__(self, host: ShardHost) -> None:
         self.host = host
+        self._lives: dict[str, tuple[DownlinkBook, str]] = {}  # by type
         self._shown: dict[
             str, NDArray[np.uint8]
         ] = {}  # by type and row: the flags that children were to have
@@ -263,6 +284,26 @@ class HostService:
                     if row >= 0 and shard.downlinks.of(row) != BLANK and not shard.device(row).retired
                 )
         return found
+
+    def downlinks_since(self, marks: Mapping[str, "Mark"]) -> "Changed":
+        """What is asked of devices whose downlink has changed after ``marks``, which an answer before gave, by type.
+
+        Marks are of one life of a shard: in another all of it has changed.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        reached: dict[str, Mark] = {}
+        is_more = False
+        for name, shard in self.host.shards.items():
+            book, life = self._lives.get(name, (None, ""))
+            if book is not shard.downlinks:
+                book, life = self._lives[name] = shard.downlinks, secrets.token_hex(6)
+            known = marks.get(name)
+            since = known.at if known is not None and known.life == life else 0
+            rows, at = book.changed_since(since, DOWNLINKS_AT_ONCE)
+            found.update((shard.roster.index[row], views.downlink(shard, row)) for row in rows)
+            reached[name] = Mark(life, at)
+            is_more |= at < book.changes
+        return Changed(found, reached, is_more)
 
     def live(self, device_type: str) -> pa.Table | None:
         shard = self.host.shards.get(device_type)

@@ -1,6 +1,6 @@
 """A fleet and its live table as an account sees them that is for some sites."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
@@ -20,6 +20,7 @@ from twins.fleet import CommandsResult, Fleet, WriteResult
 from twins.host import HostStatus
 from twins.journal import StoredEntry
 from twins.readings import ReadingBatch
+from twins.service import Mark
 
 NOBODY: Final = "\0"
 """An id that no device can have. Asking for it takes what asking for an unknown one takes."""
@@ -236,6 +237,11 @@ class FleetWithin(Fleet):
         places = self.locate(pa.array(device_ids, pa.string()))
         found = zip(device_ids, places.host.tolist(), strict=True)
         return self._fleet.downlinks([each for each, host in found if host >= 0])
+
+    def downlinks_since(
+        self, marks: Mapping[int, Mapping[str, Mark]]
+    ) -> tuple[dict[str, dict[str, Any]], dict[int, Mapping[str, Mark]], bool]:
+        self._closed()
 
     def live(self, device_type: str) -> pa.Table:
         return self._only_mine(self._fleet.live(device_type))

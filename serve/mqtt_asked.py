@@ -1,0 +1,356 @@
+"""What is asked of devices over an MQTT broker: desired values and commands down, reports and results up.
+
+A connection of its own, so that a flood of readings holds up no command. Desired values are retained, so a device has them
+when it subscribes; commands are not, and carry their expiry. Which devices are there the bridge learns from their reports:
+a command goes to who has reported over this broker, since a broker that nobody is at takes a command and loses it.
+Reports that devices publish retained are heard again after a restart.
+
+Source: MQTT 5.0, 3.3.1.3 (retained messages), 3.3.2.3.3 (message expiry), 4.3.2 (QoS 1).
+"""
+
+import contextlib
+import json
+import logging
+import queue
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from pydantic import TypeAdapter, ValidationError
+
+from serve.broker import BrokerConfig, broker_client
+from serve.downlinks import command_frame, desired_frame, split_report
+from serve.errors import BrokerAddressError
+from serve.mqtt import MqttConfig
+from serve.schemas.downlink import CommandResult, Reported
+from twins import commands as c
+from twins.clock import stopwatch_s
+from twins.downlink import OPEN
+from twins.errors import DegradedError, DeviceNotFoundError, FleetError, OverloadedError
+from twins.fleet import Fleet
+from twins.service import Mark
+
+LINK: Final = "mqtt"
+"""The name of this link in the journals."""
+
+_QUEUED: Final = 10_000
+_LOOK_S: Final = 0.25
+_TRY_AGAIN_S: Final = 1.0
+_AGAIN_S: Final = 10.0
+_STOP_WITHIN_S: Final = 5.0
+_CONNECTION_S: Final = 10.0
+_LEVEL: Final = re.compile(r"[^/+#\x00]+")
+_REPORT: Final[TypeAdapter[Reported]] = TypeAdapter(Reported)
+_RESULT: Final[TypeAdapter[CommandResult]] = TypeAdapter(CommandResult)
+
+_log = logging.getLogger("twinfold.mqtt")
+
+
+@dataclass(frozen=True, slots=True)
+class AskedConfig:
+    """A broker, and where what is asked of devices goes.
+
+    Attributes
+    ----------
+    url, version, client_id, ca_file : as for readings; the session is another one
+    topic : levels with ``{device}``; ``/desired``, ``/commands``, ``/reported`` and ``/results`` come after it
+    refused : where it is told why a report was not taken
+    """
+
+    url: str
+    topic: str
+    refused: str = "twinfold-refused/{device}"
+    version: Literal["5", "3.1.1"] = "5"
+    client_id: str = "twinfold-asked"
+    ca_file: str = ""
+
+
+def asked_config(config: MqttConfig) -> AskedConfig:
+    """The same broker, in a session of its own."""
+    return AskedConfig(
+        config.url, config.asked, config.refused, config.version, f"{config.client_id}-asked", config.ca_file
+    )
+
+
+@dataclass(slots=True)
+class AskedStatus:
+    """How it goes; ``reason`` says why it does not, if it does not."""
+
+    connected: bool = False
+    reason: str = ""
+    reports: int = 0
+    refused: int = 0
+    desired: int = 0
+    commands: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Device:
+    """A device that has reported over this broker: the commands that went to it, and when each did."""
+
+    sent_s: dict[int, float] = field(default_factory=dict)
+
+
+class AskedBridge:
+    """Carries what is asked of devices to a broker, and what they say back, for as long as it is not stopped.
+
+    Parameters
+    ----------
+    config : which broker, which topics
+    fleet : whose devices
+    """
+
+    def __init__(self, config: AskedConfig, fleet: Fleet) -> None:
+        levels = config.topic.split("/")
+        if levels.count("{device}") != 1 or not all(
+            each == "{device}" or re.fullmatch(r"[^{}+#]+", each) for each in levels
+        ):
+            problem = f"the topic {config.topic!r} names no device, or more than one"
+            raise BrokerAddressError(problem, "write levels like plant/{device}")
+        self._config = config
+        self._fleet = fleet
+        pattern = "/".join("([^/]+)" if each == "{device}" else re.escape(each) for each in levels)
+        self._pattern = re.compile(f"{pattern}/(reported|results)")
+        self._filter = config.topic.replace("{device}", "+")
+        self._stop = threading.Event()
+        self._came: queue.Queue[tuple[paho.MQTTMessage, int]] = queue.Queue(_QUEUED)
+        self._connection = 0
+        self._known: dict[str, _Device] = {}
+        self._marks: Mapping[int, Mapping[str, Mark]] = {}
+        self._retry: set[str] = set()
+        self._retry_due_s = 0.0
+        self._versions: dict[str, int] = {}
+        self._status = AskedStatus()
+        broker = BrokerConfig(config.url, config.version, config.client_id, config.ca_file)
+        self._client, self._connect = broker_client(broker)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_connect_fail = lambda *_: self._away("the broker does not answer")
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._workers = [
+            threading.Thread(target=self._keep_on, args=(work,), name=name, daemon=True)
+            for name, work in (("asked-up", self._take_up), ("asked-down", self._carry_down))
+        ]
+
+    def start(self) -> None:
+        """Connect, now or when the broker is there, and go on."""
+        for worker in self._workers:
+            worker.start()
+        self._connect()
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """End; reports that are not acknowledged come again to the next one."""
+        self._stop.set()
+        for worker in self._workers:
+            worker.join(_STOP_WITHIN_S)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def status(self) -> AskedStatus:
+        return self._status
+
+    # -- the broker's side, in the client's thread -----------------------------------------------------------------------
+
+    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
+        if reason.is_failure:
+            self._away(f"the broker refuses: {reason}")
+            return
+        self._connection += 1
+        client.subscribe([(f"{self._filter}/reported", 1), (f"{self._filter}/results", 1)])
+
+    def _on_subscribe(self, _: paho.Client, __: Any, ___: Any, reasons: Sequence[Any], ____: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._away(f"the broker does not let it read {self._filter}/reported: {reasons[0]}")
+            return
+        self._status.connected, self._status.reason = True, ""
+
+    def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
+        self._connection += 1  # a packet id means another message from now on
+        if not self._stop.is_set():
+            self._away(f"disconnected: {reason}")
+
+    def _away(self, reason: str) -> None:
+        if self._status.reason != reason:
+            _log.warning("what is asked of devices waits for the broker: %s", reason)
+        self._status.connected, self._status.reason = False, reason
+
+    def _on_message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
+        came = message, self._connection
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Full):
+                self._came.put(came, timeout=_LOOK_S)
+                return
+
+    # -- up ---------------------------------------------------------------------------------------------------------------
+
+    def _keep_on(self, work: Any) -> None:
+        """Do it again and again; what fails is tried again."""
+        while not self._stop.is_set():
+            try:
+                work()
+            except FleetError as error:
+                self._status.reason = error.code
+                self._stop.wait(error.retry_after_s if isinstance(error, OverloadedError) else _TRY_AGAIN_S)
+            except Exception as error:
+                _log.exception("what is asked of devices")
+                self._status.reason = repr(error)
+                self._stop.wait(_TRY_AGAIN_S)
+
+    def _take_up(self) -> None:
+        try:
+            message, connection = self._came.get(timeout=_LOOK_S)
+        except queue.Empty:
+            return
+        while not self._stop.is_set() and connection == self._connection:
+            try:
+                self._take(message.topic, bytes(message.payload))
+            except (DegradedError, OverloadedError) as error:
+                self._status.reason = error.code
+                self._stop.wait(_TRY_AGAIN_S)
+                continue
+            except FleetError as error:
+                self._refuse(message.topic, error.code, str(error))
+            except ValueError as error:
+                self._refuse(message.topic, "message.invalid", str(error))
+            if message.qos:
+                self._client.ack(message.mid, message.qos)
+            return
+
+    def _take(self, topic: str, payload: bytes) -> None:
+        """Write one message.
+
+        Raises
+        ------
+        FleetError : it was refused, or cannot be taken at present.
+        ValueError : it is none.
+        """
+        found = self._pattern.fullmatch(topic)
+        if found is None:
+            raise ValueError(f"the topic {topic!r} is not of the shape {self._config.topic!r}")
+        device_id, what = found.groups()
+        body = _read(payload)
+        if what == "results":
+            result = _checked(_RESULT, {"type": "command_result", "device": device_id, **body})
+            self._fleet.command(
+                c.ReportResult(command_id="", by=LINK, device_id=device_id, number=result.number, ok=result.ok,
+                               result=result.result)
+            )  # fmt: skip
+        else:
+            self._report(
+                device_id, topic, _checked(_REPORT, {"type": "reported", "device": device_id, **body})
+            )
+        self._status.reports += 1
+        self._known.setdefault(device_id, _Device())
+
+    def _report(self, device_id: str, topic: str, said: Reported) -> None:
+        place = self._fleet.find(device_id)
+        if place is None:
+            raise DeviceNotFoundError(device_id)
+        device_type = self._fleet.types[place[1]]
+        values, rejected, refused = split_report(device_type, device_id, said.properties, said.rejected)
+        for each in refused:
+            self._refuse(topic, each["code"], each["reason"])
+        self._fleet.command(
+            c.ReportProperties(
+                command_id="", by=LINK, device_id=device_id, values=values, version=said.version, rejected=rejected,
+                at_us=None if said.time is None else round(said.time.timestamp() * 1e6),
+                desired_version=said.desired_version,
+            )
+        )  # fmt: skip
+        self._retry.add(device_id)  # it is there: what waits can go
+
+    def _refuse(self, topic: str, code: str, reason: str) -> None:
+        self._status.refused += 1
+        found = self._pattern.fullmatch(topic)
+        device = found.group(1) if found else "unknown"
+        body = {"topic": topic, "code": code, "reason": reason}
+        self._client.publish(self._config.refused.replace("{device}", device), json.dumps(body))
+
+    # -- down -------------------------------------------------------------------------------------------------------------
+
+    def _carry_down(self) -> None:
+        """Look what has changed, and send it."""
+        if not self._client.is_connected():
+            self._stop.wait(_LOOK_S)
+            return
+        asked, self._marks, more = self._fleet.downlinks_since(self._marks)
+        if self._retry and stopwatch_s() >= self._retry_due_s:
+            again, self._retry = self._retry, set()
+            self._retry_due_s = stopwatch_s() + _LOOK_S
+            found, away = self._fleet.downlinks(sorted(again))
+            asked = {**found, **asked}
+            self._retry |= set(away)
+        for device_id, each in asked.items():
+            if _LEVEL.fullmatch(device_id):  # another cannot be a level of a topic
+                self._send(device_id, each)
+        if not more:
+            self._stop.wait(_LOOK_S)
+
+    def _send(self, device_id: str, asked: Mapping[str, Any]) -> None:
+        base = self._config.topic.replace("{device}", device_id)
+        if asked["desired_version"] > self._versions.get(device_id, 0):
+            frame = desired_frame(device_id, asked)
+            self._publish(
+                f"{base}/desired",
+                {"version": frame["version"], "properties": frame["properties"]},
+                retain=True,
+            )
+            self._versions[device_id] = asked["desired_version"]
+            self._status.desired += 1
+        device = self._known.get(device_id)
+        if device is None:
+            return
+        is_open = {order["number"]: order for order in asked["commands"] if order["state"] in OPEN}
+        device.sent_s = {number: at_s for number, at_s in device.sent_s.items() if number in is_open}
+        for number, order in is_open.items():
+            if order["state"] == "delivered" and not order["repeatable"]:
+                continue
+            if stopwatch_s() - device.sent_s.get(number, -_AGAIN_S) < _AGAIN_S:
+                continue
+            claim = c.ReportDelivery(command_id="", by=LINK, device_id=device_id, number=number, link=LINK)
+            (why,) = self._fleet.command_many([claim]).refused
+            if isinstance(why, DegradedError | OverloadedError):
+                self._retry.add(device_id)
+                continue
+            if why is not None and not order["repeatable"]:
+                continue
+            frame = command_frame(device_id, order, self._fleet.clock.now_us())
+            if frame["expires_in_s"] <= 0:
+                continue
+            device.sent_s[number] = stopwatch_s()
+            body = {name: value for name, value in frame.items() if name not in ("type", "device")}
+            self._publish(f"{base}/commands", body, expires_s=frame["expires_in_s"])
+            self._status.commands += 1
+
+    def _publish(self, topic: str, body: Any, retain: bool = False, expires_s: float | None = None) -> None:
+        properties = None
+        if expires_s is not None and self._config.version == "5":
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+            properties.MessageExpiryInterval = max(1, round(expires_s))
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+        self._client.publish(topic, text, qos=1, retain=retain, properties=properties)
+
+
+def _read(payload: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the payload is no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise ValueError(f"the payload is an object, not {type(body).__name__}")
+    return {name: value for name, value in body.items() if name not in ("type", "device")}
+
+
+def _checked(adapter: Any, body: dict[str, Any]) -> Any:
+    try:
+        return adapter.validate_python(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
