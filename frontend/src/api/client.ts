@@ -32,14 +32,20 @@ export interface Ask {
   readonly method?: "GET" | "POST" | "PATCH" | "DELETE"
   readonly query?: Readonly<Record<string, string | number | readonly string[] | null | undefined>>
   readonly body?: unknown
+  /** Which revision this is a change of. */
+  readonly revision?: number
   readonly signal?: AbortSignal
 }
 
 /** Ask for `path` below /api. Raises `ApiError`; an aborted request raises the abort, as fetch does. */
-export async function api<T>(path: string, { method = "GET", query, body, signal }: Ask = {}): Promise<T> {
+export async function api<T>(
+  path: string,
+  { method = "GET", query, body, revision, signal }: Ask = {},
+): Promise<T> {
   // A page of another site cannot send this header, so it cannot use this browser's session.
   const headers: Record<string, string> = { accept: "application/json", "x-requested-with": "twinfold" }
   if (body !== undefined) headers["content-type"] = "application/json"
+  if (revision !== undefined) headers["if-match"] = `"${revision}"`
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   let response: Response
   try {

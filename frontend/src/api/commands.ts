@@ -43,6 +43,38 @@ export function useLogMaintenance(id: string) {
   })
 }
 
+export interface Wish {
+  readonly what: "property" | "command"
+  readonly name: string
+  readonly values: Readonly<Record<string, unknown>>
+  readonly note: string
+  /** Of what is desired, as it was seen: who was later is told so. */
+  readonly version: number
+}
+
+/** Ask one thing of a device. */
+export function useAsk(id: string) {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: ({ what, name, values, note, version }: Wish) =>
+      what === "property"
+        ? api(`/devices/${segment(id)}/properties`, {
+            method: "PATCH",
+            body: { properties: values, note },
+            revision: version,
+          })
+        : api(`/devices/${segment(id)}/commands`, {
+            method: "POST",
+            body: { command: name, parameters: values, note },
+          }),
+    onSuccess: () =>
+      Promise.all([
+        cache.invalidateQueries({ queryKey: keys.device(id) }),
+        cache.invalidateQueries({ queryKey: keys.events(id) }),
+      ]),
+  })
+}
+
 async function send(
   command: AlertCommand,
   alerts: readonly AlertItem[],

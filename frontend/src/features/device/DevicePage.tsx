@@ -9,6 +9,7 @@ import { Empty, Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
 import { span } from "@/words/times"
 import { AlertsCard } from "./AlertsCard"
+import { AskedCard } from "./AskedCard"
 import { ChannelCharts } from "./ChannelCharts"
 import css from "./DevicePage.module.css"
 import { HealthCard } from "./HealthCard"
@@ -77,6 +78,7 @@ export function DevicePage() {
           <AlertsCard alerts={device.alerts} />
           <PatternsCard device={device} type={type} />
           <ValuesCard device={device} type={type} />
+          <AskedCard device={device} type={type} />
         </div>
         <div className={css.main}>
           <ChannelCharts device={device} type={type} />
