@@ -6,9 +6,11 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -23,6 +25,9 @@ from cluster.terminal import say as _say
 from cluster.terminal import settings_of as _settings
 from cluster.terminal import steps as _steps
 from twins.errors import FleetError
+
+if TYPE_CHECKING:
+    from training.history import History
 
 _LOOK_EVERY_S: Final = 1.0
 
@@ -389,23 +394,47 @@ def query(
 
     `live` has one line a device, `live_<type>` its channels as well. No platform has to run.
     """
+    with _asking(_settings({"data": data}).data) as history:
+        if sql.strip().rstrip(";").lower() == "show tables":
+            _print_rows([{"table": name} for name in history.tables()], as_json)
+            return
+        table = history.query(sql)
+    _print_rows(table.to_pylist(), as_json)
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Argument(help="New file: Parquet, or CSV if it is called .csv.")],
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL, as `twinfold query` takes it.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the answer to a question into a plain file for other tools, also where history is encrypted."""
+    from training.errors import QueryError
+
+    if to.exists():
+        raise QueryError(f"{to} is there already", "name a new file")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with _asking(_settings({"data": data}).data) as history:
+        rows = history.export(sql, to)
+    _say({"rows": rows, "path": str(to)}, as_json, f"{rows:,} rows in {to}, plain")
+
+
+@contextmanager
+def _asking(folder: Path) -> "Iterator[History]":
+    """History and the live fleet of a data folder; what DuckDB refuses is told with the tables that there are."""
     import duckdb
 
     from training.errors import QueryError
     from training.history import History
     from training.recorder import journals_in
 
-    folder = _settings({"data": data}).data
     if not (folder / "history").is_dir() and not (folder / "hosts").is_dir():
         raise QueryError(f"there is no history under {folder}", "name the data folder with --data")
     hosts = folder / "hosts"
     with History(folder / "history", journals_in(hosts), hosts=hosts) as history:
-        if sql.strip().rstrip(";").lower() == "show tables":
-            _print_rows([{"table": name} for name in history.tables()], as_json)
-            return
         try:
-            table = history.query(sql)
+            yield history
         except duckdb.Error as error:
             problem = str(error).splitlines()[0]
             raise QueryError(problem, f"the tables are {', '.join(history.tables())}") from error
-    _print_rows(table.to_pylist(), as_json)

@@ -422,7 +422,9 @@ class LiveTable:
 
     def __init__(self, source: Source, threads: int = 2) -> None:
         self._source = source
-        self._connection = duckdb.connect(config={"threads": threads, "python_enable_replacements": False})
+        config: dict[str, Any] = {"threads": threads, "python_enable_replacements": False}
+        config["temp_directory"] = ""  # live values reach no disk but by the journal
+        self._connection = duckdb.connect(config=config)
         self._refreshing = threading.Lock()
         self._remembered = Remembered()
         self._view = View(0, [], self._connection)

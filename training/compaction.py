@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from training import ordering
+from training import ordering, parquet_files
 from training.tables import File, Table
+from twins.sealing import sealer_of
 
 _AT_ONCE_ROWS: Final = (
     2_000_000  # that are decoded and sorted at once; some hundred bytes each, more than once
@@ -58,6 +59,25 @@ def compact(table: Table, config: CompactionConfig) -> int:
         table.commit([add], removes=group, new_rows=False)
         joined += len(group)
     return joined
+
+
+def seal_plain(table: Table) -> int:
+    """Write a file anew that lies plain where the table's folder is encrypted: one a call, since that may take a while.
+
+    Returns how many are left.
+
+    Raises
+    ------
+    HistoryConflictError : somebody else replaced the file meanwhile; nothing was changed.
+    """
+    if sealer_of(table.folder) is None:
+        return 0
+    plain = [file for file in table.version(()).files if not parquet_files.is_sealed(file.path)]
+    if plain:
+        file = min(plain, key=lambda each: each.size)
+        add = table.write_settled(sorted_parts([file], _AT_ONCE_ROWS), file.rows)
+        table.commit([add], removes=[file], new_rows=False)
+    return max(0, len(plain) - 1)
 
 
 def groups(files: Sequence[File], config: CompactionConfig) -> Iterator[list[File]]:
@@ -114,10 +134,17 @@ def sorted_parts(files: Sequence[File], at_once: int) -> Iterator[pa.Table]:
 
 def _opened(path: str) -> pq.ParquetFile:
     """A file whose ids are read as codes: they repeat, and are compared once each."""
-    footer = pq.read_metadata(path)
+    decryption = parquet_files.decryption_of(path)
+    footer = pq.read_metadata(path, decryption_properties=decryption)
     names = set(footer.schema.names)
     coded = [name for name in _CODED if name in names] if set(_KEYS) <= names else None
-    return pq.ParquetFile(path, metadata=footer, page_checksum_verification=True, read_dictionary=coded)
+    return pq.ParquetFile(
+        path,
+        metadata=footer,
+        page_checksum_verification=True,
+        read_dictionary=coded,
+        decryption_properties=decryption,
+    )
 
 
 @dataclass(frozen=True, slots=True)

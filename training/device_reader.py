@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from training import parquet_files
+
 _DEVICE: Final = "device_id"
 _TIME: Final = "event_time"
 _FEW_ROWS: Final = 1 << 12  # in such a group most devices have a row or two: a dictionary would cost more
@@ -120,11 +122,18 @@ class DeviceReader:
 
 
 def _opened(path: str) -> _Opened:
-    footer = pq.read_metadata(path)
+    decryption = parquet_files.decryption_of(path)
+    footer = pq.read_metadata(path, decryption_properties=decryption)
     names = footer.schema.to_arrow_schema().names
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     few = all(group.num_rows <= _FEW_ROWS for group in groups)
-    file = pq.ParquetFile(path, metadata=footer, pre_buffer=False, read_dictionary=None if few else [_DEVICE])
+    file = pq.ParquetFile(
+        path,
+        metadata=footer,
+        pre_buffer=False,
+        read_dictionary=None if few else [_DEVICE],
+        decryption_properties=decryption,
+    )
     devices = [group.column(names.index(_DEVICE)).statistics for group in groups]
     times = [group.column(names.index(_TIME)).statistics for group in groups]
     return _Opened(

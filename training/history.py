@@ -5,9 +5,11 @@ journals hold after those cursors. If a journal was cut in between, it starts ov
 are those the Delta log names, never a glob.
 """
 
+import os
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -16,11 +18,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training import rollups, standing
+from training import parquet_files, rollups, standing
 from training.decoding import Names
 from training.device_reader import DeviceReader
 from training.envelope import Envelope
 from training.errors import HistoryBehindError
+from training.parquet_files import SqlFiles
 from training.past import Past
 from training.recorder import Source, load_names
 from training.tables import READINGS, ROLLUP, TIMESTAMP, File, Table, Version, channels_of, sql_name
@@ -92,9 +95,11 @@ class History:
         self._registered: dict[str, Any] = {}
         self._readers: dict[str, DeviceReader] = {}  # by table
         self._read_version: dict[str, int] = {}
+        self._sql_files = SqlFiles()
         self._database = duckdb.connect()
         self._database.execute(f"SET memory_limit = '{config.memory_mb}MB'")
         self._database.execute("SET parquet_metadata_cache = true")
+        parquet_files.keep_in_memory(self._database, self.folder)
         if config.threads:
             self._database.execute(f"SET threads = {config.threads}")
 
@@ -158,14 +163,42 @@ class History:
         duckdb.Error : the query makes no sense.
         HistoryBehindError : journal entries are gone that history does not have.
         """
-        with self._database.cursor() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            with self._lock:
-                self._show(connection, {word.lower() for word in _WORD.findall(sql)}, devices)
+        with self._asked(sql, devices) as connection:
             for name, table in (beside or {}).items():
                 connection.register(name, table)
             said = dict(parameters) if isinstance(parameters, Mapping) else list(parameters or ())
             return connection.sql(sql, params=said).to_arrow_table()
+
+    def export(self, sql: str, path: Path) -> int:
+        """Write the answer to a DuckDB query into a plain Parquet file, CSV if it is called so; gives its rows.
+
+        It appears under its name when it is whole, and replaces none. Raises as ``query`` does.
+
+        Raises
+        ------
+        FileExistsError : there is one already.
+        """
+        part = path.with_name(path.name + ".part")
+        form = "csv, header" if path.suffix == ".csv" else "parquet, compression zstd"
+        with self._asked(sql) as connection:
+            target = str(part).replace("'", "''")
+            try:
+                ((rows,),) = connection.execute(
+                    f"COPY ({sql.strip().rstrip(';')}) TO '{target}' (FORMAT {form})"
+                ).fetchall()
+                path.hardlink_to(part)
+            finally:
+                part.unlink(missing_ok=True)
+        return int(rows)
+
+    @contextmanager
+    def _asked(self, sql: str, devices: pa.Array | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that has the tables which a query names, of all devices or of some."""
+        with self._database.cursor() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            with self._lock:
+                self._show(connection, {word.lower() for word in _WORD.findall(sql)}, devices)
+            yield connection
 
     def device_history(
         self,
@@ -296,8 +329,10 @@ class History:
             schema = version.schema if version is not None else fresh[0].schema
             columns = ", ".join(f'"{column}"' for column in schema.names)
             if version is not None and version.files:
-                paths = ", ".join(_quoted(file.path) for file in version.files)
-                parts.append(f"SELECT {columns} FROM read_parquet([{paths}])")
+                paths = [file.path for file in version.files]
+                self._sql_files.keep(paths, f"{self.folder / name}{os.sep}")
+                stored = self._sql_files.sql(connection, f"{name}__sealed", paths, schema.names)
+                parts.append(f"SELECT {columns} FROM {stored}")
             for number, rows in enumerate([*fresh, schema.empty_table()]):
                 connection.register(f"{name}__newer_{number}", rows)
                 parts.append(f"SELECT {columns} FROM {name}__newer_{number}")
@@ -374,7 +409,3 @@ class History:
         if table is None:
             table = self._tables[name] = Table(self.folder / name)
         return table
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow.parquet as pq
-
+from training import parquet_files
 from training.tables import File
 from twins import sealing
 from twins.clock import DAY_US, HOUR_US
@@ -143,7 +142,7 @@ class KeptSnapshots:
 
     def note_gone(self, file: File) -> None:
         """Remember how far the readings of each actor are gone with a file that retention takes away."""
-        rows = pq.read_table(file.path, columns=["actor", "cursor"])
+        rows = parquet_files.read(file.path, ["actor", "cursor"])
         newest = rows.group_by("actor").aggregate([("cursor", "max")]).to_pylist()
         gone = dict(self.gone())
         for line in newest:

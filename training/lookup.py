@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from training import parquet_files
 from training.decoding import Masks
+from training.parquet_files import SqlFiles
 from training.tables import TIMESTAMP, File
 from twins.devices import DeviceType
 
@@ -43,18 +44,17 @@ class StoredReadings:
             f'(CASE WHEN r."{name}" IS NULL THEN 0 ELSE 1 END::UBIGINT << {c})'
             for c, name in enumerate(self._channels)
         )
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+        with parquet_files.connected(paths[0] if paths else "") as connection:
             connection.register("wanted", wanted)
-            places = ["read_parquet($files)"] if paths else []
+            columns = ["device_id", "event_time", "bad", *self._channels]
+            places = [SqlFiles().sql(connection, "sealed", paths, columns)] if paths else []
             for number, table in enumerate(self._tables):
                 connection.register(f"table_{number}", table)
                 places.append(f"table_{number}")
             for stored in places:
                 rows = connection.sql(
                     f"SELECT line, bit_or({mask} | r.bad::UBIGINT) AS mask"
-                    f" FROM {stored} r JOIN wanted USING (device_id, event_time) GROUP BY line",
-                    params={"files": paths} if stored.startswith("read") else {},
+                    f" FROM {stored} r JOIN wanted USING (device_id, event_time) GROUP BY line"
                 ).to_arrow_table()
                 found[rows["line"].to_numpy()] |= rows["mask"].to_numpy()
         return found

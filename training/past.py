@@ -8,21 +8,22 @@ share a small shard, one of each actor and type, since no device's state depends
 
 import heapq
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from training import parquet_files
 from training.errors import HistoryBehindError, MomentAheadError, MomentNotKeptError
 from training.keeping import KeptSnapshots
+from training.parquet_files import SqlFiles
 from training.rebuilding import Entry, Rebuilding, Rows, followed, of_journal
 from training.recorder import Source
 from training.tables import INPUTS, LINES, READINGS, File, Table, Version, channels_of, sql_name
@@ -38,6 +39,7 @@ _ENTRIES_AT_ONCE: Final = 256
 _ROWS_AT_ONCE: Final = 4_000_000
 _DICTS_AT_ONCE: Final = 1000
 _ATTEMPTS: Final = 5
+_ASKED_OF: Final = re.compile(r"\b(?:actor|cursor|recorded_at|ingest_us|device_id|device_type)\b")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -346,10 +348,10 @@ def _select(
     if not files:
         return schema.empty_table()
     columns = ", ".join(f'"{name}"' for name in names)
-    with closing(duckdb.connect()) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    needed = [*dict.fromkeys([*names, *_ASKED_OF.findall(where)])]
+    with parquet_files.connected(files[0].path) as connection:
         if wanted is not None:
             connection.register("wanted", pa.table({"id": wanted}))
-        sql = f"SELECT {'DISTINCT' if distinct else ''} {columns} FROM read_parquet($files) WHERE {where}"
-        paths = [file.path for file in files]
-        return connection.sql(sql, params={"files": paths, **parameters}).to_arrow_table().cast(schema)
+        stored = SqlFiles().sql(connection, "sealed", [file.path for file in files], needed)
+        sql = f"SELECT {'DISTINCT' if distinct else ''} {columns} FROM {stored} WHERE {where}"
+        return connection.sql(sql, params=dict(parameters)).to_arrow_table().cast(schema)

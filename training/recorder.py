@@ -20,9 +20,8 @@ from typing import Final, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from training import decoding
+from training import decoding, parquet_files
 from training.decoding import Names, Rows
 from training.errors import HistoryBehindError, HistoryConflictError
 from training.lookup import StoredReadings
@@ -321,7 +320,7 @@ def _files(table: Table) -> tuple[File, ...]:
 def _rows_of(table: Table, actor: str, columns: list[str]) -> pa.Table:
     version = table.version(())
     schema = pa.schema([version.schema.field(name) for name in [*columns, "actor"]])
-    parts = [pq.read_table(file.path, columns=schema.names).cast(schema) for file in version.files]
+    parts = [parquet_files.read(file.path, schema.names).cast(schema) for file in version.files]
     rows = pa.concat_tables(parts) if parts else schema.empty_table()
     return rows.filter(pc.equal(rows["actor"], actor))
 

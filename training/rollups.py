@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import duckdb
 import pyarrow as pa
 
+from training import parquet_files
+from training.parquet_files import SqlFiles
 from training.tables import READINGS, ROLLUP, ROLLUPS, Table, channels_of, sql_name
 from twins.clock import DAY_US, HOUR_US, MINUTE_US
 
@@ -60,8 +61,7 @@ def roll_up(folder: Path, readings: str, actors: Sequence[str]) -> None:
         after = {actor: cursor for actor, cursor in version.cursors.items() if cursor > before[actor]}
         if not after:
             continue
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+        with parquet_files.connected(folder) as connection:
             if done and done[-1][0] == before:
                 connection.register("finer", done[-1][1])
                 bucket = f"time_bucket(INTERVAL '{width_us} microseconds', event_time)"
@@ -74,7 +74,10 @@ def roll_up(folder: Path, readings: str, actors: Sequence[str]) -> None:
                 ]
                 if not paths:
                     continue
-                sql = _summing(paths, channels_of(version.schema), width_us, before, after)
+                channels = channels_of(version.schema)
+                needed = ["device_id", "event_time", "actor", "cursor", *channels]
+                stored = SqlFiles().sql(connection, "sealed", paths, needed)
+                sql = _summing(stored, channels, width_us, before, after)
             sql += " ORDER BY device_id, channel, event_time"
             rows = connection.sql(sql).to_arrow_table().cast(SCHEMA)
         adds = [table.write(rows)] if rows.num_rows else []
@@ -83,14 +86,13 @@ def roll_up(folder: Path, readings: str, actors: Sequence[str]) -> None:
 
 
 def _summing(
-    paths: Sequence[str],
+    stored: str,
     channels: Sequence[str],
     width_us: int,
     before: Mapping[str, int],
     after: Mapping[str, int],
 ) -> str:
-    """SQL that sums up the readings of the entries between ``before`` and ``after``."""
-    files = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    """SQL that sums up those of the ``stored`` readings that are of the entries between ``before`` and ``after``."""
     columns = ", ".join(f'"{channel}"' for channel in channels)
     new = " OR ".join(
         f"(actor = '{actor}' AND cursor > {before[actor]} AND cursor <= {cursor})"
@@ -98,7 +100,7 @@ def _summing(
     )
     bucket = f"time_bucket(INTERVAL '{width_us} microseconds', t)"
     return f"""
-WITH new AS (SELECT device_id, event_time AS t, {columns} FROM read_parquet([{files}]) WHERE {new})
+WITH new AS (SELECT device_id, event_time AS t, {columns} FROM {stored} WHERE {new})
 SELECT device_id, channel, {bucket} AS event_time, count(*) AS count, sum(value::DOUBLE) AS sum,
     sum(value::DOUBLE * value::DOUBLE) AS sum_of_squares, min(value)::DOUBLE AS min, max(value)::DOUBLE AS
     max, arg_min(value, t)::DOUBLE AS first, arg_max(value, t)::DOUBLE AS last,

@@ -4,6 +4,9 @@ A table is a Delta table: Parquet files and a log that names those which count. 
 another name, synced and renamed; then one commit adds it together with the cursor of every actor whose
 entries it holds. The cursor is read from the very handle that commits, and a handle that is behind may not
 commit: that is what makes it exactly once.
+
+Where the folder is encrypted files are sealed (``parquet_files.py``) and the log, which is not, holds no value of any row:
+the bounds of a file stand in its footer.
 """
 
 import contextlib
@@ -27,6 +30,7 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Sc
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
+from training import parquet_files
 from training.errors import HistoryConflictError, HistoryError
 from twins.devices import DeviceType
 
@@ -148,6 +152,9 @@ LOG: Final = "_delta_log"
 
 _STATISTICS: Final = ("device_id", "event_time", "recorded_at", "ingest_us", "cursor")
 _STEADY: Final = ("event_time", "recorded_at", "ingest_us", "cursor")  # grow by much the same from row to row
+_TIMES: Final = ("event_time", "recorded_at")
+_BOUNDS: Final = "twinfold.bounds"  # in the footer of a file that is sealed
+_NOTHING: Final = "{}"  # what the log says of such a file
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UNFINISHED: Final = ".part"
@@ -291,9 +298,10 @@ class Table:
         path = self.folder / f"{uuid.uuid4().hex}.parquet"
         unfinished = path.with_suffix(_UNFINISHED)
         bounds = _Bounds()
+        encryption = parquet_files.encryption_of(path)
         try:
             with open(unfinished, "wb") as file:
-                write_parquet(map(bounds.note, parts), rows, file, packing)
+                write_parquet(map(bounds.note, parts), rows, file, packing, encryption, bounds.as_json)
                 file.flush()
                 os.fsync(file.fileno())
         except BaseException:  # whoever tries again must not fill the disk with what failed
@@ -302,7 +310,12 @@ class Table:
         unfinished.rename(path)
         _sync(self.folder)
         return AddAction(
-            path.name, path.stat().st_size, {}, time.time_ns() // 1_000_000, True, bounds.as_json()
+            path.name,
+            path.stat().st_size,
+            {},
+            time.time_ns() // 1_000_000,
+            True,
+            bounds.as_json() if encryption is None else _NOTHING,
         )
 
     def commit(
@@ -414,6 +427,9 @@ class Table:
         names = set(actions.column_names)
         bounds = [(name, f"min.{name}", f"max.{name}") for name in _STATISTICS if f"min.{name}" in names]
         for position, add in zip(new, actions.take(pa.array(new, pa.int64())).to_pylist(), strict=True):
+            if add.get("num_records") is None:
+                known[paths[position]] = _of_footer(paths[position], add["size_bytes"])
+                continue
             least = {name: _plain(add[low]) for name, low, _ in bounds}
             greatest = {name: _plain(add[high]) for name, _, high in bounds}
             path = paths[position]
@@ -422,14 +438,21 @@ class Table:
             yield known[path]
 
 
-def write_parquet(parts: Iterable[pa.Table], rows: int, file: BinaryIO, packing: Packing) -> None:
+def write_parquet(
+    parts: Iterable[pa.Table],
+    rows: int,
+    file: BinaryIO,
+    packing: Packing,
+    encryption: Any = None,
+    bounds: Callable[[], str] | None = None,
+) -> None:
     """Write ``parts``, of ``rows`` together and at least one, in the form that history keeps: time as differences, and
     floats as what is smaller for them.
 
     Rounded values repeat, so a dictionary a row group is worth it for most; else their bytes are split into
     streams; the first rows decide for the file. A row group is what has to be decoded to see one device, so it
     is small: 16 k rows cost 6 % more bytes than 64 k, and a third of the time. Measured by
-    ``bench/history.py``.
+    ``bench/history.py``. Where the file is to be encrypted, what ``bounds`` says once all is written stands in its footer.
     """
     group_rows = packing.group_rows if rows > _SMALL_FILE_ROWS else SMALL_GROUP_ROWS
     groups = _groups(parts, group_rows)
@@ -457,9 +480,12 @@ def write_parquet(parts: Iterable[pa.Table], rows: int, file: BinaryIO, packing:
         data_page_version="2.0",
         store_schema=False,
         write_page_checksum=True,
+        encryption_properties=encryption,
     ) as writer:
         for group in itertools.chain([first], groups):
             writer.write_table(group.cast(schema), row_group_size=group_rows)
+        if encryption is not None and bounds is not None:
+            writer.add_key_value_metadata({_BOUNDS: bounds()})
 
 
 def _groups(parts: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -521,6 +547,24 @@ class _Bounds:
                 "nullCount": {},
             }
         )
+
+
+def _of_footer(path: str, size: int) -> File:
+    """A file whose bounds the log does not tell."""
+    said = json.loads((parquet_files.footer_of(path).metadata or {}).get(_BOUNDS.encode(), b"null"))
+    if said is None:
+        raise HistoryError(
+            Path(path).parent.name, f"{path} does not say what it holds; it was not written here"
+        )
+    least, greatest = (
+        {name: _back(name, said[end].get(name)) for name in said[end]} for end in ("minValues", "maxValues")
+    )
+    return File(path, size, said["numRecords"], least, greatest)
+
+
+def _back(name: str, value: Any) -> Any:
+    """A bound as it was before ``_as_json``, times as microseconds."""
+    return _plain(datetime.fromisoformat(value)) if name in _TIMES and value is not None else value
 
 
 def _of(choose: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:

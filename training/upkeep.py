@@ -15,7 +15,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from training import rollups
-from training.compaction import CompactionConfig, compact
+from training.compaction import CompactionConfig, compact, seal_plain
 from training.errors import HistoryConflictError, UpkeepError
 from training.keeping import KeepingConfig, KeptSnapshots
 from training.tables import READINGS, ROLLUP, File, Table
@@ -89,6 +89,7 @@ def upkeep(
         attempt(table.name, partial(table.clean, config.retention.unused_hours * 3600))
     for table in _tables(folder):
         attempt(table.name, partial(compact, table, config.compaction))
+        attempt(table.name, partial(seal_plain, table))
     if failed:
         raise UpkeepError(failed[0], len(failed) - 1)
 

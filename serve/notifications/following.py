@@ -15,11 +15,11 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from serve.notifications.desk import Change, Closed, Desk, Raised
 from serve.notifications.routing import Alert
+from training import parquet_files
 from training.decoding import Names, decoded, learn
 from training.recorder import Source, load_names
 from training.tables import Table
@@ -263,7 +263,7 @@ class _Journal:
             & pc.field("type").isin(sorted(_TOLD))
         )
         parts = [
-            pq.read_table(file.path, columns=columns, filters=wanted)
+            parquet_files.read(file.path, columns, wanted)
             for file in table.version(()).files if file.greatest["cursor"] > self._cursor
         ]  # fmt: skip
         self._cursor, before = reached, self._cursor
@@ -306,9 +306,7 @@ class _Journal:
         for file in (
             sorted(devices.version(()).files, key=lambda each: each.least["cursor"]) if device_ids else ()
         ):
-            found = pq.read_table(file.path, columns=["device_id", "site", "cursor"], filters=wanted).sort_by(
-                "cursor"
-            )
+            found = parquet_files.read(file.path, ["device_id", "site", "cursor"], wanted).sort_by("cursor")
             sites.update(zip(found["device_id"].to_pylist(), found["site"].to_pylist(), strict=True))
         return sites
 
@@ -332,7 +330,7 @@ class _Sites:
         columns = ["device_type", "row", "site", "retired", "cursor"]
         mine = (pc.field("actor") == actor) & ~pc.field("retired")
         for file in sorted(version.files, key=lambda each: each.least["cursor"]):
-            found = pq.read_table(file.path, columns=columns, filters=mine).sort_by("cursor")
+            found = parquet_files.read(file.path, columns, mine).sort_by("cursor")
             for name in found["device_type"].unique().to_pylist():
                 lines = found.filter(pc.equal(found["device_type"], name))
                 self._put(name, lines["row"].to_numpy(), lines["site"].to_pylist())

@@ -244,3 +244,15 @@ def test_keys_from_elsewhere_are_used_alike(tmp_path: Path, monkeypatch: pytest.
     settings = load({"data": str(tmp_path / "data"), "encryption.key": "env:HALL_KEY"}, {})
     encryption.begin(settings, settings.data)
     assert encryption.status_of(settings)["key_id"] == key_from(f"file:{tmp_path / 'key'}").id
+
+
+def test_export_writes_a_plain_file(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    encryption.begin(with_key(data, tmp_path / "key"), data)
+    (data / "hosts").mkdir()
+    written = found(data, "export", str(tmp_path / "out" / "x.csv"), "SELECT 42 AS answer")
+    assert written == {"rows": 1, "path": str(tmp_path / "out" / "x.csv")}
+    assert (tmp_path / "out" / "x.csv").read_text() == "answer\n42\n"
+    assert run(data, "export", str(tmp_path / "out" / "x.csv"), "SELECT 1").exception is not None
+    assert "nonsense" in str(run(data, "export", str(tmp_path / "y.parquet"), "SELECT nonsense").exception)
+    assert not list(tmp_path.glob("y.parquet*"))

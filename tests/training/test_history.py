@@ -7,13 +7,13 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.sealed import encrypt
 from tests.training.journals import START_US, Account, Actor, Following, same, told
-from training import decoding, rollups
+from training import decoding, parquet_files, rollups
 from training.compaction import CompactionConfig, compact
 from training.errors import HistoryBehindError, UpkeepError
 from training.history import History, HistoryConfig
@@ -101,8 +101,15 @@ class World:
             actor.close()
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+@pytest.fixture(params=["plain", "sealed"])
+def world(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[World]:
+    if request.param == "sealed":
+        encrypt(tmp_path, monkeypatch, tmp_path_factory.mktemp("key") / "key")
     world = World(tmp_path)
     yield world
     world.close()
@@ -161,7 +168,7 @@ class TestQueries:
         world.flush()
         compact(world.readings, JOIN_ALL)
         (file,) = world.readings.version(()).files
-        rows = pq.read_table(file.path).select(["device_id", "event_time"]).to_pylist()
+        rows = parquet_files.read(file.path, ["device_id", "event_time"]).to_pylist()
         keys = [(row["device_id"], row["event_time"]) for row in rows]
         assert keys == sorted(keys)
         assert (file.least["device_id"], file.greatest["device_id"]) == (keys[0][0], keys[-1][0])
