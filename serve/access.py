@@ -91,6 +91,11 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "POST /api/devices/{device_id:path}/commands": ("operator", "narrowed"),
     "POST /api/devices/{device_id:path}/commands/{number}/cancel": ("operator", "narrowed"),
     "DELETE /api/devices/{device_id:path}": ("engineer", "narrowed"),
+    "GET /api/templates": ("engineer", "whole"),
+    "POST /api/templates": ("engineer", "whole"),
+    "GET /api/templates/{template}": ("engineer", "whole"),
+    "PUT /api/templates/{template}": ("engineer", "whole"),
+    "DELETE /api/templates/{template}": ("engineer", "whole"),
     "GET /api/events/schema": ("viewer", "platform"),
     "WS /api/live": ("viewer", "narrowed"),
     # -- alerts
@@ -158,7 +163,7 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
 
 AUDITED_THERE: Final = (
     "/api/login", "/api/logout", "/api/register", "/api/refresh", "/api/me", "/api/users", "/api/invitations",
-    "/api/keys", "/api/notifications", "/api/views",
+    "/api/keys", "/api/notifications", "/api/views", "/api/templates",
 )  # fmt: skip
 """Where changes write their own line, in the transaction of what they change."""
 

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -37,7 +37,7 @@ class BrokerConfig:
     is_lasting : the session outlives the connection, so that the broker keeps messages of QoS 1 meanwhile
     """
 
-    url: str
+    url: str = field(repr=False)
     version: Literal["5", "3.1.1"] = "5"
     client_id: str = "twinfold"
     ca_file: str = ""

@@ -17,6 +17,7 @@ from serve.accounts import Registration
 from serve.admission import Admission
 from serve.catalogue import Catalogue
 from serve.cursors import Reached, read_stream_cursor, stream_cursor
+from serve.door import Door, Unknown
 from serve.downlinks import Switchboard
 from serve.errors import LoginRequiredError
 from serve.live import LiveTable, View
@@ -29,6 +30,7 @@ from serve.preferences import Preferences
 from serve.present import Rules
 from serve.ranking import Ranks
 from serve.recommendations import Advisers
+from serve.templates import Templates
 from serve.together import Together
 from serve.versions import Versions
 from serve.within.fleet import FleetWithin, LiveWithin
@@ -83,6 +85,7 @@ class ApiConfig:
     cookie : name of the browser's session; a browser keeps one a name, whatever the port
     registration : who may make an account
     receivers : how receivers of notifications are reached, for tests of them
+    unknown : what becomes of readings of unknown devices
     """
 
     static: Path | None = None
@@ -104,6 +107,7 @@ class ApiConfig:
     cookie: str = "twinfold-session"
     registration: Registration = "closed"
     receivers: ReceiversConfig = field(default_factory=ReceiversConfig)
+    unknown: Unknown = "refuse"
 
 
 class Workers:
@@ -164,6 +168,8 @@ class Context:
     together: Together = field(init=False)
     admission: Admission = field(init=False)
     decodes: threading.Semaphore = field(init=False)
+    templates: Templates = field(init=False)
+    door: Door = field(init=False)
     switchboard: Switchboard = field(default_factory=Switchboard)
 
     def __post_init__(self) -> None:
@@ -181,6 +187,9 @@ class Context:
         self.tests = Workers("tests of channels", _TESTS, _TESTS_WAITING)
         self.admission = Admission(self.config.bodies_bytes)
         self.decodes = threading.Semaphore(_DECODES)
+        self.templates = Templates(self.access.database, self.fleet.clock)
+        used = self.templates if self.config.unknown == "template" else None
+        self.door = Door(self.fleet, used)
         self.together = Together(self.fleet, self.call, 4 * self.config.waiting)
 
     async def call(self, work: Callable[..., Answer], *arguments: Any) -> Answer:

@@ -31,6 +31,7 @@
     ├── AccountNotFoundError       no such account
     ├── AccountExistsError         the name is taken
     ├── KeyNotFoundError           no such device key
+    ├── TemplateNotFoundError      no such template of devices
     ├── ChannelNotFoundError       no such channel of notifications
     ├── RouteNotFoundError         no such route of notifications
     ├── ViewNotFoundError          no such saved view
@@ -295,6 +296,19 @@ class KeyNotFoundError(FleetError):
 
     def __str__(self) -> str:
         return f"there is no device key {self.key!r}; `twinfold access-key list` has those that there are"
+
+
+class TemplateNotFoundError(FleetError):
+    """No such template of devices."""
+
+    code = "template.not_found"
+
+    def __init__(self, template: str) -> None:
+        super().__init__(template)
+        self.template = template
+
+    def __str__(self) -> str:
+        return f"no template {self.template[:60]!r}; GET /api/templates lists them"
 
 
 class ChannelNotFoundError(FleetError):

@@ -13,25 +13,23 @@ import json
 import logging
 import queue
 import re
-import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
 import pydantic_core
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from serve import intake
+from serve.broker import BrokerConfig, broker_client, written
 from serve.errors import BrokerAddressError
+from serve.intake import Membership
 from twins.clock import Clock, WallClock, stopwatch_s
-from twins.errors import DegradedError, FleetError, OverloadedError
-from twins.fleet import AGAIN, NOT_SURE, Fleet
+from twins.errors import FleetError, OverloadedError
+from twins.fleet import AGAIN, Fleet
 
 QUEUED: Final = 20_000
 """Messages that wait here at most; then nothing more is read from the broker's connection."""
@@ -39,15 +37,9 @@ QUEUED: Final = 20_000
 MOST_AT_ONCE: Final = 5_000
 """Messages that are written together."""
 
-_SCHEMES: Final[Mapping[str, int]] = {"mqtt": 1883, "mqtts": 8883}
-_IN_FLIGHT: Final = 10_000  # that a broker may send unacknowledged, where it asks us
-_SESSION_S: Final = 24 * 3600
-_KEEPALIVE_S: Final = 30
-_RECONNECT_S: Final = (1, 30)
 _TRY_AGAIN_S: Final = 1.0
 _LOOK_S: Final = 0.2
 _STOP_WITHIN_S: Final = 5.0
-_EXACT: Final = 100  # lines of which each refusal is told, however many are refused
 _LONGEST_LEVEL: Final = 200  # characters; a topic has 65 535 bytes
 _ANSWERED: Final = re.compile(r"[^$+#\0][^+#\0]{0,1999}\Z")  # topics that an answer may go to
 _PART: Final = re.compile(r"^\{(device|channel)\}$|^[^{}+#]+$")
@@ -149,12 +141,20 @@ class Bridge:
     config : which broker, which topics
     fleet : where readings go
     clock : dates what has no time of its own
+    membership : who is in the fleet; None: as the fleet says
     """
 
-    def __init__(self, config: MqttConfig, fleet: Fleet, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: MqttConfig,
+        fleet: Fleet,
+        clock: Clock | None = None,
+        membership: Membership | None = None,
+    ) -> None:
         self._topic = Topic(config.topic)
         self._config = config
         self._fleet = fleet
+        self._membership: Membership = membership or fleet
         self._later_due_s = 0.0
         self._later: list[_Came] = []  # what a host that is away has to take, once it is back
         self._clock = clock or WallClock()
@@ -163,7 +163,8 @@ class Bridge:
         self._lock = threading.Lock()
         self._connection = 0
         self._status = MqttStatus()
-        self._client, self._connect = _client(config)
+        broker = BrokerConfig(config.url, config.version, config.client_id, config.ca_file)
+        self._client, self._connect = broker_client(broker)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
@@ -272,7 +273,7 @@ class Bridge:
         failing = ""
         while not self._stop.is_set():
             try:
-                refused = self._refused(found.lines)
+                refused = written(found.lines, self._fleet, self._membership)
             except FleetError as error:
                 if failing != error.code:
                     _log.warning("readings wait at the broker: %s", error)
@@ -287,27 +288,6 @@ class Bridge:
                 found.refusals.setdefault(found.owner[refusal["index"]], []).append(about)
             return True
         return False
-
-    def _refused(self, lines: Sequence[Any]) -> list[dict[str, Any]]:
-        """Write lines; which were refused, each of them told where some are only to be sent again."""
-        whole = self._sent(lines)
-        if whole.total == len(whole.told) and all(each["code"] not in AGAIN for each in whole.told):
-            return whole.told
-        refused = []
-        for start in range(0, len(lines), _EXACT):
-            part = self._sent(lines[start : start + _EXACT])  # what is in already is a duplicate
-            refused += [{**each, "index": start + each["index"]} for each in part.told]
-        return refused
-
-    def _sent(self, lines: Sequence[Any]) -> intake.Refusals:
-        taken = intake.gather(lines, None, self._fleet)
-        try:
-            intake.write(self._fleet, taken)
-        except DegradedError as error:  # all of them are of hosts that are away
-            for _, positions in taken.batches:
-                for index in positions.tolist():
-                    taken.refusals.add(index, None, NOT_SURE, str(error))
-        return taken.refusals
 
     def _answer(self, came: Sequence[_Came], found: _Read) -> None:
         """Acknowledge, and say what was refused; keep what has to be written again."""
@@ -392,42 +372,3 @@ def _topic(message: paho.MQTTMessage) -> str:
         return message.topic
     except UnicodeDecodeError:
         return ""
-
-
-def _client(config: MqttConfig) -> tuple[paho.Client, Callable[[], None]]:
-    """A client for the broker, and how to connect it."""
-    address = urlsplit(config.url)
-    try:
-        port = address.port or _SCHEMES.get(address.scheme, 0)
-    except ValueError:
-        port = 0
-    if not port or not address.hostname:
-        problem = f"{address.scheme or 'nothing'}://{address.hostname or ''} is no broker"
-        raise BrokerAddressError(problem, "write mqtt://host:1883 or mqtts://user:password@host:8883")
-    is_five = config.version == "5"
-    client = paho.Client(
-        CallbackAPIVersion.VERSION2,
-        config.client_id,
-        protocol=paho.MQTTv5 if is_five else paho.MQTTv311,
-        clean_session=None if is_five else False,
-        manual_ack=True,
-    )
-    client.reconnect_delay_set(*_RECONNECT_S)
-    if address.username is not None:
-        client.username_pw_set(unquote(address.username), unquote(address.password or ""))
-    if address.scheme == "mqtts":
-        context = ssl.create_default_context()
-        if config.ca_file:
-            context.load_verify_locations(config.ca_file)
-        client.tls_set_context(context)
-    properties = None
-    if is_five:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # as above
-        properties.SessionExpiryInterval = _SESSION_S
-        properties.ReceiveMaximum = _IN_FLIGHT
-
-    def connect() -> None:
-        start: dict[str, Any] = {"clean_start": False, "properties": properties} if is_five else {}
-        client.connect_async(address.hostname or "", port, _KEEPALIVE_S, **start)
-
-    return client, connect

@@ -90,6 +90,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.AccountNotFoundError: 404,
     request_errors.AccountExistsError: 409,
     request_errors.KeyNotFoundError: 404,
+    request_errors.TemplateNotFoundError: 404,
     request_errors.ChannelNotFoundError: 404,
     request_errors.RouteNotFoundError: 404,
     request_errors.ViewNotFoundError: 404,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from serve.errors import UnfitError
 from serve.live import View
+from twins.devices import Device
 from twins.directory import Places
 
 MOST_NAMES: Final = 1_000
@@ -87,6 +88,15 @@ class Scope:
             below = shown_among("parent", self.gateways, places, view)
             covered = covered & (_among(ids, self.gateways) | below)
         return covered
+
+    def fits(self, device: Device) -> bool:
+        """Whether a device of whom everything is known is covered."""
+        return (
+            (not self.devices or device.id in self.devices)
+            and (not self.types or device.device_type in self.types)
+            and (not self.sites or device.site in self.sites)
+            and (not self.gateways or device.id in self.gateways or device.parent in self.gateways)
+        )
 
 
 def _among(ids: pa.StringArray, names: Sequence[str]) -> NDArray[np.bool_]:

@@ -22,6 +22,7 @@ from serve.client.notifications import Notifications
 from serve.client.preferences import Preferences
 from serve.client.readings import Readings, send
 from serve.client.recommendations import Recommendations
+from serve.client.templates import DeviceTemplates
 from serve.errors import UnansweredError
 from serve.schemas.accounts import AuditItem, AuditPage, Me
 from serve.schemas.devices import DeviceItem
@@ -74,6 +75,7 @@ class Client:
         self.recommendations = Recommendations(self._ask)
         self.preferences = Preferences(self._ask)
         self.types = DeviceTypes(self._ask)
+        self.templates = DeviceTemplates(self._ask)
         self.jobs = Jobs(self._ask)
         self.notifications = Notifications(self._ask)
         self.account = OwnAccount(self._ask)

@@ -19,6 +19,7 @@ from serve.routes import (
     preferences,
     readings,
     recommendations,
+    templates,
     types,
 )
 
@@ -27,6 +28,7 @@ ROUTERS: Final = (  # a path of its own goes before the ids that could look like
     accounts.router,
     preferences.router,
     keys.router,
+    templates.router,
     notifications.router,
     types.router,
     jobs.router,

@@ -11,6 +11,7 @@ from serve import intake
 from serve.access import Caller
 from serve.columns import gather_table
 from serve.context import Context, InContext, Who
+from serve.door import Party
 from serve.formats import ARROW, JSON, NDJSON, Body, read_body
 from serve.intake import MOST_TOGETHER
 from serve.present import reply
@@ -79,21 +80,21 @@ def _read(context: Context, headers: Headers, body: bytes) -> Body:
 
 async def take_small(context: Context, who: Caller, found: Body) -> dict[str, Any]:
     """What ``take`` does, for a body of few lines: together with others that come at the same time."""
-    lines, covers = found.lines or [], _covers(context, who)
+    lines, membership, covers = found.lines or [], _membership(context, who), _covers(context, who)
     taken, accepted, cursors = await context.together.take(
-        lambda: intake.gather(lines, found.wanted, context.fleet, covers), len(lines)
+        lambda: intake.gather(lines, found.wanted, membership, covers), len(lines)
     )
     return _told(context, taken, accepted, cursors)
 
 
 def take(context: Context, who: Caller, found: Body) -> dict[str, Any]:
     """Write a body's readings; what became of them, in the form of ``ReadingsTaken``. Blocks until they are durable."""
-    fleet, covers = context.fleet, _covers(context, who)
+    membership, covers = _membership(context, who), _covers(context, who)
     if found.table is not None:
-        taken = gather_table(found.table, found.wanted, fleet, covers)
+        taken = gather_table(found.table, found.wanted, membership, covers)
     else:
-        taken = intake.gather(found.lines or [], found.wanted, fleet, covers)
-    accepted, cursors = intake.write(fleet, taken)
+        taken = intake.gather(found.lines or [], found.wanted, membership, covers)
+    accepted, cursors = intake.write(context.fleet, taken)
     return _told(context, taken, accepted, cursors)
 
 
@@ -114,4 +115,13 @@ def _covers(context: Context, who: Caller) -> intake.Covers | None:
     if who.key is None or who.key.scope.is_everything:
         return None
     scope, view = who.key.scope, context.live.view
-    return lambda ids, places: scope.covers(ids, places, view)
+    return context.door.covers(scope, lambda ids, places: scope.covers(ids, places, view))
+
+
+def _membership(context: Context, who: Caller) -> intake.Membership:
+    """Who is in the fleet, as far as this sender is concerned. An account that is for some sites brings nobody new."""
+    if who.sites is not None:
+        return context.fleet
+    if who.key is None:
+        return context.door.of(Party(who.name, "account"))
+    return context.door.of(Party(f"key:{who.key.id}", "key", who.key.scope))

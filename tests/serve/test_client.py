@@ -35,6 +35,7 @@ from serve.client.maintenance import MaintenanceRecords
 from serve.client.notifications import Notifications
 from serve.client.preferences import Preferences
 from serve.client.recommendations import Recommendations
+from serve.client.templates import DeviceTemplates
 from serve.errors import ApiError, UnansweredError
 from serve.notifications.receivers import ReceiversConfig
 from serve.problems import fleet_problem
@@ -48,6 +49,7 @@ from serve.schemas.notifications import ChannelChange, NewChannel, NotificationR
 from serve.schemas.preferences import Settings, ViewFields
 from serve.schemas.readings import Reading
 from serve.schemas.stream import DataUpdate, Gap, NewAlert
+from serve.schemas.templates import DeviceTemplate
 from tests.serve.edges import PASSWORD
 from tests.serve.notices import hook
 from tests.serve.served import Line, Served, served, until
@@ -67,7 +69,8 @@ NOT_FOR_PROGRAMS = {
     "GET /api/devices/{device_id:path}/maintenance": "`maintenance.all(device=[…])` asks for the same",
 }
 NOUNS: list[type] = [
-    Client, Devices, Alerts, Asked, MaintenanceRecords, Recommendations, Preferences, DeviceTypes, Jobs, Notifications,
+    Client, Devices, Alerts, Asked, MaintenanceRecords, Recommendations, Preferences, DeviceTypes, DeviceTemplates,
+    Jobs, Notifications,
     OwnAccount, Accounts, Keys,
 ]  # fmt: skip
 
@@ -369,6 +372,16 @@ def types(it: Served, client: Client) -> None:
     assert client.types.unstage("pump", "rules", revision=louder.revision).staged_rules is None
 
 
+def templates(it: Served, client: Client) -> None:
+    made = client.templates.add(DeviceTemplate(name="pumps", pattern="new-*", type="pump"))
+    assert client.templates.all() == [client.templates.one(made.id)]
+    other = DeviceTemplate(name="pumps", pattern="newer-*", type="pump")
+    changed = client.templates.change(made.id, other, made.revision)
+    assert (changed.pattern, changed.revision) == ("newer-*", made.revision + 1)
+    client.templates.remove(made.id, changed.revision)
+    assert client.templates.all() == []
+
+
 def jobs(it: Served, client: Client) -> None:
     folder = it.folder / "imports"
     folder.mkdir()
@@ -524,7 +537,7 @@ def live(it: Served, client: Client) -> None:
 
 STORIES = [
     fleet, devices, history, readings, parts, alerts, asked, maintenance, recommendations,
-    preferences, types, jobs, notifications, accounts, sessions,
+    preferences, types, templates, jobs, notifications, accounts, sessions,
     keys, live,
 ]  # fmt: skip
 _done: set[Callable[..., None]] = set()

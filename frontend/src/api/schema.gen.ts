@@ -763,6 +763,107 @@ export type DeviceRecommendations = {
 };
 
 /**
+ * Unknown devices whose ids are of a pattern are registered as this says when their first readings come.
+ */
+export type DeviceTemplate = {
+    enabled?: boolean;
+    interval_s?: number | null;
+    /**
+     * likewise
+     */
+    labels?: {
+        [key: string]: string;
+    };
+    /**
+     * how many may come by it in all
+     */
+    most?: number;
+    /**
+     * and in a minute
+     */
+    most_a_minute?: number;
+    name: string;
+    /**
+     * likewise
+     */
+    parent?: string | null;
+    /**
+     * an id, in which `*` stands for one or more characters; at most two of them
+     */
+    pattern: string;
+    /**
+     * who may bring one: a device key that covers it, an engineer, or whoever publishes over MQTT
+     */
+    senders?: Array<'key' | 'account' | 'broker'>;
+    /**
+     * `{1}` is what the first `*` stood for
+     */
+    site?: string;
+    /**
+     * the device's name; likewise
+     */
+    title?: string;
+    type: string;
+};
+
+export type DeviceTemplateItem = {
+    by: string;
+    changed: string;
+    enabled?: boolean;
+    id: string;
+    interval_s?: number | null;
+    /**
+     * likewise
+     */
+    labels?: {
+        [key: string]: string;
+    };
+    /**
+     * how many may come by it in all
+     */
+    most?: number;
+    /**
+     * and in a minute
+     */
+    most_a_minute?: number;
+    name: string;
+    /**
+     * likewise
+     */
+    parent?: string | null;
+    /**
+     * an id, in which `*` stands for one or more characters; at most two of them
+     */
+    pattern: string;
+    /**
+     * how many came by it
+     */
+    registered: number;
+    revision: number;
+    /**
+     * who may bring one: a device key that covers it, an engineer, or whoever publishes over MQTT
+     */
+    senders?: Array<'key' | 'account' | 'broker'>;
+    /**
+     * `{1}` is what the first `*` stood for
+     */
+    site?: string;
+    /**
+     * the device's name; likewise
+     */
+    title?: string;
+    type: string;
+};
+
+export type DeviceTemplateList = {
+    /**
+     * whether unknown devices are registered at all: `ingest.unknown`
+     */
+    in_use: boolean;
+    items: Array<DeviceTemplateItem>;
+};
+
+/**
  * A command that is durable.
  */
 export type Done = {
