@@ -439,7 +439,10 @@ class Platform:
 
         from cluster.services import Service
 
-        bridge = Service.bridge(self.data, self.settings.mqtt_config(), self._labels, self.placement)
+        s = self.settings
+        sparkplug = s.sparkplug_config() if s.sparkplug.host_id else None
+        database = s.database_config() if s.ingest.unknown == "template" else None
+        bridge = Service.bridge(self.data, s.mqtt_config(), sparkplug, database, self._labels, self.placement)
         self._down.append(("the MQTT bridge", bridge.stop))
         if reason := ray.get(bridge.handle.begun.remote(_BROKER_WITHIN_S)):
             self.notices.append(f"the MQTT bridge waits for its broker: {reason}")

@@ -20,6 +20,7 @@ from cluster.traffic import RecordedTraffic, SimulatedTraffic, Traffic, drive
 from serve import audit
 from serve.database import Database, DatabaseConfig
 from serve.deployments import JOBS
+from serve.door import Door, Party
 from serve.mqtt import Bridge, MqttConfig
 from serve.mqtt_asked import AskedBridge, asked_config
 from serve.notifications.book import Book
@@ -27,6 +28,8 @@ from serve.notifications.desk import Desk
 from serve.notifications.following import Follower
 from serve.notifications.notifier import Notifier
 from serve.notifications.receivers import Receivers, ReceiversConfig
+from serve.sparkplug.application import HostApplication, SparkplugConfig
+from serve.templates import Templates
 from training import import_jobs
 from training.compaction import CompactionConfig
 from training.condition import ConditionLog
@@ -279,36 +282,59 @@ class Sending:
 
 
 class Bridging:
-    """Follows an MQTT broker, with a fleet of its own, like any gateway."""
+    """Follows an MQTT broker, with a fleet of its own, like any gateway: messages of one's own shape, and edge nodes.
 
-    def __init__(self, data: str, config: MqttConfig, fleet: Callable[[Path], Fleet] = RayFleet) -> None:
+    Parameters
+    ----------
+    data : the data folder
+    mqtt : topics to read as readings
+    sparkplug : edge nodes to follow; None: none
+    database : where templates of unknown devices are; None: such are refused
+    """
+
+    def __init__(
+        self,
+        data: str,
+        mqtt: MqttConfig,
+        sparkplug: SparkplugConfig | None = None,
+        database: DatabaseConfig | None = None,
+        fleet: Callable[[Path], Fleet] = RayFleet,
+    ) -> None:
         joined = fleet(Path(data) / "hosts")
-        self._bridge = Bridge(config, joined)
-        self._bridge.start()
-        self._asked = AskedBridge(asked_config(config), joined) if config.asked else None
-        if self._asked is not None:
-            self._asked.start()
+        self._database = None if database is None else Database(database)
+        door = Door(joined, None if self._database is None else Templates(self._database))
+        member = door.of(Party("mqtt", "broker"))
+        self._bridges: dict[str, Bridge | AskedBridge | HostApplication] = {
+            "mqtt": Bridge(mqtt, joined, membership=member)
+        }
+        if mqtt.asked:
+            self._bridges["asked"] = AskedBridge(asked_config(mqtt), joined)
+        if sparkplug is not None:
+            member = door.of(Party("sparkplug", "broker"))
+            self._bridges["sparkplug"] = HostApplication(sparkplug, joined, membership=member)
+        for bridge in self._bridges.values():
+            bridge.start()
 
     def begun(self, within_s: float) -> str:
         """Wait until messages come, or it is known why they do not: that is returned; empty: they do."""
         until_s = stopwatch_s() + within_s
         while stopwatch_s() < until_s:
-            status = self._bridge.status()
-            if status.connected or status.reason:
-                return status.reason
+            status = [bridge.status() for bridge in self._bridges.values()]
+            if all(each.connected or each.reason for each in status):
+                return next((each.reason for each in status if each.reason), "")
             time.sleep(_PAUSE_S)  # the client answers in a thread of its own; the deadline is above
         return "the broker does not answer"
 
     def status(self) -> dict[str, Any]:
-        """What became of messages, as ``MqttStatus``."""
-        asked = {} if self._asked is None else {"asked": asdict(self._asked.status())}
-        return {**asdict(self._bridge.status()), **asked}
+        """What became of messages, as the status of each has it, by what is followed."""
+        return {name: asdict(bridge.status()) for name, bridge in self._bridges.items()}
 
     def stop(self) -> None:
         """Take no more from the broker."""
-        if self._asked is not None:
-            self._asked.stop()
-        self._bridge.stop()
+        for bridge in self._bridges.values():
+            bridge.stop()
+        if self._database is not None:
+            self._database.close()
 
 
 class Notifying:
@@ -438,9 +464,17 @@ class Service:
         return Service("notifier", actor.remote(str(data), database, receivers, audit_days))
 
     @staticmethod
-    def bridge(data: Path, config: MqttConfig, labels: Mapping[str, str], placement: Placement) -> "Service":
+    def bridge(
+        data: Path,
+        mqtt: MqttConfig,
+        sparkplug: SparkplugConfig | None,
+        database: DatabaseConfig | None,
+        labels: Mapping[str, str],
+        placement: Placement,
+    ) -> "Service":
         actor = _named(BridgeActor, "mqtt", labels)
-        return Service("mqtt", actor.remote(str(data), config, partial(RayFleet, placement=placement)))
+        fleet = partial(RayFleet, placement=placement)
+        return Service("mqtt", actor.remote(str(data), mqtt, sparkplug, database, fleet))
 
     def stop(self) -> None:
         """Let it end what it does, then end it."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from serve.database import DatabaseConfig
     from serve.mqtt import MqttConfig
     from serve.notifications.receivers import ReceiversConfig
+    from serve.sparkplug.application import SparkplugConfig
     from twins.actors import ActorConfig
 
 PREFIX: Final = "TWINFOLD_"
@@ -218,6 +219,33 @@ class MqttSettings(_Section):
     ca_file: str = Field("", description="certificates to trust beside the system's")
 
 
+class SparkplugSettings(_Section):
+    """Sparkplug B edge nodes at the broker of `mqtt.url`."""
+
+    host_id: str = Field(
+        "",
+        pattern=r"^[^/+#]*$",
+        description="name of the host application that nodes may wait for; empty: no Sparkplug",
+    )
+    groups: str = Field("+", description="groups that are followed, separated by commas; +: all")
+    device: str = Field(
+        "{node}/{device}", description="twin of a node's device, of {group}, {node} and {device}"
+    )
+    node: str = Field("{node}", description="twin of a node itself, of {group} and {node}")
+    metrics: str = Field(
+        "", description="metric=channel, separated by commas; others are the channel of their name"
+    )
+
+
+class IngestSettings(_Section):
+    """Readings on their way in."""
+
+    unknown: Literal["refuse", "template"] = Field(
+        "refuse",
+        description="readings of unknown devices: refuse them, or register the device by an approved template",
+    )
+
+
 class NotificationSettings(_Section):
     """How people are told of alerts when they do not look."""
 
@@ -253,7 +281,9 @@ class Settings(_Section):
     ray: RaySettings = RaySettings()
     database: DatabaseSettings = DatabaseSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    ingest: IngestSettings = IngestSettings()
     mqtt: MqttSettings = MqttSettings()
+    sparkplug: SparkplugSettings = SparkplugSettings()
     notifications: NotificationSettings = NotificationSettings()
 
     def mqtt_config(self) -> "MqttConfig":
@@ -263,6 +293,25 @@ class Settings(_Section):
         m = self.mqtt
         return MqttConfig(
             m.url.get_secret_value(), m.topic, m.refused, m.version, m.client_id, m.ca_file, m.asked
+        )
+
+    def sparkplug_config(self) -> "SparkplugConfig":
+        """The broker, and which edge nodes are followed there."""
+        from serve.sparkplug.application import SparkplugConfig
+
+        m, s = self.mqtt, self.sparkplug
+        groups = tuple(filter(None, map(str.strip, s.groups.split(","))))
+        return SparkplugConfig(
+            m.url.get_secret_value(),
+            s.host_id,
+            groups,
+            s.device,
+            s.node,
+            s.metrics,
+            m.refused,
+            m.version,
+            f"{m.client_id}-sparkplug",
+            m.ca_file,
         )
 
     def receivers_config(self) -> "ReceiversConfig":
@@ -309,6 +358,7 @@ class Settings(_Section):
             cookie=f"__Host-twinfold-{self.api.port}" if name else f"twinfold-{self.api.port}",
             registration=self.accounts.registration,
             receivers=self.receivers_config(),
+            unknown=self.ingest.unknown,
         )
 
     def actor_config(self) -> "ActorConfig":

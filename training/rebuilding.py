@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from training.errors import MomentNotKeptError
 from training.recorder import Source
-from twins import commands as c
 from twins import entries, typefiles
 from twins.directory import Roster
 from twins.entries import EntryKind
@@ -22,6 +21,7 @@ from twins.journal import StoredEntry
 from twins.packing import Arrays, unpack
 from twins.readings import ShardBatch
 from twins.shard import Shard, ShardConfig
+from twins.silence import command_of
 
 _ENTRIES_AT_ONCE: Final = 256
 
@@ -156,7 +156,7 @@ class Rebuilding:
 
     def _do(self, name: str, body: Mapping[str, Any], now_us: int) -> None:
         assert self.shard is not None
-        self.shard.command(c.from_body(name, body), now_us)
+        self.shard.command(command_of(name, body), now_us)
 
     def _batch(self, entry: Entry) -> ShardBatch | None:
         """A readings entry as the small shard takes it: each device's lines in the order in which they came."""

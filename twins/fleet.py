@@ -42,6 +42,7 @@ from twins.kernels import LineResults, line_results
 from twins.membership import REGISTER_CHUNK, Call, Changes, Hosts, Membership, entrants
 from twins.readings import Fate, ReadingBatch, ShardBatch, all_present, rounded
 from twins.service import COMMANDS_AT_ONCE, HostReply, HostService, Mark
+from twins.silence import DeclareSilent
 
 REFUSALS_TOLD: Final = 100
 """Refused lines of a batch that are told one by one; all are counted."""
@@ -223,16 +224,27 @@ class Fleet(ABC):
 
     def end_import(self, device_ids: Sequence[str], retired: bool, by: str = "system") -> None:
         """Let devices whose past has been told begin to live, or retire them; others stay as they are."""
+        self._at_home(
+            device_ids,
+            lambda mine: c.EndImport(command_id=self.command_id(), by=by, device_ids=mine, retired=retired),
+        )
+
+    def declare_silent(self, device_ids: Sequence[str], reason: str, by: str = "system") -> None:
+        """Take the word of who speaks for devices that they are gone: STALE at once. Unknown ids are left out."""
+        self._at_home(
+            device_ids,
+            lambda mine: DeclareSilent(command_id=self.command_id(), by=by, device_ids=mine, reason=reason),
+        )
+
+    def _at_home(self, device_ids: Sequence[str], command: Callable[[tuple[str, ...]], c.Command]) -> None:
+        """Give hosts a command about those of the devices that live there, a bounded number at a time."""
         ids = pa.array(device_ids, pa.string())
         home = self.locate(ids).host
         for start in range(0, len(ids), REGISTER_CHUNK):
             part = home[start : start + REGISTER_CHUNK]
             for host in np.unique(part[part >= 0]).tolist():
-                mine = [device_ids[start + at] for at in np.flatnonzero(part == host).tolist()]
-                command = c.EndImport(
-                    command_id=self.command_id(), by=by, device_ids=tuple(mine), retired=retired
-                )
-                self._call([(host, "command", (command, self.clock.now_us()))])
+                mine = tuple(device_ids[start + at] for at in np.flatnonzero(part == host).tolist())
+                self._call([(host, "command", (command(mine), self.clock.now_us()))])
 
     # -- readings and commands -------------------------------------------------------------------------------------
 

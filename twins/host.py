@@ -39,6 +39,7 @@ from twins.kernels import LineResults
 from twins.packing import pack, unpack
 from twins.readings import ShardBatch
 from twins.shard import Shard, ShardConfig
+from twins.silence import DeclareSilent, command_of
 
 HostState = Literal["closed", "ready", "degraded", "fenced", "away"]
 """``away`` is said of a host that does not answer."""
@@ -475,7 +476,7 @@ class ShardHost:
         match command:
             case c.InstallType():
                 return self._install(command, now_us)
-            case c.SetParentState() | c.MarkParents() | c.EndImport():
+            case c.SetParentState() | c.MarkParents() | c.EndImport() | DeclareSilent():
                 told = {name: shard.command(command, now_us) for name, shard in self.shards.items()}
                 return {name: events for name, events in told.items() if len(events)}
             case c.RegisterDevices():
@@ -621,7 +622,7 @@ class ShardHost:
                 self.shard(name).apply(batch, entry.now_us)
             case EntryKind.COMMAND:
                 name, body = entries.decode_command(entry.payload)
-                command = c.from_body(name, body)
+                command = command_of(name, body)
                 if isinstance(command, c.RegisterDevices) and self._lost and entry.events:
                     rows = entries.decode_events(entry.events)[command.device_type].records["row"]
                     self.shard(command.device_type).pad(int(rows[0]), self.name)

@@ -26,6 +26,7 @@ from twins.events import EVENT, EVERY, REPLAYED, EventBatch, Kind, event_buffer
 from twins.kernels import DECLARED, LineResults
 from twins.packing import Arrays
 from twins.readings import ShardBatch
+from twins.silence import DeclareSilent
 from twins.state import HAS_CHILDREN, IMPORTING, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
 
 SNAPSHOT_VERSION: Final = 4
@@ -200,6 +201,8 @@ class Shard:
                 return self._retire(command, now_us)
             case c.EndImport():
                 return self._end_import(command, now_us)
+            case DeclareSilent():
+                return self._declare_silent(command, now_us)
             case c.RecordMaintenance():
                 return self._maintain(command, now_us)
             case c.CorrectMaintenance():
@@ -452,6 +455,19 @@ class Shard:
         told = self._marked(told)
         self._hear(rows, now_us)
         status[rows] &= np.uint8(255 - IMPORTING)
+        return told
+
+    def _declare_silent(self, command: DeclareSilent, now_us: int) -> EventBatch:
+        core = self.state.core
+        rows = self.roster.index.find(pa.array(command.device_ids, pa.string()))
+        rows = np.unique(rows[rows >= 0])
+        heard = core.heard_us[rows] != NEVER_US
+        rows = rows[heard & (core.status[rows] & (STALE | RETIRED | IMPORTING) == 0)]
+        core.status[rows] |= STALE
+        told = self._told(
+            Kind.DEVICE_STALE, rows.tolist(), now_us, {"by": command.by, "reason": command.reason}
+        )
+        told.records["a"] = (now_us - core.heard_us[rows]) / 1e6
         return told
 
     def _maintain(self, command: c.RecordMaintenance, now_us: int) -> EventBatch:
