@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cluster import cli_accounts, cli_device, cli_jobs, cli_key, cli_notify, cli_types
+from cluster import cli_accounts, cli_device, cli_jobs, cli_key, cli_notify, cli_templates, cli_types
 from cluster.compiled import use_kernel_cache
 from cluster.terminal import AsJson, Data
 from cluster.terminal import bar as _bar
@@ -46,6 +46,7 @@ app.add_typer(cli_key.app)
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_notify.app)
 app.add_typer(cli_device.app)
+app.add_typer(cli_templates.app)
 
 
 def main() -> None:
@@ -153,27 +154,51 @@ def simulate(
     fleet: Annotated[Path, typer.Argument(help="Fleet file, as in examples/fleets/.")],
     data: Data = None,
     backfill_s: Annotated[float, typer.Option(help="How much of the past is told first, s.")] = 2400.0,
+    over: Annotated[
+        str, typer.Option(help="Way in: fleet (inside the cluster), http, websocket, mqtt or sparkplug.")
+    ] = "fleet",
+    form: Annotated[
+        str, typer.Option("--format", help="Of http and websocket: json, ndjson, arrow.")
+    ] = "json",
+    pack: Annotated[str, typer.Option(help="Of http: none, gzip, zstd.")] = "none",
+    url: Annotated[str, typer.Option(help="Platform to send to; left out: the one on the data folder.")] = "",
+    key: Annotated[str, typer.Option(envvar="TWINFOLD_KEY", help="Device key to send with.")] = "",
+    broker: Annotated[str, typer.Option(help="Of mqtt and sparkplug; left out: mqtt.url.")] = "",
 ) -> None:
-    """Drive simulated devices into the platform that runs on this data folder, until Ctrl-C."""
-    from cluster.bringup import join_running
+    """Drive simulated devices into a running platform until Ctrl-C: from inside, or over the network as a gateway does.
 
+    As a gateway it first registers its devices where the platform runs on the data folder; elsewhere they must be known,
+    or come in by a template.
+    """
     settings = _settings({"data": data})
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with join_running(settings.data) as joined:
-        from cluster.traffic import SimulatedTraffic, drive
+    failed: list[Exception] = []
 
-        folder = settings.data / "simulator" / fleet.stem
-        failed: list[Exception] = []
-        traffic = SimulatedTraffic(joined, fleet, folder, stop, backfill_s)
-        _err.print(f"{fleet} is being played; Ctrl-C ends it", highlight=False)
+    def give_up(error: Exception) -> None:
+        failed.append(error)
+        stop.set()
 
-        def give_up(error: Exception) -> None:
-            failed.append(error)
-            stop.set()
+    if over != "fleet":
+        from cluster.gateways import GatewayOptions, gateway, told
+        from cluster.traffic import drive
 
+        options = GatewayOptions(over, form, pack, url, key, broker, backfill_s)
+        traffic, way = gateway(fleet, settings, options, stop)
+        _err.print(f"{fleet} is being played over {over}; Ctrl-C ends it", highlight=False)
         drive([traffic], stop, give_up)
+        _err.print(told(way.sent), highlight=False)
+    else:
+        from cluster.bringup import join_running
+
+        with join_running(settings.data) as joined:
+            from cluster.traffic import SimulatedTraffic, drive
+
+            folder = settings.data / "simulator" / fleet.stem
+            inside = SimulatedTraffic(joined, fleet, folder, stop, backfill_s)
+            _err.print(f"{fleet} is being played; Ctrl-C ends it", highlight=False)
+            drive([inside], stop, give_up)
     if failed:
         raise failed[0]
 
