@@ -44,6 +44,14 @@ class BrokerConfig:
     is_lasting: bool = True
 
 
+def topic_of(message: paho.MQTTMessage) -> str:
+    """The topic that a message came on; empty where it is no text."""
+    try:
+        return message.topic
+    except UnicodeDecodeError:
+        return ""
+
+
 def broker_client(config: BrokerConfig) -> tuple[paho.Client, Callable[[], None]]:
     """A client of a broker, and how to connect it. Where the session lasts, messages are acknowledged by hand.
 

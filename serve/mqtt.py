@@ -24,7 +24,7 @@ import pydantic_core
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from serve.broker import BrokerConfig, broker_client, written
+from serve.broker import BrokerConfig, broker_client, topic_of, written
 from serve.errors import BrokerAddressError
 from serve.intake import Membership
 from twins.clock import Clock, WallClock, stopwatch_s
@@ -259,7 +259,7 @@ class Bridge:
         for number, each in enumerate(came):
             try:
                 lines = read_message(
-                    self._topic, _topic(each.message), bytes(each.message.payload), each.at_us
+                    self._topic, topic_of(each.message), bytes(each.message.payload), each.at_us
                 )
             except ValueError as error:
                 found.refusals[number] = [{"device": None, "code": "message.invalid", "reason": str(error)}]
@@ -310,7 +310,7 @@ class Bridge:
                     self._status.acknowledged += 1
 
     def _tell_refusal(self, message: paho.MQTTMessage, refusal: Mapping[str, Any]) -> None:
-        name = _topic(message)
+        name = topic_of(message)
         levels = self._topic.read(name) or {}
         device = (levels.get("device") or refusal["device"] or "unknown")[:_LONGEST_LEVEL]
         topic = self._config.refused.replace("{device}", re.sub(r"[+#/\0]", "_", device))
@@ -364,11 +364,3 @@ def read_message(topic: Topic, name: str, payload: bytes, at_us: int) -> list[di
             raise ValueError(f"the topic says {device!r}, the payload {each['device']!r:.80}")
         lines.append({"device": device, "time": each.get("time", at_us), "values": values})
     return lines
-
-
-def _topic(message: paho.MQTTMessage) -> str:
-    """The topic that a message came on; empty where it is no text."""
-    try:
-        return message.topic
-    except UnicodeDecodeError:
-        return ""

@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, NamedTuple
 import paho.mqtt.client as paho
 import pyarrow as pa
 
-from serve.broker import BrokerConfig, broker_client, written
+from serve.broker import BrokerConfig, broker_client, topic_of, written
 from serve.errors import BrokerAddressError
 from serve.intake import Membership
 from serve.sparkplug.payload import DataType, Sent, write_payload
@@ -239,10 +239,11 @@ class HostApplication:
         self._status.connected, self._status.reason = False, reason
 
     def _on_message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
-        if message.topic == self._state_topic:
+        topic = topic_of(message)
+        if topic == self._state_topic:
             if not message.retain:  # what the broker kept from before is said anew anyway
                 self._see_state(bytes(message.payload))
-        elif not self._inbox.put(_Came(message.topic, bytes(message.payload), self._clock.now_us())):
+        elif not self._inbox.put(_Came(topic, bytes(message.payload), self._clock.now_us())):
             self._status.lost += 1
 
     def _see_state(self, payload: bytes) -> None:
