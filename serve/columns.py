@@ -41,12 +41,15 @@ def gather_table(
     ------
     BodyError : it has no devices or times, a column twice, or one that no channel could be.
     """
-    _check(table)
-    table = table.combine_chunks()
+    try:
+        _check(table)
+        table = table.combine_chunks()
+        event_us, in_time = _times(table[_TIME])
+    except UnicodeDecodeError:  # Arrow does not look into names
+        raise BodyError("a column or its time zone has a name that is no UTF-8", ARROW_EXAMPLE) from None
     refusals = Refusals()
     n = table.num_rows
     ids = _ids(table[_DEVICE])
-    event_us, in_time = _times(table[_TIME])
     named = ids.indices.is_valid().to_numpy(zero_copy_only=False)
     of_line = ids.indices.fill_null(0).to_numpy(zero_copy_only=False)
     names = ids.dictionary.cast(pa.string())

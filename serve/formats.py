@@ -74,20 +74,18 @@ def _unpacked(body: bytes, encoding: str, most_bytes: int) -> bytes:
     codec = _ENCODINGS.get(encoding)
     if codec is None:
         raise HTTPException(415, f"an encoding {encoding[:60]!r}; send gzip, zstd or none")
-    parts: list[bytes] = []
-    size = 0
+    part, whole = bytearray(_CHUNK), bytearray()
     try:
         with pa.CompressedInputStream(pa.BufferReader(body), codec) as stream:
-            while part := stream.read(_CHUNK):
-                size += len(part)
-                if size > most_bytes:
+            while size := stream.readinto(part):  # `read` never gives back what it held when it failed
+                whole += memoryview(part)[:size]
+                if len(whole) > most_bytes:
                     raise BodyError(
                         f"the body unpacks to more than {most_bytes} bytes", "send it in smaller parts"
                     )
-                parts.append(part)
     except (OSError, pa.ArrowException) as error:
         raise BodyError(f"the body is no {encoding}: {error}", "pack the whole body, once") from None
-    return b"".join(parts)
+    return bytes(whole)
 
 
 def read_document(text: str | bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,30 @@ def test_a_small_body_cannot_become_a_large_one() -> None:
 def test_what_is_not_packed_as_it_says_is_refused(encoding: str) -> None:
     with pytest.raises(BodyError, match=f"no {encoding}"):
         read_body(headers(JSON, encoding), b"not packed at all", 100, 1 << 20)
+
+
+def test_what_is_refused_leaves_nothing_behind() -> None:
+    damaged = gzip.compress(b" " * 1_000)[:-12] + b"\xff" * 12
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            with pytest.raises(BodyError, match="no gzip"):
+                read_body(headers(JSON, "gzip"), damaged, 100, 1 << 20)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 4 << 20
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    table = pa.table(
+        {"device": ["p1"], "time": pa.array([T_US], pa.timestamp("us", "Oslo/Oslo")), "flow": [1.0]}
+    )
+    body = stream(table).replace(b"Oslo/Oslo", b"\xff" * 9)
+    found = read_body(headers(ARROW), body, 100, 1 << 20)
+    assert found.table is not None
+    with pytest.raises(BodyError, match="no UTF-8"):
+        gather_table(found.table, None, Known())
 
 
 def test_unknown_types_and_encodings_name_the_known_ones() -> None:
