@@ -173,9 +173,13 @@ class Hub:
         """
         vector = read_stream_cursor(cursor) if cursor is not None else None
         client.topics = frozenset(topics)
-        client.watched = self._places(devices)  # those of other sites are left out where they would be shown
         if vector is not None and "alerts" in client.topics:
             self._replay(client, vector)
+        self.watch(client, devices)
+
+    def watch(self, client: Client, devices: Sequence[str]) -> None:
+        """Show a client these devices, as far as they are known here."""
+        client.watched = self._places(devices)  # those of other sites are left out where they would be shown
         self._tell_state(client, self._context.live.view)
 
     def _replay(self, client: Client, vector: Mapping[int, Reached]) -> None:

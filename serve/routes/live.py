@@ -71,10 +71,11 @@ async def _listen(socket: WebSocket, here: Context, hub: Hub, client: Client) ->
             if len(text) > MAX_MESSAGE:
                 raise ValueError(f"{len(text)} characters; at most {MAX_MESSAGE} are read")
             wish = Subscribe.model_validate_json(text)
+            hub.subscribe(client, wish.topics, wish.devices, wish.cursor)
             if wish.devices:
                 with contextlib.suppress(FleetError):  # who is new is learned of, else a moment later
                     await here.call(here.fleet.locate, pa.array(wish.devices, pa.string()))
-            hub.subscribe(client, wish.topics, wish.devices, wish.cursor)
+                hub.watch(client, wish.devices)
         except ValidationError as error:
             first = error.errors()[0]
             await _refuse(socket, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
