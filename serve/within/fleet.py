@@ -285,6 +285,9 @@ class FleetWithin(Fleet):
     def end_import(self, device_ids: Sequence[str], retired: bool, by: str = "system") -> None:
         self._closed()
 
+    def declare_silent(self, device_ids: Sequence[str], reason: str, by: str = "system") -> None:
+        self._closed()
+
     def advance(self, now_us: int | None = None) -> None:
         self._closed()
 

@@ -1,6 +1,7 @@
 """History as an account sees it that is for some sites: that of the devices which stand there now, whole."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -65,6 +66,9 @@ class HistoryWithin(History):
     def past(self) -> Past:
         """As the whole does, for one device at a time."""
         return PastWithin(self._whole.past(), self._fleet, self._sites)
+
+    def export(self, sql: str, path: Path) -> int:
+        self._closed()
 
     def close(self) -> None:
         """Nothing: the whole goes on."""
