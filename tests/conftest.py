@@ -16,3 +16,8 @@ from cluster.bringup import ray_environment  # noqa: E402
 _folder = tempfile.mkdtemp(prefix="tft-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 os.environ.update(ray_environment(Path(_folder)))
+
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("no-clock", deadline=None)  # how long an example takes decides nothing
+settings.load_profile("no-clock")

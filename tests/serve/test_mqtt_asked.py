@@ -153,7 +153,7 @@ def test_a_command_waits_for_a_device_that_has_shown_itself(running: Broker, fle
         pump.say("reported", retain=True, properties={"speed": 1200})
         until(lambda: pump.heard("commands"))
         assert (states(fleet), states(fleet, "pump-03")) == (["delivered"], ["waiting"])
-        assert bridge.status().commands == 1
+        until(lambda: bridge.status().commands == 1)
     with (
         bridged(running, fleet) as bridge,
         device(running) as pump,

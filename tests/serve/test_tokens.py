@@ -160,14 +160,14 @@ def test_a_token_that_is_too_long_is_not_even_read(keys: TokenKeys) -> None:
 
 
 @given(st.text(max_size=300) | st.binary(max_size=200).map(lambda b: b.decode("latin-1")))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
 def test_no_text_is_a_token(keys: TokenKeys, text: str) -> None:
     with pytest.raises(TokenError):
         verify(keys, text, NOW)
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
 def test_one_changed_character_is_refused_or_changes_nothing(keys: TokenKeys, data: st.DataObject) -> None:
     token = issue(keys, "7", "s1", NOW)
     at = data.draw(st.integers(0, len(token) - 1))
