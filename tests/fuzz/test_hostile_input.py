@@ -14,8 +14,8 @@ from tests.fuzz.run import MAY_GROW_BYTES, apart, through
 from twins.warmup import compile_kernels
 
 QUICK = {
-    "bodies": 500, "messages": 250, "filters": 150, "cursors": 400, "credentials": 250, "documents": 60, "requests": 300,
-    "device_frames": 40, "live_frames": 80,
+    "bodies": 250, "messages": 125, "filters": 75, "cursors": 200, "credentials": 125, "documents": 30, "requests": 150,
+    "device_frames": 20, "live_frames": 40,
 }  # fmt: skip
 """What every run of the tests goes through, in one process."""
 
@@ -36,7 +36,7 @@ def test_no_case_is_more_than_refused(door: str) -> None:
 
 def test_no_arrow_stream_reads_out_of_bounds(tmp_path: Path) -> None:
     """In a process of its own: one that did would take it along."""
-    apart("arrow", SEED, 600, tmp_path, timeout_s=240)
+    apart("arrow", SEED, 300, tmp_path, timeout_s=240)
 
 
 @pytest.mark.drill

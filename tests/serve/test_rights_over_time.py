@@ -185,5 +185,5 @@ class Rights(RuleBasedStateMachine):
 
 TestRights = Rights.TestCase
 TestRights.settings = settings(
-    max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=4, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
