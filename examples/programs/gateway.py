@@ -32,7 +32,7 @@ def main(url: str, key: str, lines: Iterable[str] = sys.stdin) -> None:
                 print(f"{len(batch)} lines: {taken.accepted}, refused: {taken.refused_total}", flush=True)
                 # what is refused for now is of a part that is away: it is sent until that is back
                 if batch := [batch[each.index] for each in taken.refused if each.code in FOR_NOW]:
-                    time.sleep(1)
+                    time.sleep(1)  # the part that is away is given a moment
 
 
 def read(lines: Iterable[str], waiting: "queue.Queue[dict[str, Any] | None]") -> None:

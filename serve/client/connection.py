@@ -147,7 +147,7 @@ class Connection:
                 pause_s = trouble.facts.get("retry_after_s", pause_s)
             if not safe or time.monotonic() + pause_s > until_s:
                 raise trouble
-            time.sleep(pause_s)
+            time.sleep(pause_s)  # as long as the platform asked for, or longer each time
         raise AssertionError("pauses do not end")
 
     def post(self, path: str, body: Mapping[str, Any]) -> httpx.Response:

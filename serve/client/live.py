@@ -99,7 +99,7 @@ class Live:
                 away_since_s = now_s if away_since_s is None else away_since_s
                 if not self._has_begun or now_s + pause_s - away_since_s > self._ask.patience_s:
                     raise UnansweredError(self._ask.url, str(error) or type(error).__name__) from error
-                time.sleep(pause_s)
+                time.sleep(pause_s)  # before it connects again, longer each time
 
     def _connected(self, who: dict[str, str]) -> ClientConnection:
         url = self._ask.url.replace("http", "ws", 1) + "/api/live"

@@ -60,6 +60,7 @@ class AlertEvent(EventItem):
 
 
 class ChangedAlert(AlertItem):
+    # mypy wants no wider field than the one it overrides; here null is a state that was not asked for
     state: str | None = Field(description="null where too many changed at once: fetch the list")  # type: ignore[assignment]
     event: AlertEvent
 

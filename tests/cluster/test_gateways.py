@@ -106,7 +106,7 @@ def a_fleet(folder: Path, types: dict[str, DeviceType]) -> Iterator[LocalFleet]:
         for name in ("centrifugal-pump", "power-meter"):
             fleet.install(types[name])
         fleet.register(simulator.devices)
-        fleet.clock.advance_to(T0 + LASTS_S * SECOND_US)  # type: ignore[attr-defined]
+        fleet.clock.advance_to(T0 + LASTS_S * SECOND_US)  # type: ignore[attr-defined]  # a clock of the test's
         yield fleet
 
 

@@ -284,7 +284,7 @@ def live_frames() -> Iterator[Ask]:
             wish = {"type": "subscribe", "topics": ["fleet", "alerts", "devices"][: hostile.rng.randrange(4)]}
             wish["devices"] = [
                 hostile.one(DEVICES[0].id, "nobody", hostile.text()) for _ in range(hostile.rng.randrange(3))
-            ]  # type: ignore[assignment]
+            ]  # type: ignore[assignment]  # hostile on purpose
             if hostile.rarely(2):
                 wish["cursor"] = hostile.one(
                     "W10", "W1swLDEsMl1d", "W1s1LDEsMTAwMF1d", hostile.text(), "A" * 9_000
