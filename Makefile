@@ -45,11 +45,13 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup lint frontend kernels system
+# what depends on nothing but the set-up goes on side by side, and then two of the tests' files at a time
+test: setup
+	$(MAKE) -j2 kernels lint system frontend
 	$(NPM) run --silent lint
 	$(NPM) run --silent types:check
 	$(NPM) test --silent
-	$(BIN)/python -m pytest -q -m "not drill"
+	$(BIN)/python -m pytest -q -m "not drill" -n 2 --dist loadfile
 	$(NPM) run --silent e2e
 
 # what the tests need: Chromium, PostgreSQL; root installs it, others are told
