@@ -51,7 +51,7 @@ test: setup
 	$(NPM) run --silent lint
 	$(NPM) run --silent types:check
 	$(NPM) test --silent
-	$(BIN)/python -m pytest -q -m "not drill" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -m "not drill" -n 2 --no-loadscope-reorder
 	$(NPM) run --silent e2e
 
 # what the tests need: Chromium, PostgreSQL; root installs it, others are told

@@ -85,8 +85,8 @@ def create_app(
     app.state.context = context
     app.state.hub = hub
     install_handlers(app)
-    for router in ROUTERS:
-        app.include_router(router)
+    for router in ROUTERS:  # each has all that belongs to it, so nothing is built again for this app
+        app.router.routes.extend(router.routes)
     if config.static is not None:
         _serve_static(app, config.static)
     describe(app)

@@ -5,9 +5,10 @@ is a dependency of every route, which the router has found by then. What people 
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
-from fastapi import WebSocketException
+from fastapi import APIRouter, Depends, WebSocketException
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, cookie_parser
@@ -144,6 +145,11 @@ async def authorize(connection: HTTPConnection) -> None:
         raise
     if is_command(method, path):
         scope["state"]["audited"] = f"{method} {path}"
+
+
+def guarded(prefix: str = "", tags: Sequence[str] = ()) -> APIRouter:
+    """A router each of whose routes lets pass only whom ``authorize`` does."""
+    return APIRouter(prefix=prefix, tags=list(tags), dependencies=[Depends(authorize)])
 
 
 def _small(receive: Receive) -> Receive:

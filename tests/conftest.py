@@ -17,7 +17,22 @@ _folder = tempfile.mkdtemp(prefix="tft-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 os.environ.update(ray_environment(Path(_folder)))
 
+import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
+from xdist.remote import Producer  # noqa: E402
+from xdist.scheduler import LoadFileScheduling  # noqa: E402
 
 settings.register_profile("no-clock", deadline=None)  # how long an example takes decides nothing
 settings.load_profile("no-clock")
+
+
+class _Rooms(LoadFileScheduling):
+    """A file's tests stay together, and all that share the one Ray: two of those at a time would take each other's cores."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "integration" if file.startswith("tests/integration/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return _Rooms(config, log)

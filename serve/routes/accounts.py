@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from serve import audit
 from serve.accounts import UNCHANGED, Account
 from serve.context import Address, Context, InContext, Who
 from serve.errors import UnfitError
+from serve.gate import guarded
 from serve.present import iso, reply
 from serve.schemas.accounts import (
     AccountChange,
@@ -36,7 +37,7 @@ from serve.sessions import LONGEST_US, LoggedIn, Principal
 from twins.clock import SECOND_US
 from twins.errors import CommandRefusedError
 
-router = APIRouter(prefix="/api", tags=["accounts"])
+router = guarded(prefix="/api", tags=["accounts"])
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 401, 403, 404, 409, 422, 429, 503)

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from serve.context import CommandId, Context, InContext, User
 from serve.errors import UnfitError
+from serve.gate import guarded
 from serve.lists import AlertQuery, list_alerts
 from serve.live import View
 from serve.preconditions import Asked
@@ -28,7 +29,7 @@ from twins.alerts import AlertPhase, alert_id, parse_alert_id
 from twins.devices import PRIORITIES
 from twins.errors import AlertNotFoundError, FleetError
 
-router = APIRouter(prefix="/api/alerts", tags=["alerts"])
+router = guarded(prefix="/api/alerts", tags=["alerts"])
 
 MOST_AT_ONCE = 10_000
 """Alerts that one request may be about."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import pyarrow as pa
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import TypeAdapter, ValidationError
 
 from serve.access import Caller
@@ -21,13 +21,14 @@ from serve.context import Context, Who, context_of
 from serve.downlinks import MOST_DEVICES, Link, carry, frames, split_report
 from serve.errors import AccessError, BodyError
 from serve.formats import at_most, body_of, read_arrow, read_document
+from serve.gate import guarded
 from serve.problems import fleet_document, internal_document
 from serve.routes.readings import take
 from serve.schemas.downlink import CommandResult, FromDevice, Listen, Reported
 from twins import commands as c
 from twins.errors import DeviceNotFoundError, FleetError
 
-router = APIRouter(tags=["readings"])
+router = guarded(tags=["readings"])
 
 _FULL: Final = 1013
 _REFUSED: Final = 1008

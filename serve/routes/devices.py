@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import AwareDatetime
 
 from serve.asked import device_asked
 from serve.context import CommandId, Context, InContext, User
 from serve.errors import RangeError
+from serve.gate import guarded
 from serve.lists import DeviceQuery, list_devices
 from serve.preconditions import Asked
 from serve.present import device_detail, device_page, reply
@@ -18,7 +19,7 @@ from serve.schemas.devices import DeviceDetail, DevicePage, Done, NewDevices, Re
 from twins import commands as c
 from twins.devices import Device, DeviceType
 
-router = APIRouter(prefix="/api/devices", tags=["devices"])
+router = guarded(prefix="/api/devices", tags=["devices"])
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem},

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
 from serve.asked import command_item, command_items, properties
 from serve.context import CommandId, Context, InContext, Who
 from serve.errors import RevisionConflictError
+from serve.gate import guarded
 from serve.preconditions import Match, expected
 from serve.present import reply
 from serve.schemas.base import Problem
@@ -25,7 +26,7 @@ from twins import commands as c
 from twins.devices import DeviceType
 from twins.errors import CommandRefusedError, VersionConflictError
 
-router = APIRouter(prefix="/api/devices", tags=["devices"])
+router = guarded(prefix="/api/devices", tags=["devices"])
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (403, 404, 409, 412, 422, 428, 429, 503, 507)

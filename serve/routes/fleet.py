@@ -3,9 +3,10 @@
 import base64
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from serve.context import Context, InContext
+from serve.gate import guarded
 from serve.lists import device_items
 from serve.live import View
 from serve.preconditions import Asked
@@ -15,7 +16,7 @@ from serve.schemas.base import Problem
 from serve.schemas.devices import DeviceItem
 from serve.schemas.fleet import FleetMap, FleetSummary
 
-router = APIRouter(prefix="/api/fleet", tags=["fleet"])
+router = guarded(prefix="/api/fleet", tags=["fleet"])
 
 Cursor = Annotated[str | None, Query(description="wait for what this cursor names")]
 

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import AwareDatetime
 
 from serve import past
 from serve.context import Context, InContext
 from serve.errors import RangeError
+from serve.gate import guarded
 from serve.kpis import alert_kpis
 from serve.live import View
 from serve.present import as_of, iso, reply
@@ -16,7 +17,7 @@ from serve.schemas.history import AlertKpis, ConditionHistory, DeviceEvents, Dev
 from twins.clock import DAY_US, HOUR_US
 from twins.errors import DeviceNotFoundError
 
-router = APIRouter(tags=["history"])
+router = guarded(tags=["history"])
 
 MAX_POINTS = 5_000
 

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from serve.context import InContext, User
+from serve.gate import guarded
 from serve.present import iso, reply
 from serve.schemas.base import Problem
 from serve.schemas.jobs import JobItem, JobList, NewImport
 from training import import_jobs
 from training.jobs import Job
 
-router = APIRouter(prefix="/api", tags=["jobs"])
+router = guarded(prefix="/api", tags=["jobs"])
 
 _WAIT_S = 5.0
 _REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -2,18 +2,19 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from serve.access import Caller
 from serve.context import Address, InContext, Who
 from serve.errors import ForbiddenError, UnfitError
+from serve.gate import guarded
 from serve.keys import DeviceKey
 from serve.present import iso, reply
 from serve.schemas.base import Problem
 from serve.schemas.keys import KeyItem, KeyList, KeyMade, KeyRotation, KeyScope, NewKey
 from serve.scopes import Scope
 
-router = APIRouter(prefix="/api/keys", tags=["accounts"])
+router = guarded(prefix="/api/keys", tags=["accounts"])
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 401, 403, 404, 422, 429, 503)

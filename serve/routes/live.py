@@ -6,18 +6,19 @@ import json
 from typing import Any, Final
 
 import pyarrow as pa
-from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
+from fastapi import Response, WebSocket, WebSocketDisconnect
 from pydantic import TypeAdapter, ValidationError
 
 from serve.access import Caller
 from serve.context import Context, Who, context_of
 from serve.errors import CursorError, LoginRequiredError
+from serve.gate import guarded
 from serve.present import reply
 from serve.push import Client, Hub
 from serve.schemas.stream import ServerMessage, Subscribe
 from twins.errors import FleetError
 
-router = APIRouter(tags=["live"])
+router = guarded(tags=["live"])
 
 MAX_MESSAGE: Final = 256 * 1024
 """Characters of what a client may send at once."""

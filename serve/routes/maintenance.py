@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import AwareDatetime
 
 from serve.context import CommandId, Context, InContext, User
 from serve.errors import RangeError
+from serve.gate import guarded
 from serve.maintenance import MaintenanceQuery, list_maintenance, read_maintenance
 from serve.present import page_reply, reply
 from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
@@ -17,7 +18,7 @@ from serve.vocabulary import MAINTENANCE_KINDS as KINDS
 from twins import commands as c
 from twins.errors import DeviceNotFoundError
 
-router = APIRouter(tags=["maintenance"])
+router = guarded(tags=["maintenance"])
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem},

@@ -4,11 +4,12 @@ import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import SecretStr
 
 from serve.context import Address, Context, InContext, Who
 from serve.errors import ReceiverError, UnfitError
+from serve.gate import guarded
 from serve.notifications import messages
 from serve.notifications.book import Channel, KeptRoute
 from serve.notifications.desk import Delivery
@@ -31,7 +32,7 @@ from serve.schemas.notifications import (
 )
 from twins.clock import SECOND_US
 
-router = APIRouter(prefix="/api/notifications", tags=["notifications"])
+router = guarded(prefix="/api/notifications", tags=["notifications"])
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 401, 403, 404, 409, 412, 422, 428, 429, 503)

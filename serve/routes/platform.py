@@ -1,14 +1,15 @@
 """Whether the platform is up, and how it fares."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from serve import metrics
 from serve.context import InContext, Who
+from serve.gate import guarded
 from serve.present import as_of, reply
 from serve.schemas.base import Problem
 from serve.schemas.platform import Healthy, Readiness
 
-router = APIRouter(tags=["platform"])
+router = guarded(tags=["platform"])
 
 
 @router.get("/api/health", response_model=Healthy)

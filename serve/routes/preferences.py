@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from serve.access import Caller
 from serve.context import Address, Context, InContext, Who
 from serve.errors import SortError
+from serve.gate import guarded
 from serve.preconditions import Match, expected, tagged
 from serve.preferences import Person, SavedView, ViewDraft
 from serve.present import iso
@@ -15,7 +16,7 @@ from serve.schemas.preferences import ListPage, Settings, SettingsItem, ViewFiel
 from serve.vocabulary import SORTED_BY, VOCABULARIES
 from twins import filters
 
-router = APIRouter(prefix="/api", tags=["preferences"])
+router = guarded(prefix="/api", tags=["preferences"])
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 403, 404, 409, 412, 422, 428, 503)

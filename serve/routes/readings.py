@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.datastructures import Headers
 
 from serve import intake
@@ -13,13 +13,14 @@ from serve.columns import gather_table
 from serve.context import Context, InContext, Who
 from serve.door import Party
 from serve.formats import ARROW, JSON, NDJSON, Body, read_body
+from serve.gate import guarded
 from serve.intake import MOST_TOGETHER
 from serve.present import reply
 from serve.schemas.base import Problem
 from serve.schemas.readings import Readings, ReadingsTaken
 
-router = APIRouter(prefix="/api/readings", tags=["readings"])
-ingest = APIRouter(prefix="/ingest", tags=["readings"])
+router = guarded(prefix="/api/readings", tags=["readings"])
+ingest = guarded(prefix="/ingest", tags=["readings"])
 
 
 _SMALL_BYTES: Final = 16_384

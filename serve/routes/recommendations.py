@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from serve.context import InContext
+from serve.gate import guarded
 from serve.preconditions import Asked
 from serve.present import page_reply, reply
 from serve.recommendations import RecommendationQuery, list_recommendations, of_twin
@@ -14,7 +15,7 @@ from serve.schemas.recommendations import DeviceRecommendations, RecommendationP
 from twins.devices import PRIORITIES
 from twins.recommendations import CONFIDENCES
 
-router = APIRouter(tags=["recommendations"])
+router = guarded(tags=["recommendations"])
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {400: {"model": Problem}, 404: {"model": Problem}}
 

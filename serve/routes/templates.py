@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from serve.context import Address, Context, InContext, Who
+from serve.gate import guarded
 from serve.preconditions import Match, expected
 from serve.present import iso, reply
 from serve.schemas.base import Problem
@@ -12,7 +13,7 @@ from serve.schemas.templates import DeviceTemplate, DeviceTemplateItem, DeviceTe
 from serve.templates import KeptTemplate
 from twins.errors import DeviceTypeNotFoundError
 
-router = APIRouter(prefix="/api/templates", tags=["devices"])
+router = guarded(prefix="/api/templates", tags=["devices"])
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 401, 403, 404, 409, 412, 422, 428, 429, 503)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import HTTPException, Query, Request, Response
 from fastapi import Path as InPath
 
 from serve.asked import command_info, property_info
@@ -17,6 +17,7 @@ from serve.catalogue import parted, problems_of
 from serve.context import Context, InContext, User
 from serve.differences import Change, differences
 from serve.errors import BodyError
+from serve.gate import guarded
 from serve.preconditions import Match, expected
 from serve.present import iso, reply
 from serve.schemas.base import Problem
@@ -36,7 +37,7 @@ from twins.devices import DeviceType
 from twins.errors import CommandRefusedError, DeviceTypeError, DeviceTypeNotFoundError
 from twins.typefiles import dump, parse_rules, parse_type, to_rule_documents, to_yaml
 
-router = APIRouter(tags=["device types"])
+router = guarded(tags=["device types"])
 
 YAML: Final = "application/yaml"
 MOST: Final = 2**31 - 1
