@@ -60,11 +60,12 @@ def platform(twins: int) -> Iterator[Edge]:
     """Shards, recorder and applications as ``twinfold up`` starts them, with ``twins`` pumps whose baselines stand."""
     import ray
 
-    from cluster.services import Service
+    from cluster.services import recording
     from cluster.settings import load
     from serve.access import FOLDER, Access
     from serve.accounts import Actor
-    from serve.database import Database, database_config
+    from serve.config import database_config
+    from serve.database import Database
     from serve.deployments import run_applications, stop_applications
     from serve.scopes import Scope
     from twins.devices import AlertRule, Device
@@ -88,7 +89,7 @@ def platform(twins: int) -> Iterator[Edge]:
         fleet.install(pump)
         names = [f"p{number:07}" for number in range(twins)]
         fleet.register([Device(name, PUMP, site="here", interval_s=3600.0) for name in names])
-        recorder = Service.recorder(folder, settings.history, {})
+        recorder = recording.start(folder, settings.history, {})
         ids = pa.array(names)
         channels = list(pump.channel_names)
         for step in range(10, 0, -1):

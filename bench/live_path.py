@@ -64,7 +64,7 @@ def main() -> None:
 def run(folder: Path, twins: int, seconds: float, baseline: int) -> None:
     import ray
 
-    from cluster.services import Service
+    from cluster.services import recording
     from cluster.settings import load
     from twins.fleet import LocalFleet
     from twins.fleetfiles import parse_fleet
@@ -86,7 +86,7 @@ def run(folder: Path, twins: int, seconds: float, baseline: int) -> None:
             folder / "hosts", settings.fleet_config(os.cpu_count() or 1), settings.actor_config(), create=True
         )
         fleet.install(pump)
-        recorder = Service.recorder(folder, settings.history, {})
+        recorder = recording.start(folder, settings.history, {})
         simulator = Simulator(spec, {PUMP: pump}, start_us=time.time_ns() // 1000)
         began = time.perf_counter()
         fleet.register(simulator.devices)

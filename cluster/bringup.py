@@ -30,8 +30,7 @@ from twins.placement import HOMES_FILE, Homes, OneFolder, Placement, folder_id
 from twins.typefiles import find_types
 
 if TYPE_CHECKING:
-    from serve.context import ApiConfig
-    from serve.database import DatabaseConfig
+    from serve.config import ApiConfig, DatabaseConfig
     from twins.ray_fleet import RayFleet
 
 LOCK_FILE: Final = "lock"
@@ -382,25 +381,24 @@ class Platform:
         )
 
     def _start_recorder(self) -> None:
-        from cluster.services import Service
+        from cluster.services import recording
 
-        self._down.append(
-            ("the recorder", Service.recorder(self.data, self.settings.history, self._labels).stop)
-        )
+        service = recording.start(self.data, self.settings.history, self._labels)
+        self._down.append(("the recorder", service.stop))
 
     def _start_notifier(self) -> None:
-        from cluster.services import Service
+        from cluster.services import notifying
 
         s = self.settings
-        service = Service.notifier(
+        service = notifying.start(
             self.data, s.database_config(), s.receivers_config(), s.accounts.audit_days, self._labels
         )
         self._down.append(("the notifier", service.stop))
 
     def _start_jobs(self) -> None:
-        from cluster.services import Service
+        from cluster.services import working
 
-        self._down.append(("the jobs", Service.jobs(self.data, self._labels, self.placement).stop))
+        self._down.append(("the jobs", working.start(self.data, self._labels, self.placement).stop))
 
     def _start_applications(self) -> None:
         import ray
@@ -437,20 +435,20 @@ class Platform:
     def _start_bridge(self) -> None:
         import ray
 
-        from cluster.services import Service
+        from cluster.services import bridging
 
         s = self.settings
         sparkplug = s.sparkplug_config() if s.sparkplug.host_id else None
         database = s.database_config() if s.ingest.unknown == "template" else None
-        bridge = Service.bridge(self.data, s.mqtt_config(), sparkplug, database, self._labels, self.placement)
+        bridge = bridging.start(self.data, s.mqtt_config(), sparkplug, database, self._labels, self.placement)
         self._down.append(("the MQTT bridge", bridge.stop))
         if reason := ray.get(bridge.handle.begun.remote(_BROKER_WITHIN_S)):
             self.notices.append(f"the MQTT bridge waits for its broker: {reason}")
 
     def _start_simulator(self) -> None:
-        from cluster.services import Service
+        from cluster.services import sending
 
-        traffic = Service.traffic(self.data, self.settings.simulator, self._labels, self.placement)
+        traffic = sending.start(self.data, self.settings.simulator, self._labels, self.placement)
         self._down.append(("the simulated devices", traffic.stop))
 
     def _write_run_file(self) -> None:

@@ -299,7 +299,8 @@ def restore(
 ) -> None:
     """Rebuild a platform from a backup, in a new data folder and an empty database; then start it with `twinfold up`."""
     from cluster.backup import restore as rebuild
-    from serve.database import Database, database_config
+    from serve.config import database_config
+    from serve.database import Database
 
     found = _settings({"data": data})
     url = found.database.url.get_secret_value()

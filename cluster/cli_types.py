@@ -243,10 +243,11 @@ def activate(
 @contextmanager
 def _versions(settings: "Settings", must: bool = True) -> Iterator["Versions | None"]:
     """The store, with its tables up to date; None if there is none yet and none is needed."""
-    from serve.database import FILE_NAME, Database
+    from serve.config import DATABASE_FILE
+    from serve.database import Database
     from serve.versions import Versions
 
-    here = bool(settings.database.url.get_secret_value()) or (settings.data / FILE_NAME).is_file()
+    here = bool(settings.database.url.get_secret_value()) or (settings.data / DATABASE_FILE).is_file()
     if not here and not must:
         yield None
         return

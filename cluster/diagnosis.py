@@ -128,9 +128,9 @@ def _folder(data: Path) -> Iterator[Finding]:
 def _secrets(data: Path) -> Iterator[Finding]:
     """Whether only their owner can read what sessions and device keys are signed with, and the database."""
     from serve.access import FOLDER
-    from serve.database import FILE_NAME
+    from serve.config import DATABASE_FILE
 
-    files = [path for path in (*sorted((data / FOLDER).glob("*")), data / FILE_NAME) if path.is_file()]
+    files = [path for path in (*sorted((data / FOLDER).glob("*")), data / DATABASE_FILE) if path.is_file()]
     open_ones = [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077]
     for path in open_ones:
         yield Finding("failure", "secrets", f"{path} can be read by others", f"chmod 600 {path}")

@@ -30,10 +30,8 @@ from twins.journal import JournalConfig
 from twins.shard import ShardConfig
 
 if TYPE_CHECKING:
-    from serve.context import ApiConfig
-    from serve.database import DatabaseConfig
+    from serve.config import ApiConfig, DatabaseConfig, ReceiversConfig
     from serve.mqtt import MqttConfig
-    from serve.notifications.receivers import ReceiversConfig
     from serve.sparkplug.application import SparkplugConfig
     from twins.actors import ActorConfig
 
@@ -316,7 +314,7 @@ class Settings(_Section):
 
     def receivers_config(self) -> "ReceiversConfig":
         """How receivers of notifications are reached."""
-        from serve.notifications.receivers import MailConfig, ReceiversConfig
+        from serve.config import MailConfig, ReceiversConfig
 
         n = self.notifications
         mail = MailConfig(
@@ -344,12 +342,12 @@ class Settings(_Section):
         )
 
     def database_config(self) -> "DatabaseConfig":
-        from serve.database import database_config
+        from serve.config import database_config
 
         return database_config(self.database.url.get_secret_value(), self.data.resolve())
 
     def api_config(self) -> "ApiConfig":
-        from serve.context import LOOPBACK_NAMES, ApiConfig
+        from serve.config import LOOPBACK_NAMES, ApiConfig
 
         name = urlsplit(self.api.public_url).hostname
         return ApiConfig(

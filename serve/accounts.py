@@ -37,13 +37,13 @@ from sqlalchemy import (
 )
 
 from serve import audit, passwords
+from serve.config import Registration
 from serve.database import METADATA, Database
 from serve.errors import AccountExistsError, AccountNotFoundError, LoginError, UnfitError
 from twins.clock import DAY_US, SECOND_US, Clock, WallClock
 from twins.errors import CommandRefusedError
 
 Role = Literal["viewer", "operator", "engineer", "admin"]
-Registration = Literal["open", "invite", "closed"]
 
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "engineer", "admin")
 """From the least to the most that one may do; each may do what those before may."""

@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
 from serve.access import Access
-from serve.context import ApiConfig, Context
+from serve.config import ApiConfig
+from serve.context import Context
 from serve.gate import Gate, authorize
 from serve.guards import Guard
 from serve.live import LiveTable

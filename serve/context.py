@@ -6,25 +6,24 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Header
 from starlette.requests import HTTPConnection
 
 from serve.access import Access, Caller
-from serve.accounts import Registration
 from serve.admission import Admission
 from serve.catalogue import Catalogue
+from serve.config import ApiConfig
 from serve.cursors import Reached, read_stream_cursor, stream_cursor
-from serve.door import Door, Unknown
+from serve.door import Door
 from serve.downlinks import Switchboard
 from serve.errors import LoginRequiredError
 from serve.live import LiveTable, View
 from serve.metrics import Metrics
 from serve.notifications.book import Book
 from serve.notifications.desk import Desk
-from serve.notifications.receivers import Receivers, ReceiversConfig
+from serve.notifications.receivers import Receivers
 from serve.overview import Overview
 from serve.preferences import Preferences
 from serve.present import Rules
@@ -41,8 +40,6 @@ from training.jobs import Runner
 from twins.clock import stopwatch_s
 from twins.errors import OverloadedError
 from twins.fleet import Fleet
-
-LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 _LOOK_AGAIN_S: Final = 0.05
 _RETRY_AFTER_S: Final = 1.0
@@ -61,53 +58,6 @@ _SHARED: Final = (
 """Parts of a context that know nothing of any device, or are handed what they work on."""
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class ApiConfig:
-    """How the edge behaves.
-
-    Attributes
-    ----------
-    static : folder of the built app; None: no app is served
-    hosts : names under which the API may be asked; anything else is refused, so that no web page can reach
-        a loopback API by pointing a name of its own at it
-    body_bytes, unpacked_bytes, batch_readings : the largest request body, as sent and unpacked, and readings in one
-    bodies_bytes : of all requests that one replica reads at the same time; what comes beyond it is refused unread
-    body_s : how long a body may take to come
-    calls, reads : threads for calls of the fleet and of history, and for questions to the live table
-    waiting : requests that may wait for such a thread before others are refused
-    catch_up_s : how long a list waits to include what its cursor names
-    update_every_s, heartbeat_s : how often sockets are sent the state of the fleet, and a sign of life
-    sockets, watched : open sockets, and devices that one may watch
-    public : the https address of the proxy in front, if there is one; only then is believed from where a request was
-        forwarded, and cookies travel over TLS alone
-    cookie : name of the browser's session; a browser keeps one a name, whatever the port
-    registration : who may make an account
-    receivers : how receivers of notifications are reached, for tests of them
-    unknown : what becomes of readings of unknown devices
-    """
-
-    static: Path | None = None
-    hosts: tuple[str, ...] = LOOPBACK_NAMES
-    body_bytes: int = 16 << 20
-    unpacked_bytes: int = 64 << 20
-    body_s: float = 60.0
-    batch_readings: int = 100_000
-    bodies_bytes: int = 256 << 20
-    calls: int = 16
-    reads: int = 4
-    waiting: int = 256
-    catch_up_s: float = 1.0
-    update_every_s: float = 1.0
-    heartbeat_s: float = 15.0
-    sockets: int = 1_000
-    watched: int = 500
-    public: str = ""
-    cookie: str = "twinfold-session"
-    registration: Registration = "closed"
-    receivers: ReceiversConfig = field(default_factory=ReceiversConfig)
-    unknown: Unknown = "refuse"
 
 
 class Workers:

@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -24,6 +23,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, OperationalError
 
 from serve import migrations
+from serve.config import DATABASE_FILE, DatabaseConfig
 from serve.errors import (
     DatabaseError,
     DatabaseNewerError,
@@ -44,7 +44,6 @@ METADATA: Final = MetaData(
 )
 """What all tables hang on. Names of constraints are the same in every database, so that a migration can name them."""
 
-FILE_NAME: Final = "twinfold.db"
 
 _PLACE: Final = "database/"
 _WAIT_S: Final = 10.0
@@ -72,27 +71,6 @@ _SETTINGS: Final = (
 )
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseConfig:
-    """Where the database is. The URL may hold a password, so it is not shown.
-
-    Attributes
-    ----------
-    url : ``sqlite:///path`` or ``postgresql://user:password@host/name``
-    connections : how many one process keeps open at most
-    folder : the platform's data folder, whose keyset seals what is secret here; None: nothing is
-    """
-
-    url: str = field(repr=False)
-    connections: int = 8
-    folder: Path | None = None
-
-
-def database_config(url: str, data: Path) -> DatabaseConfig:
-    """The database that ``url`` names, or the file in the data folder if that is empty."""
-    return DatabaseConfig(url or f"sqlite:///{data / FILE_NAME}", folder=data)
 
 
 def check_url(url: str) -> None:
@@ -288,7 +266,7 @@ _DAMAGED: Final = (
 
 
 def _sqlite(url: URL, config: DatabaseConfig) -> Engine:
-    path = Path(url.database or FILE_NAME)
+    path = Path(url.database or DATABASE_FILE)
 
     def opened(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin when we say so, not when sqlite3 thinks so

@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,6 @@ from twins.directory import Places
 from twins.errors import DegradedError, DeviceExistsError, FleetError, OverloadedError
 from twins.fleet import Fleet
 
-Unknown = Literal["refuse", "template"]
 """What becomes of a reading whose device is in no fleet."""
 
 REFUSED_FOR_S: Final = 2.0

@@ -27,6 +27,9 @@ ENDED: Final = ("done", "failed", "cancelled")
 FOLDER: Final = "jobs"
 """Where a data folder has them."""
 
+ACTOR: Final = "jobs"
+"""What the actor is called that runs them, where Ray does."""
+
 KEPT: Final = 500
 """Ended jobs that are remembered; the oldest are forgotten."""
 

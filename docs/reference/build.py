@@ -91,8 +91,8 @@ def api_document() -> dict[str, Any]:
     """The OpenAPI document of an app over an empty fleet."""
     from serve.access import Access
     from serve.app import create_app
-    from serve.context import ApiConfig
-    from serve.database import Database, database_config
+    from serve.config import ApiConfig, database_config
+    from serve.database import Database
     from serve.live import LiveTable, LocalSource
     from training.history import History
     from training.jobs import Jobs

@@ -24,6 +24,7 @@ from email.utils import formatdate
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from serve.config import ReceiversConfig
 from serve.errors import ReceiverError, UnfitError
 
 Kind = Literal["webhook", "email", "apprise"]
@@ -49,38 +50,6 @@ _INSIDE: Final = frozenset(
     }
 )  # fmt: skip
 """Services of Apprise that run something on this machine, or are a webhook without our checks."""
-
-
-@dataclass(frozen=True, slots=True)
-class MailConfig:
-    """The mail server. ``tls``: by STARTTLS, from the first byte, or not at all."""
-
-    host: str = ""
-    port: int = 587
-    tls: Literal["starttls", "tls", "none"] = "starttls"
-    user: str = ""
-    password: str = field(default="", repr=False)
-    sender: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiversConfig:
-    """How receivers are reached.
-
-    Attributes
-    ----------
-    mail : the server that takes e-mail
-    allow_private : whether receivers may be in private networks and on this machine
-    apprise : whether its services may be used; it dials by itself, so where to is not judged
-    patience_s : how long one attempt may take in all
-    link : the address of the platform, for a link in messages; empty: none
-    """
-
-    mail: MailConfig = MailConfig()
-    allow_private: bool = False
-    apprise: bool = False
-    patience_s: float = 10.0
-    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from cluster import backup
 from cluster.backup import BackupError, restore, take
 from serve.access import FOLDER, Access
 from serve.accounts import Actor
-from serve.database import Database, database_config
+from serve.config import database_config
+from serve.database import Database
 from tests.sealed import encrypt, holds
 from tests.serve.edges import PUMP
 from training.compaction import CompactionConfig

@@ -13,7 +13,8 @@ from cluster.settings import Settings, load
 from serve import audit
 from serve.access import FOLDER, Access
 from serve.accounts import Actor
-from serve.database import Database, database_config
+from serve.config import database_config
+from serve.database import Database
 from serve.errors import KeyRefusedError, LoginError
 from serve.keys import Keys
 from twins.errors import CommandRefusedError

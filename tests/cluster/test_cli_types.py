@@ -73,7 +73,7 @@ def test_alone_it_lists_and_with_files_it_checks(tmp_path: Path) -> None:
     result = types("--folder", str(tmp_path))
     assert result.exit_code == 1
     assert "valve" in result.output
-    assert "bad.yaml:2" in result.output
+    assert "bad.yaml:2" in result.output.replace("\n", "")  # a long path is broken where the line ends
     assert types("missing.yaml").exception is not None
     assert types("nonsense").exit_code == 2
 

@@ -15,7 +15,8 @@ from cluster.diagnosis import examine
 from cluster.settings import PREFIX, Settings, SettingsError, load
 from serve.access import FOLDER, Access
 from serve.accounts import Actor, totp
-from serve.database import Database, database_config
+from serve.config import database_config
+from serve.database import Database
 from serve.notifications.book import Book
 from serve.notifications.receivers import Target
 from serve.scopes import Scope

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cluster import services
-from cluster.services import Recording, Sending
+from cluster.services import recording as recorder
+from cluster.services.recording import Recording
+from cluster.services.sending import Sending
 from cluster.settings import HistorySettings, SimulatorSettings
 from tests.training.journals import Account, Actor
 from training.recorder import Recorder
@@ -45,8 +46,8 @@ def eventually(holds: Callable[[], object]) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "_PAUSE_S", 0.01)
-    monkeypatch.setattr(services, "_DISCOVER_EVERY_S", 0.05)
+    monkeypatch.setattr(recorder, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(recorder, "_DISCOVER_EVERY_S", 0.05)
 
 
 @pytest.mark.usefixtures("quick")
@@ -98,9 +99,9 @@ class TestRecording:
         def fail(*_: object) -> Any:
             raise ZeroDivisionError("a bug")
 
-        monkeypatch.setattr(services, "_OBSERVE_EVERY_S", 0.01)
-        monkeypatch.setattr(services, "upkeep", fail)
-        monkeypatch.setattr(services, "ConditionLog", fail)
+        monkeypatch.setattr(recorder, "_OBSERVE_EVERY_S", 0.01)
+        monkeypatch.setattr(recorder, "upkeep", fail)
+        monkeypatch.setattr(recorder, "ConditionLog", fail)
         recording = Recording(str(tmp_path), HistorySettings(compact_every_s=0.01), dict)
         eventually(lambda: recording.status()["problems"] == {"upkeep": "a bug", "condition": "a bug"})
         assert all(recording.status()["alive"].values())

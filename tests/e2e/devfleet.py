@@ -20,8 +20,9 @@ from fastapi import FastAPI
 from serve.access import FOLDER, Access
 from serve.accounts import Actor
 from serve.app import create_app
-from serve.context import ApiConfig, Context
-from serve.database import Database, database_config
+from serve.config import ApiConfig, database_config
+from serve.context import Context
+from serve.database import Database
 from serve.live import LiveTable, LocalSource
 from training.history import History
 from training.jobs import Jobs

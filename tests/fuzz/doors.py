@@ -383,7 +383,8 @@ def credentials() -> Iterator[Ask]:
     """Access tokens, refresh tokens, cookies, device keys and the local token. None that is not ours may open anything."""
     from serve.access import Access
     from serve.accounts import Actor
-    from serve.database import Database, database_config
+    from serve.config import database_config
+    from serve.database import Database
     from serve.scopes import Scope
     from tests.serve.edges import PASSWORD
 

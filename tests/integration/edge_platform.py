@@ -15,8 +15,8 @@ def main() -> None:
 
     from serve.access import FOLDER as SECRETS
     from serve.access import LOCAL_FILE, LocalToken
-    from serve.context import ApiConfig
-    from serve.database import Database, database_config
+    from serve.config import ApiConfig, database_config
+    from serve.database import Database
     from serve.deployments import run_applications, stop_applications
     from tests.serve.edges import DEVICES, METER, PUMP
     from twins.devices import Device

@@ -123,7 +123,9 @@ def test_a_past_is_told_beside_the_present(platform: Running, tmp_path: Path) ->
             until(
                 lambda: client.get("/api/fleet/summary").json()["importing"] == 0
             )  # the table is a second old
-            until(lambda: "pump-1" in {each["device_id"] for each in client.get("/api/alerts").json()["items"]})
+            until(
+                lambda: "pump-1" in {each["device_id"] for each in client.get("/api/alerts").json()["items"]}
+            )
             devices = client.get("/api/devices", params={"filter": "type = 'tank'", "limit": 100}).json()
             alerts = client.get("/api/alerts").json()
             kpis = client.get("/api/alerts/kpis").json()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from serve.database import Database, DatabaseConfig
+from serve.config import DatabaseConfig
+from serve.database import Database
 from tests.postgres import fresh_database, server
 
 

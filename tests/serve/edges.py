@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from serve.access import Access
 from serve.accounts import Actor, Role
 from serve.app import create_app
-from serve.context import ApiConfig, Context
-from serve.database import Database, database_config
+from serve.config import ApiConfig, database_config
+from serve.context import Context
+from serve.database import Database
 from serve.live import LiveTable, LocalSource
 from training import import_jobs
 from training.history import History

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from serve.accounts import Actor
-from serve.database import Database, DatabaseConfig
+from serve.config import DatabaseConfig
+from serve.database import Database
 from serve.notifications.book import Book
 from serve.notifications.desk import Closed, Desk, Raised
 from serve.notifications.receivers import Target

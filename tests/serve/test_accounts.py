@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from serve import audit, passwords, sessions
 from serve.accounts import Accounts, Actor, totp
-from serve.database import Database, database_config
+from serve.config import database_config
+from serve.database import Database
 from serve.errors import (
     AccountExistsError,
     AccountNotFoundError,

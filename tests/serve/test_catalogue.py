@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from serve.catalogue import Catalogue, combined, parted
-from serve.database import Database, database_config
+from serve.config import database_config
+from serve.database import Database
 from serve.differences import Change, differences
 from serve.errors import TypeVersionNotFoundError
 from serve.versions import Versions

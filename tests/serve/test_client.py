@@ -36,8 +36,8 @@ from serve.client.notifications import Notifications
 from serve.client.preferences import Preferences
 from serve.client.recommendations import Recommendations
 from serve.client.templates import DeviceTemplates
+from serve.config import ReceiversConfig
 from serve.errors import ApiError, UnansweredError
-from serve.notifications.receivers import ReceiversConfig
 from serve.problems import fleet_problem
 from serve.schemas.accounts import AccountChange
 from serve.schemas.alerts import AlertMatch

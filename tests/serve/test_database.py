@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 import serve
 from serve import audit, migrations
 from serve.accounts import Accounts
-from serve.database import METADATA, Database, DatabaseConfig, check_url, database_config
+from serve.config import DatabaseConfig, database_config
+from serve.database import METADATA, Database, check_url
 from serve.errors import DatabaseError, DatabaseNewerError, DatabaseUnavailableError, MigrationError
 
 

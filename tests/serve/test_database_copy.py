@@ -8,7 +8,8 @@ import pytest
 from serve import database_copy, migrations
 from serve.access import Access
 from serve.accounts import Actor
-from serve.database import Database, DatabaseConfig, database_config
+from serve.config import DatabaseConfig, database_config
+from serve.database import Database
 from serve.database_copy import dump, load
 from serve.errors import DatabaseError, DatabaseNewerError
 from serve.scopes import Scope

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from serve.database import Database, DatabaseConfig
+from serve.config import DatabaseConfig
+from serve.database import Database
 from serve.notifications import following
 from serve.notifications.desk import Desk
 from serve.notifications.following import Follower

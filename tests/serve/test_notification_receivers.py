@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve import audit
+from serve.config import MailConfig, ReceiversConfig
 from serve.errors import ReceiverError, UnfitError
 from serve.notifications import receivers
 from serve.notifications.book import Book
@@ -28,9 +29,7 @@ from serve.notifications.notifier import Notifier
 from serve.notifications.receivers import (
     DELIVERY,
     SIGNATURE,
-    MailConfig,
     Receivers,
-    ReceiversConfig,
     Target,
     check_target,
     may_reach,

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from serve import audit
-from serve.notifications.receivers import SIGNATURE, ReceiversConfig, signature
+from serve.config import ReceiversConfig
+from serve.notifications.receivers import SIGNATURE, signature
 from tests.serve.edges import Edge, edge
 from tests.serve.notices import hook
 

@@ -16,7 +16,7 @@ ROOMS = (twins, training, serve)
 
 def modules(room: ModuleType) -> None:
     for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
-        if found.name not in ("twins.actors", "twins.ray_fleet", "serve.deployments"):
+        if found.name not in ("twins.actors", "twins.ray_fleet", "serve.deployments", "serve.replica"):
             importlib.import_module(found.name)
 
 

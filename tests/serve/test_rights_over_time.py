@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from serve import audit
 from serve.access import NEEDED, Access, check, check_reach
 from serve.accounts import ROLES, Actor
-from serve.database import Database, database_config
+from serve.config import database_config
+from serve.database import Database
 from serve.errors import AccessError, AccountExistsError, LoginError, UnfitError
 from tests.serve.test_sites import expected
 from twins.clock import SECOND_US, VirtualClock
@@ -107,7 +108,9 @@ class Rights(RuleBasedStateMachine):
         if person is None or person.disabled:
             with pytest.raises(LoginError):
                 self.access.sessions.log_in(name, "whatever" if person is None else person.password, kind)
-            self.clock.advance_by(16 * 60)  # until the limit on attempts has passed, and every access token with it
+            self.clock.advance_by(
+                16 * 60
+            )  # until the limit on attempts has passed, and every access token with it
             for ticket in self.tickets:
                 if ticket.counts and ticket.refresh:
                     self.renew(ticket)

@@ -13,8 +13,9 @@ from pydantic import TypeAdapter
 
 from serve.access import Access
 from serve.app import create_app
-from serve.context import ApiConfig
-from serve.database import Database, database_config
+from serve.config import ApiConfig
+from serve.config import database_config
+from serve.database import Database
 from serve.live import LiveTable, LocalSource
 from serve.schemas.stream import ServerMessage, Subscribe
 from training.history import History

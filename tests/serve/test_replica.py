@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from serve import deployments
-from serve.deployments import Hosts, PublishedSource
+from serve import replica
+from serve.replica import Hosts, PublishedSource
 from tests.serve.tables import NOW_US, devices
 from twins.actors import Published
 
@@ -14,7 +14,7 @@ def test_a_host_that_another_process_added_arrives_once(monkeypatch: pytest.Monk
     up: dict[str, Any] = {"host-000": "a", "host-001": "b"}
     arrived: list[str] = []
     now = [100.0]
-    monkeypatch.setattr(deployments, "stopwatch_s", lambda: now[0])
+    monkeypatch.setattr(replica, "stopwatch_s", lambda: now[0])
     hosts = Hosts(arrived.append, lambda: up)
     hosts.look()
     assert hosts.handles == {0: "a", 1: "b"}
@@ -78,7 +78,7 @@ class Cluster:
 
 def test_a_host_that_does_not_answer_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster()
-    monkeypatch.setattr(deployments, "ray", cluster)
+    monkeypatch.setattr(replica, "ray", cluster)
     found = {f"host-{n:03d}": cluster.host(f"host-{n:03d}") for n in range(2)}
     source = PublishedSource(Hosts(lambda name: None, lambda: found), patience_s=1.0)
 

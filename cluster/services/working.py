@@ -1,0 +1,47 @@
+"""The process that runs jobs."""
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from cluster.services.service import STOP_WITHIN_S, Service
+from training import import_jobs
+from training.jobs import ACTOR, FOLDER, Job, Jobs
+from twins.fleet import Fleet
+from twins.journal import JournalConfig
+from twins.placement import Placement
+from twins.ray_fleet import RayFleet
+
+
+class Working:
+    """Runs jobs, with a fleet of its own, which is found when the first one wants it: it may be away for a while."""
+
+    def __init__(self, data: str, fleet: Callable[[Path], Fleet] = RayFleet) -> None:
+        find = cache(lambda: fleet(Path(data) / "hosts"))
+        works = {import_jobs.KIND: partial(import_jobs.work, find, JournalConfig().max_bytes // 2)}
+        self._jobs = Jobs(Path(data) / FOLDER, works)
+
+    def submit(self, kind: str, request: Mapping[str, Any], by: str) -> Job:
+        return self._jobs.submit(kind, request, by)
+
+    def list(self) -> "list[Job]":
+        return self._jobs.list()
+
+    def get(self, job_id: str) -> Job:
+        return self._jobs.get(job_id)
+
+    def follow(self, job_id: str, version: int, wait_s: float) -> Job:
+        return self._jobs.follow(job_id, version, wait_s)
+
+    def cancel(self, job_id: str) -> Job:
+        return self._jobs.cancel(job_id)
+
+    def stop(self) -> None:
+        """End; what is under way is begun again at the next start."""
+        self._jobs.stop(STOP_WITHIN_S)
+
+
+def start(data: Path, labels: Mapping[str, str], placement: Placement) -> Service:
+    """``labels`` are those of the node that has ``data``; none: any node."""
+    return Service(Working, ACTOR, labels, str(data), partial(RayFleet, placement=placement))
