@@ -475,7 +475,7 @@ def test_recorder_upkeep_and_queries_beside_each_other(world: World) -> None:
     for thread in threads:
         thread.start()
     try:
-        for second in range(25):
+        for second in range(12):
             for actor in world.actors:
                 actor.readings([(row, second, [float(second), None, 3.0]) for row in range(4)])
                 actor.readings([(1, second - 2, [9.0, 9.0, 9.0])])  # late: one channel of it is news
@@ -520,7 +520,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=steps, bulk=st.booleans())
 def test_nothing_is_missing_and_nothing_is_there_twice(
     tmp_path_factory: pytest.TempPathFactory,

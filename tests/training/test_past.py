@@ -177,7 +177,7 @@ class World:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 2))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_every_remembered_moment_comes_back_bit_for_bit(seed, hosts):
     comes_back(seed, hosts)
 

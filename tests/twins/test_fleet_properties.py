@@ -50,7 +50,7 @@ def crashed(fleet, folder, config, now_us):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(0, 9))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_results_do_not_depend_on_cuts_shards_or_crashes(seed, hosts, crash_every):
     rng = np.random.default_rng(seed)
     lines = random_lines(rng, [device.id for device in pumps(DEVICES)], steps=60)
@@ -65,7 +65,7 @@ def test_results_do_not_depend_on_cuts_shards_or_crashes(seed, hosts, crash_ever
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 120), min_size=1, max_size=8))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_advancing_in_steps_equals_advancing_at_once(seed, steps):
     rng = np.random.default_rng(seed)
     lines = random_lines(rng, [device.id for device in pumps(DEVICES)], steps=30)

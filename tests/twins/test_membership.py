@@ -125,7 +125,7 @@ FAULTS = st.lists(st.integers(0, 7), max_size=60)
 
 
 @given(LISTS, FAULTS, st.lists(st.booleans(), min_size=6, max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_id_lives_twice_and_none_is_lost(
     lists: list[list[int]], faults: list[int], successors: list[bool]
 ) -> None:
