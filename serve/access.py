@@ -96,10 +96,12 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "GET /api/templates/{template}": ("engineer", "whole"),
     "PUT /api/templates/{template}": ("engineer", "whole"),
     "DELETE /api/templates/{template}": ("engineer", "whole"),
+    "GET /api/events": ("viewer", "narrowed"),
     "GET /api/events/schema": ("viewer", "platform"),
     "WS /api/live": ("viewer", "narrowed"),
     # -- alerts
     "GET /api/alerts": ("viewer", "narrowed"),
+    "GET /api/alerts/groups": ("viewer", "narrowed"),
     "GET /api/alerts/kpis": ("viewer", "narrowed"),
     "POST /api/alerts/commands": ("operator", "narrowed"),
     "POST /api/alerts/{alert:path}/acknowledge": ("operator", "narrowed"),

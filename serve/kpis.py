@@ -33,6 +33,7 @@ class AlertKey(NamedTuple):
     """What raises alerts: one rule of one device."""
 
     device_id: str
+    type: str
     rule: str
 
 
@@ -59,7 +60,10 @@ class AlertLog:
 
 
 def alert_kpis(log: AlertLog, start_us: int, end_us: int) -> dict[str, Any]:
-    """The KPIs of alerts raised in ``start_us <= raised < end_us``. Shares are 0 to 1, None of nothing."""
+    """The KPIs of alerts raised in ``start_us <= raised < end_us``. Shares are 0 to 1, None of nothing.
+
+    ``flooded_since_us`` is when the flood began that still is on at ``end_us``; None: there is none.
+    """
     hours = (end_us - start_us) / HOUR_US
     n = len(log.raised_us)
     windows = np.bincount((log.raised_us - start_us) // FLOOD_WINDOW_US, minlength=_windows(start_us, end_us))
@@ -78,6 +82,7 @@ def alert_kpis(log: AlertLog, start_us: int, end_us: int) -> dict[str, Any]:
         "share_of_10_min_above_10": float((windows > FLOOD_ABOVE).mean()),
         "by_priority": {name: int((log.priority == level).sum()) for level, name in enumerate(PRIORITIES)},
         "floods": len(floods),
+        "flooded_since_us": next((start for start, stop, _ in floods if stop == end_us), None),
         "share_of_time_in_flood": min(1.0, in_flood_us / (end_us - start_us)),
         "worst_floods": [
             {"start_us": start, "end_us": stop, "alerts": count}

@@ -34,7 +34,8 @@ _SPARE: Final = 50  # lines beyond a page, to see whether its last key is the ke
 _ALL: Final = filters.Sql("TRUE", ())
 _SORTED_BY: Final = {"id": "device_id", "type": "device_type"}
 _ALERT_KEYS: Final = (Key("k", int), Key("s", int, descending=True), Key("device_id", str), Key("rule", str))
-_URGENCY: Final = f"list_position({list(PRIORITIES)}, CAST(priority AS VARCHAR))"
+URGENCY: Final = f"list_position({list(PRIORITIES)}, CAST(priority AS VARCHAR))"
+"""How urgent a line of ``alerts`` is, as SQL: 1 is the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,22 @@ def list_devices(
     )
 
 
+def devices_matching(view: View, types: Mapping[str, DeviceType], filter: str) -> pa.Array:  # noqa: A002
+    """The ids of the devices that a filter lets through, in no order.
+
+    Raises
+    ------
+    FilterError : with what to write instead.
+    """
+    condition, channels, masks = _condition(view, DeviceQuery(filter), types)
+    if not view.types:
+        return pa.array([], pa.string())
+    sql = f"SELECT device_id FROM {view.relation(channels, tuple(masks))} WHERE {condition.text}"
+    with view.cursor(masks) as cursor:
+        found = cursor.sql(sql, params=list(condition.parameters)).to_arrow_table()
+    return found["device_id"].cast(pa.string()).combine_chunks()
+
+
 def _answer(
     cursor: duckdb.DuckDBPyConnection, lines: str, page: str, parameters: list[Any], counted: bool
 ) -> tuple[list[Any], int]:
@@ -240,13 +257,7 @@ def list_alerts(view: View, query: AlertQuery, types: Mapping[str, DeviceType] |
     )
     keyset = Keyset(binding, _ALERT_KEYS, query.limit, query.after, query.before, query.offset)
     further, where = keyset.beyond()
-    text, parameters = any_of(
-        {"state": query.states, "device_id": query.devices, "device_type": query.types, "site": query.sites}
-    )
-    if query.filter.strip():
-        vocabulary = alert_vocabulary(types or {})
-        condition = filters.sql(filters.parse(query.filter, vocabulary), vocabulary)
-        text, parameters = f"{text} AND {condition.text}", [*parameters, *condition.parameters]
+    text, parameters = alert_condition(query, types or {})
     if view.alerts is None:
         return Page([], 0, view.as_of_us, None, counts=dict.fromkeys(PRIORITIES, 0))
     chosen = query.priorities or PRIORITIES
@@ -257,7 +268,7 @@ def list_alerts(view: View, query: AlertQuery, types: Mapping[str, DeviceType] |
         counts = {**dict.fromkeys(PRIORITIES, 0), **dict(counted)}
         wanted, levels = any_of({"priority": chosen})
         lines = (
-            f"SELECT {_URGENCY} AS k, coalesce(epoch_us(since), 0) AS s, device_id, rule, n FROM alerts"
+            f"SELECT {URGENCY} AS k, coalesce(epoch_us(since), 0) AS s, device_id, rule, n FROM alerts"
             f" WHERE {text} AND {wanted}"
         )
         found = cursor.execute(
@@ -273,6 +284,23 @@ def list_alerts(view: View, query: AlertQuery, types: Mapping[str, DeviceType] |
         previous=previous,
         counts=counts,
     )
+
+
+def alert_condition(query: AlertQuery, types: Mapping[str, DeviceType]) -> tuple[str, list[Any]]:
+    """What an alert must be, whatever its priority, as SQL over ``alerts``.
+
+    Raises
+    ------
+    FilterError : with what to write instead.
+    """
+    text, parameters = any_of(
+        {"state": query.states, "device_id": query.devices, "device_type": query.types, "site": query.sites}
+    )
+    if query.filter.strip():
+        vocabulary = alert_vocabulary(types)
+        condition = filters.sql(filters.parse(query.filter, vocabulary), vocabulary)
+        text, parameters = f"{text} AND {condition.text}", [*parameters, *condition.parameters]
+    return text, parameters
 
 
 def _condition(

@@ -96,20 +96,25 @@ def device_condition(history: History, device_id: str, start_us: int, end_us: in
 
 
 def alert_log(
-    history: History, types: Mapping[str, DeviceType], standing: pa.Table | None, start_us: int, end_us: int
+    history: History,
+    types: Mapping[str, DeviceType],
+    standing: pa.Table | None,
+    start_us: int,
+    end_us: int,
+    devices: pa.Array | None = None,
 ) -> AlertLog:
-    """The alerts that were raised in a stretch of time, and what stands now."""
+    """The alerts that were raised in a stretch of time, of all devices or of these, and what stands now."""
     level = {
         (name, rule.name): PRIORITIES.index(rule.priority)
         for name, each in types.items()
         for rule in each.rules
     }
-    rows = _rows(history, _RAISED, {"start": start_us, "end": end_us})
+    rows = _rows(history, _RAISED, {"start": start_us, "end": end_us}, devices)
     keys: dict[AlertKey, int] = {}
     lines = [
         (
             row["raised_us"],
-            keys.setdefault(AlertKey(row["device_id"], row["rule"]), len(keys)),
+            keys.setdefault(AlertKey(row["device_id"], row["device_type"], row["rule"]), len(keys)),
             level.get((row["device_type"], row["rule"]), len(PRIORITIES) - 1),
             -1 if row["acknowledged_us"] is None else row["acknowledged_us"],
         )
@@ -117,15 +122,19 @@ def alert_log(
     ]
     columns = np.array(lines, np.int64).reshape(len(lines), 4).T
     since = np.zeros(0, np.int64)
+    if standing is not None and devices is not None:
+        standing = standing.filter(pc.is_in(standing["device_id"].cast(pa.string()), devices))
     if standing is not None:
         since = standing["since"].drop_null().cast(pa.int64()).to_numpy()
     return AlertLog(columns[0], columns[1], columns[2], columns[3], list(keys), since)
 
 
-def _rows(history: History, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The answer as dicts; nothing where the table has not been begun."""
+def _rows(
+    history: History, sql: str, parameters: Mapping[str, Any], devices: pa.Array | None = None
+) -> list[dict[str, Any]]:
+    """The answer as dicts, from all devices or these; nothing where the table has not been begun."""
     try:
-        rows: list[dict[str, Any]] = history.query(sql, parameters).to_pylist()
+        rows: list[dict[str, Any]] = history.query(sql, parameters, devices=devices).to_pylist()
     except duckdb.CatalogException:
         return []
     return rows

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from serve.client.connection import Connection, in_path
 from serve.schemas.alerts import (
     AlertCommands,
+    AlertGroups,
     AlertMatch,
     AlertPage,
     AlertsDone,
@@ -23,6 +24,8 @@ AlertCommand = Literal[
     "acknowledge", "reset", "shelve", "unshelve", "suppress", "unsuppress", "remove-from-service",
     "return-to-service", "assign", "comment",
 ]  # fmt: skip
+
+Grouping = Literal["cause", "rule", "type", "site", "device"]
 
 _BODIES: Final[Mapping[AlertCommand, type[Request]]] = {
     "acknowledge": Note,
@@ -109,6 +112,26 @@ class Alerts:
         body = AlertCommands.model_validate({"command": command, **which, **more})
         return self._ask.command(AlertsDone, "POST", "/api/alerts/commands", body, key)
 
-    def kpis(self, hours: float = 24) -> AlertKpis:
-        """How the alerts treat the people who answer them, up to now."""
-        return self._ask.get(AlertKpis, "/api/alerts/kpis", {"hours": hours})
+    def groups(
+        self,
+        by: Grouping = "cause",
+        filter: str = "",  # noqa: A002
+        *,
+        state: Sequence[str] = (),
+        priority: Sequence[Priority] = (),
+        cursor: str | None = None,
+    ) -> AlertGroups:
+        """The alerts that fit by what they have in common, each group with the one that was raised first.
+
+        Parameters
+        ----------
+        by : as ``rule``; ``cause`` is the rule and the site
+        """
+        query = {
+            "by": by, "filter": filter, "state": tuple(state), "priority": tuple(priority), "cursor": cursor
+        }  # fmt: skip
+        return self._ask.get(AlertGroups, "/api/alerts/groups", query)
+
+    def kpis(self, hours: float = 24, filter: str = "") -> AlertKpis:  # noqa: A002
+        """How the alerts treat the people who answer them, up to now; with a filter of devices, those of that position."""
+        return self._ask.get(AlertKpis, "/api/alerts/kpis", {"hours": hours, "filter": filter})

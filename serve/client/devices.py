@@ -7,6 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from serve.client.connection import Connection, in_path
+from serve.schemas.base import Priority
 from serve.schemas.devices import (
     DeviceDetail,
     DeviceItem,
@@ -16,7 +17,14 @@ from serve.schemas.devices import (
     NewDevices,
     Registered,
 )
-from serve.schemas.history import ConditionHistory, DeviceEvents, DeviceHistory, EventItem
+from serve.schemas.history import (
+    ConditionHistory,
+    DeviceEvents,
+    DeviceHistory,
+    EventItem,
+    FleetEvent,
+    FleetEvents,
+)
 
 MOST_POINTS: Final = 5_000
 """Readings of one device that one answer holds."""
@@ -158,6 +166,30 @@ class Devices:
     def events(self, device_id: str, limit: int = 100) -> list[EventItem]:
         """What happened to a device, newest first."""
         return self._ask.get(DeviceEvents, _of(device_id, "events"), {"limit": limit}).items
+
+    def all_events(
+        self,
+        filter: str = "",  # noqa: A002
+        *,
+        kind: Sequence[str] = (),
+        device: Sequence[str] = (),
+        rule: Sequence[str] = (),
+        priority: Sequence[Priority] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Iterator[FleetEvent]:
+        """Every event of the devices that fit, recorded from ``start`` to ``end``, newest first.
+
+        Parameters
+        ----------
+        kind : event types, as ``alert.raised``, or their families, as ``alert``
+        """
+        query = {
+            "filter": filter, "kind": tuple(kind), "device": tuple(device), "rule": tuple(rule),
+            "priority": tuple(priority), "start": start, "end": end, "limit": 1_000,
+        }  # fmt: skip
+        for page in self._ask.pages(FleetEvents, "/api/events", query):
+            yield from page.items
 
 
 def _of(device_id: str, what: str = "") -> str:

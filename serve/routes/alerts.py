@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Response
 
+from serve.alert_groups import GROUPINGS, Group, Grouping, group_alerts
 from serve.context import CommandId, Context, InContext, User
 from serve.errors import UnfitError
 from serve.gate import guarded
@@ -14,6 +15,7 @@ from serve.present import alert_item, as_of, reply
 from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
 from serve.schemas.alerts import (
     AlertCommands,
+    AlertGroups,
     AlertPage,
     AlertsDone,
     Assignment,
@@ -54,14 +56,17 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+States = Annotated[Several, Query(description=f"of {', '.join(phase.name for phase in AlertPhase)}")]
+Priorities = Annotated[Several, Query(description=f"of {', '.join(PRIORITIES)}")]
+Cursor = Annotated[str | None, Query(description="wait for what this cursor names")]
+
+
 @router.get("", response_model=AlertPage, responses={400: {"model": Problem}})
 async def alerts(
     context: InContext,
     asked: Asked,
-    state: Annotated[
-        Several, Query(description=f"of {', '.join(phase.name for phase in AlertPhase)}")
-    ] = None,
-    priority: Annotated[Several, Query(description=f"of {', '.join(PRIORITIES)}")] = None,
+    state: States = None,
+    priority: Priorities = None,
     device: Exactly = None,
     type: Several = None,  # noqa: A002
     site: Exactly = None,
@@ -70,7 +75,7 @@ async def alerts(
     after: After = None,
     before: Before = None,
     offset: Offset = None,
-    cursor: Annotated[str | None, Query(description="wait for what this cursor names")] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """The alerts that stand or are put aside: most urgent first, then newest first."""
     view = await context.view(cursor)
@@ -89,6 +94,29 @@ async def alerts(
         filter,
     )
     return asked.answered(view, reply(await context.ask(_page, context, view, query)))
+
+
+@router.get("/groups", response_model=AlertGroups, responses={400: {"model": Problem}})
+async def groups(
+    context: InContext,
+    by: Annotated[
+        Grouping, Query(description="what those of a group share; `cause`: rule and site")
+    ] = "cause",
+    state: States = None,
+    priority: Priorities = None,
+    device: Exactly = None,
+    type: Several = None,  # noqa: A002
+    site: Exactly = None,
+    filter: Filter = "",  # noqa: A002
+    cursor: Cursor = None,
+) -> Response:
+    """The same alerts by what they have in common, each group with the one that was raised first."""
+    view = await context.view(cursor)
+    query = AlertQuery(
+        known(state, "state", [phase.name for phase in AlertPhase]), known(priority, "priority", PRIORITIES),
+        tuple(device or ()), several(type), tuple(site or ()), filter=filter,
+    )  # fmt: skip
+    return reply(await context.ask(_groups, context, view, query, by))
 
 
 @router.post("/commands", response_model=AlertsDone, responses={400: {"model": Problem}, **_REFUSALS})
@@ -237,9 +265,10 @@ async def _wanted(context: Context, body: AlertCommands) -> list[str]:
     assert body.matching is not None
     m = body.matching
     query = AlertQuery(
-        tuple(m.state), tuple(m.priority), tuple(m.device), tuple(m.type), tuple(m.site), MOST_AT_ONCE
-    )
-    page = await context.ask(list_alerts, await context.view(), query)
+        tuple(m.state), tuple(m.priority), tuple(m.device), tuple(m.type), tuple(m.site), MOST_AT_ONCE,
+        filter=m.filter,
+    )  # fmt: skip
+    page = await context.ask(list_alerts, await context.view(), query, context.fleet.types)
     if page.next is not None:
         raise UnfitError(
             f"{page.total} alerts match, {MOST_AT_ONCE} may be changed at once", "narrow down what matches"
@@ -269,6 +298,29 @@ def _page(context: Context, view: View, query: AlertQuery) -> dict[str, Any]:
         "as_of": as_of(view),
         "next": page.next,
         "previous": page.previous,
+    }
+
+
+def _groups(context: Context, view: View, query: AlertQuery, by: Grouping) -> dict[str, Any]:
+    found = group_alerts(view, query, by, context.fleet.types)
+    return {
+        "items": [_group(context, each, by) for each in found.items],
+        "groups": found.groups,
+        "total": found.total,
+        "as_of": as_of(view),
+    }
+
+
+def _group(context: Context, group: Group, by: Grouping) -> dict[str, Any]:
+    first = alert_item(group.first, context.fleet.types.get(group.first["device_type"]), context.rules)
+    shared = {"rule": "rule", "device_type": "type", "site": "site", "device_id": "device_id"}
+    return {
+        **{name: first[name] if column in GROUPINGS[by] else None for column, name in shared.items()},
+        "total": group.total,
+        "unacknowledged": group.unacknowledged,
+        "devices": group.devices,
+        "counts": group.counts,
+        "first": first,
     }
 
 

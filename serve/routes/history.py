@@ -8,13 +8,17 @@ from pydantic import AwareDatetime
 from serve import past
 from serve.context import Context, InContext
 from serve.errors import RangeError
+from serve.eventlog import EVENT_TYPES, FAMILIES, EventQuery, list_events
 from serve.gate import guarded
 from serve.kpis import alert_kpis
+from serve.lists import devices_matching
 from serve.live import View
-from serve.present import as_of, iso, reply
+from serve.present import as_of, iso, page_reply, reply
+from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known
 from serve.schemas.base import Problem
-from serve.schemas.history import AlertKpis, ConditionHistory, DeviceEvents, DeviceHistory
+from serve.schemas.history import AlertKpis, ConditionHistory, DeviceEvents, DeviceHistory, FleetEvents
 from twins.clock import DAY_US, HOUR_US
+from twins.devices import PRIORITIES
 from twins.errors import DeviceNotFoundError
 
 router = guarded(tags=["history"])
@@ -24,6 +28,9 @@ MAX_POINTS = 5_000
 _REFUSALS: dict[int | str, dict[str, Any]] = {400: {"model": Problem}, 404: {"model": Problem}}
 
 Start = Annotated[AwareDatetime | None, Query(description="ISO 8601 with zone; left out: a day before `end`")]
+Position = Annotated[
+    str, Query(max_length=4_000, description="a filter of devices: those of one operator position")
+]
 End = Annotated[AwareDatetime | None, Query(description="ISO 8601 with zone; left out: now")]
 
 
@@ -70,24 +77,57 @@ async def device_events(
     return reply({"items": await context.call(past.device_events, context.history, device_id, limit)})
 
 
-@router.get("/api/alerts/kpis", response_model=AlertKpis)
-async def kpis(
-    context: InContext, hours: Annotated[float, Query(ge=0.01, le=24 * 31, description="up to now")] = 24
+@router.get("/api/events", response_model=FleetEvents, responses={400: {"model": Problem}})
+async def events(
+    context: InContext,
+    filter: Filter = "",  # noqa: A002
+    kind: Annotated[
+        Several, Query(description=f"event types, or all that begin with {', '.join(FAMILIES)}")
+    ] = None,
+    device: Exactly = None,
+    rule: Exactly = None,
+    priority: Annotated[Several, Query(description=f"of the rule; of {', '.join(PRIORITIES)}")] = None,
+    start: Annotated[AwareDatetime | None, Query(description="recorded at this time or later")] = None,
+    end: Annotated[AwareDatetime | None, Query(description="recorded before this time")] = None,
+    limit: Limit = 50,
+    after: After = None,
+    before: Before = None,
+    offset: Offset = None,
 ) -> Response:
-    """How the alerts treat the people who answer them: the KPIs of ISA-18.2."""
-    return reply(await context.call(_kpis, context, context.live.view, hours))
+    """What happened to devices, newest first. The filter is one of devices, as they are now."""
+    start_us, end_us = (None if at is None else round(at.timestamp() * 1e6) for at in (start, end))
+    query = EventQuery(
+        filter, known(kind, "kind of event", (*FAMILIES, *EVENT_TYPES)), tuple(device or ()), tuple(rule or ()),
+        known(priority, "priority", PRIORITIES), start_us, end_us, limit, after, before, offset,
+    )  # fmt: skip
+    view = await context.view()
+    page = await context.call(list_events, context.history, context.fleet.types, view, query)
+    return page_reply(view, page)
 
 
-def _kpis(context: Context, view: View, hours: float) -> dict[str, Any]:
+@router.get("/api/alerts/kpis", response_model=AlertKpis, responses={400: {"model": Problem}})
+async def kpis(
+    context: InContext,
+    hours: Annotated[float, Query(ge=0.01, le=24 * 31, description="up to now")] = 24,
+    filter: Position = "",  # noqa: A002
+) -> Response:
+    """How the alerts treat the people who answer them: the KPIs of ISA-18.2, for a position if one is given."""
+    return reply(await context.call(_kpis, context, context.live.view, hours, filter))
+
+
+def _kpis(context: Context, view: View, hours: float, position: str) -> dict[str, Any]:
     end_us = context.fleet.clock.now_us() + 1
     start_us = end_us - round(hours * HOUR_US)
-    log = past.alert_log(context.history, context.fleet.types, view.alerts, start_us, end_us)
+    types = context.fleet.types
+    devices = devices_matching(view, types, position) if position.strip() else None
+    log = past.alert_log(context.history, types, view.alerts, start_us, end_us, devices)
     found = alert_kpis(log, start_us, end_us)
     floods = [
         {"start": iso(flood["start_us"]), "end": iso(flood["end_us"]), "alerts": flood["alerts"]}
         for flood in found["worst_floods"]
     ]
-    return {**found, "worst_floods": floods, "as_of": as_of(view)}
+    since = iso(found.pop("flooded_since_us"))
+    return {**found, "worst_floods": floods, "flooded_since": since, "as_of": as_of(view)}
 
 
 def _type_of(context: Context, device_id: str) -> str:

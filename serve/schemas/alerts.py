@@ -25,6 +25,29 @@ class AlertPage(Reply):
     previous: str | None = Field(description="pass as `before`; null on the first page")
 
 
+class AlertGroup(Reply):
+    """Alerts that have something in common."""
+
+    rule: str | None = Field(
+        description="of all of them; null: they are not grouped by it. So for the next three"
+    )
+    type: str | None
+    site: str | None
+    device_id: str | None
+    total: int
+    unacknowledged: int
+    devices: int
+    counts: AlertCounts
+    first: AlertItem = Field(description="the first-out: which of them was raised first")
+
+
+class AlertGroups(Reply):
+    items: list[AlertGroup] = Field(description="the most urgent first, then the largest; no more than 500")
+    groups: int
+    total: int = Field(description="alerts in all groups")
+    as_of: AwareDatetime | None
+
+
 class Note(Request):
     note: Text = ""
 
@@ -62,6 +85,7 @@ class AlertMatch(Request):
     device: list[Name] = []
     type: list[Name] = []
     site: list[Annotated[str, Field(max_length=256)]] = []
+    filter: Annotated[str, Field(max_length=4_000)] = Field("", description="as `rule = 'vibration-high'`")
 
 
 class AlertCommands(Reason):

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import AwareDatetime, Field
 
 from serve.schemas.alerts import AlertCounts
-from serve.schemas.base import Reply
+from serve.schemas.base import Priority, Reply
 
 
 class Series(Reply):
@@ -42,6 +42,27 @@ class DeviceEvents(Reply):
     items: list[EventItem] = Field(description="newest first")
 
 
+class FleetEvent(EventItem):
+    """An event, and the rule that it is about as the type in force has it."""
+
+    id: str
+    device_id: str
+    device_type: str
+    rule: str | None = Field(description="null: it is about none")
+    title: str | None = Field(description="of the rule; null where the type has it no longer")
+    priority: Priority | None = Field(description="as title")
+
+
+class FleetEvents(Reply):
+    items: list[FleetEvent] = Field(description="the newest first, by when they were recorded")
+    total: int
+    as_of: AwareDatetime | None = Field(
+        description="of the live table, which says what a filter lets through"
+    )
+    next: str | None = Field(description="pass as `after`; null on the last page")
+    previous: str | None = Field(description="pass as `before`; null on the first page")
+
+
 class Flood(Reply):
     start: AwareDatetime
     end: AwareDatetime
@@ -50,6 +71,7 @@ class Flood(Reply):
 
 class RaisedBy(Reply):
     device_id: str
+    type: str
     rule: str
     alerts: int
 
@@ -71,6 +93,7 @@ class AlertKpis(Reply):
     share_of_10_min_above_10: float
     by_priority: AlertCounts
     floods: int = Field(description="begun by more than 10 in 10 minutes, ended by fewer than 5")
+    flooded_since: AwareDatetime | None = Field(description="of the flood that is on; null: there is none")
     share_of_time_in_flood: float
     worst_floods: list[Flood]
     chattering: list[RaisedBy] = Field(description="three times in a minute")

@@ -306,6 +306,12 @@ def alerts(it: Served, client: Client) -> None:
     with pytest.raises(ValueError, match="duration_s"):
         client.alerts.do("shelve", one)
     assert client.alerts.kpis(hours=1).raised >= 6
+    assert client.alerts.kpis(1, "site = 'drammen'").raised >= 6
+    (dry, *_) = client.alerts.groups("rule", "site = 'drammen'", priority=["critical"]).items
+    assert (dry.rule, dry.site, dry.total, dry.first.rule) == ("dry", None, 2, "dry")
+    told = list(client.devices.all_events("site = 'drammen'", kind=["alert"], device=["a-1"], rule=["dry"]))
+    assert [each.type for each in told][-1] == "alert.raised"
+    assert {each.priority for each in told} == {"critical"}
 
 
 def maintenance(it: Served, client: Client) -> None:

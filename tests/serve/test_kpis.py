@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from serve.kpis import FLOOD_WINDOW_US, AlertKey, AlertLog, alert_kpis
 from twins.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
-KEYS = [AlertKey("pump-1", "hot"), AlertKey("pump-2", "dry")]
+KEYS = [AlertKey("pump-1", "pump", "hot"), AlertKey("pump-2", "pump", "dry")]
 
 
 def log(
@@ -36,12 +36,15 @@ def test_a_flood_begins_above_ten_and_ends_below_five() -> None:
     # it begins with the 11th, at 300 s; with the 8th's ten minutes over, at 810 s, four are left
     assert kpis["share_of_time_in_flood"] == pytest.approx((810 - 300) / 3600)
     assert kpis["worst_floods"][0]["alerts"] == 12
+    assert kpis["flooded_since_us"] is None
+    still_on = alert_kpis(log([60 * i / 2 for i in range(12)]), 0, 10 * MINUTE_US)
+    assert still_on["flooded_since_us"] == 300 * SECOND_US
     assert alert_kpis(log([60 * i / 2 for i in range(10)]), 0, HOUR_US)["floods"] == 0
 
 
 def test_three_in_a_minute_is_chatter() -> None:
     assert alert_kpis(log([0, 30, 60]), 0, HOUR_US)["chattering"] == [
-        {"device_id": "pump-1", "rule": "hot", "alerts": 3}
+        {"device_id": "pump-1", "type": "pump", "rule": "hot", "alerts": 3}
     ]
     assert alert_kpis(log([0, 30, 61]), 0, HOUR_US)["chattering"] == []
     assert alert_kpis(log([0, 30, 60], [0, 1, 0]), 0, HOUR_US)["chattering"] == []
@@ -49,7 +52,13 @@ def test_three_in_a_minute_is_chatter() -> None:
 
 def test_bad_actors_and_time_to_acknowledge() -> None:
     kpis = alert_kpis(log([0, 100, 200, 300], [1, 1, 0, 1], [10, 130, -1, 400]), 0, HOUR_US)
-    assert kpis["bad_actors"][0] == {"device_id": "pump-2", "rule": "dry", "alerts": 3, "share": 0.75}
+    assert kpis["bad_actors"][0] == {
+        "device_id": "pump-2",
+        "type": "pump",
+        "rule": "dry",
+        "alerts": 3,
+        "share": 0.75,
+    }
     assert kpis["acknowledged"] == 3
     assert kpis["median_s_to_acknowledge"] == 30
 

@@ -158,6 +158,13 @@ CASES: dict[str, list[Case] | None] = {
         {"query": {"limit": 1, "offset": 1}},
     ],
     "GET /api/devices/{device_id:path}/recommendations": [{"device_id": "{device}"}],
+    "GET /api/events": [
+        {},
+        {"query": {"kind": "alert", "limit": 2}},
+        {"query": {"device": "{device}"}},
+        {"query": {"filter": "site = '{site}' or site != 'oslo'"}},
+        {"query": {"priority": "high", "offset": 1}},
+    ],
     "GET /api/events/schema": [{}],
     "GET /api/alerts": [
         {},
@@ -168,7 +175,13 @@ CASES: dict[str, list[Case] | None] = {
         {"query": {"filter": "site != 'oslo'"}},
         {"query": {"filter": "device = '{device}'", "offset": 1}},
     ],
-    "GET /api/alerts/kpis": [{}, {"query": {"hours": 1}}],
+    "GET /api/alerts/groups": [
+        {},
+        {"query": {"by": "site"}},
+        {"query": {"by": "device", "site": "{site}"}},
+        {"query": {"by": "rule", "filter": "device = '{device}' or site != 'oslo'"}},
+    ],
+    "GET /api/alerts/kpis": [{}, {"query": {"hours": 1}}, {"query": {"filter": "site = '{site}'"}}],
     "POST /api/alerts/commands": [
         {"body": {"command": "comment", "note": "x", "alerts": ["{alert}"]}},
         {"body": {"command": "acknowledge", "matching": {"site": ["{site}"]}}},

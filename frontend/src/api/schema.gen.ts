@@ -116,6 +116,40 @@ export type AlertEvent = {
     type: string;
 };
 
+/**
+ * Alerts that have something in common.
+ */
+export type AlertGroup = {
+    counts: AlertCounts;
+    device_id: string | null;
+    devices: number;
+    /**
+     * the first-out: which of them was raised first
+     */
+    first: AlertItem;
+    /**
+     * of all of them; null: they are not grouped by it. So for the next three
+     */
+    rule: string | null;
+    site: string | null;
+    total: number;
+    type: string | null;
+    unacknowledged: number;
+};
+
+export type AlertGroups = {
+    as_of: string | null;
+    groups: number;
+    /**
+     * the most urgent first, then the largest; no more than 500
+     */
+    items: Array<AlertGroup>;
+    /**
+     * alerts in all groups
+     */
+    total: number;
+};
+
 export type AlertItem = {
     acknowledged_by: string | null;
     /**
@@ -162,6 +196,10 @@ export type AlertKpis = {
      */
     chattering: Array<RaisedBy>;
     /**
+     * of the flood that is on; null: there is none
+     */
+    flooded_since: string | null;
+    /**
      * begun by more than 10 in 10 minutes, ended by fewer than 5
      */
     floods: number;
@@ -187,6 +225,10 @@ export type AlertKpis = {
  */
 export type AlertMatch = {
     device?: Array<string>;
+    /**
+     * as `rule = 'vibration-high'`
+     */
+    filter?: string;
     priority?: Array<'critical' | 'high' | 'medium' | 'low'>;
     site?: Array<string>;
     state?: Array<string>;
@@ -280,6 +322,7 @@ export type BadActor = {
     device_id: string;
     rule: string;
     share: number;
+    type: string;
 };
 
 export type Baseline = {
@@ -885,6 +928,53 @@ export type EventItem = {
 export type FailureModeInfo = {
     name: string;
     title: string;
+};
+
+/**
+ * An event, and the rule that it is about as the type in force has it.
+ */
+export type FleetEvent = {
+    at: string;
+    detail: {
+        [key: string]: unknown;
+    };
+    device_id: string;
+    device_type: string;
+    id: string;
+    /**
+     * as title
+     */
+    priority: 'critical' | 'high' | 'medium' | 'low' | null;
+    recorded_at: string;
+    /**
+     * null: it is about none
+     */
+    rule: string | null;
+    /**
+     * of the rule; null where the type has it no longer
+     */
+    title: string | null;
+    type: string;
+};
+
+export type FleetEvents = {
+    /**
+     * of the live table, which says what a filter lets through
+     */
+    as_of: string | null;
+    /**
+     * the newest first, by when they were recorded
+     */
+    items: Array<FleetEvent>;
+    /**
+     * pass as `after`; null on the last page
+     */
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
 };
 
 export type FleetMap = {
@@ -1551,6 +1641,7 @@ export type RaisedBy = {
     alerts: number;
     device_id: string;
     rule: string;
+    type: string;
 };
 
 export type Readiness = {
