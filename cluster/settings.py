@@ -112,6 +112,11 @@ class ApiSettings(_Section):
         "127.0.0.1", description="address to listen on; another than loopback takes api.public_url"
     )
     port: int = Field(8700, ge=1, le=65535, description="port of REST, WebSocket and the app")
+    requests_per_s: float = Field(
+        100.0,
+        ge=0,
+        description="requests that one account may make a second, three times as many at once; 0: no limit",
+    )
 
     @field_validator("public_url")
     @classmethod
@@ -357,6 +362,7 @@ class Settings(_Section):
             registration=self.accounts.registration,
             receivers=self.receivers_config(),
             unknown=self.ingest.unknown,
+            requests_per_s=self.api.requests_per_s,
         )
 
     def actor_config(self) -> "ActorConfig":

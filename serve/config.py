@@ -87,6 +87,7 @@ class ApiConfig:
     registration : who may make an account
     receivers : how receivers of notifications are reached, for tests of them
     unknown : what becomes of readings of unknown devices
+    requests_per_s : what one account may ask of one replica for as long as it likes; 0: no limit
     """
 
     static: Path | None = None
@@ -109,3 +110,4 @@ class ApiConfig:
     registration: Registration = "closed"
     receivers: ReceiversConfig = field(default_factory=ReceiversConfig)
     unknown: Unknown = "refuse"
+    requests_per_s: float = 100.0

@@ -27,6 +27,7 @@
     ├── UnansweredError            a platform that does not answer its client
     ├── BrokerAddressError         an MQTT broker or topic that makes no sense
     ├── TooManyAttemptsError       too many attempts to log in
+    ├── TooManyRequestsError       one caller asks without a pause
     ├── PasswordError              a password that is too easily guessed
     ├── AccountNotFoundError       no such account
     ├── AccountExistsError         the name is taken
@@ -243,6 +244,23 @@ class TooManyAttemptsError(FleetError):
 
     def __str__(self) -> str:
         return f"too many attempts to log in; try again in {self.retry_after_s:.0f} s"
+
+
+class TooManyRequestsError(FleetError):
+    """One caller asks more often than anybody may."""
+
+    code = "rate.exceeded"
+
+    def __init__(self, who: str, retry_after_s: float) -> None:
+        super().__init__(who, retry_after_s)
+        self.who = who
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return (
+            f"{self.who} asks more often than one caller may; ask again in {self.retry_after_s:.1f} s, and read lists in "
+            "pages or over the socket"
+        )
 
 
 class PasswordError(FleetError):

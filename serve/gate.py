@@ -17,9 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve import audit
 from serve.access import NEEDED, Caller, check, check_reach, is_command
 from serve.context import Context
-from serve.errors import AccessError, CrossSiteError, LoginRequiredError
+from serve.errors import AccessError, CrossSiteError, LoginRequiredError, TooManyRequestsError
 from serve.guards import said_bytes
 from serve.problems import fleet_problem, http_problem
+from serve.rates import Rates
 from twins.errors import FleetError
 
 OURS: Final = ("x-requested-with", "twinfold")
@@ -48,6 +49,7 @@ class Gate:
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self._app = app
         self._context = context
+        self._rates = Rates(context.config.requests_per_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or not scope["path"].startswith(_KEPT):
@@ -57,6 +59,7 @@ class Gate:
         state["address"] = self._address(scope)
         try:
             caller = state["caller"] = await self._caller(scope)
+            self._meter(caller)
         except FleetError as error:
             await _refuse(error, scope, receive, send)
             return
@@ -99,6 +102,12 @@ class Gate:
         elif scope["method"] not in _READING and headers.get(OURS[0]) != OURS[1]:
             raise CrossSiteError()
         return caller
+
+    def _meter(self, caller: Caller | None) -> None:
+        """Hold back people and programs that never pause. Devices are held back by what the fleet can take (429, no PUBACK),
+        attempts to log in by their own limit."""
+        if caller is not None and caller.session is not None and (wait_s := self._rates.wait_s(caller.name)):
+            raise TooManyRequestsError(caller.name, wait_s)
 
     def _address(self, scope: Scope) -> str:
         """From where it comes: what the proxy before us says, if there is one; it stands last, in the last of such lines."""

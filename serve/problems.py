@@ -86,6 +86,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.KeyRefusedError: 401,
     request_errors.CrossSiteError: 403,
     request_errors.TooManyAttemptsError: 429,
+    request_errors.TooManyRequestsError: 429,
     request_errors.PasswordError: 422,
     request_errors.AccountNotFoundError: 404,
     request_errors.AccountExistsError: 409,
@@ -108,6 +109,13 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
 """Every error of the tree. What is not of the tree is 500 and says nothing of itself."""
 
 _RETRY_AFTER_S: Final = 1
+_COME_BACK: Final = (
+    OverloadedError,
+    request_errors.TooManyAttemptsError,
+    request_errors.TooManyRequestsError,
+)
+"""Errors that say when it is worth the while to ask again."""
+
 _STANDARD: Final = frozenset({"type", "title", "status", "detail", "code"})
 _HTTP_CODES: Final[Mapping[int, str]] = {
     401: "login.required",
@@ -140,7 +148,7 @@ def fleet_problem(error: FleetError) -> JSONResponse:
     """The problem document of an error of the tree as a response."""
     body = fleet_document(error)
     headers = {}
-    if isinstance(error, OverloadedError | request_errors.TooManyAttemptsError):
+    if isinstance(error, _COME_BACK):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     elif body["status"] in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE):
         headers["Retry-After"] = str(_RETRY_AFTER_S)

@@ -168,7 +168,7 @@ def make_app(fleet: LocalFleet, folder: Path, **config: Any) -> FastAPI:
         folder / "history",
         [JournalSource(host.name, host.folder / "journal") for host in fleet.shard_hosts() if host.folder],
     )
-    settings = ApiConfig(**{"calls": 1, "update_every_s": 0.05, **config})
+    settings = ApiConfig(**{"calls": 1, "update_every_s": 0.05, "requests_per_s": 0.0, **config})
     database = Database(database_config("", folder))
     database.migrate()
     access = Access(database, folder / "secrets", fleet.clock)
