@@ -7,6 +7,7 @@ failure says which step it was. What is started here is stopped here.
 import contextlib
 import fcntl
 import getpass
+import hashlib
 import json
 import os
 import platform
@@ -36,6 +37,13 @@ if TYPE_CHECKING:
 LOCK_FILE: Final = "lock"
 FIRST_ADMIN: Final = "admin"
 PROXY_PORTS: Final = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
+PROXY_FILES: Final = {
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
+    "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": "metrics.sock",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
+}
 TOKEN_FILE: Final = "ray-token"  # the name of a file  # noqa: S105
 
 _STEADY_S: Final = 60.0
@@ -324,7 +332,7 @@ class Platform:
         s = self.settings.ray
         if not s.address:
             refuse_scattered(self.data)
-            os.environ.update(proxy_ports())
+            os.environ.update(proxy_environment(self.data))
         import ray  # only now: Ray reads its environment when it is imported
 
         if s.address:
@@ -493,7 +501,7 @@ def run_node(settings: Settings, address: str, port: int, ip: str, token: Path |
     command = start_command(data, address, port, ip, further)
     environment = {**os.environ, **ray_environment(data), DATA_VARIABLE: str(data)}
     if not address:
-        environment |= {name: os.environ.get(name) or free for name, free in proxy_ports().items()}
+        environment |= proxy_environment(data)
     os.execve(command[0], command, environment)  # noqa: S606  (our own command)
 
 
@@ -558,15 +566,27 @@ def refuse_scattered(data: Path) -> None:
         raise NodeError(problem, "join the cluster of their nodes with --address")
 
 
-def proxy_ports() -> dict[str, str]:
-    """Ports for HAProxy's own use wherever there is room: several platforms may share a machine."""
-    ports = {}
+def proxy_environment(data: Path) -> dict[str, str]:
+    """Ports and files for HAProxy's own use that are no other platform's: several may share a machine.
+
+    Whoever writes to its control socket steers it, so the folder is its owner's alone. What the environment has stays.
+    """
+    found = {}
     with contextlib.ExitStack() as probes:
         for name in PROXY_PORTS:
             probe = probes.enter_context(socket.socket())
             probe.bind(("", 0))
-            ports[name] = str(probe.getsockname()[1])
-    return ports
+            found[name] = str(probe.getsockname()[1])
+    folder = Path(f"{_short_folder()}-proxy") / hashlib.sha256(bytes(data)).hexdigest()[:12]
+    for each in (folder.parent, folder):
+        each.mkdir(mode=0o700, exist_ok=True)
+        if each.stat().st_uid != os.getuid() or each.is_symlink():
+            raise NodeError(
+                f"{each} is somebody else's", "remove it, or have it removed: the proxy is steered there"
+            )
+        each.chmod(0o700)
+    found |= {name: str(folder / file) for name, file in PROXY_FILES.items()}
+    return {name: os.environ.get(name) or value for name, value in found.items()}
 
 
 def ray_environment(data: Path) -> dict[str, str]:

@@ -75,10 +75,6 @@ def twinfold_up(
         "TWINFOLD_RAY__TEMP_DIR": str(folder / "ray"),
         "TWINFOLD_RAY__OBJECT_STORE_MB": "200",
         "TWINFOLD_FLEET__HOSTS": "2",
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
         **{f"TWINFOLD_{name}": text for name, text in (settings or {}).items()},
     }
     environment.pop("RAY_AUTH_TOKEN_PATH", None)
