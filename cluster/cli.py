@@ -235,6 +235,15 @@ def status(data: Data = None, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
     _out.print(f"running at {found['url']} for {found['up_s']:.0f} s", highlight=False)
     _print_rows(found["hosts"])
+    if (system := found["system"]) is not None:
+        parts = [*system["services"], *system["applications"]]
+        _print_rows([{name: part[name] for name in ("name", "state", "reason")} for part in parts])
+        free_gb, stored_gb = (
+            system["storage"]["free_bytes"] / 1e9,
+            sum(table["bytes"] for table in system["storage"]["tables"]) / 1e9,
+        )
+        sealed = "encrypted" if system["encrypted"] else "not encrypted"
+        _out.print(f"history {stored_gb:.2f} GB, {sealed}; {free_gb:.0f} GB free", highlight=False)
 
 
 @app.command()

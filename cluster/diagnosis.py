@@ -43,7 +43,9 @@ class Finding:
 
 
 def status_of(data: Path) -> dict[str, Any]:
-    """What runs on a data folder, as JSON values: ``running``, and if so ``url``, ``up_s``, ``ready``, ``hosts``."""
+    """What runs on a data folder, as JSON values: ``running``, and if so ``url``, ``up_s``, ``ready``, ``hosts``; and
+    ``system``, what ``GET /api/system`` says; None where that does not answer.
+    """
     info = running(data)
     if info is None:
         return {"running": False, "hosts": []}
@@ -55,6 +57,7 @@ def status_of(data: Path) -> dict[str, Any]:
         "up_s": time.time() - info.started_at_s,
         "ready": answer["ready"],
         "hosts": answer["hosts"],
+        "system": _system(data),
     }
 
 
@@ -305,6 +308,14 @@ def _ready(data: Path) -> dict[str, Any]:
             return client.ready().model_dump(mode="json")
     except FleetError:
         return {"ready": False, "hosts": []}
+
+
+def _system(data: Path) -> dict[str, Any] | None:
+    try:
+        with _client(data) as client:
+            return client.system().model_dump(mode="json")
+    except FleetError:
+        return None
 
 
 def _answers(data: Path) -> bool:

@@ -41,6 +41,7 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     # -- the platform
     "GET /api/health": ("anyone", "platform"),
     "GET /api/ready": ("viewer", "narrowed"),
+    "GET /api/system": ("engineer", "whole"),
     "GET /metrics": ("collector", "whole"),
     "GET /{path:path}": ("anyone", "platform"),  # the app itself; it holds no data
     # -- accounts

@@ -22,6 +22,7 @@ from serve.preconditions import Unchanged
 from serve.problems import install_handlers
 from serve.push import Hub, Journals, PolledJournals
 from serve.routes import ROUTERS
+from serve.system import NoParts, Parts
 from training.history import History
 from training.jobs import Runner
 from twins.errors import FleetError
@@ -43,6 +44,7 @@ def create_app(
     access: Access,
     jobs: Runner,
     journals: Callable[[Context], Journals] = PolledJournals,
+    parts: Parts | None = None,
 ) -> FastAPI:
     """The API and the built app.
 
@@ -55,8 +57,9 @@ def create_app(
     access : who may do what; the tables of its database are up to date
     jobs : who runs what takes long
     journals : how push follows the journals
+    parts : where what runs beside the hosts is asked; None: nothing does
     """
-    context = Context(config, fleet, history, live, access, jobs)
+    context = Context(config, fleet, history, live, access, jobs, parts or NoParts())
     hub = Hub(context, journals(context))
 
     @contextlib.asynccontextmanager

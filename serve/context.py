@@ -29,6 +29,7 @@ from serve.preferences import Preferences
 from serve.present import Rules
 from serve.ranking import Ranks
 from serve.recommendations import Advisers
+from serve.system import NoParts, Parts
 from serve.templates import Templates
 from serve.together import Together
 from serve.versions import Versions
@@ -98,6 +99,7 @@ class Context:
     live: LiveTable
     access: Access
     jobs: Runner
+    parts: Parts = field(default_factory=NoParts)
     metrics: Metrics = field(default_factory=Metrics)
     rules: Rules = field(default_factory=Rules)
     ranks: Ranks = field(default_factory=Ranks)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import ray
+from ray import serve as ray_serve
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.access import FOLDER, Access
@@ -19,6 +20,7 @@ from serve.config import ApiConfig, DatabaseConfig
 from serve.context import Context
 from serve.database import Database
 from serve.live import Generation, LiveTable
+from serve.system import Part, part
 from training.history import History
 from training.jobs import ACTOR, Job
 from twins.actors import NAMESPACE, ActorSource, Published, host_actors, host_number
@@ -30,6 +32,8 @@ from twins.ray_fleet import RayFleet
 
 _ANSWER_S: Final = 5.0
 _LOOK_EVERY_S: Final = 5.0
+_SERVICES: Final = {"recorder": True, "notifier": True, ACTOR: True, "mqtt": False, "traffic": False}
+"""Names of the platform's own actors, and whether each is always there."""
 
 _log = logging.getLogger("twinfold.replica")
 
@@ -176,6 +180,44 @@ class ActorJobs:
             raise DegradedError("what runs the jobs does not answer") from error
 
 
+class ActorParts:
+    """Services and applications, found by name whenever they are asked: any may have been started again."""
+
+    def services(self) -> Sequence[Part]:
+        asked = {}
+        for name, always in _SERVICES.items():
+            try:
+                asked[name] = ray.get_actor(name, NAMESPACE).status.remote()
+            except ValueError:  # there is none of that name
+                if always:
+                    asked[name] = None
+        ray.wait(
+            [ref for ref in asked.values() if ref is not None], num_returns=len(asked), timeout=_ANSWER_S
+        )
+        return [_told(name, ref) for name, ref in asked.items()]
+
+    def applications(self) -> Sequence[Part]:
+        found = []
+        for name, application in ray_serve.status().applications.items():
+            states = list(application.deployments.values())
+            replicas = sum(count for each in states for count in each.replica_states.values())
+            running = sum(each.replica_states.get("RUNNING", 0) for each in states)
+            well = application.status == "RUNNING"
+            reason = "" if well else application.message or str(application.status.value).lower()
+            facts = {"replicas": replicas, "running": running}
+            found.append(Part(name, "ready" if well else "behind", reason, facts))
+        return sorted(found, key=lambda each: each.name)
+
+
+def _told(name: str, ref: Any) -> Part:
+    if ref is None:
+        return Part(name, "away", "it does not run")
+    try:
+        return part(name, ray.get(ref, timeout=0))
+    except ray.exceptions.RayError as error:
+        return Part(name, "away", str(error).partition("\n")[0][:200] or "it does not answer")
+
+
 class Unmounted:
     """The app under whatever prefix Serve mounts it: it names its paths in full itself."""
 
@@ -202,4 +244,4 @@ def build_app(
         return ActorJournals(hosts)
 
     access = Access(Database(database), data / FOLDER)
-    return Unmounted(create_app(config, fleet, history, live, access, ActorJobs(), journals))
+    return Unmounted(create_app(config, fleet, history, live, access, ActorJobs(), journals, ActorParts()))

@@ -145,6 +145,15 @@ class History:
                 found[name] = rollups.SCHEMA if name.startswith(ROLLUP) else schema
             return dict(sorted(found.items()))
 
+    def storage(self) -> dict[str, tuple[int, int, int]]:
+        """Files, rows and bytes of each table on disk; what is retained until a vacuum is not counted."""
+        with self._lock:
+            found = {name: self._table(name).version(()).files for name in sorted(self._stored_names())}
+        return {
+            name: (len(files), sum(each.rows for each in files), sum(each.size for each in files))
+            for name, files in found.items()
+        }
+
     def query(
         self,
         sql: str,

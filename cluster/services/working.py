@@ -37,6 +37,11 @@ class Working:
     def cancel(self, job_id: str) -> Job:
         return self._jobs.cancel(job_id)
 
+    def status(self) -> dict[str, Any]:
+        """How many jobs are ``running`` and ``queued``."""
+        states = [job.state for job in self._jobs.list()]
+        return {"running": states.count("running"), "queued": states.count("queued")}
+
     def stop(self) -> None:
         """End; what is under way is begun again at the next start."""
         self._jobs.stop(STOP_WITHIN_S)

@@ -27,7 +27,7 @@ from serve.errors import UnansweredError
 from serve.schemas.accounts import AuditItem, AuditPage, Me
 from serve.schemas.devices import DeviceItem
 from serve.schemas.fleet import FleetMap, FleetSummary
-from serve.schemas.platform import Readiness
+from serve.schemas.platform import Readiness, SystemInfo
 from serve.schemas.readings import ReadingsTaken
 from serve.schemas.stream import Subscribe
 from serve.whereabouts import address_of
@@ -151,6 +151,10 @@ class Client:
         """Whether every host takes readings, and what each says of itself."""
         answer = self._ask.ask("GET", "/api/ready", fine=[httpx.codes.SERVICE_UNAVAILABLE])
         return Readiness.model_validate_json(answer.content)
+
+    def system(self) -> SystemInfo:
+        """What runs beside the hosts, of what version, and what history takes on disk."""
+        return self._ask.get(SystemInfo, "/api/system")
 
     def summary(self, cursor: str | None = None) -> FleetSummary:
         """Counts over the whole fleet; with the cursor of a command, with what it did."""

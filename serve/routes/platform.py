@@ -1,13 +1,18 @@
 """Whether the platform is up, and how it fares."""
 
+from dataclasses import asdict
+from typing import Any
+
 from fastapi import Response
 
 from serve import metrics
-from serve.context import InContext, Who
+from serve.context import Context, InContext, Who
 from serve.gate import guarded
 from serve.present import as_of, reply
 from serve.schemas.base import Problem
-from serve.schemas.platform import Healthy, Readiness
+from serve.schemas.platform import Healthy, Readiness, SystemInfo
+from serve.system import disk, software
+from twins.sealing import keyset_of
 
 router = guarded(tags=["platform"])
 
@@ -50,6 +55,12 @@ async def ready(context: InContext, who: Who) -> Response:
     return reply(body, 200 if whole else 503)
 
 
+@router.get("/api/system", response_model=SystemInfo)
+async def system(context: InContext) -> Response:
+    """What runs beside the hosts, of what version, and what history takes on disk."""
+    return reply(await context.call(_system, context))
+
+
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def prometheus(context: InContext) -> Response:
     """Metrics in Prometheus' text format."""
@@ -57,3 +68,20 @@ async def prometheus(context: InContext) -> Response:
     now_us = context.fleet.clock.now_us()
     text = await context.ask(context.metrics.text, context.live.view, hosts, now_us)
     return Response(text, media_type=metrics.CONTENT_TYPE)
+
+
+def _system(context: Context) -> dict[str, Any]:
+    folder, tables = context.history.folder, context.history.storage()
+    return {
+        "software": software(),
+        "encrypted": keyset_of(folder) is not None,
+        "services": [asdict(each) for each in context.parts.services()],
+        "applications": [asdict(each) for each in context.parts.applications()],
+        "storage": {
+            **disk(folder.parent),
+            "tables": [
+                {"name": name, "files": files, "rows": rows, "bytes": size}
+                for name, (files, rows, size) in tables.items()
+            ],
+        },
+    }

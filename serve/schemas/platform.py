@@ -1,6 +1,6 @@
 """How the platform itself is."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -22,6 +22,36 @@ class HostInfo(Reply):
     archived: int | None = Field(description="how far history reaches; null: nothing follows")
     journal_bytes: int | None
     damage: list[str]
+
+
+class PartInfo(Reply):
+    name: str
+    state: Literal["ready", "starting", "behind", "away"] = Field(
+        description="behind: it runs and does not get on, for `reason`; away: it does not answer"
+    )
+    reason: str
+    facts: dict[str, Any] = Field(description="numbers and states of its own")
+
+
+class TableInfo(Reply):
+    name: str
+    files: int
+    rows: int
+    bytes: int
+
+
+class Storage(Reply):
+    free_bytes: int
+    total_bytes: int
+    tables: list[TableInfo] = Field(description="of history")
+
+
+class SystemInfo(Reply):
+    software: dict[str, str] = Field(description="versions, by name")
+    encrypted: bool = Field(description="whether what is written is encrypted")
+    services: list[PartInfo]
+    applications: list[PartInfo]
+    storage: Storage
 
 
 class Readiness(Reply):

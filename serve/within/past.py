@@ -79,6 +79,9 @@ class HistoryWithin(History):
     def register(self, name: str, table: Any) -> None:
         self._closed()
 
+    def storage(self) -> dict[str, tuple[int, int, int]]:
+        self._closed()
+
     def tables(self) -> dict[str, pa.Schema]:
         self._closed()
 

@@ -136,6 +136,7 @@ def fleet(it: Served, client: Client) -> None:
     assert client.is_up()
     until(lambda: client.ready().ready)
     assert [host.state for host in client.ready().hosts] == ["ready", "ready"]
+    assert "ray" in client.system().software
     summary = client.summary()
     assert summary.devices >= 7
     site = next(each for each in client.map().sites if each.site == "bergen")

@@ -46,6 +46,7 @@ TYPE: list[Case] = [{"name": "pump", "number": 1}]
 CASES: dict[str, list[Case] | None] = {
     "GET /api/health": [{}],
     "GET /api/ready": [{}],
+    "GET /api/system": [{}],
     "GET /metrics": [{}],
     "GET /{path:path}": None,  # the app itself
     "WS /api/live": None,  # told below
