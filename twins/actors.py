@@ -19,7 +19,7 @@ import numpy as np
 import ray
 
 from twins import commands as c
-from twins import views
+from twins import packing, views
 from twins.clock import SECOND_US, WallClock
 from twins.devices import Device
 from twins.entries import EntryKind
@@ -300,8 +300,11 @@ class ShardActor:
             await asyncio.sleep(self._config.tick_every_s)
             try:
                 await self.ask("tick", self._clock.now_us())  # a degraded host tries here to write again
-                if self._host.snapshot_due and (write := self._host.begin_snapshot()) is not None:
-                    await asyncio.to_thread(write)
+                if self._host.snapshot_due:
+                    room = await asyncio.to_thread(packing.room, self._host.snapshot_bytes)
+                    if (write := self._host.begin_snapshot(room)) is not None:
+                        await asyncio.to_thread(write)
+                    del room, write
             except Exception as error:
                 if repr(error) != failing:
                     _log.warning("%s: %s", self._host.name, error)

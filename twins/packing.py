@@ -8,7 +8,7 @@ at a multiple of 64 bytes. Reading copies nothing. Nothing in it is ever execute
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,26 +29,75 @@ class PackingError(ValueError):
 
 def pack(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None) -> bytearray:
     """One block of bytes that holds ``meta`` (JSON values) and ``arrays`` (any shape, no object dtype)."""
-    views = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
+    header, start, views, size = _laid_out(meta, arrays or {})
+    block = bytearray(size)
+    _fill(memoryview(block), header, start, views)
+    _close(memoryview(block), len(header))
+    return block
+
+
+def room(size: int) -> memoryview:
+    """Zeroed memory that is really there, so that copying into it is no more than that. Other threads go on meanwhile."""
+    found = np.empty(size, np.uint8)
+    found.fill(0)  # the system hands out memory when it is first touched
+    return found.data
+
+
+def begin(
+    meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], into: memoryview | None = None
+) -> Callable[[], memoryview]:
+    """Copy at once what a block is to hold, so that it may change from then on; the rest can be done in another thread.
+
+    Parameters
+    ----------
+    into : a ``room`` for it, where one was made beforehand; one that is too small is not used
+
+    Returns
+    -------
+    Callable : makes it a block, as ``pack`` does.
+    """
+    header, start, views, size = _laid_out(meta, arrays)
+    block = memoryview(bytearray(size)) if into is None or len(into) < size else into[:size]
+    _fill(block, header, start, views)
+
+    def finish() -> memoryview:
+        _close(block, len(header))
+        return block
+
+    return finish
+
+
+def _laid_out(
+    meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[bytes, int, dict[int, NDArray[Any]], int]:
+    """Header, where the arrays begin, the arrays by their places from there on, and the size of it all."""
     index: list[list[Any]] = []
     offset = 0
-    for name, view in views.items():
+    views: dict[int, NDArray[Any]] = {}
+    for name, array in arrays.items():
+        view = np.ascontiguousarray(array)
         if view.dtype.hasobject:
             raise ValueError(f"array {name!r} holds Python objects, which have no bytes")
         descr = view.dtype.descr if view.dtype.names else view.dtype.str
         index.append([name, descr, list(view.shape), offset])
+        if view.nbytes:
+            views[offset] = view
         offset += _aligned(view.nbytes)
     header = json.dumps({"meta": meta, "arrays": index}, separators=(",", ":")).encode()
     start = _aligned(_PREFIX.size + len(header))
-    block = bytearray(start + offset)
+    return header, start, views, start + offset
+
+
+def _fill(block: memoryview, header: bytes, start: int, views: Mapping[int, NDArray[Any]]) -> None:
     block[_PREFIX.size : _PREFIX.size + len(header)] = header
-    body = memoryview(block)[start:]
-    for (_, _, _, at), view in zip(index, views.values(), strict=True):
-        if view.nbytes:
-            body[at : at + view.nbytes] = _bytes(view)
-    crc = zlib.crc32(memoryview(block)[_PREFIX.size :])
-    _PREFIX.pack_into(block, 0, _MAGIC, FORMAT_VERSION, 0, crc, len(header))
-    return block
+    body = block[start:]
+    for at, view in views.items():
+        body[at : at + view.nbytes] = _bytes(view)
+
+
+def _close(block: memoryview, header_length: int) -> None:
+    crc = zlib.crc32(block[_PREFIX.size :])
+    _PREFIX.pack_into(block, 0, _MAGIC, FORMAT_VERSION, 0, crc, header_length)
 
 
 def unpack(block: bytes | bytearray | memoryview, *, verify: bool = True) -> tuple[dict[str, Any], Arrays]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twins import sealing
-from twins.packing import Arrays, PackingError, pack, unpack
+from twins.packing import Arrays, PackingError, unpack
 from twins.sealing import SealBrokenError
 
 KEPT: Final = 2
@@ -20,8 +20,8 @@ _DAMAGED: Final = "damaged"
 _NAME: Final = re.compile(r"^(\d{20})\.snapshot$")
 
 
-def write(folder: Path, cursor: int, meta: dict[str, Any], arrays: Arrays) -> Path:
-    """Write one, verify it, and drop all but the newest ``KEPT``.
+def write(folder: Path, cursor: int, block: bytes | bytearray | memoryview) -> Path:
+    """Write one, as ``packing`` made it, verify it, and drop all but the newest ``KEPT``.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def write(folder: Path, cursor: int, meta: dict[str, Any], arrays: Arrays) -> Pa
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{cursor:020d}.snapshot"
     part = path.with_suffix(".part")
-    block = sealing.stored(path, pack(meta, arrays))
+    block = sealing.stored(path, block)
     for left in folder.glob("*.part"):  # by whoever was killed while writing one
         left.unlink(missing_ok=True)
     try:

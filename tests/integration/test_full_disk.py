@@ -27,6 +27,7 @@ from twins.errors import FleetError, StorageFullError
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig, ShardHost
 from twins.journal import JournalConfig
+from twins.packing import pack
 from twins.readings import ReadingBatch
 
 pytestmark = pytest.mark.integration
@@ -180,7 +181,7 @@ def test_a_snapshot_that_does_not_fit_leaves_the_older_ones_and_nothing_else(dis
 
 def test_what_a_killed_snapshot_left_goes_with_the_next(tmp_path: Path) -> None:
     (tmp_path / f"{7:020d}.part").write_bytes(b"half")
-    snapshots.write(tmp_path, 8, {}, {})
+    snapshots.write(tmp_path, 8, pack({}))
     assert [path.suffix for path in tmp_path.iterdir()] == [".snapshot"]
 
 

@@ -18,6 +18,7 @@ from twins import sealing, snapshots
 from twins.errors import JournalCorruptError
 from twins.journal import Entry, Journal, JournalReader, journal_files
 from twins.key_sources import LocalKey, create_key_file, key_from, new_key
+from twins.packing import pack
 from twins.sealing import (
     KEYSET_FILE,
     VARIABLE,
@@ -394,7 +395,7 @@ class TestJournal:
 class TestSnapshots:
     def test_lie_sealed_and_come_back(self, sealed: Path) -> None:
         folder = sealed / "hosts" / "host-000" / "snapshots"
-        snapshots.write(folder, 7, {"said": CANARY.decode()}, {})
+        snapshots.write(folder, 7, pack({"said": CANARY.decode()}))
         assert holds(sealed, CANARY) == []
         found, damage = snapshots.newest(folder)
         assert found is not None
@@ -402,8 +403,8 @@ class TestSnapshots:
 
     def test_one_in_anothers_place_counts_as_damaged(self, sealed: Path) -> None:
         folder = sealed / "snapshots"
-        old = snapshots.write(folder, 7, {"n": 7}, {})
-        new = snapshots.write(folder, 8, {"n": 8}, {})
+        old = snapshots.write(folder, 7, pack({"n": 7}))
+        new = snapshots.write(folder, 8, pack({"n": 8}))
         new.write_bytes(old.read_bytes())
         found, damage = snapshots.newest(folder)
         assert found is not None
@@ -413,7 +414,7 @@ class TestSnapshots:
     def test_a_wrong_key_is_no_damage(
         self, sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        snapshots.write(sealed / "snapshots", 7, {}, {})
+        snapshots.write(sealed / "snapshots", 7, pack({}))
         monkeypatch.setenv(VARIABLE, local(tmp_path, "other").source)
         with pytest.raises(KeyWrongError):
             snapshots.newest(sealed / "snapshots")
