@@ -21,12 +21,44 @@ export interface DeviceSearch {
 export const ALERT_TABS = ["unacknowledged", "active", "shelved", "suppressed", "out_of_service"] as const
 export type AlertTab = (typeof ALERT_TABS)[number]
 
+export const ALERT_GROUPS = ["none", "cause", "rule", "type", "site"] as const
+
 export interface AlertSearch {
   readonly tab?: AlertTab
   readonly priority?: string
   readonly device?: string
   readonly type?: string
   readonly site?: string
+  readonly rule?: string
+  /** Left out: every alert by itself, in a flood by cause. */
+  readonly group?: (typeof ALERT_GROUPS)[number]
+}
+
+export const KPI_HOURS = [1, 8, 24, 168, 720] as const
+
+export interface AlertKpiSearch {
+  readonly hours?: (typeof KPI_HOURS)[number]
+  /** Of devices: the operator position that is looked at. */
+  readonly filter?: string
+}
+
+export const JOURNAL_RANGES = ["1h", "24h", "7d", "30d"] as const
+
+export interface JournalSearch {
+  readonly range?: (typeof JOURNAL_RANGES)[number]
+  readonly priority?: string
+  readonly device?: string
+  readonly rule?: string
+  readonly filter?: string
+  readonly kind?: string
+  /** Epoch ms; both or none, instead of a range. */
+  readonly start?: number
+  readonly end?: number
+}
+
+export interface RulesSearch {
+  /** The rule that is looked at. */
+  readonly rule?: string
 }
 
 type Raw = Readonly<Record<string, unknown>>
@@ -44,9 +76,7 @@ export function deviceListSearch(raw: Raw): DeviceListSearch {
 }
 
 export function deviceSearch(raw: Raw): DeviceSearch {
-  const [start, end] = [Number(raw.start), Number(raw.end)]
-  if (raw.start !== undefined && Number.isFinite(start) && end > start) return { start, end }
-  return kept({ range: oneOf(["1h", "24h", "7d", "30d"] as const, raw.range) })
+  return spanOf(raw) ?? kept({ range: oneOf(["1h", "24h", "7d", "30d"] as const, raw.range) })
 }
 
 export function alertSearch(raw: Raw): AlertSearch {
@@ -56,7 +86,35 @@ export function alertSearch(raw: Raw): AlertSearch {
     device: text(raw.device),
     type: text(raw.type),
     site: text(raw.site),
+    rule: text(raw.rule),
+    group: oneOf(ALERT_GROUPS, raw.group),
   })
+}
+
+export function alertKpiSearch(raw: Raw): AlertKpiSearch {
+  return kept({ hours: KPI_HOURS.find((hours) => hours === Number(raw.hours)), filter: text(raw.filter) })
+}
+
+export function journalSearch(raw: Raw): JournalSearch {
+  return kept({
+    range: oneOf(JOURNAL_RANGES, raw.range),
+    priority: oneOf(["critical", "high", "medium", "low"] as const, raw.priority),
+    device: text(raw.device),
+    rule: text(raw.rule),
+    filter: text(raw.filter),
+    kind: text(raw.kind),
+    ...spanOf(raw),
+  })
+}
+
+export function rulesSearch(raw: Raw): RulesSearch {
+  return kept({ rule: text(raw.rule) })
+}
+
+/** A stretch of time with both its ends; nothing where one is missing or they are the wrong way round. */
+function spanOf(raw: Raw): { start: number; end: number } | undefined {
+  const [start, end] = [Number(raw.start), Number(raw.end)]
+  return raw.start !== undefined && Number.isFinite(start) && end > start ? { start, end } : undefined
 }
 
 function text(value: unknown): string | undefined {

@@ -29,11 +29,16 @@ if (!login.ok()) throw new Error(await login.text())
 const storageState = await session.storageState()
 const first = async (path) => (await (await session.request.get(url + path)).json()).items[0]
 const device = (await first("/api/alerts?limit=1"))?.device_id ?? (await first("/api/devices?limit=1")).id
+const { type } = await first(`/api/devices?filter=${encodeURIComponent(`id = '${device}'`)}`)
 const pages = {
   overview: "/",
   devices: "/devices",
   device: `/devices/${encodeURIComponent(device)}`,
-  alerts: "/alerts?tab=active",
+  alerts: "/alerts?tab=active&group=none",
+  groups: "/alerts?tab=active&group=cause",
+  journal: "/alerts/journal",
+  kpis: "/alerts/kpis",
+  rules: `/alerts/rules/${type}`,
   people: "/people",
 }
 

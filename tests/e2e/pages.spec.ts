@@ -10,7 +10,18 @@ for (const scheme of ["light", "dark"] as const) {
   ] as const) {
     test.describe(`${scheme}, ${width} px`, () => {
       test.use({ colorScheme: scheme, viewport: { width, height } })
-      for (const name of ["overview", "devices", "device", "alerts", "people"] as const) {
+      for (const name of [
+        "overview",
+        "devices",
+        "device",
+        "alerts",
+        "groups",
+        "journal",
+        "kpis",
+        "rules",
+        "rulesOfType",
+        "people",
+      ] as const) {
         test(`${name} has no accessibility violation`, async ({ page, request }) => {
           const failures: string[] = []
           page.on("pageerror", (error) => failures.push(String(error)))

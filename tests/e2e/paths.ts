@@ -16,7 +16,12 @@ export async function pages(request: APIRequestContext) {
     overview: "/",
     devices: "/devices",
     device: `/devices/${encodeURIComponent(items[0].id)}`,
-    alerts: "/alerts?tab=active",
+    alerts: "/alerts?tab=active&group=none",
+    groups: "/alerts?tab=active&group=cause",
+    journal: "/alerts/journal",
+    kpis: "/alerts/kpis",
+    rules: "/alerts/rules",
+    rulesOfType: `/alerts/rules/${items[0].type}`,
     people: "/people",
   }
 }

@@ -1,4 +1,4 @@
-/** One way to ask the API: JSON in, JSON out, and every failure an `ApiError` that can be shown. */
+/** One way to ask the API: JSON or YAML in, JSON or a text out, and every failure an `ApiError` that can be shown. */
 
 import type { Problem } from "./schema"
 
@@ -29,9 +29,11 @@ export class ApiError extends Error {
 }
 
 export interface Ask {
-  readonly method?: "GET" | "POST" | "PATCH" | "DELETE"
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
   readonly query?: Readonly<Record<string, string | number | readonly string[] | null | undefined>>
   readonly body?: unknown
+  /** The body as it is, in place of one that becomes JSON. */
+  readonly yaml?: string
   /** Which revision this is a change of. */
   readonly revision?: number
   readonly signal?: AbortSignal
@@ -40,11 +42,12 @@ export interface Ask {
 /** Ask for `path` below /api. Raises `ApiError`; an aborted request raises the abort, as fetch does. */
 export async function api<T>(
   path: string,
-  { method = "GET", query, body, revision, signal }: Ask = {},
+  { method = "GET", query, body, yaml, revision, signal }: Ask = {},
 ): Promise<T> {
   // A page of another site cannot send this header, so it cannot use this browser's session.
   const headers: Record<string, string> = { accept: "application/json", "x-requested-with": "twinfold" }
   if (body !== undefined) headers["content-type"] = "application/json"
+  if (yaml !== undefined) headers["content-type"] = "application/yaml"
   if (revision !== undefined) headers["if-match"] = `"${revision}"`
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   let response: Response
@@ -52,7 +55,7 @@ export async function api<T>(
     response = await fetch(`/api${path}${search(query)}`, {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: yaml ?? (body === undefined ? undefined : JSON.stringify(body)),
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     })
   } catch (error) {
@@ -60,10 +63,15 @@ export async function api<T>(
     throw new ApiError(noAnswer(timeout.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : ""))
   }
   if (!response.ok) throw new ApiError(await problemOf(response))
-  const answer = response.status === 204 ? undefined : await response.json()
+  const answer = response.status === 204 ? undefined : await contentOf(response)
   if (method !== "GET" && typeof answer?.cursor === "string")
     reached = { cursor: answer.cursor, at: performance.now() }
   return answer as T
+}
+
+/** What an answer holds: JSON, or a file as its text. */
+function contentOf(response: Response) {
+  return response.headers.get("content-type")?.includes("json") ? response.json() : response.text()
 }
 
 /** Where the last command got to: a list given this cursor shows what was just done. */

@@ -1,12 +1,30 @@
 /** What a person can do: commands to the API, and what to read anew afterwards. */
-import { useMutation, useQueryClient } from "@tanstack/react-query"
+import { type QueryClient, useMutation, useQueryClient } from "@tanstack/react-query"
 import { ApiError, api, segment } from "./client"
 import { keys } from "./queries"
-import type { AlertCommand, AlertItem, AlertOrder, Maintenance } from "./schema"
+import type {
+  AlertCommand,
+  AlertItem,
+  AlertMatch,
+  AlertOrder,
+  AlertsDone,
+  Correction,
+  FleetEvent,
+  FleetEvents,
+  Maintenance,
+  MaintenanceItem,
+} from "./schema"
 
 export interface Outcome {
   readonly done: readonly AlertItem[]
-  readonly refused: readonly { readonly alert: AlertItem; readonly reason: string }[]
+  readonly refused: readonly Refusal[]
+}
+
+export interface Refusal {
+  readonly alert: AlertItem
+  readonly reason: string
+  /** What somebody else did to it meanwhile. */
+  readonly before?: FleetEvent
 }
 
 export interface AlertAct {
@@ -15,18 +33,12 @@ export interface AlertAct {
   readonly order?: AlertOrder
 }
 
-const AT_ONCE = 6
-
 /** Send one command about some alerts; each may be refused for itself. */
 export function useAlertCommand() {
   const cache = useQueryClient()
   return useMutation({
     mutationFn: ({ command, alerts, order }: AlertAct) => send(command, alerts, order ?? {}),
-    onSettled: () =>
-      Promise.all([
-        cache.invalidateQueries({ queryKey: keys.alertLists }),
-        cache.invalidateQueries({ queryKey: keys.summary }),
-      ]),
+    onSettled: () => readAnew(cache),
   })
 }
 
@@ -40,6 +52,16 @@ export function useLogMaintenance(id: string) {
         cache.invalidateQueries({ queryKey: keys.device(id) }),
         cache.invalidateQueries({ queryKey: keys.events(id) }),
       ]),
+  })
+}
+
+/** Say what a record should have said. */
+export function useCorrectMaintenance({ id, device_id }: MaintenanceItem) {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: (correction: Correction) =>
+      api(`/maintenance/${segment(id)}/corrections`, { method: "POST", body: correction }),
+    onSuccess: () => cache.invalidateQueries({ queryKey: keys.events(device_id) }),
   })
 }
 
@@ -75,24 +97,77 @@ export function useAsk(id: string) {
   })
 }
 
+export interface MatchAct {
+  readonly command: AlertCommand
+  readonly matching: AlertMatch
+  readonly note?: string
+}
+
+/** Ask one thing of all alerts that match, seen or not. */
+export function useMatchingCommand() {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: (act: MatchAct) => api<AlertsDone>("/alerts/commands", { method: "POST", body: act }),
+    onSettled: () => readAnew(cache),
+  })
+}
+
 async function send(
   command: AlertCommand,
   alerts: readonly AlertItem[],
   order: AlertOrder,
 ): Promise<Outcome> {
-  const done: AlertItem[] = []
-  const refused: { alert: AlertItem; reason: string }[] = []
-  const waiting = [...alerts]
-  const work = async () => {
-    for (let alert = waiting.shift(); alert; alert = waiting.shift()) {
-      try {
-        await api(`/alerts/${segment(alert.id)}/${command}`, { method: "POST", body: order })
-        done.push(alert)
-      } catch (error) {
-        refused.push({ alert, reason: error instanceof ApiError ? error.message : String(error) })
-      }
+  const [only] = alerts
+  const outcome =
+    only && alerts.length === 1 ? await sendOne(command, only, order) : await sendMany(command, alerts, order)
+  const [first, ...others] = outcome.refused
+  return first
+    ? { ...outcome, refused: [{ ...first, before: await lastAct(first.alert) }, ...others] }
+    : outcome
+}
+
+async function sendOne(command: AlertCommand, alert: AlertItem, order: AlertOrder): Promise<Outcome> {
+  try {
+    await api(`/alerts/${segment(alert.id)}/${command}`, { method: "POST", body: order })
+    return { done: [alert], refused: [] }
+  } catch (error) {
+    return {
+      done: [],
+      refused: [{ alert, reason: error instanceof ApiError ? error.message : String(error) }],
     }
   }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, alerts.length) }, work))
-  return { done, refused }
+}
+
+async function sendMany(
+  command: AlertCommand,
+  alerts: readonly AlertItem[],
+  order: AlertOrder,
+): Promise<Outcome> {
+  const body = { command, alerts: alerts.map(({ id }) => id), ...order }
+  const { refused } = await api<AlertsDone>("/alerts/commands", { method: "POST", body })
+  const reasons = new Map(refused.map(({ alert, detail }) => [alert, detail]))
+  return {
+    done: alerts.filter(({ id }) => !reasons.has(id)),
+    refused: alerts
+      .filter(({ id }) => reasons.has(id))
+      .map((alert) => ({ alert, reason: reasons.get(alert.id) ?? "" })),
+  }
+}
+
+/** What a person did last to this occurrence of an alert; nothing where that cannot be read. */
+async function lastAct({ device_id, rule, occurrence }: AlertItem): Promise<FleetEvent | undefined> {
+  try {
+    const { items } = await api<FleetEvents>("/events", {
+      query: { device: device_id, rule, kind: "alert", limit: 20 },
+    })
+    return items.find(({ detail }) => detail.by && detail.occurrence === occurrence)
+  } catch {
+    return undefined
+  }
+}
+
+function readAnew(cache: QueryClient) {
+  return Promise.all(
+    [keys.alertLists, keys.summary, keys.journal].map((queryKey) => cache.invalidateQueries({ queryKey })),
+  )
 }

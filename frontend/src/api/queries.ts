@@ -2,6 +2,9 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query"
 import { api, ownCursor, segment } from "./client"
 import type {
+  AlertGrouping,
+  AlertGroups,
+  AlertItem,
   AlertKpis,
   AlertPage,
   ConditionHistory,
@@ -9,9 +12,12 @@ import type {
   DeviceHistory,
   DeviceItem,
   DevicePage,
+  DeviceRecommendations,
   EventItem,
+  FleetEvents,
   FleetMap,
   FleetSummary,
+  MaintenancePage,
   TypeInfo,
 } from "./schema"
 
@@ -29,6 +35,8 @@ export const keys = {
   events: (id: string) => ["events", id],
   alertLists: ["alerts"],
   alertKpis: ["alert-kpis"],
+  journal: ["journal"],
+  rules: (type: string) => ["rules", type],
 } as const
 
 export interface DeviceChoice {
@@ -48,6 +56,8 @@ export interface AlertChoice {
   readonly device?: string
   readonly type?: string
   readonly site?: string
+  /** Of alerts, in their own grammar. */
+  readonly filter?: string
 }
 
 /** A span of time: the last so many seconds, or from one moment to another (epoch ms). */
@@ -133,6 +143,37 @@ export function conditionQuery(id: string, range: Range) {
   })
 }
 
+/** What happened to a device in a stretch of time, of what charts point out. */
+export function rangeEventsQuery(id: string, range: Range) {
+  return queryOptions({
+    queryKey: [...keys.events(id), range],
+    queryFn: ({ signal }) =>
+      api<FleetEvents>("/events", {
+        query: { device: id, kind: "alert,pattern,maintenance", ...bounds(range), limit: 1000 },
+        signal,
+      }),
+    placeholderData: keepPreviousData,
+    refetchInterval: "lastS" in range ? 15_000 : false,
+  })
+}
+
+export function maintenanceQuery(id: string) {
+  return queryOptions({
+    queryKey: [...keys.events(id), "maintenance"],
+    queryFn: ({ signal }) =>
+      api<MaintenancePage>("/maintenance", { query: { device: id, withdrawn: "true", limit: 20 }, signal }),
+  })
+}
+
+export function adviceQuery(id: string) {
+  return queryOptions({
+    queryKey: [...keys.device(id), "advice"],
+    queryFn: ({ signal }) =>
+      api<DeviceRecommendations>(`/devices/${segment(id)}/recommendations`, { signal }),
+    refetchInterval: 30_000,
+  })
+}
+
 export function eventsQuery(id: string) {
   return queryOptions({
     queryKey: keys.events(id),
@@ -165,12 +206,67 @@ export function fewAlertsQuery(choice: AlertChoice, limit: number) {
   })
 }
 
-/** How the alerts of the last day treated the people who answer them. */
-export const alertKpisQuery = queryOptions({
-  queryKey: keys.alertKpis,
-  queryFn: ({ signal }) => api<AlertKpis>("/alerts/kpis", { query: { hours: 24 }, signal }),
-  refetchInterval: 60_000,
-})
+export function alertGroupsQuery(choice: AlertChoice, by: AlertGrouping) {
+  return queryOptions({
+    queryKey: [...keys.alertLists, "groups", choice, by],
+    queryFn: ({ signal }) =>
+      api<AlertGroups>("/alerts/groups", { query: { ...choice, by, cursor: ownCursor() }, signal }),
+    placeholderData: keepPreviousData,
+  })
+}
+
+/** How the alerts of the last hours treated the people who answer them; with a filter of devices, those of one position. */
+export function alertKpisQuery(hours: number, filter = "") {
+  return queryOptions({
+    queryKey: [...keys.alertKpis, hours, filter],
+    queryFn: ({ signal }) => api<AlertKpis>("/alerts/kpis", { query: { hours, filter }, signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: hours > 1 ? 60_000 : 15_000,
+  })
+}
+
+export interface EventChoice {
+  readonly kind?: string
+  readonly device?: string
+  readonly rule?: string
+  readonly priority?: string
+  readonly filter?: string
+}
+
+/** What happened to all devices, newest first. */
+export function journalQuery(choice: EventChoice, range: Range) {
+  return infiniteQueryOptions({
+    queryKey: [...keys.journal, choice, range],
+    queryFn: ({ pageParam, signal }) =>
+      api<FleetEvents>("/events", {
+        // What comes after the first page was asked for is newer than it: pages go on from there.
+        query: { ...choice, ...(pageParam.bounds ?? bounds(range)), limit: PAGE, after: pageParam.after },
+        signal,
+      }).then((page) => ({ ...page, bounds: pageParam.bounds ?? bounds(range) })),
+    initialPageParam: { after: "" } as JournalPlace,
+    getNextPageParam: ({ next, bounds }): JournalPlace | undefined =>
+      next ? { after: next, bounds } : undefined,
+    placeholderData: keepPreviousData,
+  })
+}
+
+/** What happened to one alert, whichever occurrence, newest first. */
+export function alertStoryQuery({ id, device_id, rule, state, comments }: AlertItem) {
+  return queryOptions({
+    queryKey: [...keys.journal, id, state, comments],
+    queryFn: ({ signal }) =>
+      api<FleetEvents>("/events", {
+        query: { device: device_id, rule, kind: "alert", limit: 6 },
+        signal,
+      }),
+    placeholderData: keepPreviousData,
+  })
+}
+
+interface JournalPlace {
+  readonly after: string
+  readonly bounds?: { readonly start: string; readonly end: string }
+}
 
 /** The bounds of a range as the API takes them, from the present where it is relative. */
 export function bounds(range: Range, present = Date.now()): { start: string; end: string } {

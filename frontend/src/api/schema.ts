@@ -27,3 +27,6 @@ export interface AlertOrder {
   readonly reason?: string
   readonly assignee?: string
 }
+
+/** What the alerts of a group share. */
+export type AlertGrouping = "cause" | "rule" | "type" | "site" | "device"

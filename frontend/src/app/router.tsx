@@ -8,7 +8,14 @@ import {
   Link,
   lazyRouteComponent,
 } from "@tanstack/react-router"
-import { alertSearch, deviceListSearch, deviceSearch } from "@/addresses"
+import {
+  alertKpiSearch,
+  alertSearch,
+  deviceListSearch,
+  deviceSearch,
+  journalSearch,
+  rulesSearch,
+} from "@/addresses"
 import { deviceQuery, mapQuery, summaryQuery } from "@/api/queries"
 import { Empty, Failed } from "@/components/states"
 import { say } from "@/words/say"
@@ -53,13 +60,50 @@ const alerts = createRoute({
   component: lazyRouteComponent(() => import("@/features/alerts/AlertsPage"), "AlertsPage"),
 })
 
+const journal = createRoute({
+  getParentRoute: () => root,
+  path: "/alerts/journal",
+  validateSearch: journalSearch,
+  component: lazyRouteComponent(() => import("@/features/journal/JournalPage"), "JournalPage"),
+})
+
+const alertKpis = createRoute({
+  getParentRoute: () => root,
+  path: "/alerts/kpis",
+  validateSearch: alertKpiSearch,
+  component: lazyRouteComponent(() => import("@/features/alertkpis/AlertKpisPage"), "AlertKpisPage"),
+})
+
+const rules = createRoute({
+  getParentRoute: () => root,
+  path: "/alerts/rules",
+  component: lazyRouteComponent(() => import("@/features/rules/RuleTypesPage"), "RuleTypesPage"),
+})
+
+const rulesOfType = createRoute({
+  getParentRoute: () => root,
+  path: "/alerts/rules/$type",
+  validateSearch: rulesSearch,
+  component: lazyRouteComponent(() => import("@/features/rules/RulesPage"), "RulesPage"),
+})
+
 const people = createRoute({
   getParentRoute: () => root,
   path: "/people",
   component: lazyRouteComponent(() => import("@/features/people/PeoplePage"), "PeoplePage"),
 })
 
-const tree = root.addChildren([overview, devices, device, alerts, people])
+const tree = root.addChildren([
+  overview,
+  devices,
+  device,
+  alerts,
+  journal,
+  alertKpis,
+  rules,
+  rulesOfType,
+  people,
+])
 
 export function makeRouter(cache: QueryClient) {
   return createRouter({

@@ -1,33 +1,22 @@
-/** One alert opened in its row: why it matters, what to do, and every act it can take. */
+/** One alert opened in its row: why it matters, what to do, what was done, and every act it can take. */
 import { Button } from "@mantine/core"
 import { Link } from "@tanstack/react-router"
 import type { AlertCommand, AlertItem } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { count, quantity } from "@/words/figures"
-import { type Phrase, say } from "@/words/say"
+import { say } from "@/words/say"
 import css from "./AlertDetail.module.css"
-import type { Question } from "./dialogs"
+import { AlertStory } from "./AlertStory"
+import { ACT_NAMES, offered } from "./acts"
 
 interface Props {
   readonly alert: AlertItem
+  readonly mayAct: boolean
   readonly onCommand: (command: AlertCommand) => void
-  readonly onAsk: (question: Question) => void
 }
 
-export function AlertDetail({ alert, onCommand, onAsk }: Props) {
-  const {
-    consequence,
-    response,
-    value,
-    limit,
-    unit,
-    occurrence,
-    rule,
-    acknowledged_by,
-    assignee,
-    comments,
-    since,
-  } = alert
+export function AlertDetail({ alert, mayAct, onCommand }: Props) {
+  const { consequence, response, value, limit, unit, occurrence, rule, type, since } = alert
   return (
     <div className={css.detail}>
       <dl className={css.facts}>
@@ -45,23 +34,22 @@ export function AlertDetail({ alert, onCommand, onAsk }: Props) {
         <Fact name={say("alerts.since")}>
           <Age at={since} />
         </Fact>
-        <Fact name={say("alerts.rule")}>{rule}</Fact>
+        <Fact name={say("alerts.rule")}>
+          <Link to="/alerts/rules/$type" params={{ type }} search={{ rule }} className={css.link}>
+            {rule}
+          </Link>
+        </Fact>
         <Fact name={say("alerts.occurrence")}>{count(occurrence)}</Fact>
-        <Fact name={say("alerts.acknowledgedBy")}>{acknowledged_by ?? "–"}</Fact>
-        <Fact name={say("alerts.assigned")}>{assignee ?? "–"}</Fact>
-        <Fact name={say("alerts.comments")}>{count(comments)}</Fact>
+        <Fact name={say("alerts.acknowledgedBy")}>{alert.acknowledged_by}</Fact>
+        <Fact name={say("alerts.assigned")}>{alert.assignee}</Fact>
       </dl>
+      <AlertStory alert={alert} />
       <div className={css.acts}>
-        {commandsFor(alert.state).map(([command, phrase]) => (
+        {(mayAct ? offered([alert]) : []).map((command) => (
           <Button key={command} onClick={() => onCommand(command)}>
-            {say(phrase)}
+            {say(ACT_NAMES[command])}
           </Button>
         ))}
-        {isShelvable(alert.state) ? (
-          <Button onClick={() => onAsk("shelve")}>{say("alerts.shelve")}</Button>
-        ) : null}
-        <Button onClick={() => onAsk("assign")}>{say("alerts.assign")}</Button>
-        <Button onClick={() => onAsk("comment")}>{say("alerts.comment")}</Button>
         <Link to="/devices/$id" params={{ id: alert.device_id }} className={css.go}>
           {say("alerts.goToDevice")} →
         </Link>
@@ -85,35 +73,4 @@ function Fact({
       <dd>{children || "–"}</dd>
     </div>
   )
-}
-
-/** What can be done without a question, by state. */
-function commandsFor(state: string): readonly (readonly [AlertCommand, Phrase])[] {
-  switch (state) {
-    case "UNACK":
-    case "RTN_UNACK":
-    case "LATCHED_UNACK":
-      return [
-        ["acknowledge", "alerts.acknowledge"],
-        ["suppress", "alerts.suppress"],
-        ["remove-from-service", "alerts.remove"],
-      ]
-    case "LATCHED_ACKED":
-      return [["reset", "alerts.reset"]]
-    case "SHELVED":
-      return [["unshelve", "alerts.unshelve"]]
-    case "SUPPRESSED_BY_DESIGN":
-      return [["unsuppress", "alerts.unsuppress"]]
-    case "OUT_OF_SERVICE":
-      return [["return-to-service", "alerts.returnToService"]]
-    default:
-      return [
-        ["suppress", "alerts.suppress"],
-        ["remove-from-service", "alerts.remove"],
-      ]
-  }
-}
-
-function isShelvable(state: string): boolean {
-  return !["SHELVED", "SUPPRESSED_BY_DESIGN", "OUT_OF_SERVICE"].includes(state)
 }

@@ -1,9 +1,12 @@
 /** The alert console: what stands, what it asks of whom, and the few keys and buttons that answer it. */
-import { Button, Checkbox } from "@mantine/core"
+import { Button, Checkbox, NativeSelect } from "@mantine/core"
 import { getRouteApi, useNavigate } from "@tanstack/react-router"
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react"
-import { ALERT_TABS } from "@/addresses"
-import type { AlertCommand, AlertItem, AlertOrder } from "@/api/schema"
+import { ALERT_GROUPS, ALERT_TABS, type AlertSearch } from "@/addresses"
+import { reaches } from "@/api/accounts"
+import type { AlertCommand, AlertCounts, AlertItem, AlertMatch, AlertOrder } from "@/api/schema"
+import { useMe } from "@/api/session"
+import { AlertNav } from "@/components/AlertNav"
 import { Chip } from "@/components/Chip"
 import { DataTable } from "@/components/DataTable"
 import { PriorityMark } from "@/components/PriorityMark"
@@ -12,40 +15,53 @@ import { PRIORITIES } from "@/components/tokens"
 import { useKeys } from "@/components/useKeys"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
+import { ActBar } from "./ActBar"
 import { AlertDetail } from "./AlertDetail"
 import css from "./AlertsPage.module.css"
+import { asksFirst } from "./acts"
 import { alertColumns } from "./columns"
-import type { Question } from "./dialogs"
+import { FloodLine } from "./FloodLine"
+import { GroupTable } from "./GroupTable"
+import { Narrowing } from "./Narrowing"
 import { useAlertActs } from "./useAlertActs"
-import { useAlerts } from "./useAlerts"
+import { matchOf, narrowingOf, statesOf, useAlerts, useFlood } from "./useAlerts"
 
 const Dialog = lazy(() => import("./dialogs"))
+const AcknowledgeAll = lazy(() => import("./AcknowledgeAll"))
 const route = getRouteApi("/alerts")
+
+type Question =
+  | { readonly command: AlertCommand; readonly alerts: readonly AlertItem[] }
+  | { readonly matching: AlertMatch; readonly counts: AlertCounts }
 
 export function AlertsPage() {
   const search = route.useSearch()
   const navigate = useNavigate({ from: "/alerts" })
+  const go = (next: Partial<AlertSearch>) => navigate({ search: (before) => ({ ...before, ...next }) })
   const tab = search.tab ?? "unacknowledged"
   const list = useAlerts(search)
+  const flood = useFlood()
+  const group = search.group ?? (flood?.flooded_since ? "cause" : "none")
   const { items, selected, selectedIds, toggle, select, clear } = list
   const { act, isPending } = useAlertActs()
+  const mayAct = reaches(useMe()?.role, "operator")
   const [current, setCurrent] = useState<string | null>(null)
   const [opened, setOpened] = useState<string | null>(null)
-  const [question, setQuestion] = useState<{
-    readonly kind: Question
-    readonly alerts: readonly AlertItem[]
-  } | null>(null)
+  const [question, setQuestion] = useState<Question | null>(null)
 
   const row = items.find(({ id }) => id === current)
   const meant = selected.length > 0 ? selected : row ? [row] : []
-  const command = (name: AlertCommand, alerts: readonly AlertItem[] = meant, order?: AlertOrder) =>
-    act({ command: name, alerts, order }, selected.length > 0 ? clear : undefined)
-  const ask = (kind: Question, alerts: readonly AlertItem[] = meant) =>
-    alerts.length > 0 && setQuestion({ kind, alerts })
+  const send = (command: AlertCommand, alerts: readonly AlertItem[], order?: AlertOrder) =>
+    act({ command, alerts, order }, selected.length > 0 ? clear : undefined)
+  const command = (name: AlertCommand, alerts: readonly AlertItem[] = meant) => {
+    if (!mayAct || alerts.length === 0 || group !== "none") return
+    if (asksFirst(name, alerts)) setQuestion({ command: name, alerts })
+    else send(name, alerts)
+  }
 
   useKeys({
     a: () => command("acknowledge"),
-    s: () => ask("shelve"),
+    s: () => command("shelve"),
     d: () => row && navigate({ to: "/devices/$id", params: { id: row.device_id } }),
   })
 
@@ -68,7 +84,9 @@ export function AlertsPage() {
   )
 
   let body: ReactNode
-  if (list.error) body = <Failed error={list.error} retry={list.retry} />
+  if (group !== "none")
+    body = <GroupTable by={group} choice={{ state: statesOf(search), ...narrowingOf(search) }} />
+  else if (list.error) body = <Failed error={list.error} retry={list.retry} />
   else if (list.isPending) body = <Skeleton rows={12} />
   else
     body = (
@@ -87,15 +105,11 @@ export function AlertsPage() {
         isStrong={waits}
         detail={(alert) =>
           alert.id === opened ? (
-            <AlertDetail
-              alert={alert}
-              onCommand={(name) => command(name, [alert])}
-              onAsk={(kind) => ask(kind, [alert])}
-            />
+            <AlertDetail alert={alert} mayAct={mayAct} onCommand={(name) => command(name, [alert])} />
           ) : null
         }
         empty={
-          <Empty title={search.priority ? say("alerts.noneFiltered") : say(`alerts.none.${tab}`)}>
+          <Empty title={isNarrowed(search) ? say("alerts.noneFiltered") : say(`alerts.none.${tab}`)}>
             {say("alerts.noneHelp")}
           </Empty>
         }
@@ -106,13 +120,29 @@ export function AlertsPage() {
     <>
       <header className={css.header}>
         <h1 className={css.title}>{say("alerts.title")}</h1>
+        <AlertNav />
+        {mayAct && tab === "unacknowledged" && list.total > 1 && list.matched ? (
+          <Button
+            className={css.all}
+            onClick={() =>
+              list.matched && setQuestion({ matching: matchOf(search, Date.now()), counts: list.matched })
+            }
+          >
+            {say("alerts.acknowledgeAll", { n: list.total, shown: count(list.total) })}
+          </Button>
+        ) : null}
+      </header>
+      {flood ? (
+        <FloodLine
+          kpis={flood}
+          isFolded={group !== "none"}
+          onFold={(folded) => go({ group: folded ? "cause" : "none" })}
+        />
+      ) : null}
+      <div className={css.header}>
         <nav className={css.tabs} aria-label={say("alerts.state")}>
           {ALERT_TABS.map((each) => (
-            <Chip
-              key={each}
-              pressed={each === tab}
-              onClick={() => navigate({ search: (before) => ({ ...before, tab: each }) })}
-            >
+            <Chip key={each} pressed={each === tab} onClick={() => go({ tab: each })}>
               {say(`alerts.tabs.${each}`)} {list.counts[each] === undefined ? "" : count(list.counts[each])}
             </Chip>
           ))}
@@ -128,70 +158,49 @@ export function AlertsPage() {
                   n: list.priorities?.[priority] ?? 0,
                   priority: say(`priority.${priority}`),
                 })}
-                onClick={() =>
-                  navigate({
-                    search: (before) => ({
-                      ...before,
-                      priority: search.priority === priority ? undefined : priority,
-                    }),
-                  })
-                }
+                onClick={() => go({ priority: search.priority === priority ? undefined : priority })}
               >
                 <PriorityMark priority={priority} labelled /> {count(list.priorities?.[priority] ?? 0)}
               </Chip>
             ))}
+            <Narrowing search={search} />
           </nav>
         )}
-        <div className={css.acts} data-any={selected.length > 0}>
-          {selected.length > 0 ? (
-            <>
-              <Button variant="subtle" onClick={clear} aria-label={say("alerts.clear")}>
-                {say("alerts.selected", { n: count(selected.length) })} ×
-              </Button>
-              <Button onClick={() => ask("comment")}>{say("alerts.comment")}</Button>
-              <Button onClick={() => ask("assign")}>{say("alerts.assign")}</Button>
-            </>
-          ) : null}
-          {tab === "shelved" ? (
-            <Button
-              variant="filled"
-              disabled={meant.length === 0 || isPending}
-              onClick={() => command("unshelve")}
-            >
-              {say("alerts.unshelve")}
-            </Button>
-          ) : (
-            <>
-              <Button disabled={meant.length === 0} onClick={() => ask("shelve")}>
-                {say("alerts.shelve")}
-              </Button>
-              <Button
-                variant="filled"
-                disabled={meant.length === 0 || isPending}
-                onClick={() => command("acknowledge")}
-              >
-                {selected.length > 0
-                  ? say("alerts.acknowledgeN", { n: count(selected.length) })
-                  : say("alerts.acknowledge")}
-              </Button>
-            </>
-          )}
-        </div>
-      </header>
+        {selected.length > 0 ? null : (
+          <NativeSelect
+            className={css.group}
+            aria-label={say("alerts.groupBy")}
+            value={group}
+            data={ALERT_GROUPS.map((value) => ({ value, label: say(`alerts.groupsBy.${value}`) }))}
+            onChange={({ target }) => go({ group: target.value as AlertSearch["group"] })}
+          />
+        )}
+        {mayAct && group === "none" ? (
+          <ActBar
+            selected={selected}
+            meant={meant}
+            isPending={isPending}
+            onCommand={command}
+            onClear={clear}
+          />
+        ) : null}
+      </div>
       <section className={css.card} aria-label={say("alerts.table")}>
         {body}
       </section>
       <Suspense>
-        {question ? (
+        {question && "command" in question ? (
           <Dialog
-            kind={question.kind}
-            count={question.alerts.length}
+            {...question}
             onClose={() => setQuestion(null)}
             onAnswer={(order) => {
-              command(question.kind, question.alerts, order)
+              send(question.command, question.alerts, order)
               setQuestion(null)
             }}
           />
+        ) : null}
+        {question && "matching" in question ? (
+          <AcknowledgeAll {...question} onClose={() => setQuestion(null)} />
         ) : null}
       </Suspense>
     </>
@@ -204,4 +213,8 @@ function idOf({ id }: AlertItem): string {
 
 function waits({ state }: AlertItem): boolean {
   return state === "UNACK" || state === "LATCHED_UNACK"
+}
+
+function isNarrowed({ priority, device, type, site, rule }: AlertSearch): boolean {
+  return [priority, device, type, site, rule].some((part) => part !== undefined)
 }

@@ -1,100 +1,101 @@
-/** The questions before some acts: for how long, why, to whom, what to say. */
+/** The questions before some acts: how many it is about, for how long, why, to whom, what to say. */
 import { Button, Modal, NativeSelect, Textarea, TextInput } from "@mantine/core"
 import { useState } from "react"
-import type { AlertOrder } from "@/api/schema"
-import { type Phrase, say } from "@/words/say"
+import type { AlertCommand, AlertItem, AlertOrder } from "@/api/schema"
+import { say } from "@/words/say"
+import { needsNote } from "./acts"
+import { ByPriority } from "./ByPriority"
 import css from "./dialogs.module.css"
 
-export type Question = "shelve" | "assign" | "comment"
-
 interface Props {
-  readonly kind: Question
-  readonly count: number
+  readonly command: AlertCommand
+  readonly alerts: readonly AlertItem[]
   readonly onAnswer: (order: AlertOrder) => void
   readonly onClose: () => void
 }
 
 const SPANS = ["900", "3600", "14400", "28800", "86400", "once"] as const
-const TITLES: Readonly<Record<Question, Phrase>> = {
-  shelve: "alerts.shelveTitle",
-  assign: "alerts.assignTitle",
-  comment: "alerts.commentTitle",
-}
-const DOES: Readonly<Record<Question, Phrase>> = {
-  shelve: "alerts.shelveDo",
-  assign: "alerts.assignDo",
-  comment: "alerts.commentDo",
-}
+type Span = (typeof SPANS)[number]
 
-export default function Dialog({ kind, count, onAnswer, onClose }: Props) {
-  const [span, setSpan] = useState<(typeof SPANS)[number]>("3600")
+export default function Dialog({ command, alerts, onAnswer, onClose }: Props) {
+  const [span, setSpan] = useState<Span>("3600")
   const [text, setText] = useState("")
-  const answer = () => {
-    if (kind === "shelve")
-      onAnswer(
-        span === "once"
-          ? { one_shot: true, reason: text.trim() }
-          : { duration_s: Number(span), reason: text.trim() },
-      )
-    else if (kind === "assign") onAnswer({ assignee: text.trim() })
-    else onAnswer({ note: text.trim() })
-  }
-  const incomplete = kind !== "assign" && text.trim() === ""
+  const said = text.trim()
+  const required = needsNote(command, alerts)
+  const incomplete = required && said === ""
   return (
     <Modal
       opened
       onClose={onClose}
-      title={say(TITLES[kind], { n: count })}
+      title={say(`alerts.titles.${command}`, { n: alerts.length })}
       closeButtonProps={{ "aria-label": say("app.close") }}
     >
       <form
         className={css.form}
         onSubmit={(event) => {
           event.preventDefault()
-          if (!incomplete) answer()
+          if (!incomplete) onAnswer(orderOf(command, said, span))
         }}
       >
-        {kind === "shelve" ? (
-          <>
-            <NativeSelect
-              label={say("alerts.shelveFor")}
-              value={span}
-              data={SPANS.map((value) => ({ value, label: say(`alerts.shelveHours.${value}`) }))}
-              onChange={({ target }) => setSpan(target.value as typeof span)}
-            />
-            <TextInput
-              data-autofocus
-              required
-              label={say("alerts.reason")}
-              description={say("alerts.reasonHelp")}
-              value={text}
-              onChange={({ target }) => setText(target.value)}
-            />
-          </>
-        ) : kind === "assign" ? (
+        {alerts.length > 1 ? <ByPriority counts={countsOf(alerts)} /> : null}
+        {command === "shelve" ? (
+          <NativeSelect
+            label={say("alerts.shelveFor")}
+            value={span}
+            data={SPANS.map((value) => ({ value, label: say(`alerts.shelveHours.${value}`) }))}
+            onChange={({ target }) => setSpan(target.value as Span)}
+          />
+        ) : null}
+        {command === "assign" ? (
           <TextInput
             data-autofocus
             label={say("alerts.assignee")}
             description={say("alerts.assigneeHelp")}
             value={text}
+            maxLength={256}
             onChange={({ target }) => setText(target.value)}
           />
         ) : (
           <Textarea
             data-autofocus
-            required
-            label={say("alerts.commentText")}
+            required={required}
+            rows={2}
+            label={say(command === "comment" ? "alerts.commentText" : "alerts.reason")}
+            description={
+              command === "comment" ? undefined : say(required ? "alerts.reasonHelp" : "alerts.reasonMay")
+            }
             value={text}
+            maxLength={2000}
             onChange={({ target }) => setText(target.value)}
           />
         )}
         <div className={css.acts}>
           <Button onClick={onClose}>{say("app.cancel")}</Button>
           <Button type="submit" variant="filled" disabled={incomplete}>
-            {say(DOES[kind], { n: count })}
+            {say(`alerts.does.${command}`, { n: alerts.length })}
           </Button>
         </div>
       </form>
     </Modal>
   )
+}
+
+function orderOf(command: AlertCommand, said: string, span: Span): AlertOrder {
+  switch (command) {
+    case "shelve":
+      return span === "once" ? { one_shot: true, reason: said } : { duration_s: Number(span), reason: said }
+    case "suppress":
+    case "remove-from-service":
+      return { reason: said }
+    case "assign":
+      return { assignee: said }
+    default:
+      return { note: said }
+  }
+}
+
+function countsOf(alerts: readonly AlertItem[]) {
+  const counts = { critical: 0, high: 0, medium: 0, low: 0 }
+  for (const { priority } of alerts) counts[priority] += 1
+  return counts
 }

@@ -1,5 +1,6 @@
 /** Commands about alerts, and the words about what became of them. */
 import { type AlertAct, useAlertCommand } from "@/api/commands"
+import { refusalText } from "@/components/alertText"
 import { notify } from "@/components/notices"
 import { say } from "@/words/say"
 
@@ -17,11 +18,12 @@ export function useAlertActs() {
           })
         if (refused.length > 0)
           notify({
-            text: say("alerts.failed", { n: refused.length, reason: refused[0]?.reason }),
+            text: say("alerts.failed", { n: refused.length, reason: refused[0] && refusalText(refused[0]) }),
             failed: true,
           })
         then?.()
       },
+      onError: (error) => notify({ text: `${say("problems.notDone")}: ${error.message}`, failed: true }),
     })
   }
   return { act, isPending }

@@ -1,9 +1,16 @@
 /** The alerts of the chosen tab, how many each tab holds, and what can be done with those selected. */
-import { useInfiniteQuery, useQueries } from "@tanstack/react-query"
+import { useInfiniteQuery, useQueries, useQuery } from "@tanstack/react-query"
 import { useCallback, useMemo, useState } from "react"
 import { ALERT_TABS, type AlertSearch, type AlertTab } from "@/addresses"
-import { alertListQuery, fewAlertsQuery, STANDING, UNACKNOWLEDGED } from "@/api/queries"
-import type { AlertItem } from "@/api/schema"
+import {
+  type AlertChoice,
+  alertKpisQuery,
+  alertListQuery,
+  fewAlertsQuery,
+  STANDING,
+  UNACKNOWLEDGED,
+} from "@/api/queries"
+import type { AlertCounts, AlertItem, AlertKpis, AlertMatch } from "@/api/schema"
 
 const STATES: Readonly<Record<AlertTab, readonly string[]>> = {
   unacknowledged: UNACKNOWLEDGED,
@@ -13,7 +20,42 @@ const STATES: Readonly<Record<AlertTab, readonly string[]>> = {
   out_of_service: ["OUT_OF_SERVICE"],
 }
 
-export function useAlerts({ tab = "unacknowledged", ...narrowing }: AlertSearch) {
+/** What an address narrows the alerts to, whatever the tab. */
+export function narrowingOf({ priority, device, type, site, rule }: AlertSearch): AlertChoice {
+  return { priority, device, type, site, filter: rule ? `rule = '${rule.replaceAll("'", "''")}'` : undefined }
+}
+
+/** The states that a tab shows. */
+export function statesOf({ tab = "unacknowledged" }: AlertSearch): readonly string[] {
+  return STATES[tab]
+}
+
+/** All alerts that an address shows, but for those raised later: nobody answers what was not there to be seen. */
+export function matchOf(search: AlertSearch, at: number): AlertMatch {
+  const { priority, device, type, site, filter } = narrowingOf(search)
+  const before = `since <= '${new Date(at).toISOString()}'`
+  const only = (value: string | undefined) => (value === undefined ? [] : [value])
+  return {
+    state: [...statesOf(search)],
+    priority: only(priority) as AlertMatch["priority"],
+    device: only(device),
+    type: only(type),
+    site: only(site),
+    filter: filter ? `${before} and ${filter}` : before,
+  }
+}
+
+/** The KPIs of the last hour, which say whether a flood is on. */
+export function useFlood(): AlertKpis | undefined {
+  return useQuery(alertKpisQuery(1)).data
+}
+
+export function useAlerts(search: AlertSearch) {
+  const { tab = "unacknowledged", priority, device, type, site, rule } = search
+  const narrowing = useMemo(
+    () => narrowingOf({ priority, device, type, site, rule }),
+    [priority, device, type, site, rule],
+  )
   const list = useInfiniteQuery(alertListQuery({ state: STATES[tab], ...narrowing }))
   const tabs = useQueries({
     queries: ALERT_TABS.map((each) => fewAlertsQuery({ state: STATES[each], ...narrowing }, 1)),
@@ -46,6 +88,7 @@ export function useAlerts({ tab = "unacknowledged", ...narrowing }: AlertSearch)
       number | undefined
     >,
     priorities: list.data?.pages[0]?.counts,
+    matched: matchedOf(list.data?.pages[0]?.counts, priority),
     isPending: list.isPending,
     error: list.isError && !list.data ? list.error : null,
     retry: () => void list.refetch(),
@@ -58,4 +101,10 @@ export function useAlerts({ tab = "unacknowledged", ...narrowing }: AlertSearch)
     select,
     clear,
   }
+}
+
+/** Of what stands by priority, that which the address asks for. */
+function matchedOf(counts: AlertCounts | undefined, priority: string | undefined): AlertCounts | undefined {
+  if (!counts || priority === undefined) return counts
+  return { critical: 0, high: 0, medium: 0, low: 0, [priority]: counts[priority as keyof AlertCounts] }
 }

@@ -6,7 +6,7 @@ import { say } from "@/words/say"
 import { Kpi } from "./Kpis"
 
 export function AlertRate() {
-  const { data } = useQuery(alertKpisQuery)
+  const { data } = useQuery(alertKpisQuery(24))
   return (
     <Kpi
       title={say("overview.alertRate")}

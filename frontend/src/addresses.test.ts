@@ -1,0 +1,16 @@
+import { expect, test } from "vitest"
+import { alertKpiSearch, alertSearch, deviceSearch, journalSearch } from "./addresses"
+
+test("what an address may not hold is left out", () => {
+  expect(alertSearch({ tab: "nowhere", group: "moon", rule: "hot" })).toEqual({ rule: "hot" })
+  expect(alertKpiSearch({ hours: "168", filter: "" })).toEqual({ hours: 168 })
+  expect(alertKpiSearch({ hours: 5 })).toEqual({})
+  expect(journalSearch({ range: "7d", priority: "loud" })).toEqual({ range: "7d" })
+})
+
+test("a stretch of time has both its ends, the right way round", () => {
+  expect(deviceSearch({ start: 1, end: 2, range: "7d" })).toEqual({ start: 1, end: 2 })
+  expect(deviceSearch({ start: 2, end: 1, range: "7d" })).toEqual({ range: "7d" })
+  expect(journalSearch({ start: 5 })).toEqual({})
+  expect(journalSearch({ start: 5, end: 9 })).toEqual({ start: 5, end: 9 })
+})
