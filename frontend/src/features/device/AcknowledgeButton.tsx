@@ -3,6 +3,7 @@ import { Button } from "@mantine/core"
 import { useAlertCommand } from "@/api/commands"
 import { UNACKNOWLEDGED } from "@/api/queries"
 import type { AlertItem } from "@/api/schema"
+import { refusalText } from "@/components/alertText"
 import { notify } from "@/components/notices"
 import { say } from "@/words/say"
 
@@ -15,8 +16,8 @@ export function AcknowledgeButton({ alert }: { readonly alert: AlertItem }) {
       {
         onSuccess: ({ done, refused }) => {
           if (done.length > 0) notify({ text: say("alerts.done.acknowledge", { n: 1 }) })
-          for (const { reason } of refused)
-            notify({ text: say("alerts.failed", { n: 1, reason }), failed: true })
+          for (const refusal of refused)
+            notify({ text: say("alerts.failed", { n: 1, reason: refusalText(refusal) }), failed: true })
         },
       },
     )

@@ -1,16 +1,17 @@
 /** Every channel of a device on one time axis: one cursor, one zoom, alerts and patterns where they happened. */
 import { Button } from "@mantine/core"
-import type { DeviceDetail, Series, TypeInfo } from "@/api/schema"
+import type { DeviceDetail, DeviceHistory, Series, TypeInfo } from "@/api/schema"
 import { Card } from "@/components/Card"
 import { Chip } from "@/components/Chip"
+import { channelTitle } from "@/components/channelTitle"
 import { SeriesChart } from "@/components/SeriesChart"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { fixed, quantity, unitText } from "@/words/figures"
 import { say } from "@/words/say"
 import { moment, span } from "@/words/times"
 import css from "./ChannelCharts.module.css"
+import { historyCsv, saveText } from "./historyCsv"
 import { PRESETS, type Preset, useCharts } from "./useCharts"
-import { channelTitle } from "./useDevice"
 
 interface Props {
   readonly device: DeviceDetail
@@ -18,6 +19,7 @@ interface Props {
 }
 
 const HEALTH_AXIS = [0, 100] as const
+const SCORE_AXIS = [0, 1] as const
 
 export function ChannelCharts({ device, type }: Props) {
   const charts = useCharts(device, type)
@@ -60,6 +62,12 @@ export function ChannelCharts({ device, type }: Props) {
               −
             </Button>
           </span>
+          {preset ? null : <Button onClick={charts.reset}>{say("device.resetZoom")}</Button>}
+          {charts.history && !charts.isEmpty ? (
+            <Button onClick={() => charts.history && save(device.id, charts.history, type)}>
+              {say("device.csv")}
+            </Button>
+          ) : null}
           {(Object.keys(PRESETS) as Preset[]).map((each) => (
             <Chip key={each} pressed={each === preset} onClick={() => charts.choose(each)}>
               {say(`device.range.${each}`)}
@@ -90,6 +98,20 @@ export function ChannelCharts({ device, type }: Props) {
               height={84}
             />
           ) : null}
+          {hasCondition && condition ? (
+            <SeriesChart
+              {...shared}
+              title={say("device.anomaly")}
+              unit=""
+              label={labelOf(say("device.anomaly"), "", {
+                time: condition.time,
+                value: condition.anomaly_score,
+              })}
+              series={{ time: condition.time, value: condition.anomaly_score }}
+              axis={SCORE_AXIS}
+              height={64}
+            />
+          ) : null}
           {names.map((name, i) => {
             const series = channels[name] ?? EMPTY
             const unit = device.values[name]?.unit ?? ""
@@ -106,11 +128,24 @@ export function ChannelCharts({ device, type }: Props) {
               />
             )
           })}
-          <p className={css.help}>{say("device.zoomHelp")}</p>
+          <p className={css.help}>
+            {say("device.zoomHelp")}
+            <span className={css.key}>
+              <span className={css.shade} aria-hidden /> {say("device.keyPattern")}
+            </span>
+            <span className={css.key}>
+              <span className={css.dashes} aria-hidden /> {say("device.keyMoment")}
+            </span>
+          </p>
         </div>
       )}
     </Card>
   )
+}
+
+function save(id: string, history: DeviceHistory, type: TypeInfo | undefined): void {
+  const name = `${id.replace(/[^\w.-]/g, "_")}_${history.start.slice(0, 16).replace(":", "")}.csv`
+  saveText(name, historyCsv(history, type), "text/csv")
 }
 
 const EMPTY: Series = { time: [], value: [] }

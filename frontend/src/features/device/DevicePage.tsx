@@ -8,11 +8,13 @@ import { Status } from "@/components/Status"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
 import { span } from "@/words/times"
+import { AdviceCard } from "./AdviceCard"
 import { AlertsCard } from "./AlertsCard"
 import { AskedCard } from "./AskedCard"
 import { ChannelCharts } from "./ChannelCharts"
 import css from "./DevicePage.module.css"
 import { HealthCard } from "./HealthCard"
+import { MaintenanceCard } from "./MaintenanceCard"
 import { PatternsCard } from "./PatternsCard"
 import { RawTwin } from "./RawTwin"
 import { Timeline } from "./Timeline"
@@ -76,12 +78,14 @@ export function DevicePage() {
         <div className={css.side}>
           <HealthCard device={device} type={type} />
           <AlertsCard alerts={device.alerts} />
+          <AdviceCard id={id} type={type} />
           <PatternsCard device={device} type={type} />
           <ValuesCard device={device} type={type} />
           <AskedCard device={device} type={type} />
         </div>
         <div className={css.main}>
           <ChannelCharts device={device} type={type} />
+          <MaintenanceCard id={id} type={type} />
           <Timeline id={id} type={type} />
           <RawTwin device={device} />
         </div>

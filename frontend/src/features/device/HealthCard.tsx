@@ -2,11 +2,11 @@
 import { useQuery } from "@tanstack/react-query"
 import { conditionQuery } from "@/api/queries"
 import type { DeviceDetail, TypeInfo } from "@/api/schema"
+import { channelTitle } from "@/components/channelTitle"
 import { change, count, fixed, share, health as whole } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
 import { span } from "@/words/times"
 import css from "./HealthCard.module.css"
-import { channelTitle } from "./useDevice"
 
 const WEEK_S = 7 * 86_400
 const LEAST_MS = 5 * 60_000

@@ -1,12 +1,13 @@
 /** What was done to a device, or found: an entry that opens a new life-cycle as its action says. */
-import { Button, Modal, NativeSelect, Textarea } from "@mantine/core"
+import { Button, Modal } from "@mantine/core"
 import { useState } from "react"
 import { useLogMaintenance } from "@/api/commands"
-import type { Maintenance, TypeInfo } from "@/api/schema"
+import type { TypeInfo } from "@/api/schema"
 import { notify } from "@/components/notices"
 import { Failed } from "@/components/states"
 import { say } from "@/words/say"
 import css from "./MaintenanceDialog.module.css"
+import { type Entry, MaintenanceFields, recordOf } from "./MaintenanceFields"
 
 interface Props {
   readonly id: string
@@ -14,26 +15,16 @@ interface Props {
   readonly onClose: () => void
 }
 
-const KINDS = ["inspection", "repair", "replacement", "failure"] as const
-
 export default function MaintenanceDialog({ id, type, onClose }: Props) {
   const { mutate, isPending, error } = useLogMaintenance(id)
-  const [kind, setKind] = useState<Maintenance["kind"]>("inspection")
-  const [action, setAction] = useState("")
-  const [mode, setMode] = useState("")
-  const [note, setNote] = useState("")
-  const actions = type?.actions.filter((each) => each.kind === kind) ?? []
-  const modes = type?.failure_modes ?? []
+  const [entry, setEntry] = useState<Entry>({ kind: "inspection", action: "", mode: "", note: "" })
   const save = () =>
-    mutate(
-      { kind, action: action || undefined, failure_mode: mode || undefined, note: note.trim() },
-      {
-        onSuccess: () => {
-          notify({ text: say("maintenance.saved", { id }) })
-          onClose()
-        },
+    mutate(recordOf(entry), {
+      onSuccess: () => {
+        notify({ text: say("maintenance.saved", { id }) })
+        onClose()
       },
-    )
+    })
   return (
     <Modal
       opened
@@ -48,45 +39,7 @@ export default function MaintenanceDialog({ id, type, onClose }: Props) {
           save()
         }}
       >
-        <NativeSelect
-          data-autofocus
-          label={say("maintenance.kind")}
-          value={kind}
-          data={KINDS.map((value) => ({ value, label: say(`maintenance.kinds.${value}`) }))}
-          onChange={({ target }) => {
-            setKind(target.value as typeof kind)
-            setAction("")
-          }}
-        />
-        {actions.length > 0 ? (
-          <NativeSelect
-            label={say("maintenance.action")}
-            value={action}
-            data={[
-              { value: "", label: say("maintenance.noAction") },
-              ...actions.map(({ name, title }) => ({ value: name, label: title || name })),
-            ]}
-            onChange={({ target }) => setAction(target.value)}
-          />
-        ) : null}
-        {modes.length > 0 ? (
-          <NativeSelect
-            label={say("maintenance.mode")}
-            value={mode}
-            data={[
-              { value: "", label: say("maintenance.noMode") },
-              ...modes.map(({ name, title }) => ({ value: name, label: title || name })),
-            ]}
-            onChange={({ target }) => setMode(target.value)}
-          />
-        ) : null}
-        <Textarea
-          label={say("maintenance.note")}
-          placeholder={say("maintenance.notePlaceholder")}
-          value={note}
-          maxLength={2000}
-          onChange={({ target }) => setNote(target.value)}
-        />
+        <MaintenanceFields type={type} entry={entry} onChange={setEntry} />
         <p className={css.help}>{say("maintenance.opens")}</p>
         {error ? <Failed error={error} /> : null}
         <div className={css.acts}>

@@ -4,10 +4,10 @@ import { eventsQuery } from "@/api/queries"
 import type { DeviceDetail, EventItem, PatternItem, TypeInfo } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
+import { channelTitle } from "@/components/channelTitle"
 import { share } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
 import css from "./cards.module.css"
-import { channelTitle } from "./useDevice"
 
 interface Props {
   readonly device: DeviceDetail

@@ -4,13 +4,12 @@ import { eventsQuery } from "@/api/queries"
 import type { EventItem, TypeInfo } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
+import { byWhom, eventText } from "@/components/eventText"
 import { PriorityMark } from "@/components/PriorityMark"
 import { Failed, Skeleton } from "@/components/states"
-import { count, quantity } from "@/words/figures"
-import { say, sayOf } from "@/words/say"
-import { moment, parse, span } from "@/words/times"
+import { say } from "@/words/say"
+import { moment, parse } from "@/words/times"
 import css from "./Timeline.module.css"
-import { channelTitle } from "./useDevice"
 
 const SHOWN = 100
 
@@ -41,8 +40,8 @@ export function Timeline({ id, type }: Props) {
               <span className={css.time}>{moment(parse(event.at) ?? 0)}</span>
               <Mark event={event} type={type} />
               <span className={css.text}>
-                {eventText(event, type)}
-                <span className={css.faint}> {who(event)}</span>
+                {eventText(event, ruleOf(event, type)?.title, type)}
+                <span className={css.faint}> {byWhom(event)}</span>
               </span>
               <span className={css.age}>
                 <Age at={event.at} bare />
@@ -57,35 +56,10 @@ export function Timeline({ id, type }: Props) {
 
 function Mark({ event, type }: { readonly event: EventItem; readonly type: TypeInfo | undefined }) {
   if (event.type !== "alert.raised" && event.type !== "alert.reraised") return <span />
-  const priority = type?.rules.find(({ name }) => name === event.detail.rule)?.priority
+  const priority = ruleOf(event, type)?.priority
   return priority ? <PriorityMark priority={priority} /> : <span />
 }
 
-/** An event in plain words; one not known yet is named by its type. */
-export function eventText({ type: kind, detail }: EventItem, type: TypeInfo | undefined): string {
-  const rule = type?.rules.find(({ name }) => name === detail.rule)?.title || detail.rule
-  const facts = {
-    ...Object.fromEntries(Object.entries(detail).map(([key, value]) => [key, plain(value)])),
-    rule: plain(rule),
-    channel: detail.channel ? channelTitle(type, String(detail.channel)) : "",
-    pattern: sayOf("patterns", String(detail.pattern), plain(detail.pattern)),
-    silent_s: typeof detail.silent_s === "number" ? span(detail.silent_s * 1000) : "",
-    kind: sayOf("maintenance.kinds", String(detail.kind), plain(detail.kind)),
-    readings: typeof detail.readings === "number" ? count(detail.readings) : "",
-  }
-  const text = sayOf("events", kind, kind, facts)
-  return text.charAt(0).toUpperCase() + text.slice(1)
-}
-
-function who({ detail }: EventItem): string {
-  const parts = [
-    detail.by ? say("alerts.by", { name: plain(detail.by) }) : "",
-    plain(detail.note ?? detail.reason ?? ""),
-  ]
-  return parts.filter(Boolean).join(": ")
-}
-
-function plain(value: unknown): string {
-  if (value === null || value === undefined) return ""
-  return typeof value === "number" ? quantity(value) : String(value)
+function ruleOf({ detail }: EventItem, type: TypeInfo | undefined) {
+  return type?.rules.find(({ name }) => name === detail.rule)
 }

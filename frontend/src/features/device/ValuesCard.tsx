@@ -2,10 +2,10 @@
 import type { DeviceDetail, TypeInfo } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
+import { channelTitle } from "@/components/channelTitle"
 import { quantity } from "@/words/figures"
 import { say } from "@/words/say"
 import css from "./cards.module.css"
-import { channelTitle } from "./useDevice"
 
 interface Props {
   readonly device: DeviceDetail

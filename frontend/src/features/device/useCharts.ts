@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query"
 import { getRouteApi, useNavigate, useRouter } from "@tanstack/react-router"
 import { useMemo } from "react"
 import type { DeviceSearch } from "@/addresses"
-import { conditionQuery, eventsQuery, historyQuery, type Range } from "@/api/queries"
+import { conditionQuery, eventsQuery, historyQuery, type Range, rangeEventsQuery } from "@/api/queries"
 import type {
   AlertItem,
   DeviceDetail,
@@ -38,7 +38,9 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
   )
   const history = useQuery(historyQuery(device.id, range, POINTS))
   const condition = useQuery(conditionQuery(device.id, range))
-  const events = useQuery(eventsQuery(device.id)).data?.items
+  const newest = useQuery(eventsQuery(device.id)).data?.items
+  const within = useQuery(rangeEventsQuery(device.id, range)).data?.items
+  const events = useMemo(() => together(newest ?? [], within ?? []), [newest, within])
 
   // A relative range moves with the data, not with the second hand: a chart that creeps is a chart that cannot be read.
   const end = preset
@@ -54,15 +56,17 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
     end,
     channels: useMemo(() => channelsOf(history.data, device.interval_s), [history.data, device.interval_s]),
     bucketS: history.data?.bucket_s ?? null,
+    history: history.data,
     isEmpty: history.data?.rows === 0,
     condition: condition.data,
     isPending: history.isPending,
     isStale: history.isPlaceholderData,
     error: history.isError && !history.data ? history.error : null,
     retry: () => void history.refetch(),
-    moments: useMemo(() => momentsOf(events ?? [], device.alerts, type), [events, device.alerts, type]),
-    stretches: useMemo(() => stretchesOf(events ?? [], device.patterns), [events, device.patterns]),
+    moments: useMemo(() => momentsOf(events, device.alerts, type), [events, device.alerts, type]),
+    stretches: useMemo(() => stretchesOf(events, device.patterns), [events, device.patterns]),
     choose: (range: Preset) => go({ range }),
+    reset: () => go({}),
     zoomTo: (from: number, to: number) => {
       if (to - from >= LEAST_SPAN_MS) go({ start: Math.round(from), end: Math.round(to) })
     },
@@ -78,6 +82,14 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
     shift: (share: number) =>
       go({ start: Math.round(start + span * share), end: Math.round(end + span * share) }),
   }
+}
+
+/** The newest events and those of the range, each once. */
+export function together(newest: readonly EventItem[], within: readonly EventItem[]): readonly EventItem[] {
+  const known = new Map<string, EventItem>()
+  for (const event of [...newest, ...within])
+    known.set(`${event.recorded_at} ${event.type} ${JSON.stringify(event.detail)}`, event)
+  return [...known.values()]
 }
 
 const MISSED = 3
@@ -123,7 +135,7 @@ export function momentsOf(
   return [...moments.values()]
 }
 
-/** When patterns were seen, by channel; those that last go on to the right. */
+/** When patterns were seen, by channel; those that last go on to the right, those begun earlier come from the left. */
 export function stretchesOf(
   events: readonly EventItem[],
   present: readonly PatternItem[],
@@ -138,8 +150,8 @@ export function stretchesOf(
     const time = parse(at) ?? 0
     const start = open.get(key)
     if (type === "pattern.started") open.set(key, time)
-    else if (start !== undefined) {
-      add(String(detail.channel), { start, end: time })
+    else {
+      add(String(detail.channel), { start: start ?? Number.NEGATIVE_INFINITY, end: time })
       open.delete(key)
     }
   }

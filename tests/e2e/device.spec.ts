@@ -1,0 +1,74 @@
+/** What a device's page is for: looking closer and back, keeping what is shown, logging and correcting. */
+import { readFile } from "node:fs/promises"
+import { expect, test } from "@playwright/test"
+import { pages } from "./paths"
+
+test("dragging over a chart zooms all of them; the address keeps it, and it can be reset", async ({
+  page,
+  request,
+}) => {
+  await page.goto((await pages(request)).device)
+  const chart = page.getByRole("img", { name: /Latest/ }).first()
+  await expect(chart.locator("canvas")).toBeVisible()
+  const box = await chart.boundingBox()
+  if (!box) throw new Error("the chart has no place")
+  const y = box.y + box.height / 2
+  await page.mouse.move(box.x + box.width * 0.4, y)
+  await page.mouse.down()
+  await page.mouse.move(box.x + box.width * 0.7, y, { steps: 5 })
+  await page.mouse.up()
+  await expect(page).toHaveURL(/start=\d+&end=\d+/)
+  await page.reload()
+  await page.getByRole("button", { name: "Reset zoom" }).click()
+  await expect(page).not.toHaveURL(/start=/)
+})
+
+test("the cursor is at one time in every chart", async ({ page, request }) => {
+  await page.goto((await pages(request)).device)
+  const charts = page.getByRole("figure")
+  const chart = page.getByRole("img", { name: /Latest/ }).nth(2)
+  await expect(chart.locator("canvas")).toBeVisible()
+  await chart.hover()
+  const time = /\d\d-\d\d \d\d:\d\d:\d\d/
+  await expect(charts.nth(2)).toContainText(time)
+  await expect(charts.nth(3)).toContainText(time)
+})
+
+test("what is shown is saved as CSV", async ({ page, request }) => {
+  await page.goto((await pages(request)).device)
+  const [file] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: "Save as CSV" }).click(),
+  ])
+  expect(file.suggestedFilename()).toMatch(/\.csv$/)
+  const lines = (await readFile(await file.path(), "utf8")).trim().split("\r\n")
+  expect(lines[0]).toMatch(/^time,/)
+  expect(lines.length).toBeGreaterThan(10)
+  expect(lines[1].split(",")).toHaveLength(lines[0].split(",").length)
+})
+
+test("a log entry is corrected, and stays beside its correction", async ({ page, request }) => {
+  const { device } = await pages(request)
+  const note = `found nothing ${Date.now()}`
+  await request.post(`/api${device}/maintenance`, {
+    data: { kind: "inspection", note },
+    headers: { "x-requested-with": "twinfold" },
+  })
+  await page.goto(device)
+  const log = page.getByRole("region", { name: "Maintenance log" })
+  await expect(log).toContainText(note)
+  await log.getByRole("button", { name: "Correct…" }).first().click()
+  const dialog = page.getByRole("dialog")
+  await dialog.getByLabel("Note").fill("found a loose bolt")
+  await expect(dialog.getByRole("button", { name: "Correct it" })).toBeDisabled()
+  await dialog.getByLabel("Why it is corrected").fill("looked again")
+  await dialog.getByRole("button", { name: "Correct it" }).click()
+  await expect(log).toContainText("found a loose bolt")
+  await expect(log).toContainText("corrected by")
+})
+
+test("the twin is there as the API tells it", async ({ page, request }) => {
+  await page.goto((await pages(request)).device)
+  await page.getByText("Raw twin").click()
+  await expect(page.locator("pre")).toContainText('"baseline"')
+})
