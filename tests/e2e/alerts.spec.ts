@@ -126,13 +126,8 @@ test("a flood folds into first-outs, says so, and can be unfolded", async ({ pag
   await expect(page.getByRole("table", { name: "Alerts", exact: true })).toBeVisible()
 })
 
-test("all that match are counted first, and the count is typed", async ({ page, request }) => {
-  const { items } = await (
-    await request.get("/api/alerts/groups?by=rule&state=UNACK,RTN_UNACK,LATCHED_UNACK")
-  ).json()
-  const group = items.find(({ total }: { total: number }) => total > 1)
-  test.skip(group === undefined, "no rule has two alerts that wait")
-  await page.goto(`/alerts?group=none&rule=${group.rule}&type=${group.type}`)
+test("all that match are counted first, and the count is typed", async ({ page }) => {
+  await page.goto("/alerts?group=none")
   await page.getByRole("button", { name: /^Acknowledge all/ }).click()
   const dialog = page.getByRole("dialog")
   const title = await dialog.getByRole("heading").textContent()

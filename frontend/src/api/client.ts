@@ -36,20 +36,22 @@ export interface Ask {
   readonly yaml?: string
   /** Which revision this is a change of. */
   readonly revision?: number
+  /** How long an answer may take. */
+  readonly patienceMs?: number
   readonly signal?: AbortSignal
 }
 
 /** Ask for `path` below /api. Raises `ApiError`; an aborted request raises the abort, as fetch does. */
 export async function api<T>(
   path: string,
-  { method = "GET", query, body, yaml, revision, signal }: Ask = {},
+  { method = "GET", query, body, yaml, revision, patienceMs = TIMEOUT_MS, signal }: Ask = {},
 ): Promise<T> {
   // A page of another site cannot send this header, so it cannot use this browser's session.
   const headers: Record<string, string> = { accept: "application/json", "x-requested-with": "twinfold" }
   if (body !== undefined) headers["content-type"] = "application/json"
   if (yaml !== undefined) headers["content-type"] = "application/yaml"
   if (revision !== undefined) headers["if-match"] = `"${revision}"`
-  const timeout = AbortSignal.timeout(TIMEOUT_MS)
+  const timeout = AbortSignal.timeout(patienceMs)
   let response: Response
   try {
     response = await fetch(`/api${path}${search(query)}`, {
@@ -60,7 +62,7 @@ export async function api<T>(
     })
   } catch (error) {
     if (signal?.aborted) throw error
-    throw new ApiError(noAnswer(timeout.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : ""))
+    throw new ApiError(noAnswer(timeout.aborted ? `no answer within ${patienceMs / 1000} s` : ""))
   }
   if (!response.ok) throw new ApiError(await problemOf(response))
   const answer = response.status === 204 ? undefined : await contentOf(response)

@@ -4,6 +4,9 @@ import { api, segment } from "./client"
 import { keys } from "./queries"
 import type { Staged, TypeChanges, TypeCheck, TypeStanding, TypeVersions } from "./schema"
 
+/** Every host may compile the rules before it takes them. */
+const INSTALLING_MS = 180_000
+
 function place(type: string): string {
   return `/types/${segment(type)}`
 }
@@ -80,7 +83,12 @@ export interface Activating {
 /** Put a version of the rules in force, an older one, too. */
 export function useActivateRules(type: string) {
   return useRuleChange(type, ({ revision, ...body }: Activating) =>
-    api<TypeStanding>(`${place(type)}/activate`, { method: "POST", body, revision }),
+    api<TypeStanding>(`${place(type)}/activate`, {
+      method: "POST",
+      body,
+      revision,
+      patienceMs: INSTALLING_MS,
+    }),
   )
 }
 

@@ -1527,6 +1527,21 @@ export type ParameterInfo = {
     unit: string;
 };
 
+export type PartInfo = {
+    /**
+     * numbers and states of its own
+     */
+    facts: {
+        [key: string]: unknown;
+    };
+    name: string;
+    reason: string;
+    /**
+     * behind: it runs and does not get on, for `reason`; away: it does not answer
+     */
+    state: 'ready' | 'starting' | 'behind' | 'away';
+};
+
 export type PasswordChange = {
     new: string;
     old: string;
@@ -1944,6 +1959,15 @@ export type StandingCounts = {
     unacknowledged: AlertCounts;
 };
 
+export type Storage = {
+    free_bytes: number;
+    /**
+     * of history
+     */
+    tables: Array<TableInfo>;
+    total_bytes: number;
+};
+
 /**
  * What a client wants to be told; sent again, it takes the place of what was wanted before.
  */
@@ -1952,6 +1976,29 @@ export type Subscribe = {
     devices?: Array<string>;
     topics: Array<'fleet' | 'alerts' | 'devices'>;
     type: 'subscribe';
+};
+
+export type SystemInfo = {
+    applications: Array<PartInfo>;
+    /**
+     * whether what is written is encrypted
+     */
+    encrypted: boolean;
+    services: Array<PartInfo>;
+    /**
+     * versions, by name
+     */
+    software: {
+        [key: string]: string;
+    };
+    storage: Storage;
+};
+
+export type TableInfo = {
+    bytes: number;
+    files: number;
+    name: string;
+    rows: number;
 };
 
 export type TotpSecret = {

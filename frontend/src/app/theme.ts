@@ -52,7 +52,12 @@ export const theme = createTheme({
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: { "--tf-gap": "12px" },
   light: scheme(TOKENS.light),
-  dark: scheme(TOKENS.dark),
+  // What Mantine fills and lines its fields with by night is a brown of its own.
+  dark: {
+    ...scheme(TOKENS.dark),
+    "--mantine-color-dark-4": TOKENS.dark.line,
+    "--mantine-color-dark-6": TOKENS.dark.raised,
+  },
 })
 
 function scheme(tokens: Tokens): Record<string, string> {

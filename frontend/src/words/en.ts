@@ -420,6 +420,7 @@ export const en = {
     },
     groups: { cause: "Rule and site", rule: "Rule", type: "Type", site: "Site" },
     groupTable: "Groups of alerts",
+    byPriority: "By priority",
     waiting: "Unacknowledged",
     firstOut: "First out",
     noSite: "no site",
@@ -444,8 +445,8 @@ export const en = {
     hours: { "1": "1 h", "8": "8 h", "24": "24 h", "168": "7 d", "720": "30 d" },
     periods: {
       "1": "last hour",
-      "8": "last 8 h",
-      "24": "last 24 h",
+      "8": "last 8 h",
+      "24": "last 24 h",
       "168": "last 7 days",
       "720": "last 30 days",
     },

@@ -58,6 +58,7 @@ function Choice({ hours, filter }: { readonly hours: number; readonly filter: st
       }}
     >
       <TextInput
+        size="xs"
         className={css.position}
         aria-label={say("kpis.position")}
         placeholder={say("kpis.positionExample")}

@@ -168,6 +168,7 @@ export function AlertsPage() {
         )}
         {selected.length > 0 ? null : (
           <NativeSelect
+            size="xs"
             className={css.group}
             aria-label={say("alerts.groupBy")}
             value={group}

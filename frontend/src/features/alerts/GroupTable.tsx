@@ -108,7 +108,7 @@ function columnsOf(by: Props["by"]): readonly Column<AlertGroup>[] {
     },
     {
       id: "counts",
-      title: say("devices.priority"),
+      title: say("alerts.byPriority"),
       width: 190,
       grow: 1.4,
       cell: ({ counts }) => <ByPriority counts={counts} />,
@@ -121,7 +121,12 @@ function columnsOf(by: Props["by"]): readonly Column<AlertGroup>[] {
       narrow: "more",
       cell: ({ first }) => (
         <>
-          <Link to="/devices/$id" params={{ id: first.device_id }} preload={false} className={css.device}>
+          <Link
+            to="/devices/$id"
+            params={{ id: first.device_id }}
+            preload={false}
+            className={`id ${css.device}`}
+          >
             {first.device_id}
           </Link>{" "}
           {alertText(first)}

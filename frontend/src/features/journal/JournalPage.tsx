@@ -46,6 +46,7 @@ export function JournalPage() {
         rowId={({ id }) => id}
         total={total}
         onNearEnd={list.fetchMore}
+        isStrong={() => true}
         empty={<Empty title={say("journal.none")}>{say("journal.noneHelp")}</Empty>}
       />
     )
@@ -60,12 +61,14 @@ export function JournalPage() {
       </header>
       <div className={css.header}>
         <NativeSelect
+          size="xs"
           aria-label={say("journal.what")}
           value={search.kind ?? "alert"}
           data={KINDS.map((value) => ({ value, label: say(`journal.kinds.${value}`) }))}
           onChange={({ target }) => go({ kind: target.value === "alert" ? undefined : target.value })}
         />
         <NativeSelect
+          size="xs"
           aria-label={say("alerts.rule")}
           value={search.rule ?? ""}
           data={[{ value: "", label: say("journal.anyRule") }, ...rules]}
@@ -126,6 +129,7 @@ function DeviceInput({ device, onChange }: DeviceInputProps) {
       }}
     >
       <TextInput
+        size="xs"
         aria-label={say("alerts.device")}
         placeholder={say("journal.anyDevice")}
         value={typed}

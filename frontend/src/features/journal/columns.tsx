@@ -21,7 +21,7 @@ export function journalColumns(): readonly Column<FleetEvent>[] {
     {
       id: "time",
       title: say("device.time"),
-      width: 136,
+      width: 158,
       narrow: "end",
       cell: ({ recorded_at }) => {
         const at = parse(recorded_at) ?? 0
