@@ -83,9 +83,9 @@ class Past:
         MomentNotKeptError, MomentAheadError : what this needs is no longer there, or not yet.
         """
         for device_type, actor in self._places_of(device_id):
-            found = self._rebuilt(actor, device_type, at_us, pa.array([device_id], pa.string()))
-            if found is not None and len(found.shard):
-                return views.twin(found.shard, 0), found.shard.device_type
+            shard = self._rebuilt(actor, device_type, at_us, pa.array([device_id], pa.string())).shard
+            if shard is not None and len(shard):
+                return views.twin(shard, 0), shard.device_type
         raise DeviceNotFoundError(device_id)
 
     def shards(self, device_type: str, at_us: int, ids: Sequence[str] | None = None) -> list[PastShard]:
@@ -96,14 +96,50 @@ class Past:
         MomentNotKeptError : readings, inputs or snapshots that this needs are no longer there.
         MomentAheadError : an actor's journal is not among ``sources``, and history ends before ``at_us``.
         """
+        return [
+            PastShard(work.actor, work.cursor, work.shard, work.from_snapshot_us)
+            for work in self.begun(device_type, at_us, ids)
+            if work.shard is not None and len(work.shard)
+        ]
+
+    def begun(self, device_type: str, at_us: int, ids: Sequence[str] | None = None) -> list[Rebuilding]:
+        """The same to go on with, of every actor: of one that had no such twins as of ``at_us``, an empty one.
+
+        Raises
+        ------
+        MomentNotKeptError, MomentAheadError : as ``shards`` does.
+        """
         wanted = None if ids is None else pa.array(sorted(set(ids)), pa.string())
         actors = sorted({*self._sources, *self._kept.actors(), *self._recorded_actors()})
-        found = []
-        for actor in actors:
-            rebuilt = self._rebuilt(actor, device_type, at_us, wanted)
-            if rebuilt is not None and len(rebuilt.shard):
-                found.append(rebuilt)
-        return found
+        return [self._rebuilt(actor, device_type, at_us, wanted) for actor in actors]
+
+    def onward(self, work: Rebuilding, until_us: int) -> Iterator[Entry]:
+        """What comes after ``work``'s last entry up to ``until_us``; each is to be taken before the next is asked for.
+
+        Raises
+        ------
+        MomentNotKeptError, MomentAheadError : as ``shards`` does.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                yield from self._entries(work, until_us)
+            except JournalGapError:  # the journal was cut meanwhile: history has it by now
+                continue
+            if self._kept.gone().get(work.actor, 0) > work.began:  # retention took readings meanwhile
+                raise MomentNotKeptError(work.actor, until_us, self.kept_since(work.actor), "retention")
+            return
+        raise self._cut_too_fast(work.actor)
+
+    def readings(self, device_type: str, start_us: int, end_us: int, ids: Sequence[str]) -> int:
+        """How many lines history holds of some devices that came in between; the newest may not be there yet."""
+        table = self._table(READINGS + sql_name(device_type))
+        if table is None or not ids:
+            return 0
+        wanted = pa.array(sorted(set(ids)), pa.string())
+        where = "ingest_us > $start AND ingest_us <= $end AND device_id IN (SELECT id FROM wanted)"
+        said, schema = {"start": start_us, "end": end_us}, pa.schema([("ingest_us", pa.int64())])
+        files = _of(table.version(()).files, wanted)
+        return len(_select(files, schema.names, where, said, schema, wanted))
 
     def kept_since(self, actor: str) -> int | None:
         """The earliest shard time of an actor that can be rebuilt, once retention took readings; None: none can yet."""
@@ -112,7 +148,7 @@ class Past:
 
     # -- one actor --------------------------------------------------------------------------------------------------
 
-    def _rebuilt(self, actor: str, device_type: str, at_us: int, wanted: pa.Array | None) -> PastShard | None:
+    def _rebuilt(self, actor: str, device_type: str, at_us: int, wanted: pa.Array | None) -> Rebuilding:
         for _ in range(_ATTEMPTS):
             work = self._begun(actor, device_type, at_us, wanted)
             try:
@@ -122,13 +158,15 @@ class Past:
                 continue
             if self._kept.gone().get(actor, 0) > work.began:  # retention took readings meanwhile
                 continue
-            if work.shard is None:
-                return None
-            return PastShard(actor, work.cursor, work.shard, work.from_snapshot_us)
-        problem = f"the journal of {actor} is cut faster than it can be read"
-        raise HistoryBehindError(str(self._folder), problem)
+            return work
+        raise self._cut_too_fast(actor)
 
-    def _begun(self, actor: str, device_type: str, at_us: int, wanted: pa.Array | None) -> "Rebuilding":
+    def _cut_too_fast(self, actor: str) -> HistoryBehindError:
+        return HistoryBehindError(
+            str(self._folder), f"the journal of {actor} is cut faster than it can be read"
+        )
+
+    def _begun(self, actor: str, device_type: str, at_us: int, wanted: pa.Array | None) -> Rebuilding:
         """The newest readable snapshot before the moment, or nothing at all, as it was in the beginning."""
         gone = self._kept.gone().get(actor, 0)
         for kept in reversed(self._kept.of(actor)):
@@ -147,7 +185,7 @@ class Past:
             raise MomentNotKeptError(actor, at_us, self.kept_since(actor), "retention")
         return Rebuilding(actor, device_type, wanted)
 
-    def _entries(self, work: "Rebuilding", at_us: int) -> Iterator["Entry"]:
+    def _entries(self, work: Rebuilding, at_us: int) -> Iterator[Entry]:
         """What came after the work's beginning up to ``at_us``: from history as far as that goes, then from the journal."""
         recorded = work.cursor
         inputs = self._table("inputs")
@@ -167,7 +205,7 @@ class Past:
                 yield of_journal(stored)
             recorded = page[-1].cursor
 
-    def _reaches(self, work: "Rebuilding", at_us: int) -> bool:
+    def _reaches(self, work: Rebuilding, at_us: int) -> bool:
         """Whether history tells of anything at the moment or later: then it tells of everything before. Time never goes
         back in a journal."""
         for name, column in (("inputs", "recorded_at"), (READINGS + sql_name(work.device_type), "ingest_us")):
@@ -183,7 +221,7 @@ class Past:
                 return True
         return False
 
-    def _recorded(self, work: "Rebuilding", inputs: Version, upto: int, at_us: int) -> Iterator["Entry"]:
+    def _recorded(self, work: Rebuilding, inputs: Version, upto: int, at_us: int) -> Iterator[Entry]:
         """What history holds of the entries after the work's cursor up to ``upto``, in their order."""
         said = {"actor": work.actor, "after": work.cursor, "upto": upto, "at": at_us}
         where = "actor = $actor AND cursor > $after AND cursor <= $upto AND epoch_us(recorded_at) <= $at"
@@ -198,7 +236,7 @@ class Past:
         readings = _told_together(self._recorded_readings(work, upto, at_us), whole)
         yield from heapq.merge(readings, map(_of_input, others), key=lambda entry: entry.cursor)
 
-    def _recorded_readings(self, work: "Rebuilding", upto: int, at_us: int) -> Iterator["Entry"]:
+    def _recorded_readings(self, work: Rebuilding, upto: int, at_us: int) -> Iterator[Entry]:
         """The readings entries of a table, as far as it tells them, some millions of rows at a time."""
         table = self._table(READINGS + sql_name(work.device_type))
         if table is None:
@@ -210,10 +248,7 @@ class Past:
         where = "actor = $actor AND cursor > $after AND cursor <= $upto AND ingest_us <= $at"
         if work.wanted is not None:
             where += " AND device_id IN (SELECT id FROM wanted)"
-            least, greatest = (pc.min_max(work.wanted)[end].as_py() for end in ("min", "max"))
-            files = [
-                f for f in files if f.least["device_id"] <= greatest and f.greatest["device_id"] >= least
-            ]
+            files = _of(files, work.wanted)
         names = ["device_id", "event_time", *channels, "bad", "bad_values", "ingest_us", "cursor"]
         schema = pa.schema([version.schema.field(name) for name in names])
         after = work.cursor
@@ -319,6 +354,14 @@ def _told_together(readings: Iterator[Entry], whole: Iterator[Entry]) -> Iterato
 
 
 # -- reading files ---------------------------------------------------------------------------------------------------
+
+
+def _of(files: Sequence[File], wanted: pa.Array) -> list[File]:
+    """Those that may tell of devices that are wanted."""
+    least, greatest = (pc.min_max(wanted)[end].as_py() for end in ("min", "max"))
+    return [
+        file for file in files if file.least["device_id"] <= greatest and file.greatest["device_id"] >= least
+    ]
 
 
 def _windows(

@@ -4,6 +4,7 @@ A shard of the wanted devices alone takes every entry in the order and with the 
 another's but through commands. Where the entries come from is up to ``past.py`` and ``standing.py``.
 """
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -14,9 +15,12 @@ from numpy.typing import NDArray
 
 from training.errors import MomentNotKeptError
 from training.recorder import Source
+from twins import commands as c
 from twins import entries, typefiles
+from twins.devices import DeviceType
 from twins.directory import Roster
 from twins.entries import EntryKind
+from twins.events import EventBatch
 from twins.journal import StoredEntry
 from twins.packing import Arrays, unpack
 from twins.readings import ShardBatch
@@ -47,7 +51,15 @@ class Rows(NamedTuple):
 
 
 class Rebuilding:
-    """The shard of the wanted devices of one actor and type, and what it takes to go on with it."""
+    """The shard of the wanted devices of one actor and type, and what it takes to go on with it.
+
+    Attributes
+    ----------
+    cursor, began : the last entry that was taken, and that of the snapshot it began with (0: none)
+    shard : the twins; None: no version of their type is in force yet
+    from_snapshot_us : shard time of that snapshot
+    readings : how many lines were taken since
+    """
 
     def __init__(self, actor: str, device_type: str, wanted: pa.Array | None) -> None:
         self.actor = actor
@@ -56,6 +68,8 @@ class Rebuilding:
         self.cursor = self.began = 0
         self.shard: Shard | None = None
         self.from_snapshot_us: int | None = None
+        self.readings = 0
+        self._held = False
         self._config = ShardConfig()
         self._lost: Entry | None = None
         self._place = np.zeros(0, np.int32)  # row in the actor's shard -> row here, -1: not wanted
@@ -88,35 +102,55 @@ class Rebuilding:
         work.shard = Shard.restore(shard_meta, mine, work._config, only)
         return work
 
-    def take(self, entry: Entry) -> None:
-        """Take an entry again."""
+    def take(self, entry: Entry) -> EventBatch:
+        """Take an entry again; gives what happened by it.
+
+        Raises
+        ------
+        MomentNotKeptError : what came before it is damaged.
+        CommandRefusedError, AlertNotFoundError : under the version that is held, what was asked for then does not fit;
+            nothing was changed.
+        """
         if (
             self._lost is not None
         ):  # only what follows says that it was before the moment: it has no time of its own
             raise MomentNotKeptError(self.actor, entry.now_us, None, f"damage to entry {self._lost.cursor}")
         self.cursor = entry.cursor
-        if entry.kind == "lost":
-            self._lost = entry if self.shard is not None else None
-            return
-        if entry.kind == "command":
-            assert entry.command is not None
-            self._command(*entry.command, entry.now_us)
-        elif entry.kind == "mark" and entry.payload:
-            said = unpack(entry.payload)[0]
-            if "config" in said:
-                self._config = ShardConfig.from_json(said["config"])
-                if self.shard is not None:
-                    self.shard.reconfigure(self._config)
-            if "resumed" in said and self.shard is not None:
-                self.shard.resume(entry.now_us)
-        elif self.shard is None:
-            return
-        elif entry.kind == "tick":
-            self.shard.advance(entry.now_us)
-        elif entry.kind == "readings":
-            batch = self._batch(entry)
-            if batch is not None and len(batch):
-                self.shard.apply(batch, entry.now_us)
+        match entry.kind:
+            case "lost":
+                self._lost = entry if self.shard is not None else None
+            case "command":
+                assert entry.command is not None
+                return self._command(*entry.command, entry.now_us)
+            case "mark" if entry.payload:
+                self._mark(unpack(entry.payload)[0], entry.now_us)
+            case "tick":
+                return self.advance(entry.now_us)
+            case "readings" if self.shard is not None:
+                batch = self._batch(entry)
+                if batch is not None and len(batch):
+                    self.readings += len(batch)
+                    return self.shard.apply(batch, entry.now_us).events
+        return EventBatch.empty()
+
+    def advance(self, now_us: int) -> EventBatch:
+        """Let shard time pass; gives what happened by that."""
+        return EventBatch.empty() if self.shard is None else self.shard.advance(now_us)
+
+    def copied(self) -> "Rebuilding":
+        """The same once more, to go on with in another way."""
+        work = copy.copy(self)
+        if self.shard is not None:
+            work.shard = Shard.restore(*self.shard.snapshot(), self._config)
+        return work
+
+    def hold(self, device_type: DeviceType, now_us: int) -> EventBatch:
+        """Put a version in force as a host does, and keep it there, whatever is installed in what follows."""
+        if self.shard is None:
+            self.shard = Shard(device_type, self._config)
+        document = typefiles.to_document(device_type)
+        self._held = True
+        return self.shard.command(c.InstallType(command_id="held", by="", document=document), now_us)
 
     def local(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Rows of the actor's shard as rows here; -1 for devices that are not wanted."""
@@ -127,36 +161,49 @@ class Rebuilding:
             return np.arange(len(ids))
         return np.flatnonzero(pc.is_in(ids, self.wanted).to_numpy(zero_copy_only=False))
 
-    def _command(self, name: str, body: Mapping[str, Any], now_us: int) -> None:
+    def _mark(self, said: Mapping[str, Any], now_us: int) -> None:
+        if "config" in said:
+            self._config = ShardConfig.from_json(said["config"])
+            if self.shard is not None:
+                self.shard.reconfigure(self._config)
+        if "resumed" in said and self.shard is not None:
+            self.shard.resume(now_us)
+
+    def _command(self, name: str, body: Mapping[str, Any], now_us: int) -> EventBatch:
         if name == "InstallType":
-            if body["document"]["name"] == self.device_type:
-                if self.shard is None:
-                    self.shard = Shard(typefiles.from_document(body["document"]), self._config)
-                self._do(name, body, now_us)
-            return
+            return self._install(name, body, now_us)
         if self.shard is None:
-            return
+            return EventBatch.empty()
         if name == "RegisterDevices":
-            if body["device_type"] == self.device_type:
-                self._register(body, now_us)
-            return
+            return self._register(name, body, now_us)
         about = body["device"]["id"] if "device" in body else body.get("device_id")
         if about is None or self.shard.row_of(about) >= 0:
-            self._do(name, body, now_us)
+            return self._do(name, body, now_us)
+        return EventBatch.empty()
 
-    def _register(self, body: Mapping[str, Any], now_us: int) -> None:
+    def _install(self, name: str, body: Mapping[str, Any], now_us: int) -> EventBatch:
+        if self._held or body["document"]["name"] != self.device_type:
+            return EventBatch.empty()
+        if self.shard is None:
+            self.shard = Shard(typefiles.from_document(body["document"]), self._config)
+        return self._do(name, body, now_us)
+
+    def _register(self, name: str, body: Mapping[str, Any], now_us: int) -> EventBatch:
         assert self.shard is not None
+        if body["device_type"] != self.device_type:
+            return EventBatch.empty()
         said = body["devices"]
         chosen = self._chosen(pa.array([each["id"] for each in said], pa.string()))
         place = np.full(len(said), -1, np.int32)
         place[chosen] = len(self.shard) + np.arange(len(chosen))
         self._place = np.concatenate([self._place, place])
-        if len(chosen):
-            self._do("RegisterDevices", {**body, "devices": [said[at] for at in chosen.tolist()]}, now_us)
+        if not len(chosen):
+            return EventBatch.empty()
+        return self._do(name, {**body, "devices": [said[at] for at in chosen.tolist()]}, now_us)
 
-    def _do(self, name: str, body: Mapping[str, Any], now_us: int) -> None:
+    def _do(self, name: str, body: Mapping[str, Any], now_us: int) -> EventBatch:
         assert self.shard is not None
-        self.shard.command(command_of(name, body), now_us)
+        return self.shard.command(command_of(name, body), now_us)
 
     def _batch(self, entry: Entry) -> ShardBatch | None:
         """A readings entry as the small shard takes it: each device's lines in the order in which they came."""
