@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cluster import cli_accounts, cli_device, cli_jobs, cli_key, cli_notify, cli_templates, cli_types
+from cluster import (
+    cli_accounts,
+    cli_device,
+    cli_jobs,
+    cli_key,
+    cli_notify,
+    cli_rehearse,
+    cli_templates,
+    cli_types,
+)
 from cluster.compiled import use_kernel_cache
 from cluster.terminal import AsJson, Data
 from cluster.terminal import bar as _bar
@@ -47,6 +56,7 @@ app.add_typer(cli_jobs.app)
 app.add_typer(cli_notify.app)
 app.add_typer(cli_device.app)
 app.add_typer(cli_templates.app)
+app.command()(cli_rehearse.rehearse)
 
 
 def main() -> None:

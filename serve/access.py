@@ -156,6 +156,8 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "GET /api/types/{name}/rules/export": ("viewer", "platform"),
     "POST /api/types/validate": ("engineer", "platform"),
     "POST /api/types/{name}/rules/validate": ("engineer", "platform"),
+    "POST /api/types/{name}/rules/rehearse": ("engineer", "narrowed"),
+    "POST /api/types/{name}/rules/rehearsals": ("engineer", "whole"),
     "PUT /api/types/{name}/staged": ("engineer", "whole"),
     "PUT /api/types/{name}/rules/staged": ("engineer", "whole"),
     "DELETE /api/types/{name}/staged": ("engineer", "whole"),
@@ -322,7 +324,7 @@ def is_command(method: str, path: str) -> bool:
     right = NEEDED.get(f"{method} {path}")
     if method in _READING or right is None or right[0] in ("sender", "anyone"):
         return False
-    return not path.startswith(AUDITED_THERE) and not path.endswith("/validate")
+    return not path.startswith(AUDITED_THERE) and not path.endswith(("/validate", "/rehearse"))
 
 
 def _of_session(principal: Principal) -> Caller:

@@ -5,9 +5,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from cluster.services.service import STOP_WITHIN_S, Service
-from training import import_jobs
-from training.jobs import ACTOR, FOLDER, Job, Jobs
+from cluster.services.service import STOP_WITHIN_S, Service, journal_sources
+from training import import_jobs, rehearsal_jobs
+from training.jobs import ACTOR, FOLDER, Job, Jobs, Work
+from training.past import Past
+from twins.actors import host_actors
 from twins.fleet import Fleet
 from twins.journal import JournalConfig
 from twins.placement import Placement
@@ -19,7 +21,10 @@ class Working:
 
     def __init__(self, data: str, fleet: Callable[[Path], Fleet] = RayFleet) -> None:
         find = cache(lambda: fleet(Path(data) / "hosts"))
-        works = {import_jobs.KIND: partial(import_jobs.work, find, JournalConfig().max_bytes // 2)}
+        works: dict[str, Work] = {
+            import_jobs.KIND: partial(import_jobs.work, find, JournalConfig().max_bytes // 2),
+            rehearsal_jobs.KIND: partial(rehearsal_jobs.work, find, partial(_past, Path(data))),
+        }
         self._jobs = Jobs(Path(data) / FOLDER, works)
 
     def submit(self, kind: str, request: Mapping[str, Any], by: str) -> Job:
@@ -45,6 +50,11 @@ class Working:
     def stop(self) -> None:
         """End; what is under way is begun again at the next start."""
         self._jobs.stop(STOP_WITHIN_S)
+
+
+def _past(data: Path) -> Past:
+    """The past of the fleet that runs now, up to this moment."""
+    return Past(data / "history", tuple(journal_sources(data / "hosts", host_actors()).values()))
 
 
 def start(data: Path, labels: Mapping[str, str], placement: Placement) -> Service:

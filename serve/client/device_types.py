@@ -17,6 +17,8 @@ from serve.schemas.device_types import (
     TypeVersionDetail,
     TypeVersions,
 )
+from serve.schemas.jobs import JobItem
+from serve.schemas.rehearsals import Rehearsal
 
 Part = Literal["type", "rules"]
 """A type with its rules, or its rules alone."""
@@ -66,6 +68,21 @@ class DeviceTypes:
         path = "/api/types/validate" if rules_of is None else _of(rules_of, "rules") + "/validate"
         answer = self._ask.ask("POST", path, content=text.encode(), headers=_YAML, again=True)
         return TypeCheck.model_validate_json(answer.content)
+
+    def rehearse(
+        self, name: str, rules: str, *, days: float = 7.0, devices: int | None = None, seed: int = 0
+    ) -> Rehearsal:
+        """Which alerts rules would have raised over the last days and which not, from some devices; takes seconds."""
+        query = {"days": days, "devices": devices, "seed": seed}
+        path = _of(name, "rules") + "/rehearse"
+        answer = self._ask.ask("POST", path, query, rules.encode(), _YAML, again=True)
+        return Rehearsal.model_validate_json(answer.content)
+
+    def begin_rehearsal(self, name: str, rules: str, *, days: float = 7.0, seed: int = 0) -> JobItem:
+        """The same from all devices, as a job; its result reads as a ``Rehearsal``."""
+        path, query = _of(name, "rules") + "/rehearsals", {"days": days, "seed": seed}
+        answer = self._ask.ask("POST", path, query, rules.encode(), _YAML)
+        return JobItem.model_validate_json(answer.content)
 
     def stage(
         self, name: str, text: str, part: Part = "type", *, revision: Revision, why: str = ""

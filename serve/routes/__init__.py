@@ -19,6 +19,7 @@ from serve.routes import (
     preferences,
     readings,
     recommendations,
+    rehearsals,
     templates,
     types,
 )
@@ -31,6 +32,7 @@ ROUTERS: Final = (  # a path of its own goes before the ids that could look like
     templates.router,
     notifications.router,
     types.router,
+    rehearsals.router,
     jobs.router,
     fleet.router,
     readings.router,

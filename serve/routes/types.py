@@ -47,8 +47,8 @@ _KINDS: Final = frozenset({YAML, "application/x-yaml", "text/yaml", "application
 _SOURCE: Final = "the description"
 _TOLD: Final = 100
 _SCHEMAS: Final = {YAML: {"schema": {"type": "string"}}, "application/json": {"schema": {"type": "object"}}}
-_BODY: Final[dict[str, Any]] = {"requestBody": {"required": True, "content": _SCHEMAS}}
-_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+BODY: Final[dict[str, Any]] = {"requestBody": {"required": True, "content": _SCHEMAS}}
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem} for status in (400, 404, 409, 412, 415, 422, 428, 429, 503)
 }
 _AS_FILE: Final[dict[int | str, dict[str, Any]]] = {
@@ -71,40 +71,38 @@ async def types(context: InContext) -> Response:
 
 
 @router.post(
-    "/api/types/validate", response_model=TypeCheck, responses=_REFUSALS, openapi_extra=_BODY, status_code=200
+    "/api/types/validate", response_model=TypeCheck, responses=REFUSALS, openapi_extra=BODY, status_code=200
 )
 async def validate(context: InContext, request: Request) -> Response:
     """Whether a type could be put in force as described: every problem with its line, and what would change."""
-    return reply(await context.call(_check_type, context, await _text(request)))
+    return reply(await context.call(_check_type, context, await text_of(request)))
 
 
-@router.get("/api/types/{name}", response_model=TypeDetail, responses=_REFUSALS)
+@router.get("/api/types/{name}", response_model=TypeDetail, responses=REFUSALS)
 async def one(context: InContext, name: Name) -> Response:
     """One type as it is in force."""
     return await context.call(_one, context, name)
 
 
-@router.get("/api/types/{name}/versions", response_model=TypeVersions, responses=_REFUSALS)
+@router.get("/api/types/{name}/versions", response_model=TypeVersions, responses=REFUSALS)
 async def versions(context: InContext, name: Name) -> Response:
     """Every version of a type and of its rules, and what was put in force when, by whom and why."""
     return await context.call(_versions, context, name)
 
 
-@router.get("/api/types/{name}/versions/{number}", response_model=TypeVersionDetail, responses=_REFUSALS)
+@router.get("/api/types/{name}/versions/{number}", response_model=TypeVersionDetail, responses=REFUSALS)
 async def version(context: InContext, name: Name, number: InPathNumber) -> Response:
     """One version of a type, without rules."""
     return reply(await context.call(_version, context, name, "type", number))
 
 
-@router.get(
-    "/api/types/{name}/rules/versions/{number}", response_model=TypeVersionDetail, responses=_REFUSALS
-)
+@router.get("/api/types/{name}/rules/versions/{number}", response_model=TypeVersionDetail, responses=REFUSALS)
 async def rules_version(context: InContext, name: Name, number: InPathNumber) -> Response:
     """One version of a type's rules."""
     return reply(await context.call(_version, context, name, "rules", number))
 
 
-@router.get("/api/types/{name}/differences", response_model=TypeChanges, responses=_REFUSALS)
+@router.get("/api/types/{name}/differences", response_model=TypeChanges, responses=REFUSALS)
 async def changes(
     context: InContext, name: Name, first: Number, second: Number, part: Literal["type", "rules"] = "type"
 ) -> Response:
@@ -130,44 +128,44 @@ async def export_rules(context: InContext, name: Name, rules: Number | None = No
 
 
 @router.post(
-    "/api/types/{name}/rules/validate", response_model=TypeCheck, responses=_REFUSALS, openapi_extra=_BODY
+    "/api/types/{name}/rules/validate", response_model=TypeCheck, responses=REFUSALS, openapi_extra=BODY
 )
 async def validate_rules(context: InContext, name: Name, request: Request) -> Response:
     """Whether rules could be put in force as described: every problem with its line, and what would change."""
-    return reply(await context.call(_check_rules, context, name, await _text(request)))
+    return reply(await context.call(_check_rules, context, name, await text_of(request)))
 
 
-@router.put("/api/types/{name}/staged", response_model=Staged, responses=_REFUSALS, openapi_extra=_BODY)
+@router.put("/api/types/{name}/staged", response_model=Staged, responses=REFUSALS, openapi_extra=BODY)
 async def stage(
     context: InContext, by: User, name: Name, request: Request, why: Why = "", if_match: Match = None
 ) -> Response:
     """Import a type with its rules, to be activated later. It need not be in force yet."""
-    text, revision = await _text(request), expected(if_match)
+    text, revision = await text_of(request), expected(if_match)
     return await context.call(_stage_type, context, name, text, by, why, revision)
 
 
-@router.put("/api/types/{name}/rules/staged", response_model=Staged, responses=_REFUSALS, openapi_extra=_BODY)
+@router.put("/api/types/{name}/rules/staged", response_model=Staged, responses=REFUSALS, openapi_extra=BODY)
 async def stage_rules(
     context: InContext, by: User, name: Name, request: Request, why: Why = "", if_match: Match = None
 ) -> Response:
     """Import rules for a type in force, to be activated later."""
-    text, revision = await _text(request), expected(if_match)
+    text, revision = await text_of(request), expected(if_match)
     return await context.call(_stage_rules, context, name, text, by, why, revision)
 
 
-@router.delete("/api/types/{name}/staged", response_model=TypeStanding, responses=_REFUSALS)
+@router.delete("/api/types/{name}/staged", response_model=TypeStanding, responses=REFUSALS)
 async def unstage(context: InContext, name: Name, if_match: Match = None) -> Response:
     """Do not activate what is staged of the type; its version stays."""
     return await context.call(_unstage, context, name, "type", expected(if_match))
 
 
-@router.delete("/api/types/{name}/rules/staged", response_model=TypeStanding, responses=_REFUSALS)
+@router.delete("/api/types/{name}/rules/staged", response_model=TypeStanding, responses=REFUSALS)
 async def unstage_rules(context: InContext, name: Name, if_match: Match = None) -> Response:
     """Do not activate the rules that are staged; their version stays."""
     return await context.call(_unstage, context, name, "rules", expected(if_match))
 
 
-@router.post("/api/types/{name}/activate", response_model=TypeStanding, responses=_REFUSALS)
+@router.post("/api/types/{name}/activate", response_model=TypeStanding, responses=REFUSALS)
 async def activate(
     context: InContext, by: User, name: Name, body: Activation, if_match: Match = None
 ) -> Response:
@@ -216,9 +214,8 @@ def _check_type(context: Context, text: str) -> dict[str, Any]:
 
 
 def _check_rules(context: Context, name: str, text: str) -> dict[str, Any]:
-    current = _in_force(context, name)
     try:
-        wanted = replace(current, rules=parse_rules(text, current, _SOURCE))
+        current, wanted = with_rules(context, name, text)
     except DeviceTypeError as error:
         return _wrong(error)
     return _checked(context, wanted, _between(parted(current), parted(wanted)))
@@ -233,7 +230,7 @@ def _stage_type(context: Context, name: str, text: str, by: str, why: str, expec
 
 
 def _stage_rules(context: Context, name: str, text: str, by: str, why: str, expected: int | None) -> Response:
-    rules = to_rule_documents(parse_rules(text, _in_force(context, name), _SOURCE))
+    rules = to_rule_documents(with_rules(context, name, text)[1].rules)
     context.catalogue.standing(name)  # the version that they are rules for is known from now on
     made = context.catalogue.versions.stage(name, "rules", rules, "edit", by, why, expected)
     return _staged(context, name, None, made.number)
@@ -260,7 +257,8 @@ def _activate(context: Context, name: str, body: Activation, by: str, expected: 
 # -- reading requests, showing what is found -----------------------------------------------------------------------
 
 
-async def _text(request: Request) -> str:
+async def text_of(request: Request) -> str:
+    """A body that describes a type or rules, in YAML or JSON; raises where it is neither."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _KINDS:
         raise HTTPException(415, f"a body of type {kind[:60]!r}; send {YAML} or application/json")
@@ -270,11 +268,18 @@ async def _text(request: Request) -> str:
         raise BodyError("it is not UTF-8", "send it as UTF-8") from None
 
 
-def _in_force(context: Context, name: str) -> DeviceType:
+def with_rules(context: Context, name: str, text: str) -> tuple[DeviceType, DeviceType]:
+    """A type in force, and the same with the rules that ``text`` describes.
+
+    Raises
+    ------
+    DeviceTypeNotFoundError : it is not in force.
+    DeviceTypeError : the rules do not fit it.
+    """
     types = context.fleet.types
     if name not in types:
         raise DeviceTypeNotFoundError(name, tuple(sorted(types)))
-    return types[name]
+    return types[name], replace(types[name], rules=parse_rules(text, types[name], _SOURCE))
 
 
 def _checked(context: Context, wanted: DeviceType, changed: list[Change]) -> dict[str, Any]:

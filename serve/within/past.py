@@ -1,6 +1,6 @@
 """History as an account sees it that is for some sites: that of the devices which stand there now, whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,6 +11,7 @@ from serve.live import LiveTable
 from serve.within.fleet import FleetWithin
 from training.history import History, Series
 from training.past import Past, PastShard
+from training.rebuilding import Entry, Rebuilding
 from training.recorder import Source
 from twins.devices import DeviceType
 from twins.errors import DeviceNotFoundError
@@ -64,7 +65,7 @@ class HistoryWithin(History):
         return self._whole.device_history(device_type, device_id, start_us, end_us, channels, max_points)
 
     def past(self) -> Past:
-        """As the whole does, for one device at a time."""
+        """As the whole does, for devices that are named."""
         return PastWithin(self._whole.past(), self._fleet, self._sites)
 
     def export(self, sql: str, path: Path) -> int:
@@ -104,10 +105,31 @@ class PastWithin(Past):
         return self._whole.twin(device_id, at_us)
 
     def shards(self, device_type: str, at_us: int, ids: Sequence[str] | None = None) -> list[PastShard]:
-        raise SitesError("all sites", tuple(sorted(self._sites)))
+        """As the whole does. Raises DeviceNotFoundError for a device of another site, SitesError for all."""
+        return self._whole.shards(device_type, at_us, self._mine(ids))
+
+    def begun(self, device_type: str, at_us: int, ids: Sequence[str] | None = None) -> list[Rebuilding]:
+        """As the whole does. Raises DeviceNotFoundError for a device of another site, SitesError for all."""
+        return self._whole.begun(device_type, at_us, self._mine(ids))
+
+    def onward(self, work: Rebuilding, until_us: int) -> Iterator[Entry]:
+        """As the whole does, of what ``begun`` gave."""
+        return self._whole.onward(work, until_us)
+
+    def readings(self, device_type: str, start_us: int, end_us: int, ids: Sequence[str]) -> int:
+        """As the whole does. Raises DeviceNotFoundError for a device of another site."""
+        return self._whole.readings(device_type, start_us, end_us, self._mine(ids))
 
     def kept_since(self, actor: str) -> int | None:
         return self._whole.kept_since(actor)
+
+    def _mine(self, ids: Sequence[str] | None) -> Sequence[str]:
+        if ids is None:
+            raise SitesError("all sites", tuple(sorted(self._sites)))
+        for device_id in ids:
+            if self._fleet.find(device_id) is None:
+                raise DeviceNotFoundError(device_id)
+        return ids
 
 
 def _ids(lines: pa.Table | None) -> pa.Array:

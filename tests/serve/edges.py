@@ -20,7 +20,7 @@ from serve.config import ApiConfig, database_config
 from serve.context import Context
 from serve.database import Database
 from serve.live import LiveTable, LocalSource
-from training import import_jobs
+from training import import_jobs, rehearsal_jobs
 from training.history import History
 from training.jobs import FOLDER as JOBS_FOLDER
 from training.jobs import Jobs
@@ -172,9 +172,11 @@ def make_app(fleet: LocalFleet, folder: Path, **config: Any) -> FastAPI:
     database = Database(database_config("", folder))
     database.migrate()
     access = Access(database, folder / "secrets", fleet.clock)
-    jobs = Jobs(
-        folder / JOBS_FOLDER, {import_jobs.KIND: partial(import_jobs.work, LocalFleet, 1 << 30)}
-    )  # a fleet of its own
+    works = {
+        import_jobs.KIND: partial(import_jobs.work, LocalFleet, 1 << 30),  # a fleet of its own
+        rehearsal_jobs.KIND: partial(rehearsal_jobs.work, lambda: fleet, history.past),
+    }
+    jobs = Jobs(folder / JOBS_FOLDER, works)
     return create_app(settings, fleet, history, LiveTable(LocalSource(fleet)), access, jobs)
 
 

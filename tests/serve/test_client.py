@@ -48,6 +48,7 @@ from serve.schemas.maintenance import Correction, Maintenance
 from serve.schemas.notifications import ChannelChange, NewChannel, NotificationRoute, RouteStep
 from serve.schemas.preferences import Settings, ViewFields
 from serve.schemas.readings import Reading
+from serve.schemas.rehearsals import Rehearsal
 from serve.schemas.stream import DataUpdate, Gap, NewAlert
 from serve.schemas.templates import DeviceTemplate
 from tests.serve.edges import PASSWORD
@@ -373,6 +374,10 @@ def types(it: Served, client: Client) -> None:
     assert client.types.version("meter", 2).document["title"] == "Meter"
     rules = client.types.export("pump", "rules")
     assert client.types.check(rules, rules_of="pump").valid
+    rehearsal = client.types.rehearse("pump", rules, days=0.5)
+    assert rehearsal.in_all.appeared == rehearsal.in_all.vanished == 0
+    *_, rehearsed = client.jobs.follow(client.types.begin_rehearsal("pump", rules, days=0.5).id)
+    assert Rehearsal.model_validate(rehearsed.result).devices == rehearsal.of_devices
     client.types.one("pump")
     louder = client.types.stage("pump", rules.replace("7.1", "9.5"), "rules", revision="*")
     assert client.types.version("pump", louder.rules or 0, "rules").part == "rules"

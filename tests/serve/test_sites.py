@@ -236,6 +236,11 @@ CASES: dict[str, list[Case] | None] = {
     "GET /api/types": [{}],
     "POST /api/types/validate": [{"content": "name: x"}],
     "POST /api/types/{name}/rules/validate": [{"name": "pump", "content": "type: pump"}],
+    "POST /api/types/{name}/rules/rehearse": [
+        {"name": "pump", "content": "rules: []"},
+        {"name": "pump", "content": "rules: []", "query": {"devices": 500}},
+    ],
+    "POST /api/types/{name}/rules/rehearsals": [{"name": "pump", "content": "rules: []"}],
     "PUT /api/types/{name}/staged": [{"name": "pump", "content": "name: x"}],
     "PUT /api/types/{name}/rules/staged": [{"name": "pump", "content": "type: x"}],
     "POST /api/types/{name}/activate": [{"name": "pump", "body": {"why": "x"}}],
