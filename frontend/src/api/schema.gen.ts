@@ -253,6 +253,28 @@ export type AlertPage = {
     total: number;
 };
 
+/**
+ * The most alerts in any ten minutes, of the devices that were run. ISA-18.2: above 10 it is a flood for a person.
+ */
+export type AlertPeak = {
+    after: number;
+    before: number;
+};
+
+/**
+ * Alerts a day of all devices of the type, as those that were run have them; bounds of the difference, at 90 %.
+ */
+export type AlertRates = {
+    after: number;
+    before: number;
+    difference: number;
+    high: number | null;
+    /**
+     * null: all devices were run, or a single one
+     */
+    low: number | null;
+};
+
 export type AlertRefusal = {
     alert: string;
     code: string;
@@ -275,6 +297,14 @@ export type AlertSign = {
     title: string;
     unit: string;
     value: number | null;
+};
+
+export type AlertStretch = {
+    /**
+     * when its condition ended for good, or the window
+     */
+    cleared: string;
+    raised: string;
 };
 
 export type AlertsDone = {
@@ -1764,6 +1794,120 @@ export type Registration = {
      * letters, digits and . @ + - _
      */
     name: string;
+};
+
+/**
+ * The same readings under two sets of rules.
+ */
+export type Rehearsal = {
+    days: number;
+    /**
+     * that were run
+     */
+    devices: number;
+    /**
+     * devices that have other alerts
+     */
+    differing: number;
+    end: string;
+    /**
+     * the first twenty of each change
+     */
+    examples: Array<RehearsedAlert>;
+    in_all: RehearsedAlerts;
+    /**
+     * where none of those that were run does: the share of all that still may, at 90 %
+     */
+    may_differ: number | null;
+    of_devices: number;
+    /**
+     * of all devices, about
+     */
+    of_readings: number;
+    peak: AlertPeak;
+    /**
+     * what people did in the window that does not fit under the changed rules
+     */
+    put_aside: number;
+    /**
+     * that were run, once under each set of rules
+     */
+    readings: number;
+    rules: Array<RehearsedRule>;
+    seed: number;
+    /**
+     * why it begins later than was asked for: nothing earlier is kept, or it would take too long
+     */
+    shortened: 'history' | 'readings' | null;
+    start: string;
+    type: string;
+};
+
+export type RehearsedAlert = {
+    after: AlertStretch | null;
+    before: AlertStretch | null;
+    change: 'appeared' | 'vanished' | 'moved';
+    device_id: string;
+    rule: string;
+    shift_s: number | null;
+};
+
+/**
+ * Alerts of the devices that were run.
+ */
+export type RehearsedAlerts = {
+    /**
+     * under the changed ones
+     */
+    after: number;
+    appeared: number;
+    /**
+     * raised in the window under the rules in force
+     */
+    before: number;
+    /**
+     * raised at another time, and standing at a common one
+     */
+    moved: number;
+    rate: AlertRates;
+    same: number;
+    /**
+     * by how much they moved, the median; negative: earlier
+     */
+    shift_s: number | null;
+    /**
+     * older than the window on either side; not among the others
+     */
+    stood: number;
+    vanished: number;
+};
+
+export type RehearsedRule = {
+    /**
+     * under the changed ones
+     */
+    after: number;
+    appeared: number;
+    /**
+     * raised in the window under the rules in force
+     */
+    before: number;
+    /**
+     * raised at another time, and standing at a common one
+     */
+    moved: number;
+    rate: AlertRates;
+    rule: string;
+    same: number;
+    /**
+     * by how much they moved, the median; negative: earlier
+     */
+    shift_s: number | null;
+    /**
+     * older than the window on either side; not among the others
+     */
+    stood: number;
+    vanished: number;
 };
 
 export type ReportedValue = {
