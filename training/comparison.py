@@ -54,6 +54,7 @@ class Comparison:
         self._examples: dict[Change, list[Pair]] = {change: [] for change in _NAMED}
         self._readings = self._put_aside = 0
         self._start_us: int | None = None
+        self._lots: NDArray[np.int64] | None = None  # of as many devices as were told
 
     def add(self, ran: Ran) -> None:
         """Count what came of running some devices."""
@@ -146,7 +147,9 @@ class Comparison:
         for rule in rules:
             for device_id, difference in self._net.get(rule, {}).items():
                 net[place[device_id]] += difference
-        return interval(net, self._population, self._seed)
+        if self._lots is None or self._lots.shape[1] != n:
+            self._lots = lots(n, self._seed)
+        return interval(net, self._population, self._lots)
 
     def _may_differ(self) -> float | None:
         """The share of the fleet that may differ though no device that was run does; None: one does, or all were run.
@@ -174,11 +177,20 @@ def sampled(
     return comparison.as_json(shortened)
 
 
-def interval(values: NDArray[np.float64], population: int, seed: int) -> tuple[float, float]:
+def lots(n: int, seed: int) -> NDArray[np.int64]:
+    """(resamples, n) how often each of ``n`` is drawn when so many are, again and again, with replacement."""
+    drawn_again: NDArray[np.int64] = np.random.Generator(np.random.Philox(seed)).multinomial(
+        n, np.full(n, 1 / n), size=_RESAMPLES
+    )
+    return drawn_again
+
+
+def interval(
+    values: NDArray[np.float64], population: int, drawn_again: NDArray[np.int64]
+) -> tuple[float, float]:
     """Bounds, at 90 %, of the mean of a population of which ``values`` (n,) were drawn; n is 2 or more."""
     n = len(values)
-    lots = np.random.Generator(np.random.Philox(seed))
-    means = lots.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) @ values / n
+    means = drawn_again @ values / n
     narrow = math.sqrt((1 - n / population) * n / (n - 1))
     mean = values.mean()
     low, high = mean + (np.quantile(means, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]) - mean) * narrow

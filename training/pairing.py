@@ -76,6 +76,8 @@ class AlertCourse:
 
     def follow(self, batch: EventBatch) -> None:
         """Note what happened to alerts. The past of a device that is being imported is no news."""
+        if not len(batch):
+            return
         records = batch.records
         told = np.isin(records["kind"], _TOLD) & (records["slot"] >= 0)
         if told.any():

@@ -28,7 +28,7 @@ FEWEST: Final = 20
 MOST: Final = 500
 """Devices that are drawn at most."""
 
-READINGS: Final = 60_000
+READINGS: Final = 10_000
 """Readings that a rehearsal runs which somebody waits for; see ``bench/rehearsal.py``."""
 
 _PROBED: Final = 5  # devices whose readings are counted, to tell how many others have

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.training.worlds import World, world_of_steps
 from tests.twins.fleets import PUMP, T0, batch_of, random_lines
-from training.comparison import Comparison, interval, peak
+from training.comparison import Comparison, interval, lots, peak
 from training.errors import MomentNotKeptError
 from training.history import History
 from training.keeping import KeptSnapshots
@@ -247,7 +247,7 @@ def test_the_interval_holds_the_truth_about_nine_times_in_ten():
     fleet = rng.poisson(2.0, 400) - rng.poisson(1.0, 400)
     held = 0
     for seed in range(200):
-        low, high = interval(rng.choice(fleet, 120, replace=False).astype(float), 400, seed)
+        low, high = interval(rng.choice(fleet, 120, replace=False).astype(float), 400, lots(120, seed))
         held += low <= fleet.mean() <= high
     assert 165 <= held <= 195
 
