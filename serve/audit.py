@@ -84,11 +84,25 @@ def record(
     connection.execute(insert(_AUDIT).values({**values, "hash": _hash(before, values)}))
 
 
-def lines(database: Database, before: int | None = None, limit: int = 100) -> list[Line]:
-    """The newest lines first; those before a number, where given."""
+def lines(
+    database: Database,
+    before: int | None = None,
+    limit: int = 100,
+    *,
+    by: str | None = None,
+    what: str | None = None,
+    subject: str | None = None,
+) -> list[Line]:
+    """The newest lines first; those before a number, by somebody, about something, and of what begins so, where given."""
     query = select(_AUDIT).order_by(_AUDIT.c.number.desc()).limit(limit)
     if before is not None:
         query = query.where(_AUDIT.c.number < before)
+    if by is not None:
+        query = query.where(_AUDIT.c.by == by)
+    if what is not None:
+        query = query.where(_AUDIT.c.what.startswith(what, autoescape=True))
+    if subject is not None:
+        query = query.where(_AUDIT.c.subject == subject)
     rows = database.read(lambda c: c.execute(query).all())
     return [Line(**{**row._mapping, "detail": json.loads(row.detail)}) for row in rows]
 

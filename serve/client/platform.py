@@ -172,9 +172,12 @@ class Client:
         """Who asks."""
         return self._ask.get(Me, "/api/me")
 
-    def audit(self) -> Iterator[AuditItem]:
-        """Who did what, when and from where, the newest first."""
-        for page in self._ask.pages(AuditPage, "/api/audit", {"limit": 1_000}, by="before"):
+    def audit(
+        self, by: str | None = None, what: str | None = None, subject: str | None = None
+    ) -> Iterator[AuditItem]:
+        """Who did what, when and from where, the newest first; ``what`` may be how it begins."""
+        query = {"limit": 1_000, "by": by, "what": what, "subject": subject}
+        for page in self._ask.pages(AuditPage, "/api/audit", query, by="before"):
             yield from page.items
 
     # -- what goes in and what comes out ---------------------------------------------------------------------------

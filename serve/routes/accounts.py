@@ -1,5 +1,6 @@
 """Logging in, one's own account, and everybody's for admins; who did what."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
@@ -234,9 +235,15 @@ async def lines(
     context: InContext,
     before: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    by: Annotated[str | None, Query(max_length=200, description="who did it")] = None,
+    what: Annotated[
+        str | None, Query(max_length=100, description="what was done, or how that begins, as `account.`")
+    ] = None,
+    subject: Annotated[str | None, Query(max_length=600, description="to what")] = None,
 ) -> Response:
     """Who did what, when and from where, the newest first."""
-    found = await context.identify(audit.lines, context.access.database, before, limit)
+    wanted = partial(audit.lines, by=by, what=what, subject=subject)
+    found = await context.identify(wanted, context.access.database, before, limit)
     items = [audit_item(line) for line in found]
     return reply({"items": items, "next": found[-1].number if len(found) == limit else None})
 

@@ -56,5 +56,6 @@ class SystemInfo(Reply):
 
 class Readiness(Reply):
     ready: bool
+    version: str = Field(description="of Twinfold")
     as_of: AwareDatetime | None
     hosts: list[HostInfo]

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from serve.schemas.base import Name, Reply, Request
+from serve.schemas.base import Name, Priority, Reply, Request
 
 ListPage = Literal["devices", "alerts", "maintenance", "recommendations"]
 
@@ -105,6 +105,10 @@ class Settings(Request):
         "", description="an IANA name; empty: the browser's"
     )
     keys: bool = Field(True, description="shortcuts of a single key")
+    sounds: Annotated[
+        list[Priority], Field(max_length=4, description="whose new alerts are heard; none: silence")
+    ] = []
+    muted: bool = Field(False, description="nothing is heard for now, whatever `sounds` says")
 
 
 class SettingsItem(Reply):
@@ -117,6 +121,8 @@ class SettingsItem(Reply):
                     "language": "",
                     "time_zone": "Europe/Oslo",
                     "keys": True,
+                    "sounds": ["critical", "high"],
+                    "muted": False,
                     "revision": 2,
                 }
             ]
@@ -128,4 +134,6 @@ class SettingsItem(Reply):
     language: str
     time_zone: str
     keys: bool
+    sounds: list[Priority]
+    muted: bool
     revision: int = Field(description="0: nothing was chosen yet")

@@ -389,6 +389,9 @@ def test_what_people_change_is_in_the_audit_and_what_devices_send_is_not(tmp_pat
         assert page["items"][1]["address"] == "127.0.0.1"
         assert page["items"][-1]["number"] == before + 1
         assert page["next"] == before + 1
+        of_key = await it.get("/api/audit", by="local", what="key.", subject=page["items"][0]["subject"])
+        assert of_key == {"items": [page["items"][0]], "next": None}
+        assert (await it.get("/api/audit", by="kari", what="key."))["items"] == []
         assert audit.verify(it.context.access.database) is None
         assert not is_command("POST", "/ingest")
 

@@ -407,6 +407,23 @@ def test_each_step_is_in_the_audit_and_the_database_lets_it_only_grow(here: Here
     assert (number, len(head)) == (5, 64)
 
 
+def test_the_audit_is_asked_for_by_whom_of_what_kind_and_about_what(here: Here) -> None:
+    here.accounts.create("anna", "viewer", ROOT)
+    here.accounts.create("bert", "viewer", Actor("eva"))
+    here.accounts.change("anna", Actor("eva"), role="operator")
+
+    def told(**wanted: str) -> list[tuple[str, str, str]]:
+        return [(line.by, line.what, line.subject) for line in audit.lines(here.database, **wanted)]
+
+    first, second, third = reversed(told())
+    assert told(by="eva") == [third, second]
+    assert told(what="account.made") == [second, first]
+    assert told(what="account.", by="eva") == [third, second]
+    assert told(subject="anna") == [third, first]
+    assert told(what="a%") == []  # a sign of LIKE is a sign like others
+    assert told(by="nobody") == []
+
+
 def test_old_lines_go_in_order_and_the_chain_goes_on_from_what_is_kept(here: Here) -> None:
     for number in range(6):
         here.accounts.create(f"user{number}", "viewer", ROOT)

@@ -1693,6 +1693,10 @@ export type Readiness = {
     as_of: string | null;
     hosts: Array<HostInfo>;
     ready: boolean;
+    /**
+     * of Twinfold
+     */
+    version: string;
 };
 
 export type ReadingsTaken = {
@@ -2030,6 +2034,14 @@ export type Settings = {
      * a BCP 47 tag; empty: the browser's
      */
     language?: string;
+    /**
+     * nothing is heard for now, whatever `sounds` says
+     */
+    muted?: boolean;
+    /**
+     * whose new alerts are heard; none: silence
+     */
+    sounds?: Array<'critical' | 'high' | 'medium' | 'low'>;
     theme?: 'auto' | 'light' | 'dark';
     /**
      * an IANA name; empty: the browser's
@@ -2041,10 +2053,12 @@ export type SettingsItem = {
     density: 'comfortable' | 'compact';
     keys: boolean;
     language: string;
+    muted: boolean;
     /**
      * 0: nothing was chosen yet
      */
     revision: number;
+    sounds: Array<'critical' | 'high' | 'medium' | 'low'>;
     theme: 'auto' | 'light' | 'dark';
     time_zone: string;
 };
