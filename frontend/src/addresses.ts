@@ -61,6 +61,30 @@ export interface RulesSearch {
   readonly rule?: string
 }
 
+export const NOTIFICATION_TABS = ["routes", "channels", "deliveries"] as const
+export const DELIVERY_STATES = ["waiting", "delivered", "failed"] as const
+
+export interface NotificationSearch {
+  readonly tab?: (typeof NOTIFICATION_TABS)[number]
+  /** Of the deliveries shown. */
+  readonly state?: (typeof DELIVERY_STATES)[number]
+}
+
+export const ADMIN_PARTS = ["people", "types", "jobs", "system", "audit"] as const
+
+export interface AuditSearch {
+  readonly by?: string
+  readonly what?: string
+  readonly subject?: string
+}
+
+/** Two versions of a part of a type, held against each other. */
+export interface TypeSearch {
+  readonly part?: "type" | "rules"
+  readonly first?: number
+  readonly second?: number
+}
+
 type Raw = Readonly<Record<string, unknown>>
 
 export function deviceListSearch(raw: Raw): DeviceListSearch {
@@ -115,6 +139,24 @@ export function rulesSearch(raw: Raw): RulesSearch {
 function spanOf(raw: Raw): { start: number; end: number } | undefined {
   const [start, end] = [Number(raw.start), Number(raw.end)]
   return raw.start !== undefined && Number.isFinite(start) && end > start ? { start, end } : undefined
+}
+
+export function notificationSearch(raw: Raw): NotificationSearch {
+  return kept({ tab: oneOf(NOTIFICATION_TABS, raw.tab), state: oneOf(DELIVERY_STATES, raw.state) })
+}
+
+export function auditSearch(raw: Raw): AuditSearch {
+  return kept({ by: text(raw.by), what: text(raw.what), subject: text(raw.subject) })
+}
+
+export function typeSearch(raw: Raw): TypeSearch {
+  const [first, second] = [Number(raw.first), Number(raw.second)]
+  const part = oneOf(["type", "rules"] as const, raw.part)
+  return part && isVersion(first) && isVersion(second) ? { part, first, second } : {}
+}
+
+function isVersion(n: number): boolean {
+  return Number.isInteger(n) && n >= 1
 }
 
 function text(value: unknown): string | undefined {

@@ -39,7 +39,16 @@ const pages = {
   journal: "/alerts/journal",
   kpis: "/alerts/kpis",
   rules: `/alerts/rules/${type}`,
-  people: "/people",
+  people: "/admin/people",
+  audit: "/admin/audit",
+  types: "/admin/types",
+  type: "/admin/types/centrifugal-pump",
+  jobs: "/admin/jobs",
+  system: "/admin/system",
+  settings: "/settings",
+  notifications: "/notifications",
+  channels: "/notifications?tab=channels",
+  deliveries: "/notifications?tab=deliveries",
 }
 
 for (const [width, viewport] of Object.entries(sizes)) {

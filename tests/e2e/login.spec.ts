@@ -64,8 +64,8 @@ test("a newcomer chooses a password, logs out, and comes back with it", async ({
   await theirs.getByRole("button", { name: "Use this password" }).click()
   await expect(theirs.getByRole("heading", { name: "Devices reporting" })).toBeVisible()
 
-  await theirs.getByRole("button", { name: "Preferences" }).last().click()
-  await expect(theirs.getByText(`${name}, viewer`)).toBeVisible()
+  await theirs.getByRole("link", { name: "Settings" }).click()
+  await expect(theirs.getByText("viewer: sees everything, changes nothing")).toBeVisible()
   await theirs.getByRole("button", { name: "Log out" }).click()
   await expect(theirs.getByRole("heading", { name: "Log in" })).toBeVisible()
   await logIn(CHOSEN)
@@ -92,7 +92,7 @@ test("a second factor is set up, asked for, and ended", async ({ browser, page }
   const theirs = await own.newPage()
   await theirs.goto("/")
   const open = async () => {
-    await theirs.getByRole("button", { name: "Preferences" }).last().click()
+    await theirs.getByRole("link", { name: "Settings" }).click()
     await theirs.getByRole("button", { name: "Second factor…" }).click()
   }
   await open()
@@ -105,7 +105,7 @@ test("a second factor is set up, asked for, and ended", async ({ browser, page }
   await theirs.getByRole("button", { name: "Ask for it from now on" }).click()
   await expect(theirs.getByText("A code is asked for at each log-in from now on")).toBeVisible()
 
-  await theirs.getByRole("button", { name: "Preferences" }).last().click()
+  await theirs.getByRole("link", { name: "Settings" }).click()
   await theirs.getByRole("button", { name: "Log out" }).click()
   const logIn = async (digits: string) => {
     await theirs.getByLabel("Name", { exact: true }).fill(name)

@@ -1,7 +1,7 @@
 /** Every page is there, live, and reachable by everyone: no accessibility violation in either theme, wide or narrow. */
 import AxeBuilder from "@axe-core/playwright"
 import { expect, test } from "@playwright/test"
-import { pages } from "./paths"
+import { NAMES, pages } from "./paths"
 
 for (const scheme of ["light", "dark"] as const) {
   for (const [width, height] of [
@@ -10,18 +10,7 @@ for (const scheme of ["light", "dark"] as const) {
   ] as const) {
     test.describe(`${scheme}, ${width} px`, () => {
       test.use({ colorScheme: scheme, viewport: { width, height } })
-      for (const name of [
-        "overview",
-        "devices",
-        "device",
-        "alerts",
-        "groups",
-        "journal",
-        "kpis",
-        "rules",
-        "rulesOfType",
-        "people",
-      ] as const) {
+      for (const name of NAMES) {
         test(`${name} has no accessibility violation`, async ({ page, request }) => {
           const failures: string[] = []
           page.on("pageerror", (error) => failures.push(String(error)))

@@ -10,6 +10,28 @@ export const USER = {
 /** Where the session of the first test lies for the others. */
 export const SESSION = process.env.TWINFOLD_SESSION ?? ""
 
+export const NAMES = [
+  "overview",
+  "devices",
+  "device",
+  "alerts",
+  "groups",
+  "journal",
+  "kpis",
+  "rules",
+  "rulesOfType",
+  "people",
+  "audit",
+  "types",
+  "type",
+  "jobs",
+  "system",
+  "settings",
+  "notifications",
+  "channels",
+  "deliveries",
+] as const
+
 export async function pages(request: APIRequestContext) {
   const { items } = await (await request.get("/api/devices?sort=health&limit=1")).json()
   return {
@@ -22,6 +44,15 @@ export async function pages(request: APIRequestContext) {
     kpis: "/alerts/kpis",
     rules: "/alerts/rules",
     rulesOfType: `/alerts/rules/${items[0].type}`,
-    people: "/people",
+    people: "/admin/people",
+    audit: "/admin/audit",
+    types: "/admin/types",
+    type: `/admin/types/${encodeURIComponent(items[0].type)}`,
+    jobs: "/admin/jobs",
+    system: "/admin/system",
+    settings: "/settings",
+    notifications: "/notifications",
+    channels: "/notifications?tab=channels",
+    deliveries: "/notifications?tab=deliveries",
   }
 }

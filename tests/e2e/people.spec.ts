@@ -4,9 +4,8 @@ import { expect, test } from "@playwright/test"
 test("accounts are made, changed and disabled", async ({ page, request }) => {
   const name = `per-${Date.now()}`
   await page.goto("/")
-  await page.getByRole("button", { name: "Preferences" }).last().click()
-  await page.getByRole("link", { name: "People and keys" }).click()
-  await expect(page).toHaveURL(/\/people$/)
+  await page.getByRole("link", { name: "Administration" }).click()
+  await expect(page).toHaveURL(/\/admin\/people$/)
   await page.getByLabel("New account").fill(name)
   await page.getByLabel("Only at these sites").fill("oslo, porto")
   await page.getByRole("button", { name: "Add account" }).click()
@@ -25,6 +24,7 @@ test("accounts are made, changed and disabled", async ({ page, request }) => {
   await expect(page.getByRole("button", { name: `Enable ${name}` })).toBeVisible()
   const { role, disabled, sites } = await (await request.get(`/api/users/${name}`)).json()
   expect([role, disabled, sites]).toEqual(["engineer", true, ["porto"]])
+  await page.getByRole("link", { name: "Audit" }).click()
   await expect(page.getByRole("cell", { name: "account.changed" }).first()).toBeVisible()
 })
 

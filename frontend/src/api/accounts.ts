@@ -1,5 +1,11 @@
 /** Accounts and device keys of everybody, for those who manage them, and what was done. */
-import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query"
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+} from "@tanstack/react-query"
 import { api, segment } from "./client"
 import { keys } from "./queries"
 import type { AccountItem, AccountList, AuditPage, KeyList, KeyMade, NewKey, OneTime } from "./schema"
@@ -7,6 +13,8 @@ import type { AccountItem, AccountList, AuditPage, KeyList, KeyMade, NewKey, One
 export type Role = AccountItem["role"]
 /** From the least to the most that one may do. */
 export const ROLES: readonly Role[] = ["viewer", "operator", "engineer", "admin"]
+
+const AUDIT_PAGE = 100
 
 /** Whether a role may do what `least` may. */
 export function reaches(role: Role | undefined, least: Role): boolean {
@@ -23,10 +31,23 @@ export const deviceKeysQuery = queryOptions({
   queryFn: ({ signal }) => api<KeyList>("/keys", { query: { limit: 1000 }, signal }),
 })
 
-export const auditQuery = queryOptions({
-  queryKey: keys.audit,
-  queryFn: ({ signal }) => api<AuditPage>("/audit", { query: { limit: 50 }, signal }),
-})
+export interface AuditChoice {
+  readonly by?: string
+  /** What was done, or how that begins. */
+  readonly what?: string
+  readonly subject?: string
+}
+
+export function auditQuery(choice: AuditChoice) {
+  return infiniteQueryOptions({
+    queryKey: [...keys.audit, choice],
+    queryFn: ({ pageParam, signal }) =>
+      api<AuditPage>("/audit", { query: { ...choice, limit: AUDIT_PAGE, before: pageParam }, signal }),
+    initialPageParam: null as number | null,
+    getNextPageParam: ({ next }) => next,
+    placeholderData: keepPreviousData,
+  })
+}
 
 export function useAddAccount() {
   return useChange(

@@ -39,12 +39,14 @@ export interface Ask {
   /** How long an answer may take. */
   readonly patienceMs?: number
   readonly signal?: AbortSignal
+  /** A status beside 200 to 299 whose body is an answer, too. */
+  readonly also?: number
 }
 
 /** Ask for `path` below /api. Raises `ApiError`; an aborted request raises the abort, as fetch does. */
 export async function api<T>(
   path: string,
-  { method = "GET", query, body, yaml, revision, patienceMs = TIMEOUT_MS, signal }: Ask = {},
+  { method = "GET", query, body, yaml, revision, patienceMs = TIMEOUT_MS, signal, also }: Ask = {},
 ): Promise<T> {
   // A page of another site cannot send this header, so it cannot use this browser's session.
   const headers: Record<string, string> = { accept: "application/json", "x-requested-with": "twinfold" }
@@ -64,7 +66,7 @@ export async function api<T>(
     if (signal?.aborted) throw error
     throw new ApiError(noAnswer(timeout.aborted ? `no answer within ${patienceMs / 1000} s` : ""))
   }
-  if (!response.ok) throw new ApiError(await problemOf(response))
+  if (!response.ok && response.status !== also) throw new ApiError(await problemOf(response))
   const answer = response.status === 204 ? undefined : await contentOf(response)
   if (method !== "GET" && typeof answer?.cursor === "string")
     reached = { cursor: answer.cursor, at: performance.now() }

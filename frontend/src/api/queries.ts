@@ -26,6 +26,12 @@ export const keys = {
   accounts: ["accounts"],
   deviceKeys: ["device-keys"],
   audit: ["audit"],
+  settings: ["settings"],
+  sessions: ["sessions"],
+  notifications: ["notifications"],
+  ready: ["ready"],
+  views: ["views"],
+  jobs: ["jobs"],
   summary: ["fleet", "summary"],
   map: ["fleet", "map"],
   types: ["types"],
@@ -90,14 +96,20 @@ export function mapCellQuery(site: string, index: number) {
   })
 }
 
+/** One page of the list: the one that `after`, the `next` of another page, names; without it the first. */
+export function devicePage(
+  choice: DeviceChoice,
+  after: string,
+  limit: number,
+  signal: AbortSignal,
+): Promise<DevicePage> {
+  return api<DevicePage>("/devices", { query: { ...choice, limit, after, cursor: ownCursor() }, signal })
+}
+
 export function deviceListQuery(choice: DeviceChoice) {
   return infiniteQueryOptions({
     queryKey: [...keys.deviceLists, choice],
-    queryFn: ({ pageParam, signal }) =>
-      api<DevicePage>("/devices", {
-        query: { ...choice, limit: PAGE, after: pageParam, cursor: ownCursor() },
-        signal,
-      }),
+    queryFn: ({ pageParam, signal }) => devicePage(choice, pageParam, PAGE, signal),
     initialPageParam: "",
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,

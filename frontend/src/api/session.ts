@@ -1,8 +1,8 @@
 /** Who is logged in, and how that begins and ends. The session itself is a cookie that no script can read. */
 import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
-import { ApiError, api } from "./client"
+import { ApiError, api, segment } from "./client"
 import { keys } from "./queries"
-import type { LoggedIn, Me, PasswordChange, TotpSecret } from "./schema"
+import type { LoggedIn, Me, PasswordChange, SessionList, TotpSecret } from "./schema"
 
 export interface Credentials {
   readonly name: string
@@ -87,5 +87,19 @@ export function useEndTotp() {
   return useMutation({
     mutationFn: (password: string) => api("/me/totp/off", { method: "POST", body: { password } }),
     onSuccess: () => cache.invalidateQueries({ queryKey: keys.me }),
+  })
+}
+
+/** Where one is logged in. */
+export const sessionsQuery = queryOptions({
+  queryKey: keys.sessions,
+  queryFn: ({ signal }) => api<SessionList>("/me/sessions", { signal }),
+})
+
+export function useEndSession() {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: (id: string) => api(`/me/sessions/${segment(id)}`, { method: "DELETE" }),
+    onSuccess: () => cache.invalidateQueries({ queryKey: keys.sessions }),
   })
 }

@@ -2,7 +2,9 @@
 import { useQuery } from "@tanstack/react-query"
 import { Link, Outlet, useNavigate } from "@tanstack/react-router"
 import { lazy, Suspense, useRef, useState } from "react"
+import { reaches } from "@/api/accounts"
 import { summaryQuery } from "@/api/queries"
+import { useMe } from "@/api/session"
 import { Mark } from "@/components/Mark"
 import { Notices } from "@/components/notices"
 import { PRIORITIES } from "@/components/tokens"
@@ -12,18 +14,21 @@ import { say } from "@/words/say"
 import { ConnectionLine } from "./ConnectionLine"
 import css from "./Shell.module.css"
 import { TopBar } from "./TopBar"
+import { useKeptSettings } from "./useKeptSettings"
+import { useSounds } from "./useSounds"
 
-const Preferences = lazy(() => import("./Preferences"))
-const PasswordSheet = lazy(() => import("@/features/login/PasswordSheet"))
-const SecondFactorSheet = lazy(() => import("@/features/login/SecondFactorSheet"))
+const Palette = lazy(() => import("./palette/Palette"))
 const Shortcuts = lazy(() => import("./Shortcuts"))
 
 export function Shell() {
   const search = useRef<HTMLInputElement>(null)
   const navigate = useNavigate()
-  const [sheet, setSheet] = useState<"preferences" | "password" | "factor" | "shortcuts" | null>(null)
+  const [sheet, setSheet] = useState<"palette" | "shortcuts" | null>(null)
+  useKeptSettings()
+  useSounds()
   useKeys({
-    "mod+k": () => search.current?.select(),
+    "mod+k": () => setSheet("palette"),
+    "/": () => search.current?.select(),
     "?": () => setSheet("shortcuts"),
     "1": () => navigate({ to: "/" }),
     "2": () => navigate({ to: "/devices" }),
@@ -38,31 +43,24 @@ export function Shell() {
         <Mark />
         <span className={css.brandName}>{say("app.name")}</span>
       </Link>
-      <TopBar searchRef={search} onPreferences={() => setSheet("preferences")} />
-      <Rail onPreferences={() => setSheet("preferences")} />
+      <TopBar searchRef={search} />
+      <Rail />
       <main id="page" className={css.page} tabIndex={-1}>
         <ConnectionLine />
         <Outlet />
       </main>
       <Notices />
       <Suspense>
-        {sheet === "preferences" ? (
-          <Preferences
-            onClose={() => setSheet(null)}
-            onPassword={() => setSheet("password")}
-            onSecondFactor={() => setSheet("factor")}
-          />
-        ) : null}
-        {sheet === "password" ? <PasswordSheet onClose={() => setSheet(null)} /> : null}
-        {sheet === "factor" ? <SecondFactorSheet onClose={() => setSheet(null)} /> : null}
+        {sheet === "palette" ? <Palette onClose={() => setSheet(null)} /> : null}
         {sheet === "shortcuts" ? <Shortcuts onClose={() => setSheet(null)} /> : null}
       </Suspense>
     </div>
   )
 }
 
-function Rail({ onPreferences }: { readonly onPreferences: () => void }) {
+function Rail() {
   const { data } = useQuery(summaryQuery)
+  const role = useMe()?.role
   const waiting = data ? PRIORITIES.reduce((sum, each) => sum + data.alerts.unacknowledged[each], 0) : null
   return (
     <nav className={css.rail} aria-label={say("app.navigation")}>
@@ -82,9 +80,20 @@ function Rail({ onPreferences }: { readonly onPreferences: () => void }) {
           {waiting === null ? "" : count(waiting)}
         </span>
       </Link>
-      <button type="button" className={`${css.link} ${css.last}`} onClick={onPreferences}>
-        <span>{say("pages.preferences")}</span>
-      </button>
+      <div className={css.gap} />
+      {reaches(role, "operator") ? (
+        <Link to="/notifications" className={css.link} data-wide activeOptions={{ includeSearch: false }}>
+          <span>{say("pages.notifications")}</span>
+        </Link>
+      ) : null}
+      {reaches(role, "engineer") ? (
+        <Link to="/admin" className={css.link} data-wide activeOptions={{ includeSearch: false }}>
+          <span>{say("pages.admin")}</span>
+        </Link>
+      ) : null}
+      <Link to="/settings" className={css.link}>
+        <span>{say("pages.settings")}</span>
+      </Link>
     </nav>
   )
 }

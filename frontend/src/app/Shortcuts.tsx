@@ -7,7 +7,8 @@ const GROUPS: readonly (readonly [Phrase, readonly (readonly [string, Phrase])[]
   [
     "shortcuts.everywhere",
     [
-      ["Ctrl K", "shortcuts.search"],
+      ["Ctrl K", "shortcuts.palette"],
+      ["/", "shortcuts.search"],
       ["1 2 3", "shortcuts.go"],
       ["?", "shortcuts.help"],
     ],

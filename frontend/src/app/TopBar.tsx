@@ -12,16 +12,16 @@ import { PriorityMark } from "@/components/PriorityMark"
 import { PRIORITIES } from "@/components/tokens"
 import { useNow } from "@/components/useNow"
 import { count } from "@/words/figures"
+import { prefer, usePreferences } from "@/words/preferences"
 import { say } from "@/words/say"
 import { clock, exact, span, zoneName, zoneShort } from "@/words/times"
 import css from "./TopBar.module.css"
 
 interface Props {
   readonly searchRef: RefObject<HTMLInputElement | null>
-  readonly onPreferences: () => void
 }
 
-export function TopBar({ searchRef, onPreferences }: Props) {
+export function TopBar({ searchRef }: Props) {
   const me = useMe()
   return (
     <header className={css.bar}>
@@ -29,9 +29,10 @@ export function TopBar({ searchRef, onPreferences }: Props) {
       <Marks />
       <Live />
       <Clock />
-      <button type="button" className={css.user} onClick={onPreferences} title={say("pages.preferences")}>
+      <Sound />
+      <Link to="/settings" className={css.user} title={say("pages.settings")}>
         {me?.name ?? ""}
-      </button>
+      </Link>
     </header>
   )
 }
@@ -139,6 +140,17 @@ function Marks() {
         </Link>
       ))}
     </nav>
+  )
+}
+
+/** Silence for now, where somebody chose to hear alerts at all. */
+function Sound() {
+  const { sounds, muted } = usePreferences()
+  if (sounds.length === 0) return null
+  return (
+    <button type="button" className={css.user} aria-pressed={muted} onClick={() => prefer({ muted: !muted })}>
+      {say(muted ? "sound.muted" : "sound.mute")}
+    </button>
   )
 }
 

@@ -6,18 +6,20 @@ import "./global.css"
 import { MantineProvider } from "@mantine/core"
 import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query"
 import { RouterProvider } from "@tanstack/react-router"
-import { StrictMode } from "react"
+import { StrictMode, useEffect } from "react"
 import { createRoot } from "react-dom/client"
 import { ApiError } from "@/api/client"
 import { keys } from "@/api/queries"
 import { sessionEnded } from "@/api/session"
 import { LiveStream, streamAddress } from "@/api/stream"
 import { StreamContext } from "@/api/useStream"
-import { usePreferences } from "@/words/preferences"
+import { speakAs } from "@/words/languages"
+import { preferences, usePreferences } from "@/words/preferences"
 import { makeRouter } from "./router"
 import { SessionGate } from "./SessionGate"
 import { schemeManager } from "./scheme"
 import { theme } from "./theme"
+import { useLanguage } from "./useLanguage"
 
 const RETRIES = 2
 
@@ -41,7 +43,11 @@ const stream = new LiveStream(streamAddress())
 const router = makeRouter(cache)
 
 function App() {
-  const { zone } = usePreferences()
+  const { zone, density } = usePreferences()
+  const language = useLanguage()
+  useEffect(() => {
+    document.documentElement.dataset.density = density
+  }, [density])
   return (
     <MantineProvider
       theme={theme}
@@ -52,9 +58,9 @@ function App() {
     >
       <QueryClientProvider client={cache}>
         <StreamContext value={stream}>
-          {/* Every time on the screen is written anew when the zone changes. */}
+          {/* Every text and time on the screen is written anew when the language or the zone changes. */}
           <SessionGate>
-            <RouterProvider key={zone} router={router} />
+            <RouterProvider key={`${language} ${zone}`} router={router} />
           </SessionGate>
         </StreamContext>
       </QueryClientProvider>
@@ -62,6 +68,8 @@ function App() {
   )
 }
 
+// Texts that cannot be loaded now leave the app in English, not blank.
+await speakAs(preferences().language).catch(() => undefined)
 const root = document.getElementById("app")
 if (root)
   createRoot(root).render(

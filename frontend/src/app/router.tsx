@@ -7,14 +7,18 @@ import {
   type ErrorComponentProps,
   Link,
   lazyRouteComponent,
+  redirect,
 } from "@tanstack/react-router"
 import {
   alertKpiSearch,
   alertSearch,
+  auditSearch,
   deviceListSearch,
   deviceSearch,
   journalSearch,
+  notificationSearch,
   rulesSearch,
+  typeSearch,
 } from "@/addresses"
 import { deviceQuery, mapQuery, summaryQuery } from "@/api/queries"
 import { Empty, Failed } from "@/components/states"
@@ -87,10 +91,69 @@ const rulesOfType = createRoute({
   component: lazyRouteComponent(() => import("@/features/rules/RulesPage"), "RulesPage"),
 })
 
-const people = createRoute({
+const admin = createRoute({
   getParentRoute: () => root,
+  path: "/admin",
+  component: lazyRouteComponent(() => import("@/features/admin/AdminFrame"), "AdminFrame"),
+})
+
+const adminFirst = createRoute({ getParentRoute: () => admin, path: "/", beforeLoad: toPeople })
+
+/** Where people and keys were before. */
+const people = createRoute({ getParentRoute: () => root, path: "/people", beforeLoad: toPeople })
+
+const adminPeople = createRoute({
+  getParentRoute: () => admin,
   path: "/people",
   component: lazyRouteComponent(() => import("@/features/people/PeoplePage"), "PeoplePage"),
+})
+
+const adminAudit = createRoute({
+  getParentRoute: () => admin,
+  path: "/audit",
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import("@/features/admin/AuditPage"), "AuditPage"),
+})
+
+const adminTypes = createRoute({
+  getParentRoute: () => admin,
+  path: "/types",
+  component: lazyRouteComponent(() => import("@/features/admin/TypesPage"), "TypesPage"),
+})
+
+const adminType = createRoute({
+  getParentRoute: () => admin,
+  path: "/types/$name",
+  validateSearch: typeSearch,
+  component: lazyRouteComponent(() => import("@/features/admin/TypePage"), "TypePage"),
+})
+
+const adminJobs = createRoute({
+  getParentRoute: () => admin,
+  path: "/jobs",
+  component: lazyRouteComponent(() => import("@/features/admin/JobsPage"), "JobsPage"),
+})
+
+const adminSystem = createRoute({
+  getParentRoute: () => admin,
+  path: "/system",
+  component: lazyRouteComponent(() => import("@/features/admin/SystemPage"), "SystemPage"),
+})
+
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./SettingsWithSheets"), "SettingsWithSheets"),
+})
+
+const notifications = createRoute({
+  getParentRoute: () => root,
+  path: "/notifications",
+  validateSearch: notificationSearch,
+  component: lazyRouteComponent(
+    () => import("@/features/notifications/NotificationsPage"),
+    "NotificationsPage",
+  ),
 })
 
 const tree = root.addChildren([
@@ -103,6 +166,9 @@ const tree = root.addChildren([
   rules,
   rulesOfType,
   people,
+  settings,
+  notifications,
+  admin.addChildren([adminFirst, adminPeople, adminAudit, adminTypes, adminType, adminJobs, adminSystem]),
 ])
 
 export function makeRouter(cache: QueryClient) {
@@ -120,6 +186,10 @@ declare module "@tanstack/react-router" {
   interface Register {
     router: ReturnType<typeof makeRouter>
   }
+}
+
+function toPeople(): never {
+  throw redirect({ to: "/admin/people", replace: true })
 }
 
 function Broken({ error }: ErrorComponentProps) {

@@ -5,6 +5,7 @@
 import { type ColumnDef, columnVisibilityFeature, tableFeatures, useTable } from "@tanstack/react-table"
 import { useVirtualizer } from "@tanstack/react-virtual"
 import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useRef } from "react"
+import { usePreferences } from "@/words/preferences"
 import { say } from "@/words/say"
 import css from "./DataTable.module.css"
 import { useKeys } from "./useKeys"
@@ -47,17 +48,18 @@ interface Props<Row> {
   readonly onVisible?: (rows: readonly Row[]) => void
   /** Shown below a row that is opened. */
   readonly detail?: (row: Row) => ReactNode
-  readonly rowHeight?: number
   readonly empty: ReactNode
 }
 
 const features = tableFeatures({ columnVisibilityFeature })
+const ROW_HEIGHT = { comfortable: 32, compact: 26 } as const
 const NEAR = 20
 const GAP = 16
 const PADDING = 14
 
 export function DataTable<Row>(props: Props<Row>) {
-  const { label, columns, rows, rowId, total, hidden, rowHeight = 32, onNearEnd, onVisible, current } = props
+  const { label, columns, rows, rowId, total, hidden, onNearEnd, onVisible, current } = props
+  const rowHeight = ROW_HEIGHT[usePreferences().density]
   const scroll = useRef<HTMLDivElement>(null)
   const definitions = useMemo(
     () => columns.map(({ id }): ColumnDef<typeof features, object> => ({ id })),

@@ -7,7 +7,7 @@ import uPlot from "uplot"
 import "uplot/dist/uPlot.min.css"
 import type { Priority, Series } from "@/api/schema"
 import { quantity, unitText } from "@/words/figures"
-import { clock, day } from "@/words/times"
+import { clock, dayOfYear } from "@/words/times"
 import css from "./SeriesChart.module.css"
 import type { Tokens } from "./tokens"
 import { useSize } from "./useSize"
@@ -257,7 +257,7 @@ function timeTicks(ticks: readonly number[]): string[] {
   let before = ""
   return ticks.map((tick) => {
     const at = tick * 1000
-    const date = day(at).slice(5)
+    const date = dayOfYear(at)
     if (days) return date
     const text = clock(at, step > 0 && step < 60_000)
     const turned = before !== "" && before !== date
@@ -272,7 +272,7 @@ function readOut(plot: uPlot, unit: string, enveloped: boolean): string {
   const at = plot.data[0][idx]
   const [a, b] = [plot.data[1]?.[idx], enveloped ? plot.data[2]?.[idx] : undefined]
   if (at === undefined || a === null || a === undefined) return ""
-  const time = `${day(at * 1000).slice(5)} ${clock(at * 1000)}`
+  const time = `${dayOfYear(at * 1000)} ${clock(at * 1000)}`
   if (b === null || b === undefined || a === b) return `${quantity(a, unit)} · ${time}`
   return `${quantity(a)} to ${quantity(b, unit)} · ${time}`
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { change, count, fixed, health, quantity, share, short, unitText } from "./figures"
+import { bytes, change, count, fixed, health, quantity, share, short, unitText } from "./figures"
 
 const plain = (text: string) => text.replaceAll("\u202f", " ")
 
@@ -53,3 +53,13 @@ test.each([
 
 test("fixed keeps its decimals", () => expect(fixed(2, 2)).toBe("2.00"))
 test("a unit without a better form stays its code", () => expect(unitText("kPa")).toBe("kPa"))
+
+test.each([
+  [0, "0 B"],
+  [999, "999 B"],
+  [12_400_000, "12.4 MB"],
+  [3e15, "3 PB"],
+  [null, "–"],
+])("%s bytes are written %s", (n, text) => {
+  expect(plain(bytes(n))).toBe(text)
+})

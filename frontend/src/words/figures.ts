@@ -47,6 +47,13 @@ export function health(n: number | null | undefined): string {
   return known(n) ? count(Math.floor(n + 1e-9)) : "–"
 }
 
+/** So many bytes in their largest sensible unit: 12.4 MB. */
+export function bytes(n: number | null | undefined): string {
+  if (!known(n)) return "–"
+  const step = n < 1000 ? 0 : Math.min(BYTES.length - 1, Math.floor(Math.log10(n) / 3))
+  return quantity(n / 1000 ** step, BYTES[step], 3)
+}
+
 /** A share of one as percent: 0.11 %. */
 export function share(n: number | null | undefined): string {
   if (!known(n)) return "–"
@@ -74,6 +81,8 @@ export function unitText(unit: string): string {
       .replace(/3$/, "³")
   )
 }
+
+const BYTES = ["B", "kB", "MB", "GB", "TB", "PB"] as const
 
 const UNITS: Readonly<Record<string, string>> = {
   Cel: "°C",

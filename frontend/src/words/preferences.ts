@@ -1,55 +1,79 @@
-/** What one reader chose, kept in this browser: theme, time zone, single-key shortcuts. */
+/** What one reader chose: kept in this browser, and with their account once they have logged in (`app/useKeptSettings`). */
 import { useSyncExternalStore } from "react"
 import { setZone } from "./times"
 
+export const SCHEMES = ["auto", "light", "dark"] as const
+export const DENSITIES = ["comfortable", "compact"] as const
+
 export interface Preferences {
-  readonly scheme: "auto" | "light" | "dark"
+  readonly scheme: (typeof SCHEMES)[number]
+  readonly density: (typeof DENSITIES)[number]
+  /** BCP 47 tag; empty: the browser's. */
+  readonly language: string
   /** IANA name; empty: this computer's. */
   readonly zone: string
+  /** Single-key shortcuts. */
   readonly keys: boolean
+  /** The priorities whose new alerts are heard. */
+  readonly sounds: readonly string[]
+  readonly muted: boolean
 }
 
-const INITIAL: Preferences = { scheme: "auto", zone: "", keys: true }
-const STORED: { readonly [K in keyof Preferences]: string } = {
-  scheme: "twinfold.scheme",
-  zone: "twinfold.zone",
-  keys: "twinfold.keys",
+/** How each choice is read from what is stored, which may be missing or from another version. */
+const READ: { readonly [K in keyof Preferences]: (text: string) => Preferences[K] } = {
+  scheme: (text) => SCHEMES.find((each) => each === text) ?? "auto",
+  density: (text) => DENSITIES.find((each) => each === text) ?? "comfortable",
+  language: (text) => text,
+  zone: (text) => (isZone(text) ? text : ""),
+  keys: (text) => text !== "false",
+  sounds: (text) => text.split(",").filter(Boolean),
+  muted: (text) => text === "true",
 }
 
 let chosen = read()
 const listeners = new Set<() => void>()
+const choosers = new Set<(changes: Partial<Preferences>) => void>()
 
 /** The choices in force. */
 export function preferences(): Preferences {
   return chosen
 }
 
-/** Change some choices, here and for the next visit. */
+/** The reader changes some choices: here, for the next visit, and wherever `followChoices` takes them. */
 export function prefer(changes: Partial<Preferences>): void {
+  adopt(changes)
+  for (const chooser of choosers) chooser(changes)
+}
+
+/** Put choices in force that were made elsewhere. */
+export function adopt(changes: Partial<Preferences>): void {
   chosen = { ...chosen, ...changes }
   setZone(chosen.zone || undefined)
-  for (const [key, value] of Object.entries(changes)) write(STORED[key as keyof Preferences], String(value))
+  for (const [key, value] of Object.entries(changes)) write(key, String(value))
   for (const listener of listeners) listener()
 }
 
 /** The choices in force, followed. */
 export function usePreferences(): Preferences {
-  return useSyncExternalStore(follow, preferences)
+  return useSyncExternalStore(followPreferences, preferences)
 }
 
-function follow(listener: () => void): () => void {
+/** Hear of every change, whoever made it; answers how to stop. */
+export function followPreferences(listener: () => void): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
 }
 
+/** Hear of what the reader changes here; answers how to stop. */
+export function followChoices(chooser: (changes: Partial<Preferences>) => void): () => void {
+  choosers.add(chooser)
+  return () => choosers.delete(chooser)
+}
+
 function read(): Preferences {
-  const scheme = load(STORED.scheme)
-  const zone = load(STORED.zone) ?? INITIAL.zone
-  const stored: Preferences = {
-    scheme: scheme === "light" || scheme === "dark" ? scheme : "auto",
-    zone: isZone(zone) ? zone : "",
-    keys: load(STORED.keys) !== "false",
-  }
+  const stored = Object.fromEntries(
+    Object.entries(READ).map(([key, parse]) => [key, parse(load(key))]),
+  ) as unknown as Preferences
   setZone(stored.zone || undefined)
   return stored
 }
@@ -63,17 +87,17 @@ function isZone(name: string): boolean {
   }
 }
 
-function load(key: string): string | null {
+function load(key: string): string {
   try {
-    return localStorage.getItem(key)
+    return localStorage.getItem(`twinfold.${key}`) ?? ""
   } catch {
-    return null
+    return ""
   }
 }
 
 function write(key: string, value: string): void {
   try {
-    localStorage.setItem(key, value)
+    localStorage.setItem(`twinfold.${key}`, value)
   } catch {
     // A browser that keeps nothing still obeys for this visit.
   }

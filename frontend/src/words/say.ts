@@ -16,10 +16,11 @@ let locale = "en"
 let plurals = new Intl.PluralRules(locale)
 const texts = new Map<string, Leaf>()
 
-/** Put another catalogue in force; phrases it lacks stay in English. */
+/** Put a catalogue in force; phrases it lacks stay in English. */
 export function speak(language: string, catalogue: object): void {
   locale = language
   plurals = new Intl.PluralRules(language)
+  collect("", en)
   collect("", catalogue)
 }
 

@@ -44,12 +44,12 @@ export function parse(iso: string | null | undefined): number | null {
 /** A span in its largest sensible unit: 0.2 s, 42 s, 13 min, 5 h, 3 d. */
 export function span(ms: number): string {
   const size = Math.abs(ms)
-  if (size < 9950) return `${(Math.round(size / 100) / 10).toLocaleString(language())}${GAP}s`
-  if (size < 99.5 * SECOND) return `${Math.round(size / SECOND)}${GAP}s`
-  if (size < 99.5 * MINUTE) return `${Math.round(size / MINUTE)}${GAP}min`
-  if (size < 47.5 * HOUR) return `${Math.round(size / HOUR)}${GAP}h`
-  if (size < 729.5 * DAY) return `${Math.round(size / DAY)}${GAP}d`
-  return `${Math.round((size / DAY / 365.25) * 10) / 10}${GAP}y`
+  if (size < 9950) return written(Math.round(size / 100) / 10, "s")
+  if (size < 99.5 * SECOND) return written(Math.round(size / SECOND), "s")
+  if (size < 99.5 * MINUTE) return written(Math.round(size / MINUTE), "min")
+  if (size < 47.5 * HOUR) return written(Math.round(size / HOUR), "h")
+  if (size < 729.5 * DAY) return written(Math.round(size / DAY), "d")
+  return written(Math.round((size / DAY / 365.25) * 10) / 10, "y")
 }
 
 /** How long ago, to whole seconds, so that a ticking age does not flicker. */
@@ -76,14 +76,14 @@ export function clock(at: number, seconds = true): string {
   return format(seconds ? { ...options, second: "2-digit" } : options).format(at)
 }
 
-/** 2026-03-01. */
+/** 2026-03-01, as the language in force writes it. */
 export function day(at: number): string {
-  const parts = Object.fromEntries(
-    format({ year: "numeric", month: "2-digit", day: "2-digit" })
-      .formatToParts(at)
-      .map(({ type, value }) => [type, value]),
-  )
-  return `${parts.year}-${parts.month}-${parts.day}`
+  return say("figures.date", dateParts(at))
+}
+
+/** 03-01, as the language in force writes it. */
+export function dayOfYear(at: number): string {
+  return say("figures.dayOfYear", dateParts(at))
 }
 
 /** 14:32 today, else with the date. */
@@ -95,6 +95,16 @@ export function moment(at: number): string {
 export function zoneShort(at: number): string {
   const parts = format({ timeZoneName: "short", hour: "2-digit" }).formatToParts(at)
   return parts.find(({ type }) => type === "timeZoneName")?.value ?? zoneName()
+}
+
+function dateParts(at: number): Readonly<Record<string, string>> {
+  const parts = format({ year: "numeric", month: "2-digit", day: "2-digit" }).formatToParts(at)
+  return Object.fromEntries(parts.map(({ type, value }) => [type, value]))
+}
+
+/** A number with its unit of time. */
+function written(n: number, unit: "s" | "min" | "h" | "d" | "y"): string {
+  return `${n.toLocaleString(language())}${GAP}${say(`figures.units.${unit}`)}`
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>()

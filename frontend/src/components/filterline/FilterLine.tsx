@@ -134,7 +134,7 @@ export function FilterLine({ value, terms, onSubmit, found, onType, onChoose, in
           ×
         </button>
       ) : (
-        <kbd className={css.kbd}>Ctrl K</kbd>
+        <kbd className={css.kbd}>/</kbd>
       )}
       <div id={listId} role="listbox" aria-label={say("search.label")} className={css.list} hidden={!shown}>
         {suggestions.map((suggestion, i) => (

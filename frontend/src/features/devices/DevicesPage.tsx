@@ -9,28 +9,36 @@ import { Empty, Failed, Skeleton } from "@/components/states"
 import { useKeys } from "@/components/useKeys"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
-import { COLUMNS } from "./columns"
+import { deviceColumns } from "./columns"
 import css from "./DevicesPage.module.css"
 import { Facets } from "./Facets"
 import { useDevices } from "./useDevices"
+import { useExport } from "./useExport"
+import { Views } from "./Views"
+import { hiddenIn } from "./views"
 
 const route = getRouteApi("/devices")
 
 export function DevicesPage() {
   const search = route.useSearch()
   const navigate = useNavigate({ from: "/devices" })
-  const { items, total, all, isPending, error, fetchMore, sort, setVisible, facets } = useDevices(search)
+  const { choice, items, total, all, isPending, error, fetchMore, sort, setVisible, facets } =
+    useDevices(search)
+  const file = useExport(choice)
   const [current, setCurrent] = useState<string | null>(null)
-  const [choosing, setChoosing] = useState(false)
-  const hidden = useMemo(() => new Set(search.hide?.split(",") ?? DEFAULT_HIDDEN), [search.hide])
-  const open = ({ id }: DeviceItem) => navigate({ to: "/devices/$id", params: { id } })
+  const columns = useMemo(deviceColumns, [])
+  const [open, setOpen] = useState<"columns" | "views" | null>(null)
+  const { hide: asked } = search
+  const hidden = useMemo(() => hiddenIn({ hide: asked }), [asked])
+  const show = (which: "columns" | "views") => setOpen(open === which ? null : which)
+  const openDevice = ({ id }: DeviceItem) => navigate({ to: "/devices/$id", params: { id } })
   const narrowed = total !== null && all !== null && total !== all
   const clear = () => navigate({ search: ({ sort: kept, hide }) => ({ sort: kept, hide }) })
 
   useKeys({
     d: () => {
       const row = items.find(({ id }) => id === current)
-      if (row) open(row)
+      if (row) openDevice(row)
     },
   })
 
@@ -47,7 +55,7 @@ export function DevicesPage() {
     body = (
       <DataTable
         label={say("devices.table")}
-        columns={COLUMNS}
+        columns={columns}
         hidden={hidden}
         rows={items}
         rowId={idOf}
@@ -55,7 +63,7 @@ export function DevicesPage() {
         sort={sort}
         onSort={(next) => navigate({ search: (before) => ({ ...before, sort: next }), replace: true })}
         onNearEnd={fetchMore}
-        onOpen={open}
+        onOpen={openDevice}
         current={current}
         onCurrent={({ id }) => setCurrent(id)}
         isStrong={isAbnormal}
@@ -85,19 +93,38 @@ export function DevicesPage() {
           </Chip>
         ) : null}
         <div className={css.tools}>
-          <Button aria-expanded={choosing} onClick={() => setChoosing(!choosing)}>
+          <Button aria-expanded={open === "views"} onClick={() => show("views")}>
+            {say("views.title")}
+          </Button>
+          {file.read === null ? (
+            <Button onClick={file.begin} disabled={!total}>
+              {say("devices.export")}
+            </Button>
+          ) : (
+            <Button onClick={file.stop}>
+              {say("devices.exporting", { n: count(file.read), all: count(total) })}
+            </Button>
+          )}
+          <Button
+            className={css.columnsButton}
+            aria-expanded={open === "columns"}
+            onClick={() => show("columns")}
+          >
             {say("devices.columns")}
           </Button>
         </div>
       </header>
-      {choosing ? (
+      {open === "views" ? <Views search={search} /> : null}
+      {open === "columns" ? (
         <fieldset className={css.columns}>
           <legend className="visually-hidden">{say("devices.columns")}</legend>
-          {COLUMNS.filter(({ id }) => id !== "id" && id !== "mark").map(({ id, title }) => (
-            <Chip key={id} pressed={!hidden.has(id)} onClick={() => toggleColumn(id)}>
-              {title}
-            </Chip>
-          ))}
+          {columns
+            .filter(({ id }) => id !== "id" && id !== "mark")
+            .map(({ id, title }) => (
+              <Chip key={id} pressed={!hidden.has(id)} onClick={() => toggleColumn(id)}>
+                {title}
+              </Chip>
+            ))}
         </fieldset>
       ) : null}
       <div className={css.body}>
@@ -113,8 +140,6 @@ export function DevicesPage() {
     </>
   )
 }
-
-const DEFAULT_HIDDEN = ["name", "parent", "anomaly", "heardAt"]
 
 function idOf({ id }: DeviceItem): string {
   return id

@@ -9,7 +9,8 @@ import { Status } from "@/components/Status"
 import { count, fixed } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
 
-export const COLUMNS: readonly Column<DeviceItem>[] = [
+/** Made when they are drawn, since their titles are in the language in force. */
+export const deviceColumns = (): readonly Column<DeviceItem>[] => [
   {
     id: "mark",
     title: "",

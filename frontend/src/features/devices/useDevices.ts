@@ -5,7 +5,7 @@ import type { DeviceListSearch } from "@/addresses"
 import { deviceListQuery, summaryQuery } from "@/api/queries"
 import type { DeviceItem, FleetSummary } from "@/api/schema"
 import { useWatch } from "@/api/useStream"
-import { quote } from "@/components/filterline/completion"
+import { filterOf } from "./filterOf"
 
 export const DEFAULT_SORT = "health"
 const WATCHED = 80
@@ -39,6 +39,7 @@ export function useDevices(search: DeviceListSearch) {
   }, [fetchNextPage, hasNextPage, isFetching])
 
   return {
+    choice,
     items,
     total: list.data?.pages[0]?.total ?? null,
     all: summary?.devices ?? null,
@@ -49,18 +50,6 @@ export function useDevices(search: DeviceListSearch) {
     setVisible,
     facets: useMemo(() => facetsOf(summary), [summary]),
   }
-}
-
-/** What the address narrows to, in the filter grammar. */
-export function filterOf({ filter, site, type, status }: DeviceListSearch): string | undefined {
-  const parts = [
-    filter ? `(${filter})` : "",
-    site ? `site = ${quote(site)}` : "",
-    type ? `type = ${quote(type)}` : "",
-    status ? `status = ${quote(status)}` : "",
-  ].filter(Boolean)
-  if (parts.length === 1 && filter) return filter
-  return parts.length > 0 ? parts.join(" and ") : undefined
 }
 
 /** While values move, a device may come twice; the first place it was seen in holds. */

@@ -1,4 +1,4 @@
-/** Changing one's password, from the preferences. */
+/** Changing one's password, from the settings. */
 import { Modal } from "@mantine/core"
 import { useMe } from "@/api/session"
 import { notify } from "@/components/notices"
@@ -7,7 +7,7 @@ import { PasswordForm } from "./PasswordForm"
 import css from "./PasswordForm.module.css"
 import { usePasswordForm } from "./usePasswordForm"
 
-export default function PasswordSheet({ onClose }: { readonly onClose: () => void }) {
+export function PasswordSheet({ onClose }: { readonly onClose: () => void }) {
   const me = useMe()
   const form = usePasswordForm(() => {
     notify({ text: say("login.saved") })
@@ -17,7 +17,7 @@ export default function PasswordSheet({ onClose }: { readonly onClose: () => voi
     <Modal
       opened
       onClose={onClose}
-      title={say("preferences.changePassword")}
+      title={say("settings.passwordTitle")}
       closeButtonProps={{ "aria-label": say("app.close") }}
     >
       {form.problem ? (

@@ -5,7 +5,7 @@ import { say } from "@/words/say"
 import css from "./PasswordForm.module.css"
 import { useSecondFactor } from "./useSecondFactor"
 
-export default function SecondFactorSheet({ onClose }: { readonly onClose: () => void }) {
+export function SecondFactorSheet({ onClose }: { readonly onClose: () => void }) {
   const me = useMe()
   const { secret, begin, confirm, end, problem, busy } = useSecondFactor(onClose)
   return (

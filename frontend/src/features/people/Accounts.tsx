@@ -13,13 +13,14 @@ import {
 import type { AccountItem } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
+import { HandOver } from "@/components/HandOver"
+import { type PlainColumn, PlainTable } from "@/components/PlainTable"
+import { Problem } from "@/components/Problem"
+import { SureButton } from "@/components/SureButton"
 import { Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
-import { HandOver } from "./HandOver"
 import css from "./people.module.css"
-import { Scroll } from "./Scroll"
 import { Sites, sitesOf } from "./Sites"
-import { SureButton } from "./SureButton"
 
 export function Accounts({ me }: { readonly me: string }) {
   const { data, error, refetch } = useQuery(accountsQuery)
@@ -46,6 +47,60 @@ export function Accounts({ me }: { readonly me: string }) {
       },
     )
   }
+  const columns: PlainColumn<AccountItem>[] = [
+    { id: "name", title: say("people.name"), cell: ({ name }) => name },
+    {
+      id: "role",
+      title: say("people.role"),
+      cell: ({ name, role }) => (
+        <NativeSelect
+          aria-label={say("people.roleOf", { name })}
+          value={role}
+          disabled={name === me}
+          data={ROLES.map((value) => ({ value, label: say(`roles.${value}`) }))}
+          onChange={({ target }) => change.mutate({ name, change: roleChange(target.value as Role) })}
+        />
+      ),
+    },
+    {
+      id: "sites",
+      title: say("people.sites"),
+      cell: ({ name, sites, role }) => (
+        <Sites
+          name={name}
+          sites={sites}
+          disabled={name === me || role === "admin"}
+          onChange={(next) => change.mutate({ name, change: { sites: next } })}
+        />
+      ),
+    },
+    { id: "state", title: say("people.state"), cell: stateOf },
+    { id: "made", title: say("people.made"), cell: ({ made }) => <Age at={made} /> },
+    {
+      id: "acts",
+      title: "",
+      cell: ({ name, disabled }) => (
+        <>
+          <SureButton
+            label={say("people.resetOf", { name })}
+            disabled={name === me}
+            onSure={() =>
+              reset.mutate(name, { onSuccess: ({ password }) => setGiven({ name, secret: password }) })
+            }
+          >
+            {say("people.reset")}
+          </SureButton>
+          <Button
+            aria-label={say(disabled ? "people.enableOf" : "people.disableOf", { name })}
+            disabled={name === me}
+            onClick={() => change.mutate({ name, change: { disabled: !disabled } })}
+          >
+            {say(disabled ? "people.enable" : "people.disable")}
+          </Button>
+        </>
+      ),
+    },
+  ]
   return (
     <Card className={css.whole} title={say("people.accounts")}>
       {given ? (
@@ -55,81 +110,16 @@ export function Accounts({ me }: { readonly me: string }) {
           onDone={() => setGiven(null)}
         />
       ) : null}
-      {problem ? (
-        <p className={css.problem} role="alert">
-          {problem.message}
-        </p>
-      ) : null}
+      <Problem error={problem} />
       {error ? <Failed error={error} retry={refetch} /> : null}
       {data ? (
-        <Scroll label={say("people.accounts")}>
-          <table className={css.table}>
-            <thead>
-              <tr>
-                <th>{say("people.name")}</th>
-                <th>{say("people.role")}</th>
-                <th>{say("people.sites")}</th>
-                <th>{say("people.state")}</th>
-                <th>{say("people.made")}</th>
-                <th>
-                  <span className="visually-hidden">{say("people.acts")}</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {data.items.map((each) => (
-                <tr key={each.name}>
-                  <td className={css.wide}>{each.name}</td>
-                  <td>
-                    <NativeSelect
-                      aria-label={say("people.roleOf", { name: each.name })}
-                      value={each.role}
-                      disabled={each.name === me}
-                      data={ROLES.map((value) => ({ value, label: say(`roles.${value}`) }))}
-                      onChange={({ target }) =>
-                        change.mutate({ name: each.name, change: roleChange(target.value as Role) })
-                      }
-                    />
-                  </td>
-                  <td>
-                    <Sites
-                      name={each.name}
-                      sites={each.sites}
-                      disabled={each.name === me || each.role === "admin"}
-                      onChange={(sites) => change.mutate({ name: each.name, change: { sites } })}
-                    />
-                  </td>
-                  <td>{stateOf(each)}</td>
-                  <td>
-                    <Age at={each.made} />
-                  </td>
-                  <td className={css.acts}>
-                    <SureButton
-                      label={say("people.resetOf", { name: each.name })}
-                      disabled={each.name === me}
-                      onSure={() =>
-                        reset.mutate(each.name, {
-                          onSuccess: ({ password }) => setGiven({ name: each.name, secret: password }),
-                        })
-                      }
-                    >
-                      {say("people.reset")}
-                    </SureButton>
-                    <Button
-                      aria-label={say(each.disabled ? "people.enableOf" : "people.disableOf", {
-                        name: each.name,
-                      })}
-                      disabled={each.name === me}
-                      onClick={() => change.mutate({ name: each.name, change: { disabled: !each.disabled } })}
-                    >
-                      {say(each.disabled ? "people.enable" : "people.disable")}
-                    </Button>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </Scroll>
+        <PlainTable
+          label={say("people.accounts")}
+          columns={columns}
+          rows={data.items}
+          rowId={({ name }) => name}
+          empty={say("app.none")}
+        />
       ) : error ? null : (
         <Skeleton rows={3} />
       )}

@@ -6,12 +6,14 @@ import { deviceKeysQuery, useAddKey, useRevokeKey, useRotateKey } from "@/api/ac
 import type { KeyItem, KeyScope } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
+import { HandOver } from "@/components/HandOver"
+import { names } from "@/components/names"
+import { type PlainColumn, PlainTable } from "@/components/PlainTable"
+import { Problem } from "@/components/Problem"
+import { SureButton } from "@/components/SureButton"
 import { Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
-import { HandOver } from "./HandOver"
 import css from "./people.module.css"
-import { Scroll } from "./Scroll"
-import { SureButton } from "./SureButton"
 
 const KINDS = ["sites", "gateways", "devices", "types", "everything", "metrics"] as const
 type Kind = (typeof KINDS)[number]
@@ -31,15 +33,42 @@ export function DeviceKeys({ admin }: { readonly admin: boolean }) {
     event.preventDefault()
     const form = event.currentTarget
     const typed = new FormData(form)
-    const names = String(typed.get("names") ?? "")
-      .split(",")
-      .map((each) => each.trim())
-      .filter(Boolean)
     const name = String(typed.get("name")).trim()
-    const scope: KeyScope = kind === "everything" ? { everything: true } : { [kind]: names }
+    const scope: KeyScope =
+      kind === "everything" ? { everything: true } : { [kind]: names(String(typed.get("names") ?? "")) }
     add.mutate(kind === "metrics" ? { name, kind } : { name, scope }, show)
     form.reset()
   }
+  const columns: PlainColumn<KeyItem>[] = [
+    {
+      id: "name",
+      title: say("people.name"),
+      wraps: true,
+      cell: ({ id, name }) => <span title={id}>{name}</span>,
+    },
+    { id: "for", title: say("people.for"), wraps: true, cell: purposeOf },
+    {
+      id: "state",
+      title: say("people.state"),
+      cell: ({ revoked }) => (revoked ? say("people.isRevoked") : ""),
+    },
+    { id: "used", title: say("people.used"), cell: ({ used }) => <Age at={used} /> },
+    {
+      id: "acts",
+      title: "",
+      cell: ({ id, name, revoked }) =>
+        revoked ? null : (
+          <>
+            <Button aria-label={say("people.rotateOf", { name })} onClick={() => rotate.mutate(id, show)}>
+              {say("people.rotate")}
+            </Button>
+            <SureButton label={say("people.revokeOf", { name })} onSure={() => revoke.mutate(id)}>
+              {say("people.revoke")}
+            </SureButton>
+          </>
+        ),
+    },
+  ]
   return (
     <Card className={css.whole} title={say("people.keys")} hint={say("people.keysHelp")}>
       {given ? (
@@ -49,61 +78,16 @@ export function DeviceKeys({ admin }: { readonly admin: boolean }) {
           onDone={() => setGiven(null)}
         />
       ) : null}
-      {problem ? (
-        <p className={css.problem} role="alert">
-          {problem.message}
-        </p>
-      ) : null}
+      <Problem error={problem} />
       {error ? <Failed error={error} retry={refetch} /> : null}
       {data ? (
-        <Scroll label={say("people.keys")}>
-          <table className={css.table}>
-            <thead>
-              <tr>
-                <th>{say("people.name")}</th>
-                <th>{say("people.for")}</th>
-                <th>{say("people.state")}</th>
-                <th>{say("people.used")}</th>
-                <th>
-                  <span className="visually-hidden">{say("people.acts")}</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {data.items.map((each) => (
-                <tr key={each.id}>
-                  <td className={css.wide} title={each.id}>
-                    {each.name}
-                  </td>
-                  <td className={css.wide}>{purposeOf(each)}</td>
-                  <td>{each.revoked ? say("people.isRevoked") : ""}</td>
-                  <td>
-                    <Age at={each.used} />
-                  </td>
-                  <td className={css.acts}>
-                    {each.revoked ? null : (
-                      <>
-                        <Button
-                          aria-label={say("people.rotateOf", { name: each.name })}
-                          onClick={() => rotate.mutate(each.id, show)}
-                        >
-                          {say("people.rotate")}
-                        </Button>
-                        <SureButton
-                          label={say("people.revokeOf", { name: each.name })}
-                          onSure={() => revoke.mutate(each.id)}
-                        >
-                          {say("people.revoke")}
-                        </SureButton>
-                      </>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-          {data.items.length === 0 ? <p className={css.none}>{say("people.noKeys")}</p> : null}
-        </Scroll>
+        <PlainTable
+          label={say("people.keys")}
+          columns={columns}
+          rows={data.items}
+          rowId={({ id }) => id}
+          empty={say("people.noKeys")}
+        />
       ) : error ? null : (
         <Skeleton rows={2} />
       )}

@@ -1,6 +1,7 @@
 /** At which sites an account's role counts: typed with commas, nothing for all of them. */
 import { Button, TextInput } from "@mantine/core"
 import { type FormEvent, useState } from "react"
+import { names } from "@/components/names"
 import { say } from "@/words/say"
 import css from "./people.module.css"
 
@@ -36,9 +37,6 @@ export function Sites({ name, sites, disabled, onChange }: Props) {
 
 /** "oslo, bergen" as the API has it; nothing is all sites. */
 export function sitesOf(typed: string): string[] | null {
-  const names = typed
-    .split(",")
-    .map((each) => each.trim())
-    .filter(Boolean)
-  return names.length === 0 ? null : [...new Set(names)]
+  const sites = names(typed)
+  return sites.length === 0 ? null : sites
 }

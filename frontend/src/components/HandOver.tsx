@@ -1,7 +1,7 @@
 /** A secret that is shown this once. */
 import { Button } from "@mantine/core"
 import { say } from "@/words/say"
-import css from "./people.module.css"
+import css from "./HandOver.module.css"
 
 interface Props {
   readonly text: string
@@ -14,8 +14,8 @@ export function HandOver({ text, secret, onDone }: Props) {
     <div className={css.handOver} role="status">
       <span>{text}</span>
       <code>{secret}</code>
-      <Button onClick={() => navigator.clipboard?.writeText(secret)}>{say("people.copy")}</Button>
-      <Button onClick={onDone}>{say("people.done")}</Button>
+      <Button onClick={() => navigator.clipboard?.writeText(secret)}>{say("app.copy")}</Button>
+      <Button onClick={onDone}>{say("app.done")}</Button>
     </div>
   )
 }

@@ -14,7 +14,7 @@ export function SureButton({ label, children, disabled, onSure }: Props) {
   const [asked, setAsked] = useState(false)
   return (
     <Button
-      aria-label={asked ? say("people.sureOf", { what: label }) : label}
+      aria-label={asked ? say("app.sureOf", { what: label }) : label}
       disabled={disabled}
       onBlur={() => setAsked(false)}
       onClick={() => {
@@ -22,7 +22,7 @@ export function SureButton({ label, children, disabled, onSure }: Props) {
         if (asked) onSure()
       }}
     >
-      {asked ? say("people.sure") : children}
+      {asked ? say("app.sure") : children}
     </Button>
   )
 }

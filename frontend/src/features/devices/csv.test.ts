@@ -1,0 +1,34 @@
+import { expect, test } from "vitest"
+import type { DeviceItem } from "@/api/schema"
+import { CSV_HEAD, csvOf } from "./csv"
+
+const DEVICE: DeviceItem = {
+  id: "pump-1",
+  name: 'Pump "A", north',
+  type: "centrifugal-pump",
+  site: "oslo",
+  parent: null,
+  status: "reporting",
+  health: 49.5,
+  observed: 1,
+  anomaly_score: -0,
+  anomalous: false,
+  patterns: ["drift", "spike"],
+  priority: "high",
+  alerts: 2,
+  unacknowledged: 1,
+  event_time: "2026-01-31T12:00:00.000Z",
+  heard_at: null,
+  labels: {},
+}
+
+test("a device is one line, quoted where it must be, and nothing where nothing is known", () => {
+  expect(CSV_HEAD).toMatch(/^\ufeffid,name,type,site,parent/)
+  expect(csvOf([DEVICE])).toBe(
+    'pump-1,"Pump ""A"", north",centrifugal-pump,oslo,,reporting,49.5,0,drift spike,high,2,1,2026-01-31T12:00:00.000Z,\r\n',
+  )
+})
+
+test("a text that a spreadsheet would run stays a text", () => {
+  expect(csvOf([{ ...DEVICE, name: "=1+1" }])).toContain(",'=1+1,")
+})

@@ -1,0 +1,64 @@
+/** The filtered list as a file, read page after page: the API has no file of it. */
+import { useRef, useState } from "react"
+import { type DeviceChoice, devicePage } from "@/api/queries"
+import { notify } from "@/components/notices"
+import { count } from "@/words/figures"
+import { say } from "@/words/say"
+import { CSV_HEAD, csvOf } from "./csv"
+
+export interface Export {
+  /** How many devices have been read; null: none is under way. */
+  readonly read: number | null
+  readonly begin: () => void
+  readonly stop: () => void
+}
+
+export function useExport(choice: DeviceChoice): Export {
+  const [read, setRead] = useState<number | null>(null)
+  const running = useRef<AbortController | null>(null)
+  const begin = async () => {
+    const stopping = new AbortController()
+    running.current = stopping
+    setRead(0)
+    try {
+      const { parts, devices } = await readAll(choice, stopping.signal, setRead)
+      save(new Blob(parts, { type: "text/csv;charset=utf-8" }))
+      notify({ text: say("devices.exported", { n: devices, shown: count(devices) }) })
+    } catch (error) {
+      if (!stopping.signal.aborted)
+        notify({ text: say("devices.notExported", { reason: (error as Error).message }), failed: true })
+    } finally {
+      setRead(null)
+    }
+  }
+  return { read, begin, stop: () => running.current?.abort() }
+}
+
+/** While values move, a device may come on two pages; it is written once. */
+async function readAll(
+  choice: DeviceChoice,
+  signal: AbortSignal,
+  tell: (read: number) => void,
+): Promise<{ parts: string[]; devices: number }> {
+  const [parts, seen] = [[CSV_HEAD], new Set<string>()]
+  let after: string | null = ""
+  while (after !== null) {
+    const page = await devicePage(choice, after, EXPORT_PAGE, signal)
+    const fresh = page.items.filter(({ id }) => !seen.has(id) && seen.add(id))
+    parts.push(csvOf(fresh))
+    tell(seen.size)
+    after = page.next
+  }
+  return { parts, devices: seen.size }
+}
+
+const EXPORT_PAGE = 1_000
+
+function save(file: Blob): void {
+  const address = URL.createObjectURL(file)
+  const link = document.createElement("a")
+  link.href = address
+  link.download = `twinfold-devices-${new Date().toISOString().slice(0, 16).replace(":", "")}.csv`
+  link.click()
+  URL.revokeObjectURL(address)
+}
