@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Response
 
 from serve import metrics
 from serve.context import Context, InContext, Who
@@ -26,7 +26,7 @@ async def health() -> Response:
 @router.get(
     "/api/ready", response_model=Readiness, responses={503: {"model": Readiness}, 429: {"model": Problem}}
 )
-async def ready(context: InContext, request: Request, who: Who) -> Response:
+async def ready(context: InContext, who: Who) -> Response:
     """Whether every host takes readings, and what each says of itself; of how busy it is, who is for all sites is told."""
     hosts = await context.call(context.fleet.status)
     view = context.live.view
@@ -34,7 +34,6 @@ async def ready(context: InContext, request: Request, who: Who) -> Response:
     away = {"cursor": None, "archived": None, "journal_bytes": None}
     body = {
         "ready": whole,
-        "version": request.app.version,
         "as_of": as_of(view),
         "hosts": [
             {

@@ -56,6 +56,5 @@ class SystemInfo(Reply):
 
 class Readiness(Reply):
     ready: bool
-    version: str = Field(description="of Twinfold")
     as_of: AwareDatetime | None
     hosts: list[HostInfo]

@@ -14,25 +14,29 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import uvicorn
-from fastapi import FastAPI
+from cluster.compiled import use_kernel_cache
 
-from serve.access import FOLDER, Access
-from serve.accounts import Actor
-from serve.app import create_app
-from serve.config import ApiConfig, database_config
-from serve.context import Context
-from serve.database import Database
-from serve.live import LiveTable, LocalSource
-from training.history import History
-from training.jobs import Jobs
-from training.recorder import JournalSource, Recorder
-from twins.clock import MINUTE_US, SECOND_US, VirtualClock, WallClock
-from twins.fleet import FleetConfig, LocalFleet
-from twins.fleetfiles import FleetSpec, load_fleet
-from twins.host import HostConfig
-from twins.simulation import Simulator
-from twins.typefiles import load_catalog
+use_kernel_cache()  # first of all: numba reads its settings when something imports it
+
+import uvicorn  # noqa: E402
+from fastapi import FastAPI  # noqa: E402
+
+from serve.access import FOLDER, Access  # noqa: E402
+from serve.accounts import Actor  # noqa: E402
+from serve.app import create_app  # noqa: E402
+from serve.config import ApiConfig, database_config  # noqa: E402
+from serve.context import Context  # noqa: E402
+from serve.database import Database  # noqa: E402
+from serve.live import LiveTable, LocalSource  # noqa: E402
+from training.history import History  # noqa: E402
+from training.jobs import Jobs  # noqa: E402
+from training.recorder import JournalSource, Recorder  # noqa: E402
+from twins.clock import MINUTE_US, SECOND_US, VirtualClock, WallClock  # noqa: E402
+from twins.fleet import FleetConfig, LocalFleet  # noqa: E402
+from twins.fleetfiles import FleetSpec, load_fleet  # noqa: E402
+from twins.host import HostConfig  # noqa: E402
+from twins.simulation import Simulator  # noqa: E402
+from twins.typefiles import load_catalog  # noqa: E402
 
 HERE = Path(__file__).resolve().parents[2]
 NAME, PASSWORD = "kari", "grey heron over the lock gate"

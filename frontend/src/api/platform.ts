@@ -2,7 +2,7 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query"
 import { api, segment } from "./client"
 import { keys } from "./queries"
-import type { JobItem, JobList, Readiness } from "./schema"
+import type { JobItem, JobList, Readiness, SystemInfo } from "./schema"
 
 const FOLLOW_MS = 5_000
 const RUNNING_MS = 1_500
@@ -11,6 +11,13 @@ const RUNNING_MS = 1_500
 export const readyQuery = queryOptions({
   queryKey: keys.ready,
   queryFn: ({ signal }) => api<Readiness>("/ready", { signal, also: 503 }),
+  refetchInterval: FOLLOW_MS,
+})
+
+/** What runs beside the hosts, of what version, and what history takes on disk. */
+export const systemQuery = queryOptions({
+  queryKey: keys.system,
+  queryFn: ({ signal }) => api<SystemInfo>("/system", { signal }),
   refetchInterval: FOLLOW_MS,
 })
 

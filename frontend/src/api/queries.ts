@@ -30,6 +30,7 @@ export const keys = {
   sessions: ["sessions"],
   notifications: ["notifications"],
   ready: ["ready"],
+  system: ["system"],
   views: ["views"],
   jobs: ["jobs"],
   summary: ["fleet", "summary"],

@@ -1693,10 +1693,6 @@ export type Readiness = {
     as_of: string | null;
     hosts: Array<HostInfo>;
     ready: boolean;
-    /**
-     * of Twinfold
-     */
-    version: string;
 };
 
 export type ReadingsTaken = {

@@ -48,6 +48,8 @@ interface Props<Row> {
   readonly onVisible?: (rows: readonly Row[]) => void
   /** Shown below a row that is opened. */
   readonly detail?: (row: Row) => ReactNode
+  /** Instead of what the reader's density says, for rows of several lines. */
+  readonly rowHeight?: number
   readonly empty: ReactNode
 }
 
@@ -59,7 +61,8 @@ const PADDING = 14
 
 export function DataTable<Row>(props: Props<Row>) {
   const { label, columns, rows, rowId, total, hidden, onNearEnd, onVisible, current } = props
-  const rowHeight = ROW_HEIGHT[usePreferences().density]
+  const { density } = usePreferences()
+  const rowHeight = props.rowHeight ?? ROW_HEIGHT[density]
   const scroll = useRef<HTMLDivElement>(null)
   const definitions = useMemo(
     () => columns.map(({ id }): ColumnDef<typeof features, object> => ({ id })),

@@ -12,12 +12,13 @@ import { bytes, count } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
 import css from "./admin.module.css"
 import { lagOf } from "./lagOf"
+import { SystemParts } from "./SystemParts"
 
 export function SystemPage() {
   const { data, error, refetch } = useQuery(readyQuery)
   if (error && !data) return <Failed error={error} retry={refetch} />
   if (!data) return <Skeleton rows={6} />
-  const { hosts, ready, version, as_of } = data
+  const { hosts, ready, as_of } = data
   const sum = (of: (host: HostInfo) => number | null) => hosts.reduce((all, host) => all + (of(host) ?? 0), 0)
   const damaged = hosts.reduce((all, { damage }) => all + damage.length, 0)
   return (
@@ -28,8 +29,6 @@ export function SystemPage() {
           <dd>
             {ready ? say("system.ready") : <span className={css.abnormal}>{say("system.notReady")}</span>}
           </dd>
-          <dt>{say("system.version")}</dt>
-          <dd>{version}</dd>
           <dt>{say("system.hosts")}</dt>
           <dd>
             {say("system.hostsOf", {
@@ -56,6 +55,7 @@ export function SystemPage() {
         </dl>
       </Card>
       <Hosts hosts={hosts} />
+      <SystemParts />
       <Followed />
     </>
   )
