@@ -69,7 +69,7 @@ test("a newcomer chooses a password, logs out, and comes back with it", async ({
   await theirs.getByRole("button", { name: "Log out" }).click()
   await expect(theirs.getByRole("heading", { name: "Log in" })).toBeVisible()
   await logIn(CHOSEN)
-  await expect(theirs.getByRole("heading", { name: "Devices reporting" })).toBeVisible()
+  await expect(theirs.getByRole("heading", { name: "Settings" })).toBeVisible() // where they were
 
   // An admin disables the account: the page that is open asks to log in.
   const change = { headers: OURS, data: { disabled: true } }
