@@ -116,7 +116,7 @@ test("a second factor is set up, asked for, and ended", async ({ browser, page }
   await logIn("")
   await expect(theirs.getByRole("alert")).toContainText("not right")
   await logIn(code(secret, 1)) // the one before was spent; clocks may be one step apart
-  await expect(theirs.getByRole("heading", { name: "Devices reporting" })).toBeVisible()
+  await expect(theirs.getByRole("heading", { name: "Settings" })).toBeVisible()
   await open()
   await theirs.getByLabel("Current password").fill(CHOSEN)
   await theirs.getByRole("button", { name: "Ask for it no longer" }).click()

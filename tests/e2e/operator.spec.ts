@@ -74,7 +74,8 @@ test("a device shows its health, its charts, and what was logged", async ({ page
   await dialog.getByLabel("Note").fill("listened to it")
   await dialog.getByRole("button", { name: "Log it" }).click()
   await expect(page.getByText(/Maintenance logged/)).toBeVisible()
-  await expect(page.getByText(/listened to it/)).toBeVisible()
+  await expect(page.getByText("listened to it", { exact: true })).toBeVisible() // in the log
+  await expect(page.getByText(/by kari: listened to it/)).toBeVisible() // on the timeline
 })
 
 test("says when the connection is lost, and that it is back", async ({ page }) => {
