@@ -82,6 +82,7 @@ test("a new alert is heard by its priority, unless muted", async ({ page, reques
   const heard = () => page.evaluate(() => (window as unknown as { heard: number[] }).heard.length)
   const raise = (priority: string) =>
     send({ type: "NEW_ALERT", seq: 1, cursor: "", data: { ...alert, priority, state: "UNACK" } })
+  await expect(page.getByText(/^live/)).toBeVisible() // the socket is there
   raise("low")
   expect(await heard()).toBe(0)
   raise("critical")
