@@ -514,6 +514,12 @@ def _keep_token(data: Path, token: Path) -> None:
     part.rename(data / TOKEN_FILE)
 
 
+def _proxy_folder(data: Path) -> Path:
+    """Ray puts a node's id of 56 characters below it, and HAProxy takes paths of sockets up to 97."""
+    owner = f"{os.getuid()} {data}".encode(errors="surrogateescape")
+    return Path(f"/tmp/twinfold-{hashlib.sha256(owner).hexdigest()[:8]}")  # noqa: S108
+
+
 def _short_folder() -> str:
     """Where Ray keeps its sessions: its sockets need a short path."""
     return f"/tmp/twinfold-{getpass.getuser()}"  # noqa: S108
@@ -577,14 +583,11 @@ def proxy_environment(data: Path) -> dict[str, str]:
             probe = probes.enter_context(socket.socket())
             probe.bind(("", 0))
             found[name] = str(probe.getsockname()[1])
-    folder = Path(f"{_short_folder()}-proxy") / hashlib.sha256(bytes(data)).hexdigest()[:12]
-    for each in (folder.parent, folder):
-        each.mkdir(mode=0o700, exist_ok=True)
-        if each.stat().st_uid != os.getuid() or each.is_symlink():
-            raise NodeError(
-                f"{each} is somebody else's", "remove it, or have it removed: the proxy is steered there"
-            )
-        each.chmod(0o700)
+    folder = _proxy_folder(data)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise NodeError(f"{folder} is somebody else's", "have it removed: the proxy is steered from there")
+    folder.chmod(0o700)
     found |= {name: str(folder / file) for name, file in PROXY_FILES.items()}
     return {name: os.environ.get(name) or value for name, value in found.items()}
 

@@ -38,30 +38,35 @@ def test_a_new_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where platforms of this test keep what needs a short path."""
-    monkeypatch.setattr(bringup, "_short_folder", lambda: str(tmp_path / "short"))
+def proxies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where platforms of this test keep what is their proxies'."""
+    monkeypatch.setattr(bringup, "_proxy_folder", lambda data: tmp_path / f"proxy-{data.name}")
     for name in (*bringup.PROXY_FILES, *bringup.PROXY_PORTS):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path / "short-proxy"
+    return tmp_path
 
 
-def test_the_proxy_is_steered_by_its_owner_alone(tmp_path: Path, short: Path) -> None:
+@pytest.mark.usefixtures("proxies")
+def test_the_proxy_is_steered_by_its_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         one, two = proxy_environment(tmp_path / "one"), proxy_environment(tmp_path / "two")
     finally:
         os.umask(before)
     socket = Path(one["RAY_SERVE_HAPROXY_SOCKET_PATH"])
-    assert socket.parent.parent == short
-    for folder in (short, socket.parent):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
     assert not set(one.values()) & set(two.values()), "two platforms share a machine"
     assert proxy_environment(tmp_path / "one")["RAY_SERVE_HAPROXY_SOCKET_PATH"] == str(socket)
 
 
-def test_a_folder_that_leads_elsewhere_is_not_taken_for_the_proxys(tmp_path: Path, short: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    short.symlink_to(tmp_path / "elsewhere")
+def test_a_folder_that_leads_elsewhere_is_not_taken_for_the_proxys(proxies: Path) -> None:
+    (proxies / "elsewhere").mkdir()
+    (proxies / "proxy-one").symlink_to(proxies / "elsewhere")
     with pytest.raises(NodeError, match="somebody else's"):
-        proxy_environment(tmp_path / "one")
+        proxy_environment(proxies / "one")
+
+
+def test_the_proxys_sockets_have_paths_that_haproxy_takes() -> None:
+    folder = bringup._proxy_folder(Path("/a/data/folder" * 40))
+    for file in bringup.PROXY_FILES.values():
+        assert len(str(folder / ("n" * 56) / file)) <= 97
