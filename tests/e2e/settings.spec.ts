@@ -83,6 +83,7 @@ test("a new alert is heard by its priority, unless muted", async ({ page, reques
   const raise = (priority: string) =>
     send({ type: "NEW_ALERT", seq: 1, cursor: "", data: { ...alert, priority, state: "UNACK" } })
   await expect(page.getByText(/^live/)).toBeVisible() // the socket is there
+  await page.getByRole("checkbox", { name: "Mute for now" }).uncheck() // the settings are the account's
   raise("low")
   expect(await heard()).toBe(0)
   raise("critical")
