@@ -21,7 +21,7 @@ export default defineConfig({
     baseURL: given ?? `http://127.0.0.1:${port}`,
     viewport: { width: 1440, height: 900 },
     timezoneId: "Europe/Oslo",
-    trace: "retain-on-failure",
+    screenshot: "only-on-failure", // a trace (`--trace on`) costs as much again as the test
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],

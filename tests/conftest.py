@@ -6,6 +6,19 @@ import shutil
 import tempfile
 from pathlib import Path
 
+_MEMORY = Path("/dev/shm")
+_ENOUGH = 4 << 30  # bytes
+
+
+def _use_memory() -> None:
+    """Files of tests lie in memory where there is room: each is flushed thousands of times. Drills are for real disks."""
+    if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None  # it reads the variable when next asked
+
+
+_use_memory()
+
 from cluster.compiled import use_kernel_cache
 
 use_kernel_cache()  # first of all: numba reads its settings when something imports it

@@ -59,16 +59,19 @@ test("theme, rows, zone and sounds follow the person to another browser", async 
   await elsewhere.close()
 })
 
-test("a new alert is heard by its priority, unless muted", async ({ page, request }) => {
+test("a new alert is heard by its priority, unless muted", async ({ browser, request }) => {
+  const { context } = await person(browser, request) // whose sounds no other test chooses
+  const page = await context.newPage()
   const [alert] = (await (await request.get("/api/alerts?limit=1")).json()).items
   let send = (_: object) => {}
   await page.routeWebSocket("**/api/live", (socket) => {
     const server = socket.connectToServer()
-    server.onMessage((message) => socket.send(message))
+    server.onMessage((message) => {
+      if (!message.includes('"NEW_ALERT"')) socket.send(message) // only the test's own alerts are heard
+    })
     send = (message) => socket.send(JSON.stringify(message))
   })
   await page.addInitScript(() => {
-    localStorage.setItem("twinfold.sounds", "critical,high")
     const heard: number[] = []
     Object.assign(window, { heard })
     const start = OscillatorNode.prototype.start
@@ -78,18 +81,24 @@ test("a new alert is heard by its priority, unless muted", async ({ page, reques
     }
   })
   await page.goto("/settings")
-  await expect(page.getByRole("checkbox", { name: "critical" })).toBeChecked()
+  await page.getByRole("checkbox", { name: "critical" }).check()
+  const kept = async () => (await (await context.request.get("/api/me/settings")).json()) as object
+  await expect.poll(kept).toMatchObject({ sounds: ["critical"], muted: false })
+  await expect(page.getByText(/^live/)).toBeVisible() // the socket is there
   const heard = () => page.evaluate(() => (window as unknown as { heard: number[] }).heard.length)
   const raise = (priority: string) =>
     send({ type: "NEW_ALERT", seq: 1, cursor: "", data: { ...alert, priority, state: "UNACK" } })
-  await expect(page.getByText(/^live/)).toBeVisible() // the socket is there
-  await page.getByRole("checkbox", { name: "Mute for now" }).uncheck() // the settings are the account's
   raise("low")
-  expect(await heard()).toBe(0)
   raise("critical")
-  await expect.poll(heard).toBe(5)
+  await expect.poll(heard).toBe(5) // and not the low one
   await page.getByRole("button", { name: "Test the sound of low" }).click()
   await expect.poll(heard).toBe(6)
+  await page.getByRole("checkbox", { name: "Mute for now" }).check()
+  await expect.poll(kept).toMatchObject({ muted: true })
+  raise("critical")
+  await page.getByRole("button", { name: "Test the sound of low" }).click()
+  await expect.poll(heard).toBe(7)
+  await context.close()
 })
 
 test("a viewer is offered neither notifications nor keys", async ({ browser, request }) => {

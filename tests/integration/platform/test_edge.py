@@ -2,109 +2,53 @@
 
 import asyncio
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import websockets
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+from tests.integration.platform.conftest import TWINS_PER_HOST
+from tests.integration.running import Running
+from tests.serve.edges import DEVICES
 
-ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
-@dataclass(frozen=True)
-class Platform:
-    """A running platform: its address, the header that it is asked with, and registering devices past its edge."""
-
-    base: str
-    token: dict[str, str]
-    process: subprocess.Popen[str]
-
-    def register(self, device_ids: list[str]) -> int:
-        """Register pumps in the platform's own process; gives how many hosts there are then."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(" ".join(device_ids) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+def edge(platform: Running) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=platform.url, timeout=60, headers=platform.headers)
 
 
-@pytest.fixture(scope="module")
-def platform() -> Iterator[Platform]:
-    """A platform that lives as long as this module's tests; sockets need a short path."""
-    folder, port = Path(tempfile.mkdtemp(prefix="tfe-", dir="/tmp")), free_port()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "RAY_AUTH_MODE": "disabled",
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
-    }
-    script = Path(__file__).parent / "edge_platform.py"
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(folder), str(port)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        said = process.stdout.readline()
-        assert said.startswith("up "), f"the platform did not come up: {said!r}"
-        yield Platform(f"127.0.0.1:{port}", {"Authorization": f"Bearer {said.split()[1]}"}, process)
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-        shutil.rmtree(folder, ignore_errors=True)
+def live(platform: Running) -> websockets.connect:
+    address = platform.url.replace("http", "ws") + "/api/live"
+    return websockets.connect(address, additional_headers=platform.headers)
+
+
+async def register(client: httpx.AsyncClient, devices: list[dict[str, Any]]) -> None:
+    done = await client.post("/api/devices", json={"devices": devices})
+    assert done.status_code in (200, 201), done.text
 
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def test_a_reading_becomes_an_alert_in_list_and_socket(platform: Platform) -> None:
-    asyncio.run(reading_to_alert(platform.base, platform.token))
+def test_a_reading_becomes_an_alert_in_list_and_socket(platform: Running) -> None:
+    asyncio.run(reading_to_alert(platform))
 
 
-async def reading_to_alert(base: str, token: dict[str, str]) -> None:
-    async with httpx.AsyncClient(base_url=f"http://{base}", timeout=60, headers=token) as client:
+async def reading_to_alert(platform: Running) -> None:
+    async with edge(platform) as client:
         assert (await client.get("/api/health")).json() == {"status": "ok"}
         ready = await once_ready(client)
         assert [host["state"] for host in ready["hosts"]] == ["ready", "ready"]
-        listed = (await client.get("/api/devices", params={"sort": "id"})).json()
-        assert listed["total"] == 7
+        await register(client, [{"id": each.id, "type": each.device_type} for each in DEVICES])
+        async with asyncio.timeout(30):  # the list is a second old
+            while (await client.get("/api/devices")).json()["total"] != len(DEVICES):
+                await asyncio.sleep(0.1)
 
-        async with websockets.connect(f"ws://{base}/api/live", additional_headers=token) as sock:
+        async with live(platform) as sock:
             hello = json.loads(await sock.recv())
             assert hello["type"] == "hello"
             wish = {"type": "subscribe", "topics": ["alerts", "fleet", "devices"], "devices": ["pump-01"]}
@@ -141,7 +85,7 @@ async def reading_to_alert(base: str, token: dict[str, str]) -> None:
             assert changed["data"]["state"] == "ACKED"
             assert changed["data"]["event"]["detail"]["by"] == "local"
 
-        async with websockets.connect(f"ws://{base}/api/live", additional_headers=token) as sock:
+        async with live(platform) as sock:
             await sock.recv()
             await sock.send(
                 json.dumps({"type": "subscribe", "topics": ["alerts"], "cursor": hello["cursor"]})
@@ -158,19 +102,19 @@ async def reading_to_alert(base: str, token: dict[str, str]) -> None:
         assert nobody.status_code == 401
 
 
-def test_rules_that_one_replica_puts_in_force_are_known_to_the_other(platform: Platform) -> None:
-    asyncio.run(rules_of_another_replica(platform.base, platform.token))
+def test_rules_that_one_replica_puts_in_force_are_known_to_the_other(platform: Running) -> None:
+    asyncio.run(rules_of_another_replica(platform))
 
 
-async def rules_of_another_replica(base: str, token: dict[str, str]) -> None:
+async def rules_of_another_replica(platform: Running) -> None:
     """The API puts a new rule in force; the socket's replica tells of its alert, by name."""
     wet = {
         "name": "wet", "title": "Too wet", "when": "flow > 200", "priority": "low", "consequence": "puddles",
         "response": "mop", "on_delay_s": 0, "off_delay_s": 0,
     }  # fmt: skip
-    async with httpx.AsyncClient(base_url=f"http://{base}", timeout=60, headers=token) as client:
+    async with edge(platform) as client:
         await once_ready(client)
-        async with websockets.connect(f"ws://{base}/api/live", additional_headers=token) as sock:
+        async with live(platform) as sock:
             await sock.recv()
             await sock.send(json.dumps({"type": "subscribe", "topics": ["alerts"]}))
             path = "/api/types/pump/rules/staged"
@@ -187,7 +131,7 @@ async def rules_of_another_replica(base: str, token: dict[str, str]) -> None:
         assert back.status_code == 200, back.text
 
 
-def test_a_host_that_another_process_added_is_seen(platform: Platform) -> None:
+def test_a_host_that_another_process_added_is_seen(platform: Running) -> None:
     asyncio.run(host_added_elsewhere(platform))
 
 
@@ -204,29 +148,29 @@ async def values_of(client: httpx.AsyncClient, device: str) -> list[float]:
     return values
 
 
-async def host_added_elsewhere(platform: Platform) -> None:
-    """Two hosts with room for seven twins each: a dozen more need a third."""
-    added = [f"late-{number:02d}" for number in range(12)]
-    async with httpx.AsyncClient(
-        base_url=f"http://{platform.base}", timeout=60, headers=platform.token
-    ) as client:
+async def host_added_elsewhere(platform: Running) -> None:
+    """As many devices as two hosts have room for, beside those that are there: the registrar adds a third."""
+    added = [f"late-{number:03d}" for number in range(2 * TWINS_PER_HOST)]
+    async with edge(platform) as client:
         await once_ready(client)
-        assert await asyncio.to_thread(platform.register, added) == 3
+        await register(client, [{"id": each, "type": "pump"} for each in added])
         async with asyncio.timeout(60):
+            while len((await client.get("/api/ready")).json()["hosts"]) != 3:
+                await asyncio.sleep(0.2)
             while (await client.get(f"/api/devices/{added[-1]}")).status_code != 200:
                 await asyncio.sleep(0.2)
-        async with websockets.connect(
-            f"ws://{platform.base}/api/live", additional_headers=platform.token
-        ) as sock:
+        async with live(platform) as sock:
             await sock.recv()
             await sock.send(json.dumps({"type": "subscribe", "topics": ["fleet", "alerts"]}))
-            await message(sock, "data_update", lambda m: m["data"]["fleet"]["devices"] == 7 + len(added))
+            await message(
+                sock, "data_update", lambda m: m["data"]["fleet"]["devices"] == len(DEVICES) + len(added)
+            )
             readings = [{"device": each, "time": now_ms(), "values": {"vibration": 9.0}} for each in added]
             taken = await client.post("/api/readings", json={"readings": readings})
             assert taken.json()["accepted"] == {"scored": len(added)}, taken.text
             raised = {(await message(sock, "NEW_ALERT"))["data"]["device_id"] for _ in added}
             assert raised == set(added)
-        for each in added:
+        for each in added[:: len(added) // 12]:
             async with asyncio.timeout(30):  # the replica may still be about to find the new host's journal
                 while await values_of(client, each) != [9.0]:
                     await asyncio.sleep(0.2)
