@@ -19,7 +19,7 @@ def _use_memory() -> None:
 
 _use_memory()
 
-from cluster.compiled import use_kernel_cache
+from cluster.compiled import use_kernel_cache  # noqa: E402
 
 use_kernel_cache()  # first of all: numba reads its settings when something imports it
 
