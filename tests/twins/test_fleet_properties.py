@@ -18,7 +18,7 @@ DEVICES = 7
 
 
 def run(folder, lines, hosts, rng, crash_every=0):
-    """Drive the lines through a fleet, kept in a folder if one is given; ``rng`` chooses the cuts, None takes line by line."""
+    """Drive the lines through a fleet, kept in a folder if one is given; ``rng`` chooses the cuts, None: line by line."""
     config = FleetConfig(hosts=hosts, host=HostConfig(snapshot_after_entries=25))
     fleet = LocalFleet(folder, config, VirtualClock(T0))
     fleet.install(PUMP)
