@@ -123,6 +123,7 @@ def device_detail(twin: Mapping[str, Any], device_type: DeviceType, rules: Rules
                 "unit": value["unit"],
                 "time": iso(value["event_us"]),
                 "quality": value["quality"],
+                "expected": value["expected"],
             }
             for name, value in twin["values"].items()
         },

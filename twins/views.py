@@ -16,6 +16,7 @@ from twins.events import PATTERNS
 from twins.health import breakdown
 from twins.readings import Fate
 from twins.state import IMPORTING, NEVER_US, RETIRED, STALE, newest_us
+from twins.traces import MAX_REGIMES
 
 if TYPE_CHECKING:
     from twins.shard import Shard
@@ -58,6 +59,9 @@ COMMON: Final = (
     "heard_at", "interval_s", "life_cycle", *COUNTERS,
 )  # fmt: skip
 """The columns that the table of every type has, beside one for each channel."""
+
+_EXPECTED_WITHIN: Final = 2.0
+"""Standard deviations on either side of a baseline's mean within which a reading is expected: 95 of 100 are, if normal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +132,7 @@ def twin(shard: "Shard", row: int) -> dict[str, Any]:
     lost = breakdown(sig, shard.signal_params, np.array([row]))
     known = not np.isnan(sig.health[row])
     newest = newest_us(core, row)
+    expected = _expected(shard, row)
     return {
         "id": device.id,
         "type": device_type.name,
@@ -169,6 +174,7 @@ def twin(shard: "Shard", row: int) -> dict[str, Any]:
                 "unit": channel.unit,
                 "event_us": _time(newest[c]),
                 "quality": _quality(shard, row, c) if newest[c] != NEVER_US else None,
+                "expected": expected.get(c),
             }
             for c, channel in enumerate(device_type.channels)
         },
@@ -272,6 +278,20 @@ def _quality(shard: "Shard", row: int, c: int) -> str:
     if core.bad[row] >> np.uint64(c) & np.uint64(1):
         return "BAD"
     return "STALE" if core.status[row] & STALE else "GOOD"
+
+
+def _expected(shard: "Shard", row: int) -> dict[int, dict[str, float | None]]:
+    """Where readings lie while the device is as its baseline, in its present regime; by channel, of those that are known."""
+    sig, params = shard.state.signals, shard.signal_params
+    if not sig.learned[row]:
+        return {}
+    regime = sig.regime[row] & (MAX_REGIMES - 1)
+    mean = sig.mean[row, regime]
+    reach = np.float32(_EXPECTED_WITHIN) * sig.spread[row, regime]
+    return {
+        int(params.channel[j]): {"low": _number(mean[j] - reach[j]), "high": _number(mean[j] + reach[j])}
+        for j in np.flatnonzero(sig.counted[row, regime] >= params.known)
+    }
 
 
 def _known(values: NDArray[Any]) -> pa.Array:

@@ -44,11 +44,20 @@ class DevicePage(Reply):
     previous: str | None = Field(description="pass as `before`; null on the first page")
 
 
+class Expected(Reply):
+    low: float
+    high: float
+
+
 class ChannelValue(Reply):
     value: float | None
     unit: str
     time: AwareDatetime | None
     quality: Literal["GOOD", "STALE", "BAD"] | None = Field(description="null: never reported")
+    expected: Expected | None = Field(
+        description="mean ± 2 standard deviations of the device's own baseline, in the operating condition that it is in; "
+        "null: not learned yet, or nothing that has a baseline"
+    )
 
 
 class PointsLost(Reply):

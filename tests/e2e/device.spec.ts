@@ -3,6 +3,17 @@ import { readFile } from "node:fs/promises"
 import { expect, test } from "@playwright/test"
 import { pages } from "./paths"
 
+/** How much of a chart has the colour of the expected band in the light theme. Runs in the page. */
+function shareOfBand(canvas: SVGElement | HTMLElement): number {
+  if (!(canvas instanceof HTMLCanvasElement)) return 0
+  const { width, height } = canvas
+  const dots = canvas.getContext("2d")?.getImageData(0, 0, width, height).data ?? []
+  let found = 0
+  for (let i = 0; i < dots.length; i += 4)
+    if (dots[i] === 0xdf && dots[i + 1] === 0xe7 && dots[i + 2] === 0xef) found++
+  return found / (width * height)
+}
+
 test("dragging over a chart zooms all of them; the address keeps it, and it can be reset", async ({
   page,
   request,
@@ -32,6 +43,15 @@ test("the cursor is at one time in every chart", async ({ page, request }) => {
   const time = /\d\d-\d\d \d\d:\d\d:\d\d/
   await expect(charts.nth(2)).toContainText(time)
   await expect(charts.nth(3)).toContainText(time)
+})
+
+test("what the healthy device would show lies behind its series, and is said", async ({ page, request }) => {
+  await page.goto((await pages(request)).device)
+  const charts = page.getByRole("figure").filter({ hasText: /expected [\d.,−]+ to [\d.,−]+/ })
+  const chart = charts.first().getByRole("img", { name: /In health [\d.,−]+ to [\d.,−]+ are expected/ })
+  await expect(chart.locator("canvas")).toBeVisible()
+  await expect(page.getByText("the healthy device, in the operating condition that it is in")).toBeVisible()
+  await expect.poll(() => chart.locator("canvas").evaluate(shareOfBand)).toBeGreaterThan(0.02)
 })
 
 test("what is shown is saved as CSV", async ({ page, request }) => {

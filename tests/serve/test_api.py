@@ -59,6 +59,7 @@ def test_the_way_of_an_alert_from_reading_to_acknowledged(tmp_path: Path) -> Non
         DeviceDetail.model_validate(detail)
         assert detail["values"]["vibration"] == {
             "value": 9.3, "unit": "mm/s", "time": "2025-10-09T08:53:21.000Z", "quality": "GOOD",
+            "expected": None,
         }  # fmt: skip
         events = await it.get("/api/devices/pump-01/events")
         DeviceEvents.model_validate(events)

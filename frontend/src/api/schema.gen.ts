@@ -467,6 +467,10 @@ export type ChannelTested = {
 
 export type ChannelValue = {
     /**
+     * mean ± 2 standard deviations of the device's own baseline, in the operating condition that it is in; null: not learned yet, or nothing that has a baseline
+     */
+    expected: Expected | null;
+    /**
      * null: never reported
      */
     quality: 'GOOD' | 'STALE' | 'BAD' | null;
@@ -953,6 +957,11 @@ export type EventItem = {
     };
     recorded_at: string;
     type: string;
+};
+
+export type Expected = {
+    high: number;
+    low: number;
 };
 
 export type FailureModeInfo = {

@@ -1,35 +1,35 @@
 /**
  * One quantity over time. Many readings share a pixel: then the least and greatest of each are drawn, never a mean. A gap
- * in data is a gap in the line. Charts with the same `group` share their cursor.
+ * in data is a gap in the line. What is expected lies behind. Charts with the same `group` share their cursor.
  */
 import { useEffect, useRef } from "react"
 import uPlot from "uplot"
 import "uplot/dist/uPlot.min.css"
-import type { Priority, Series } from "@/api/schema"
+import type { Expected, Series } from "@/api/schema"
 import { quantity, unitText } from "@/words/figures"
+import { say } from "@/words/say"
 import { clock, dayOfYear } from "@/words/times"
 import css from "./SeriesChart.module.css"
+import {
+  axisRange,
+  type Drawn,
+  drawBand,
+  drawMoments,
+  drawStretches,
+  type Moment,
+  type Stretch,
+} from "./seriesDrawing"
 import type { Tokens } from "./tokens"
 import { useSize } from "./useSize"
 import { useTokens } from "./useTokens"
-
-/** A moment to point out: an alert, by its mark, or an event, by a plain line. */
-export interface Moment {
-  readonly at: number
-  readonly priority?: Priority
-}
-
-/** A stretch of time that is shaded: a pattern, from its start. */
-export interface Stretch {
-  readonly start: number
-  readonly end: number
-}
 
 interface Props {
   readonly title: string
   readonly unit: string
   readonly label: string
   readonly series: Series
+  /** Where readings lie while all is well; drawn behind them. */
+  readonly expected?: Expected | null
   /** Epoch ms. */
   readonly start: number
   readonly end: number
@@ -44,22 +44,17 @@ interface Props {
   readonly onBack: () => void
 }
 
-interface Drawn {
-  readonly moments: readonly Moment[]
-  readonly stretches: readonly Stretch[]
-  readonly tokens: Tokens
-}
-
 const TIMES_PX = 22
 
 export function SeriesChart(props: Props) {
-  const { title, unit, label, series, start, end, group, height = 104, axis, withTimes = false } = props
+  const { title, unit, label, series, expected, start, end } = props
+  const { group, height = 104, axis, withTimes = false } = props
   const frame = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot | null>(null)
   const readout = useRef<HTMLSpanElement>(null)
   const { width } = useSize(frame)
   const tokens = useTokens()
-  const drawn = useRef<Drawn>({ moments: [], stretches: [], tokens })
+  const drawn = useRef<Drawn>({ moments: [], stretches: [], expected: null, tokens })
   const acts = useRef(props)
   const enveloped = Boolean(series.min && series.max)
   const tall = height + (withTimes ? TIMES_PX : 0)
@@ -67,7 +62,8 @@ export function SeriesChart(props: Props) {
 
   useEffect(() => {
     acts.current = props
-    drawn.current = { moments: props.moments ?? [], stretches: props.stretches ?? [], tokens }
+    const { moments = [], stretches = [], expected = null } = props
+    drawn.current = { moments, stretches, expected, tokens }
   })
 
   useEffect(() => {
@@ -117,6 +113,8 @@ export function SeriesChart(props: Props) {
     end,
     props.moments,
     props.stretches,
+    expected?.low,
+    expected?.high,
     width,
     tall,
     tokens,
@@ -131,6 +129,11 @@ export function SeriesChart(props: Props) {
       <figcaption className={css.caption}>
         <span className={css.title}>{title}</span>
         <span className={css.unit}>{unitText(unit)}</span>
+        {expected ? (
+          <span className={css.expected}>
+            {say("device.expected", { low: quantity(expected.low), high: quantity(expected.high) })}
+          </span>
+        ) : null}
         <span className={css.readout} ref={readout} aria-hidden />
       </figcaption>
       <div ref={frame} className={css.plot} role="img" aria-label={label} style={{ height: tall }} />
@@ -180,7 +183,12 @@ function options(making: Making): uPlot.Options {
     },
     scales: {
       x: { time: true },
-      y: { range: (_, low, high) => axisRange(low, high, least, greatest) },
+      y: {
+        range: (_, low, high) =>
+          least !== undefined && greatest !== undefined
+            ? [least, greatest]
+            : axisRange(low, high, drawn.current.expected),
+      },
     },
     axes: [
       {
@@ -207,8 +215,13 @@ function options(making: Making): uPlot.Options {
     series: enveloped ? [{}, { ...line, width: 1 }, { ...line, width: 1 }] : [{}, line],
     bands: enveloped ? [{ series: [2, 1], fill: `${tokens.ink}66` }] : [],
     hooks: {
-      drawClear: [(plot) => drawStretches(plot, drawn.current)],
-      draw: [(plot) => drawMoments(plot, drawn.current)],
+      drawClear: [(plot) => drawBand(plot, drawn.current)],
+      draw: [
+        (plot) => {
+          drawStretches(plot, drawn.current)
+          drawMoments(plot, drawn.current)
+        },
+      ],
       setSelect: [
         (plot) => {
           const { left, width: wide } = plot.select
@@ -239,18 +252,6 @@ function aligned({ time, value, min, max }: Series): uPlot.AlignedData {
   return (min && max ? [seconds, min, max] : [seconds, value ?? []]) as uPlot.AlignedData
 }
 
-function axisRange(
-  low: number | null,
-  high: number | null,
-  least?: number,
-  greatest?: number,
-): [number, number] {
-  if (least !== undefined && greatest !== undefined) return [least, greatest]
-  if (low === null || high === null) return [0, 1]
-  const room = (high - low) * 0.08 || Math.abs(high) * 0.05 || 1
-  return [low - room, high + room]
-}
-
 function timeTicks(ticks: readonly number[]): string[] {
   const step = ((ticks[1] ?? 0) - (ticks[0] ?? 0)) * 1000
   const days = step >= 20 * 3600_000
@@ -275,50 +276,6 @@ function readOut(plot: uPlot, unit: string, enveloped: boolean): string {
   const time = `${dayOfYear(at * 1000)} ${clock(at * 1000)}`
   if (b === null || b === undefined || a === b) return `${quantity(a, unit)} · ${time}`
   return `${quantity(a)} to ${quantity(b, unit)} · ${time}`
-}
-
-function drawStretches(plot: uPlot, { stretches, tokens }: Drawn): void {
-  const { ctx, bbox } = plot
-  for (const { start, end } of stretches) {
-    const left = Math.max(bbox.left, plot.valToPos(start / 1000, "x", true))
-    const right = Math.min(bbox.left + bbox.width, plot.valToPos(end / 1000, "x", true))
-    if (right <= left) continue
-    ctx.fillStyle = tokens.band
-    ctx.fillRect(left, bbox.top, Math.max(2, right - left), bbox.height)
-  }
-}
-
-function drawMoments(plot: uPlot, { moments, tokens }: Drawn): void {
-  const { ctx, bbox } = plot
-  const ratio = uPlot.pxRatio
-  ctx.save()
-  for (const { at, priority } of moments) {
-    const x = Math.round(plot.valToPos(at / 1000, "x", true)) + 0.5
-    if (x < bbox.left || x > bbox.left + bbox.width) continue
-    const colour = priority ? tokens[priority] : tokens.muted
-    ctx.strokeStyle = ctx.fillStyle = colour
-    ctx.lineWidth = ratio
-    ctx.setLineDash([2 * ratio, 2 * ratio])
-    ctx.beginPath()
-    ctx.moveTo(x, bbox.top + (priority ? 9 * ratio : 0))
-    ctx.lineTo(x, bbox.top + bbox.height)
-    ctx.stroke()
-    if (priority) drawMark(ctx, priority, x, bbox.top + 4.5 * ratio, 4 * ratio)
-  }
-  ctx.restore()
-}
-
-function drawMark(pen: CanvasRenderingContext2D, priority: Priority, x: number, y: number, r: number): void {
-  pen.beginPath()
-  if (priority === "critical") pen.rect(x - r, y - r, 2 * r, 2 * r)
-  else if (priority === "medium") pen.arc(x, y, r, 0, 2 * Math.PI)
-  else {
-    pen.moveTo(x, y - r)
-    pen.lineTo(x + r, priority === "high" ? y + r : y)
-    if (priority === "low") pen.lineTo(x, y + r)
-    pen.lineTo(x - r, priority === "high" ? y + r : y)
-  }
-  pen.fill()
 }
 
 /** A finger that moves sideways selects a stretch; one that moves up or down scrolls the page. */

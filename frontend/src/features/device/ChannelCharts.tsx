@@ -1,6 +1,6 @@
 /** Every channel of a device on one time axis: one cursor, one zoom, alerts and patterns where they happened. */
 import { Button } from "@mantine/core"
-import type { DeviceDetail, DeviceHistory, Series, TypeInfo } from "@/api/schema"
+import type { DeviceDetail, DeviceHistory, Expected, Series, TypeInfo } from "@/api/schema"
 import { Card } from "@/components/Card"
 import { Chip } from "@/components/Chip"
 import { channelTitle } from "@/components/channelTitle"
@@ -114,15 +114,16 @@ export function ChannelCharts({ device, type }: Props) {
           ) : null}
           {names.map((name, i) => {
             const series = channels[name] ?? EMPTY
-            const unit = device.values[name]?.unit ?? ""
+            const { unit = "", expected = null } = device.values[name] ?? {}
             return (
               <SeriesChart
                 key={name}
                 {...shared}
                 title={channelTitle(type, name)}
                 unit={unit}
-                label={labelOf(channelTitle(type, name), unit, series)}
+                label={labelOf(channelTitle(type, name), unit, series, expected)}
                 series={series}
+                expected={expected}
                 stretches={stretches.get(name)}
                 withTimes={i === names.length - 1}
               />
@@ -130,8 +131,13 @@ export function ChannelCharts({ device, type }: Props) {
           })}
           <p className={css.help}>
             {say("device.zoomHelp")}
+            {names.some((name) => device.values[name]?.expected) ? (
+              <span className={css.key}>
+                <span className={css.band} aria-hidden /> {say("device.keyExpected")}
+              </span>
+            ) : null}
             <span className={css.key}>
-              <span className={css.shade} aria-hidden /> {say("device.keyPattern")}
+              <span className={css.strip} aria-hidden /> {say("device.keyPattern")}
             </span>
             <span className={css.key}>
               <span className={css.dashes} aria-hidden /> {say("device.keyMoment")}
@@ -160,16 +166,19 @@ function namesOf(type: TypeInfo | undefined, channels: Readonly<Record<string, S
   return Object.keys(channels).sort((a, b) => rank(a) - rank(b))
 }
 
-function labelOf(channel: string, unit: string, series: Series): string {
+function labelOf(channel: string, unit: string, series: Series, expected: Expected | null = null): string {
   const lows = (series.min ?? series.value ?? []).filter((value) => value !== null)
   const highs = (series.max ?? series.value ?? []).filter((value) => value !== null)
   const least = lows.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
   const greatest = highs.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
-  return say("device.chartLabel", {
+  const measured = say("device.chartLabel", {
     channel,
     unit: unitText(unit),
     value: unit ? quantity(highs.at(-1), unit) : fixed(highs.at(-1), 0),
     low: quantity(least),
     high: quantity(greatest),
   })
+  if (!expected) return measured
+  const { low, high } = expected
+  return `${measured} ${say("device.expectedLabel", { low: quantity(low), high: quantity(high) })}`
 }

@@ -15,7 +15,7 @@ import type {
   TypeInfo,
 } from "@/api/schema"
 import { withGaps } from "@/components/gaps"
-import type { Moment, Stretch } from "@/components/SeriesChart"
+import type { Moment, Stretch } from "@/components/seriesDrawing"
 import { useNow } from "@/components/useNow"
 import { parse } from "@/words/times"
 
