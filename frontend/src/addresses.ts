@@ -59,6 +59,8 @@ export interface JournalSearch {
 export interface RulesSearch {
   /** The rule that is looked at. */
   readonly rule?: string
+  /** The job that rehearses other rules with all devices. */
+  readonly rehearsal?: string
 }
 
 export const NOTIFICATION_TABS = ["routes", "channels", "deliveries"] as const
@@ -132,7 +134,7 @@ export function journalSearch(raw: Raw): JournalSearch {
 }
 
 export function rulesSearch(raw: Raw): RulesSearch {
-  return kept({ rule: text(raw.rule) })
+  return kept({ rule: text(raw.rule), rehearsal: text(raw.rehearsal) })
 }
 
 /** A stretch of time with both its ends; nothing where one is missing or they are the wrong way round. */

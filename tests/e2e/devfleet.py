@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cluster.compiled import use_kernel_cache
@@ -28,6 +29,7 @@ from serve.config import ApiConfig, database_config  # noqa: E402
 from serve.context import Context  # noqa: E402
 from serve.database import Database  # noqa: E402
 from serve.live import LiveTable, LocalSource  # noqa: E402
+from training import rehearsal_jobs  # noqa: E402
 from training.history import History  # noqa: E402
 from training.jobs import Jobs  # noqa: E402
 from training.recorder import JournalSource, Recorder  # noqa: E402
@@ -81,8 +83,9 @@ def main() -> None:
         once = access.accounts.create(NAME, "admin", Actor("devfleet"))
         access.accounts.change_password(NAME, once, PASSWORD, "")
         print(f"log in as {NAME} with: {PASSWORD}", file=sys.stderr, flush=True)
+        works = {rehearsal_jobs.KIND: partial(rehearsal_jobs.work, lambda: fleet, history.past)}
         app = create_app(
-            config, fleet, history, LiveTable(LocalSource(fleet)), access, Jobs(data / "jobs", {})
+            config, fleet, history, LiveTable(LocalSource(fleet)), access, Jobs(data / "jobs", works)
         )
         app.router.lifespan_context = with_simulator(app, simulator, recorder)
         uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")

@@ -41,6 +41,45 @@ test("rules are exported as a file", async ({ page }) => {
   expect(file.suggestedFilename()).toBe(`${TYPE}-rules.yaml`)
 })
 
+test("what other rules would have done is told from some devices, and from all as a job with an address", async ({
+  page,
+}) => {
+  await page.goto(`/alerts/rules/${TYPE}`)
+  await page.getByRole("button", { name: "Edit the rules" }).click()
+  const text = page.getByLabel("The rules as text")
+  const before = await text.inputValue()
+  const preview = page.getByRole("region", { name: "Preview" })
+  const run = preview.getByRole("button", { name: "Preview" })
+  await expect(preview.getByText("once the text is right and changes something")).toBeVisible()
+  await expect(run).toBeDisabled()
+  await text.fill(before.replace("vibration > 4.0", "vibration > 0.5"))
+  await preview.getByRole("button", { name: "last day" }).click()
+  await run.click()
+  await expect(preview.getByText(/alerts a day, of (all|the) \d+ devices?/)).toBeVisible({ timeout: 60_000 })
+  await expect(preview.getByText("nothing earlier is kept")).toBeVisible()
+  await expect(preview.getByRole("region", { name: "By rule" })).toContainText("vibration")
+  await text.fill(before.replace("vibration > 4.0", "vibration > 0.6"))
+  await expect(preview.getByText("The text has changed since")).toBeVisible()
+
+  const all = preview.getByRole("button", { name: "All devices, as a job" })
+  await expect(all).toBeEnabled()
+  await all.click()
+  await expect(page).toHaveURL(/rehearsal=/)
+  const job = page.getByRole("region", { name: "Other rules, all devices" })
+  await expect(job.getByText(/From (all \d+ devices|the one device)/)).toBeVisible({ timeout: 60_000 })
+  await page.reload()
+  await expect(job.getByText(/alerts a day, of (all|the)/)).toBeVisible()
+  await job.getByRole("button", { name: "Close" }).click()
+  await expect(page).not.toHaveURL(/rehearsal=/)
+})
+
+test("a rehearsal that cannot be found says so", async ({ page }) => {
+  await page.goto(`/alerts/rules/${TYPE}?rehearsal=none`)
+  const job = page.getByRole("region", { name: "Other rules, all devices" })
+  await expect(job.getByRole("alert")).toBeVisible()
+  await expect(job.getByRole("button", { name: "Try again" })).toBeVisible()
+})
+
 test("rules are edited, checked as one types, staged, put in force and taken back", async ({ page }) => {
   test.setTimeout(360_000)
   await page.goto(`/alerts/rules/${TYPE}`)

@@ -27,6 +27,15 @@ export const jobsQuery = queryOptions({
   refetchInterval: ({ state: { data } }) => (data?.items.some(isOpen) ? RUNNING_MS : FOLLOW_MS),
 })
 
+/** One job, followed until it ends. */
+export function jobQuery(id: string) {
+  return queryOptions({
+    queryKey: keys.job(id),
+    queryFn: ({ signal }) => api<JobItem>(`/jobs/${segment(id)}`, { signal }),
+    refetchInterval: ({ state: { data } }) => (data && !isOpen(data) ? false : RUNNING_MS),
+  })
+}
+
 /** Whether a job has still to end. */
 export function isOpen({ state }: JobItem): boolean {
   return state === "queued" || state === "running"

@@ -33,6 +33,7 @@ export const keys = {
   system: ["system"],
   views: ["views"],
   jobs: ["jobs"],
+  job: (id: string) => ["jobs", id] as const,
   summary: ["fleet", "summary"],
   map: ["fleet", "map"],
   types: ["types"],

@@ -2,10 +2,12 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query"
 import { api, segment } from "./client"
 import { keys } from "./queries"
-import type { Staged, TypeChanges, TypeCheck, TypeStanding, TypeVersions } from "./schema"
+import type { JobItem, Rehearsal, Staged, TypeChanges, TypeCheck, TypeStanding, TypeVersions } from "./schema"
 
 /** Every host may compile the rules before it takes them. */
 const INSTALLING_MS = 180_000
+/** Days of some devices are run twice. */
+const REHEARSING_MS = 60_000
 
 function place(type: string): string {
   return `/types/${segment(type)}`
@@ -102,5 +104,35 @@ function useRuleChange<Wish, Answer>(type: string, mutationFn: (wish: Wish) => P
         cache.invalidateQueries({ queryKey: [...keys.rules(type), "versions"] }),
         cache.invalidateQueries({ queryKey: keys.types }),
       ]),
+  })
+}
+
+export interface Rehearsing {
+  readonly text: string
+  readonly days: number
+  /** Which devices are drawn. */
+  readonly seed: number
+}
+
+/** What rules would have done over the last days, as some devices tell it: it takes seconds. */
+export function useRehearse(type: string) {
+  return useMutation({
+    mutationFn: ({ text, ...query }: Rehearsing) =>
+      api<Rehearsal>(`${place(type)}/rules/rehearse`, {
+        method: "POST",
+        yaml: text,
+        query,
+        patienceMs: REHEARSING_MS,
+      }),
+  })
+}
+
+/** The same of all devices, as a job. */
+export function useBeginRehearsal(type: string) {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: ({ text, ...query }: Rehearsing) =>
+      api<JobItem>(`${place(type)}/rules/rehearsals`, { method: "POST", yaml: text, query }),
+    onSuccess: (job) => cache.setQueryData(keys.job(job.id), job),
   })
 }

@@ -1,5 +1,6 @@
 /** What runs for long: how far it is, what it came to, and ending it. */
 import { useQuery } from "@tanstack/react-query"
+import { Link } from "@tanstack/react-router"
 import { isOpen, jobsQuery, useCancelJob } from "@/api/platform"
 import type { JobItem } from "@/api/schema"
 import { Age } from "@/components/Age"
@@ -21,9 +22,7 @@ export function JobsPage() {
       id: "kind",
       title: say("jobs.kind"),
       wraps: true,
-      cell: ({ id, kind, request }) => (
-        <span title={`${id} ${JSON.stringify(request)}`}>{sayOf("jobs.kinds", kind, kind)}</span>
-      ),
+      cell: Kind,
     },
     { id: "state", title: say("jobs.state"), cell: State },
     { id: "progress", title: say("jobs.progress"), cell: Progress },
@@ -61,6 +60,22 @@ export function JobsPage() {
         <Skeleton rows={3} />
       )}
     </Card>
+  )
+}
+
+function Kind({ id, kind, request }: JobItem) {
+  const text = sayOf("jobs.kinds", kind, kind)
+  const about = request.after as { readonly name: string } | undefined
+  if (kind !== "rehearsal" || !about) return <span title={`${id} ${JSON.stringify(request)}`}>{text}</span>
+  return (
+    <Link
+      to="/alerts/rules/$type"
+      params={{ type: about.name }}
+      search={{ rehearsal: id }}
+      className={css.link}
+    >
+      {text}, {about.name}
+    </Link>
   )
 }
 

@@ -12,6 +12,7 @@ import { Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
 import { Changes } from "./Changes"
 import { overtaken } from "./overtaken"
+import { RehearsalPanel } from "./RehearsalPanel"
 import css from "./rules.module.css"
 
 const PAUSE_MS = 400
@@ -105,6 +106,11 @@ function Draft({ versions, before, onClose }: DraftProps) {
           )
         ) : null}
       </div>
+      <RehearsalPanel
+        type={name}
+        text={text}
+        isReady={isSettled && Boolean(check?.valid && check.changes.length > 0)}
+      />
       {isBehind ? (
         <div className={css.late} role="alert">
           <p>{overtaken(versions)}</p>

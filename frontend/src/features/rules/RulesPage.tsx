@@ -11,6 +11,7 @@ import { AlertNav } from "@/components/AlertNav"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
 import { moment, parse } from "@/words/times"
+import { RehearsalJob } from "./RehearsalJob"
 import { RuleEditor } from "./RuleEditor"
 import { RuleList } from "./RuleList"
 import css from "./rules.module.css"
@@ -21,7 +22,8 @@ const route = getRouteApi("/alerts/rules/$type")
 
 export function RulesPage() {
   const { type: name } = route.useParams()
-  const { rule } = route.useSearch()
+  const { rule, rehearsal } = route.useSearch()
+  const navigate = route.useNavigate()
   const { data: types } = useQuery(typesQuery)
   const { data: versions, error, refetch } = useQuery(ruleVersionsQuery(name))
   const mayChange = reaches(useMe()?.role, "engineer")
@@ -69,6 +71,9 @@ export function RulesPage() {
         <div className={css.columns}>
           <div className={css.main}>
             {isEditing ? <RuleEditor versions={versions} onClose={() => setEditing(false)} /> : null}
+            {rehearsal ? (
+              <RehearsalJob id={rehearsal} onClose={() => navigate({ search: {}, resetScroll: false })} />
+            ) : null}
             {versions.staged_rules === null ? null : (
               <StagedCard versions={versions} staged={versions.staged_rules} mayChange={mayChange} />
             )}
