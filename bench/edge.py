@@ -112,6 +112,15 @@ def platform(twins: int) -> Iterator[Edge]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def recorded(edge: Edge, within_s: float = 600.0) -> None:
+    """Wait until history holds all that was sent. Raises TimeoutError."""
+    until_s = time.monotonic() + within_s
+    while any(host.archived < host.cursor for host in edge.fleet.status()):
+        if time.monotonic() > until_s:
+            raise TimeoutError("history does not hold yet what was sent")
+        time.sleep(0.5)
+
+
 def healthy(pump: Any, lines: int, seed: int = 1) -> Any:
     """(lines, channels) values in the middle of each channel's range, with a little noise."""
     rng = np.random.default_rng(seed)

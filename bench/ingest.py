@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from bench.edge import PUMP, Connection, Edge, bare, healthy, platform
+from bench.edge import PUMP, Connection, Edge, bare, healthy, platform, recorded
 from bench.report import report
 from serve.formats import ARROW, JSON
 
@@ -38,6 +38,7 @@ def main() -> None:
         with platform(twins) as edge, bare() as nothing:
             throughput(edge, nothing, "Arrow", ARROW, ARROW_LINES, options.seconds, 500_000, 4_000_000)
             throughput(edge, nothing, "JSON batches", JSON, JSON_LINES, options.seconds, 50_000, 300_000)
+            recorded(edge)  # half load is what goes on for ever; what was sent before is more than that
             latency(edge, nothing, options.seconds)
 
 

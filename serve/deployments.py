@@ -53,6 +53,7 @@ def applications(
         "health_check_period_s": _HEALTH_EVERY_S,
         "graceful_shutdown_wait_loop_s": _LAST_REQUESTS_S,
         "graceful_shutdown_timeout_s": 2 * _LAST_REQUESTS_S,  # sockets never end by themselves
+        "logging_config": {"enable_access_log": False},  # requests are counted; a line for each costs a write
     }
     targets = []
     for name, prefix in ((API, "/"), (INGEST, "/ingest"), (LIVE, "/api/live")):

@@ -23,7 +23,7 @@ from serve.live import Generation, LiveTable
 from serve.system import Part, part
 from training.history import History
 from training.jobs import ACTOR, Job
-from twins.actors import NAMESPACE, ActorSource, Published, host_actors, host_number
+from twins.actors import NAMESPACE, ActorSource, Published, host_actors, host_number, take_short_turns
 from twins.clock import stopwatch_s
 from twins.errors import DegradedError
 from twins.journal import StoredEntry
@@ -234,6 +234,7 @@ def build_app(
     data: Path, config: ApiConfig, database: DatabaseConfig, placement: Placement | None = None
 ) -> ASGIApp:
     """The app of one replica, over the running platform."""
+    take_short_turns()
     fleet = RayFleet(data / "hosts", placement=placement)
     history = History(data / "history")
     hosts = Hosts(lambda name: history.add_source(ActorSource(name)))

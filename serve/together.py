@@ -17,7 +17,6 @@ Outcome = tuple[Intake, Counter[str], dict[int, int]]
 Outcomes = Sequence[Outcome | Exception]
 
 _RETRY_AFTER_S: Final = 1.0
-_AT_A_TIME: Final = 2  # the next is gathered while one is being made durable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +45,7 @@ class Together:
         self._call = call
         self._most = most
         self._waiting: deque[_Waiting] = deque()
-        self._writers: set[asyncio.Task[None]] = set()
+        self._writer: asyncio.Task[None] | None = None
 
     async def take(self, gather: Callable[[], Intake], lines: int) -> Outcome:
         """What became of a request of at most ``MOST_TOGETHER`` lines, once that is durable.
@@ -60,35 +59,42 @@ class Together:
             raise OverloadedError(f"{len(self._waiting)} requests wait to be written", _RETRY_AFTER_S)
         waiting = _Waiting(gather, lines, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        if len(self._writers) < _AT_A_TIME:
-            writer = asyncio.create_task(self._write())
-            self._writers.add(writer)
-            writer.add_done_callback(self._writers.discard)
+        if (
+            self._writer is None
+        ):  # one at a time: what comes meanwhile shares the next commit, and nobody its core
+            self._writer = asyncio.create_task(self._write())
         return await waiting.answer
 
     async def _write(self) -> None:
         """Write what waits, again and again, until nothing does."""
-        while self._waiting:
-            group: list[_Waiting] = []
-            lines = 0
-            while self._waiting and (not group or lines + self._waiting[0].lines <= MOST_TOGETHER):
-                group.append(self._waiting.popleft())
-                lines += group[-1].lines
-            try:
-                outcomes = await self._call(partial(self._written, group))
-            except asyncio.CancelledError:
-                for each in group:
-                    each.answer.cancel()
-                raise
-            except Exception as error:
-                outcomes = [error] * len(group)
-            for each, outcome in zip(group, outcomes, strict=True):
-                if each.answer.done():
-                    continue
-                if isinstance(outcome, Exception):
-                    each.answer.set_exception(outcome)
-                else:
-                    each.answer.set_result(outcome)
+        try:
+            while self._waiting:
+                await self._write_group()
+        finally:
+            self._writer = None
+
+    async def _write_group(self) -> None:
+        """Write as many of those that wait as go together, and answer them."""
+        group: list[_Waiting] = []
+        lines = 0
+        while self._waiting and (not group or lines + self._waiting[0].lines <= MOST_TOGETHER):
+            group.append(self._waiting.popleft())
+            lines += group[-1].lines
+        try:
+            outcomes = await self._call(partial(self._written, group))
+        except asyncio.CancelledError:
+            for each in group:
+                each.answer.cancel()
+            raise
+        except Exception as error:
+            outcomes = [error] * len(group)
+        for each, outcome in zip(group, outcomes, strict=True):
+            if each.answer.done():
+                continue
+            if isinstance(outcome, Exception):
+                each.answer.set_exception(outcome)
+            else:
+                each.answer.set_result(outcome)
 
     def _written(self, group: Sequence[_Waiting]) -> Outcomes:
         """Gather and write a group; what is wrong with one of them costs no other."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -40,6 +41,14 @@ MOST_LINES_WAITING: Final = 2_000_000
 _RETELL_EVERY_S: Final = 60.0
 
 _log = logging.getLogger("twinfold.actors")
+
+_TURN_S: Final = 0.0005
+
+
+def take_short_turns() -> None:
+    """Have the threads of this process take turns often. An answer is made by several, one after the other, and at Python's
+    own 5 ms each of them may wait that long for one that calculates."""
+    sys.setswitchinterval(_TURN_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class ShardActor:
     """
 
     def __init__(self, name: str, home: Home, config: ActorConfig) -> None:
+        take_short_turns()
         self._config = config
         self._clock = WallClock()
         self._home = home
@@ -335,7 +345,7 @@ class ShardActor:
         tables = {}  # of several moments, each whole: no type's lines are older than the cursor
         for name, shard in list(self._host.shards.items()):
             tables[name] = await asyncio.to_thread(_put_live, views.glance(shard))
-        alerts = ray.put(self._service.alerts())
+        alerts = await asyncio.to_thread(ray.put, self._service.alerts())
         number = 1 if newest is None else newest.number + 1
         self._generations.append(Published(number, self._started_us, cursor, now_us, tables, alerts))
 

@@ -25,6 +25,7 @@ from serve.routes import (
 )
 
 ROUTERS: Final = (  # a path of its own goes before the ids that could look like it
+    readings.ingest,  # asked most, so found first
     platform.router,
     accounts.router,
     preferences.router,
@@ -36,7 +37,6 @@ ROUTERS: Final = (  # a path of its own goes before the ids that could look like
     jobs.router,
     fleet.router,
     readings.router,
-    readings.ingest,
     device_socket.router,
     history.router,
     maintenance.router,
