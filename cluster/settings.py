@@ -23,6 +23,7 @@ from pydantic import (
     field_validator,
 )
 
+from twins.devices import PRIORITIES
 from twins.errors import FleetError
 from twins.fleet import FleetConfig
 from twins.host import HostConfig
@@ -30,7 +31,7 @@ from twins.journal import JournalConfig
 from twins.shard import ShardConfig
 
 if TYPE_CHECKING:
-    from serve.config import ApiConfig, DatabaseConfig, ReceiversConfig
+    from serve.config import ApiConfig, DatabaseConfig, NotesConfig, ReceiversConfig
     from serve.mqtt import MqttConfig
     from serve.sparkplug.application import SparkplugConfig
     from twins.actors import ActorConfig
@@ -141,6 +142,27 @@ class ApiSettings(_Section):
                 "name its address in api.public_url, or use 127.0.0.1"
             )
         return host
+
+
+class AlertSettings(_Section):
+    """Which commands to alerts must say why. Priorities are separated by commas; empty: none takes a note."""
+
+    note_to_acknowledge: str = Field(
+        "",
+        description="priorities of alerts that take a note when they are acknowledged, separated by commas",
+    )
+    note_to_reset: str = Field("", description="the same, when latched ones are reset")
+    note_to_shelve: str = Field(",".join(PRIORITIES), description="the same, when they are put on the shelf")
+    note_to_suppress: str = Field(
+        "critical,high", description="the same, when they are suppressed or taken out of service"
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _of_priorities(cls, text: str) -> str:
+        if unknown := set(_listed(text)) - set(PRIORITIES):
+            raise ValueError(f"{', '.join(sorted(unknown))}: no priority; use {', '.join(PRIORITIES)}")
+        return text
 
 
 class AccountSettings(_Section):
@@ -279,6 +301,7 @@ class Settings(_Section):
     fleet: FleetSettings = FleetSettings()
     history: HistorySettings = HistorySettings()
     api: ApiSettings = ApiSettings()
+    alerts: AlertSettings = AlertSettings()
     accounts: AccountSettings = AccountSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     ray: RaySettings = RaySettings()
@@ -303,11 +326,10 @@ class Settings(_Section):
         from serve.sparkplug.application import SparkplugConfig
 
         m, s = self.mqtt, self.sparkplug
-        groups = tuple(filter(None, map(str.strip, s.groups.split(","))))
         return SparkplugConfig(
             m.url.get_secret_value(),
             s.host_id,
-            groups,
+            _listed(s.groups),
             s.device,
             s.node,
             s.metrics,
@@ -360,9 +382,20 @@ class Settings(_Section):
             public=self.api.public_url,
             cookie=f"__Host-twinfold-{self.api.port}" if name else f"twinfold-{self.api.port}",
             registration=self.accounts.registration,
+            notes=self.notes_config(),
             receivers=self.receivers_config(),
             unknown=self.ingest.unknown,
             requests_per_s=self.api.requests_per_s,
+        )
+
+    def notes_config(self) -> "NotesConfig":
+        from serve.config import NotesConfig
+
+        return NotesConfig(
+            acknowledge=_listed(self.alerts.note_to_acknowledge),
+            reset=_listed(self.alerts.note_to_reset),
+            shelve=_listed(self.alerts.note_to_shelve),
+            suppress=_listed(self.alerts.note_to_suppress),
         )
 
     def actor_config(self) -> "ActorConfig":
@@ -483,3 +516,8 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
             inner = inner.setdefault(part, {})
         inner[last] = each
     return document
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What commas separate, without the space around it."""
+    return tuple(filter(None, map(str.strip, text.split(","))))

@@ -104,6 +104,7 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "GET /api/alerts": ("viewer", "narrowed"),
     "GET /api/alerts/groups": ("viewer", "narrowed"),
     "GET /api/alerts/kpis": ("viewer", "narrowed"),
+    "GET /api/alerts/notes": ("viewer", "platform"),
     "POST /api/alerts/commands": ("operator", "narrowed"),
     "POST /api/alerts/{alert:path}/acknowledge": ("operator", "narrowed"),
     "POST /api/alerts/{alert:path}/reset": ("operator", "narrowed"),

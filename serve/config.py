@@ -44,6 +44,21 @@ class ReceiversConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NotesConfig:
+    """Which commands to alerts must say why: by command, the priorities of the alerts.
+
+    Attributes
+    ----------
+    suppress : and taking out of service
+    """
+
+    acknowledge: tuple[str, ...] = ()
+    reset: tuple[str, ...] = ()
+    shelve: tuple[str, ...] = ("critical", "high", "medium", "low")
+    suppress: tuple[str, ...] = ("critical", "high")
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseConfig:
     """Where the database is. The URL may hold a password, so it is not shown.
 
@@ -87,6 +102,7 @@ class ApiConfig:
     registration : who may make an account
     receivers : how receivers of notifications are reached, for tests of them
     unknown : what becomes of readings of unknown devices
+    notes : which commands to alerts must say why
     requests_per_s : what one account may ask of one replica for as long as it likes; 0: no limit
     """
 
@@ -110,4 +126,5 @@ class ApiConfig:
     registration: Registration = "closed"
     receivers: ReceiversConfig = field(default_factory=ReceiversConfig)
     unknown: Unknown = "refuse"
+    notes: NotesConfig = NotesConfig()
     requests_per_s: float = 100.0

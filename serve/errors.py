@@ -14,6 +14,7 @@
     ├── CommandRefusedError
     │   └── VersionConflictError
     │       └── RevisionConflictError  a change of a revision that is no longer the newest
+    ├── NoteNeededError            a command to an alert that must say why
     ├── AccessError                who asks may not do this
     │   ├── LoginRequiredError     nobody has logged in, or no longer
     │   ├── LoginError             name, password or code are not right
@@ -132,6 +133,24 @@ class RevisionConflictError(VersionConflictError):
     """It was changed since the revision that this is a change of."""
 
     code = "revision.conflict"
+
+
+class NoteNeededError(FleetError):
+    """A command to an alert that must say why, and does not."""
+
+    code = "alert.note_needed"
+
+    def __init__(self, device_id: str, rule: str, priority: str) -> None:
+        super().__init__(device_id, rule, priority)
+        self.device_id = device_id
+        self.rule = rule
+        self.priority = priority
+
+    def __str__(self) -> str:
+        return (
+            f"the alert {self.rule!r} of {self.device_id!r} is of {self.priority} priority, where this takes a note; "
+            "say why in `note` or `reason`"
+        )
 
 
 class AccessError(FleetError):

@@ -76,6 +76,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.BodyError: 400,
     request_errors.PreconditionError: 428,
     request_errors.RevisionConflictError: 412,
+    request_errors.NoteNeededError: 422,
     request_errors.AccessError: 403,
     request_errors.LoginRequiredError: 401,
     request_errors.LoginError: 401,

@@ -13,6 +13,7 @@ from serve.schemas.alerts import (
     Assignment,
     Comment,
     Note,
+    NotesNeeded,
     Reason,
     Shelving,
 )
@@ -131,6 +132,10 @@ class Alerts:
             "by": by, "filter": filter, "state": tuple(state), "priority": tuple(priority), "cursor": cursor
         }  # fmt: skip
         return self._ask.get(AlertGroups, "/api/alerts/groups", query)
+
+    def notes(self) -> NotesNeeded:
+        """Which commands must say why, by the alert's priority."""
+        return self._ask.get(NotesNeeded, "/api/alerts/notes")
 
     def kpis(self, hours: float = 24, filter: str = "") -> AlertKpis:  # noqa: A002
         """How the alerts treat the people who answer them, up to now; with a filter of devices, those of that position."""

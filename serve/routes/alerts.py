@@ -1,15 +1,17 @@
 """Alerts: those that stand, and what people do about them."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Query, Response
 
 from serve.alert_groups import GROUPINGS, Group, Grouping, group_alerts
 from serve.context import CommandId, Context, InContext, User
-from serve.errors import UnfitError
+from serve.errors import NoteNeededError, UnfitError
 from serve.gate import guarded
 from serve.lists import AlertQuery, list_alerts
 from serve.live import View
+from serve.notes import check_note
 from serve.preconditions import Asked
 from serve.present import alert_item, as_of, reply
 from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
@@ -21,6 +23,7 @@ from serve.schemas.alerts import (
     Assignment,
     Comment,
     Note,
+    NotesNeeded,
     Reason,
     Shelving,
 )
@@ -51,8 +54,8 @@ _COMMANDS: dict[str, type[c.AlertCommand]] = {
 }
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem}, 409: {"model": Problem}, 429: {"model": Problem}, 503: {"model": Problem},
-    507: {"model": Problem},
+    404: {"model": Problem}, 409: {"model": Problem}, 422: {"model": Problem}, 429: {"model": Problem},
+    503: {"model": Problem}, 507: {"model": Problem},
 }  # fmt: skip
 
 
@@ -119,6 +122,12 @@ async def groups(
     return reply(await context.ask(_groups, context, view, query, by))
 
 
+@router.get("/notes", response_model=NotesNeeded)
+async def notes(context: InContext) -> Response:
+    """Which commands must say why; one that does not is refused with `alert.note_needed`."""
+    return reply(asdict(context.config.notes))
+
+
 @router.post("/commands", response_model=AlertsDone, responses={400: {"model": Problem}, **_REFUSALS})
 async def command_many(context: InContext, by: User, command_id: CommandId, body: AlertCommands) -> Response:
     """Ask one thing of many alerts; one that is refused costs no other. With ``dry_run`` they are only counted."""
@@ -131,15 +140,15 @@ async def command_many(context: InContext, by: User, command_id: CommandId, body
     for alert in wanted:
         try:
             device_id, rule, occurrence = parse_alert_id(alert)
-        except AlertNotFoundError as error:
-            refused.append((alert, error))
-            continue
-        commands.append(
-            kind(
+            command = kind(
                 command_id=f"{command_id}#{alert}", by=by, device_id=device_id, rule=rule,
                 occurrence=occurrence, note=body.note, **more,
-            )
-        )  # fmt: skip
+            )  # fmt: skip
+            check_note(command, context.fleet, context.config.notes)
+        except (AlertNotFoundError, NoteNeededError) as error:
+            refused.append((alert, error))
+        else:
+            commands.append(command)
     result = await context.call(context.fleet.command_many, commands)
     refused += [
         (alert_id(each.device_id, each.rule, each.occurrence or 0), why)
@@ -255,6 +264,7 @@ async def _do(
         note=body.note if body is not None else "",
         **(more or {}),
     )
+    check_note(command, context.fleet, context.config.notes)
     return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
 
 

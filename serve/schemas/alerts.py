@@ -48,6 +48,15 @@ class AlertGroups(Reply):
     as_of: AwareDatetime | None
 
 
+class NotesNeeded(Reply):
+    """Priorities of alerts that take a note, by what is done to them."""
+
+    acknowledge: list[Priority]
+    reset: list[Priority]
+    shelve: list[Priority]
+    suppress: list[Priority] = Field(description="and taken out of service")
+
+
 class Note(Request):
     note: Text = ""
 

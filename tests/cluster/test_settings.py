@@ -29,11 +29,22 @@ def test_later_sources_win(tmp_path):
         ({"TWINFOLD_PORT": "1"}, "did you mean api.port"),
         ({"TWINFOLD_API__PORT": "many"}, "environment TWINFOLD_API__PORT"),
         ({"TWINFOLD_API__PORT": "0"}, "greater than or equal to 1"),
+        ({"TWINFOLD_ALERTS__NOTE_TO_SHELVE": "high, urgent"}, "urgent: no priority; use critical, high"),
     ],
 )
 def test_a_wrong_variable_is_refused(tmp_path, environment, told):
     with pytest.raises(SettingsError, match=told):
         load({"data": str(tmp_path)}, environment)
+
+
+def test_notes_are_needed_at_the_priorities_that_are_set(tmp_path):
+    environment = {
+        "TWINFOLD_ALERTS__NOTE_TO_ACKNOWLEDGE": "critical, high",
+        "TWINFOLD_ALERTS__NOTE_TO_SUPPRESS": "",
+    }
+    notes = load({"data": str(tmp_path)}, environment).api_config().notes
+    assert (notes.acknowledge, notes.reset, notes.suppress) == (("critical", "high"), (), ())
+    assert notes.shelve == ("critical", "high", "medium", "low")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "plant.example", "", "127.0.0.1.example"])

@@ -43,6 +43,30 @@ test("two operators at one alert: one is done, the other is told who was first, 
   await slow.context().close()
 })
 
+test("where the platform wants a note of a priority, it is asked for before anything is sent", async ({
+  page,
+  request,
+}) => {
+  const { total, items } = await alerts(request, "state=UNACK&limit=1&offset=1")
+  test.skip(total < 2, "nothing to acknowledge")
+  const all = ["critical", "high", "medium", "low"]
+  await page.route("**/api/alerts/notes", (route) =>
+    route.fulfill({ json: { acknowledge: all, reset: all, shelve: all, suppress: all } }),
+  )
+  const known = page.waitForResponse("**/api/alerts/notes")
+  const row = await rowOf(page, items[0], "unacknowledged")
+  await known
+  await row.getByRole("cell").nth(2).click()
+  await page.keyboard.press("a")
+  const dialog = page.getByRole("dialog")
+  const send = dialog.getByRole("button", { name: "Acknowledge 1 alert" })
+  await expect(send).toBeDisabled()
+  await dialog.getByRole("textbox").fill("the valve is known to stick")
+  const [sent] = await Promise.all([page.waitForRequest(/\/acknowledge$/), send.click()])
+  expect(sent.postDataJSON()).toEqual({ note: "the valve is known to stick" })
+  await expect(page.getByText("1 alert acknowledged")).toBeVisible()
+})
+
 const ASIDE = [
   ["Shelve…", "Shelve 1 alert", "1 alert shelved", "shelved", "Unshelve", "1 alert back from the shelf"],
   [

@@ -4,6 +4,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from serve.config import NotesConfig
 from tests.serve.edges import T0, Edge, edge
 from twins.clock import SECOND_US
 
@@ -26,9 +29,9 @@ async def states(it: Edge) -> dict[str, str]:
     return {each["id"]: each["state"] for each in (await it.get("/api/alerts", limit=100))["items"]}
 
 
-def run(tmp_path: Path, story: Any) -> None:
+def run(tmp_path: Path, story: Any, **config: Any) -> None:
     async def told() -> None:
-        async with edge(tmp_path) as it:
+        async with edge(tmp_path, **config) as it:
             await story(it)
 
     asyncio.run(told())
@@ -113,3 +116,55 @@ def test_what_makes_no_sense_is_refused_as_a_whole(tmp_path: Path) -> None:
         assert (await it.client.post("/api/alerts/commands", json=asked, headers=viewer)).status_code == 403
 
     run(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [
+        ("acknowledge", None),
+        ("acknowledge", {"note": " "}),
+        ("shelve", {"duration_s": 60}),
+        ("suppress", {}),
+        ("remove-from-service", {"reason": ""}),
+    ],
+)
+def test_what_must_say_why_is_refused_while_it_does_not(
+    tmp_path: Path, action: str, body: dict[str, str] | None
+) -> None:
+    async def story(it: Edge) -> None:
+        alert, *_ = await alarmed(it)
+        refused = await it.post(f"/api/alerts/{alert}/{action}", body, status=422)
+        assert (refused["code"], refused["priority"]) == ("alert.note_needed", "high")
+        assert set((await states(it)).values()) == {"UNACK"}
+        await it.post(f"/api/alerts/{alert}/{action}", {**(body or {}), "note": "a stuck valve"})
+
+    run(tmp_path, story, notes=NotesConfig(acknowledge=("high",)))
+
+
+def test_a_note_is_asked_for_where_the_priority_asks_for_it(tmp_path: Path) -> None:
+    async def story(it: Edge) -> None:
+        alert, other, *_ = await alarmed(it)
+        assert await it.get("/api/alerts/notes") == {
+            "acknowledge": ["critical"], "reset": [], "shelve": ["low"], "suppress": []
+        }  # fmt: skip
+        await it.post(f"/api/alerts/{alert}/acknowledge")
+        await it.post(f"/api/alerts/{alert}/shelve", {"duration_s": 60})
+        await it.post(f"/api/alerts/{other}/suppress")
+
+    run(tmp_path, story, notes=NotesConfig(acknowledge=("critical",), shelve=("low",), suppress=()))
+
+
+def test_of_many_those_are_refused_that_must_say_why(tmp_path: Path) -> None:
+    async def story(it: Edge) -> None:
+        ids = await alarmed(it)
+        await it.read("pump-01", 2, {"flow": 0.0})
+        await it.fresh()
+        dry = "pump-01:dry:1"
+        asked = {"command": "acknowledge", "alerts": [*ids, dry]}
+        done = await it.post("/api/alerts/commands", asked)
+        assert (done["done"], [each["alert"] for each in done["refused"]]) == (6, [dry])
+        assert done["refused"][0]["code"] == "alert.note_needed"
+        done = await it.post("/api/alerts/commands", {**asked, "alerts": [dry], "note": "no water"})
+        assert done["done"] == 1
+
+    run(tmp_path, story, notes=NotesConfig(acknowledge=("critical",)))

@@ -308,6 +308,7 @@ def alerts(it: Served, client: Client) -> None:
     with pytest.raises(ValueError, match="duration_s"):
         client.alerts.do("shelve", one)
     assert client.alerts.kpis(hours=1).raised >= 6
+    assert client.alerts.notes().shelve == ["critical", "high", "medium", "low"]
     assert client.alerts.kpis(1, "site = 'drammen'").raised >= 6
     (dry, *_) = client.alerts.groups("rule", "site = 'drammen'", priority=["critical"]).items
     assert (dry.rule, dry.site, dry.total, dry.first.rule) == ("dry", None, 2, "dry")

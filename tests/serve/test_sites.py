@@ -182,6 +182,7 @@ CASES: dict[str, list[Case] | None] = {
         {"query": {"by": "device", "site": "{site}"}},
         {"query": {"by": "rule", "filter": "device = '{device}' or site != 'oslo'"}},
     ],
+    "GET /api/alerts/notes": [{}],
     "GET /api/alerts/kpis": [{}, {"query": {"hours": 1}}, {"query": {"filter": "site = '{site}'"}}],
     "POST /api/alerts/commands": [
         {"body": {"command": "comment", "note": "x", "alerts": ["{alert}"]}},
@@ -194,7 +195,7 @@ CASES: dict[str, list[Case] | None] = {
         for place in NEEDED
         if place.startswith("POST /api/alerts/{")
     },
-    "POST /api/alerts/{alert:path}/shelve": [{"alert": "{alert}", "body": {"duration_s": 60}}],
+    "POST /api/alerts/{alert:path}/shelve": [{"alert": "{alert}", "body": {"duration_s": 60, "reason": "x"}}],
     "POST /api/alerts/{alert:path}/assign": [{"alert": "{alert}", "body": {"assignee": "kari"}}],
     "POST /api/alerts/{alert:path}/comment": [{"alert": "{alert}", "body": {"note": "x"}}],
     "GET /api/notifications": [{}],

@@ -1,5 +1,5 @@
 /** What a person can do: commands to the API, and what to read anew afterwards. */
-import { type QueryClient, useMutation, useQueryClient } from "@tanstack/react-query"
+import { type QueryClient, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query"
 import { ApiError, api, segment } from "./client"
 import { keys } from "./queries"
 import type {
@@ -13,6 +13,7 @@ import type {
   FleetEvents,
   Maintenance,
   MaintenanceItem,
+  NotesNeeded,
 } from "./schema"
 
 export interface Outcome {
@@ -32,6 +33,13 @@ export interface AlertAct {
   readonly alerts: readonly AlertItem[]
   readonly order?: AlertOrder
 }
+
+/** Which commands must say why, by the alert's priority. */
+export const notesNeededQuery = queryOptions({
+  queryKey: keys.notesNeeded,
+  queryFn: ({ signal }) => api<NotesNeeded>("/alerts/notes", { signal }),
+  staleTime: 5 * 60_000,
+})
 
 /** Send one command about some alerts; each may be refused for itself. */
 export function useAlertCommand() {

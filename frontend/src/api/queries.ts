@@ -32,6 +32,7 @@ export const keys = {
   ready: ["ready"],
   system: ["system"],
   views: ["views"],
+  notesNeeded: ["notes needed"],
   jobs: ["jobs"],
   job: (id: string) => ["jobs", id] as const,
   summary: ["fleet", "summary"],

@@ -1449,6 +1449,19 @@ export type Note = {
 };
 
 /**
+ * Priorities of alerts that take a note, by what is done to them.
+ */
+export type NotesNeeded = {
+    acknowledge: Array<'critical' | 'high' | 'medium' | 'low'>;
+    reset: Array<'critical' | 'high' | 'medium' | 'low'>;
+    shelve: Array<'critical' | 'high' | 'medium' | 'low'>;
+    /**
+     * and taken out of service
+     */
+    suppress: Array<'critical' | 'high' | 'medium' | 'low'>;
+};
+
+/**
  * Which alerts are told to whom, and when.
  */
 export type NotificationRoute = {

@@ -1,15 +1,16 @@
 /** Acknowledging all alerts that match, seen or not: they are counted first, and the count is typed, since nothing takes it back. */
 import { Button, Modal, Textarea, TextInput } from "@mantine/core"
+import { useQuery } from "@tanstack/react-query"
 import { useState } from "react"
-import { useMatchingCommand } from "@/api/commands"
+import { notesNeededQuery, useMatchingCommand } from "@/api/commands"
 import type { AlertCounts, AlertMatch } from "@/api/schema"
+import { needsNote } from "@/components/alertacts/acts"
+import { ByPriority } from "@/components/alertacts/ByPriority"
+import css from "@/components/alertacts/dialogs.module.css"
 import { notify } from "@/components/notices"
 import { Failed } from "@/components/states"
 import { PRIORITIES } from "@/components/tokens"
 import { say } from "@/words/say"
-import { needsNote } from "./acts"
-import { ByPriority } from "./ByPriority"
-import css from "./dialogs.module.css"
 
 interface Props {
   readonly matching: AlertMatch
@@ -20,12 +21,14 @@ interface Props {
 
 export default function AcknowledgeAll({ matching, counts, onClose }: Props) {
   const { mutate, isPending, error } = useMatchingCommand()
+  const { data: needed } = useQuery(notesNeededQuery)
   const [note, setNote] = useState("")
   const [typed, setTyped] = useState("")
   const n = PRIORITIES.reduce((sum, priority) => sum + counts[priority], 0)
   const required = needsNote(
     "acknowledge",
     PRIORITIES.flatMap((priority) => Array(Math.min(2, counts[priority])).fill({ priority })),
+    needed,
   )
   const ready = typed.trim() === String(n) && !(required && note.trim() === "")
   const send = () =>

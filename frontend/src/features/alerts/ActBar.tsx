@@ -1,10 +1,10 @@
 /** What can be done with the alerts that are meant: those selected, else the current row. The answer to them is the filled one. */
 import { Button } from "@mantine/core"
 import type { AlertCommand, AlertItem } from "@/api/schema"
+import { ACT_NAMES, offered } from "@/components/alertacts/acts"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
 import css from "./AlertsPage.module.css"
-import { ACT_NAMES, offered } from "./acts"
 
 const ANSWERS: readonly AlertCommand[] = [
   "acknowledge",

@@ -3,11 +3,11 @@ import { Button } from "@mantine/core"
 import { Link } from "@tanstack/react-router"
 import type { AlertCommand, AlertItem } from "@/api/schema"
 import { Age } from "@/components/Age"
+import { ACT_NAMES, offered } from "@/components/alertacts/acts"
 import { count, quantity } from "@/words/figures"
 import { say } from "@/words/say"
 import css from "./AlertDetail.module.css"
 import { AlertStory } from "./AlertStory"
-import { ACT_NAMES, offered } from "./acts"
 
 interface Props {
   readonly alert: AlertItem

@@ -1,38 +1,34 @@
 /** The alert console: what stands, what it asks of whom, and the few keys and buttons that answer it. */
 import { Button, Checkbox, NativeSelect } from "@mantine/core"
+import { useQuery } from "@tanstack/react-query"
 import { getRouteApi, useNavigate } from "@tanstack/react-router"
-import { lazy, type ReactNode, Suspense, useMemo, useState } from "react"
+import { type ReactNode, useMemo, useState } from "react"
 import { ALERT_GROUPS, ALERT_TABS, type AlertSearch } from "@/addresses"
 import { reaches } from "@/api/accounts"
-import type { AlertCommand, AlertCounts, AlertItem, AlertMatch, AlertOrder } from "@/api/schema"
+import { notesNeededQuery } from "@/api/commands"
+import type { AlertCommand, AlertItem, AlertOrder } from "@/api/schema"
 import { useMe } from "@/api/session"
 import { AlertNav } from "@/components/AlertNav"
+import { asksFirst } from "@/components/alertacts/acts"
 import { Chip } from "@/components/Chip"
 import { DataTable } from "@/components/DataTable"
-import { PriorityMark } from "@/components/PriorityMark"
 import { Empty, Failed, Skeleton } from "@/components/states"
-import { PRIORITIES } from "@/components/tokens"
 import { useKeys } from "@/components/useKeys"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
 import { ActBar } from "./ActBar"
 import { AlertDetail } from "./AlertDetail"
 import css from "./AlertsPage.module.css"
-import { asksFirst } from "./acts"
 import { alertColumns } from "./columns"
 import { FloodLine } from "./FloodLine"
 import { GroupTable } from "./GroupTable"
 import { Narrowing } from "./Narrowing"
+import { PriorityChips } from "./PriorityChips"
+import { type Question, Questions } from "./Questions"
 import { useAlertActs } from "./useAlertActs"
 import { matchOf, narrowingOf, statesOf, useAlerts, useFlood } from "./useAlerts"
 
-const Dialog = lazy(() => import("./dialogs"))
-const AcknowledgeAll = lazy(() => import("./AcknowledgeAll"))
 const route = getRouteApi("/alerts")
-
-type Question =
-  | { readonly command: AlertCommand; readonly alerts: readonly AlertItem[] }
-  | { readonly matching: AlertMatch; readonly counts: AlertCounts }
 
 export function AlertsPage() {
   const search = route.useSearch()
@@ -44,6 +40,7 @@ export function AlertsPage() {
   const group = search.group ?? (flood?.flooded_since ? "cause" : "none")
   const { items, selected, selectedIds, toggle, select, clear } = list
   const { act, isPending } = useAlertActs()
+  const { data: needed } = useQuery(notesNeededQuery)
   const mayAct = reaches(useMe()?.role, "operator")
   const [current, setCurrent] = useState<string | null>(null)
   const [opened, setOpened] = useState<string | null>(null)
@@ -55,7 +52,7 @@ export function AlertsPage() {
     act({ command, alerts, order }, selected.length > 0 ? clear : undefined)
   const command = (name: AlertCommand, alerts: readonly AlertItem[] = meant) => {
     if (!mayAct || alerts.length === 0 || group !== "none") return
-    if (asksFirst(name, alerts)) setQuestion({ command: name, alerts })
+    if (asksFirst(name, alerts, needed)) setQuestion({ command: name, alerts })
     else send(name, alerts)
   }
 
@@ -150,19 +147,11 @@ export function AlertsPage() {
         {/* While rows are selected, what can be done with them takes this place. */}
         {selected.length > 0 ? null : (
           <nav className={css.tabs} aria-label={say("devices.priority")}>
-            {PRIORITIES.map((priority) => (
-              <Chip
-                key={priority}
-                pressed={search.priority === priority}
-                label={say("priority.count", {
-                  n: list.priorities?.[priority] ?? 0,
-                  priority: say(`priority.${priority}`),
-                })}
-                onClick={() => go({ priority: search.priority === priority ? undefined : priority })}
-              >
-                <PriorityMark priority={priority} labelled /> {count(list.priorities?.[priority] ?? 0)}
-              </Chip>
-            ))}
+            <PriorityChips
+              counts={list.priorities}
+              chosen={search.priority}
+              onChoose={(priority) => go({ priority })}
+            />
             <Narrowing search={search} />
           </nav>
         )}
@@ -189,21 +178,7 @@ export function AlertsPage() {
       <section className={css.card} aria-label={say("alerts.table")}>
         {body}
       </section>
-      <Suspense>
-        {question && "command" in question ? (
-          <Dialog
-            {...question}
-            onClose={() => setQuestion(null)}
-            onAnswer={(order) => {
-              send(question.command, question.alerts, order)
-              setQuestion(null)
-            }}
-          />
-        ) : null}
-        {question && "matching" in question ? (
-          <AcknowledgeAll {...question} onClose={() => setQuestion(null)} />
-        ) : null}
-      </Suspense>
+      <Questions question={question} needed={needed} onAnswer={send} onClose={() => setQuestion(null)} />
     </>
   )
 }

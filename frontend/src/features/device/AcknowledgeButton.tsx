@@ -1,18 +1,25 @@
-/** One alert acknowledged where it is seen. */
+/** One alert acknowledged where it is seen; where the platform wants a note of it, that is asked for first. */
 import { Button } from "@mantine/core"
-import { useAlertCommand } from "@/api/commands"
+import { useQuery } from "@tanstack/react-query"
+import { lazy, Suspense, useState } from "react"
+import { notesNeededQuery, useAlertCommand } from "@/api/commands"
 import { UNACKNOWLEDGED } from "@/api/queries"
-import type { AlertItem } from "@/api/schema"
+import type { AlertItem, AlertOrder } from "@/api/schema"
+import { needsNote } from "@/components/alertacts/acts"
 import { refusalText } from "@/components/alertText"
 import { notify } from "@/components/notices"
 import { say } from "@/words/say"
 
+const ActDialog = lazy(() => import("@/components/alertacts/ActDialog"))
+
 export function AcknowledgeButton({ alert }: { readonly alert: AlertItem }) {
   const { mutate, isPending } = useAlertCommand()
+  const { data: needed } = useQuery(notesNeededQuery)
+  const [isAsking, setAsking] = useState(false)
   if (!UNACKNOWLEDGED.includes(alert.state)) return null
-  const acknowledge = () =>
+  const acknowledge = (order?: AlertOrder) =>
     mutate(
-      { command: "acknowledge", alerts: [alert] },
+      { command: "acknowledge", alerts: [alert], order },
       {
         onSuccess: ({ done, refused }) => {
           if (done.length > 0) notify({ text: say("alerts.done.acknowledge", { n: 1 }) })
@@ -22,8 +29,27 @@ export function AcknowledgeButton({ alert }: { readonly alert: AlertItem }) {
       },
     )
   return (
-    <Button onClick={acknowledge} disabled={isPending}>
-      {say("alerts.acknowledge")}
-    </Button>
+    <>
+      <Button
+        onClick={() => (needsNote("acknowledge", [alert], needed) ? setAsking(true) : acknowledge())}
+        disabled={isPending}
+      >
+        {say("alerts.acknowledge")}
+      </Button>
+      <Suspense>
+        {isAsking ? (
+          <ActDialog
+            command="acknowledge"
+            alerts={[alert]}
+            needed={needed}
+            onClose={() => setAsking(false)}
+            onAnswer={(order) => {
+              acknowledge(order)
+              setAsking(false)
+            }}
+          />
+        ) : null}
+      </Suspense>
+    </>
   )
 }

@@ -1,5 +1,5 @@
 /** What can be done to alerts, by their state, and which of it must say why. */
-import type { AlertCommand, AlertItem } from "@/api/schema"
+import type { AlertCommand, AlertItem, NotesNeeded } from "@/api/schema"
 import type { Phrase } from "@/words/say"
 
 const STANDING: readonly AlertCommand[] = ["suppress", "remove-from-service", "shelve"]
@@ -40,28 +40,38 @@ export function offered(alerts: readonly AlertItem[]): readonly AlertCommand[] {
 }
 
 /**
- * Whether a command must say why. What goes on the shelf always does; what hides an alert of critical or high priority, resets
- * a critical one, or acknowledges several at once with a critical one among them, does because of its priority.
+ * Whether a command must say why: the platform has `needed` notes by priority. Besides, whoever acknowledges several at once says
+ * why where a critical one is among them.
  */
-export function needsNote(command: AlertCommand, alerts: readonly Pick<AlertItem, "priority">[]): boolean {
-  const critical = alerts.some(({ priority }) => priority === "critical")
+export function needsNote(
+  command: AlertCommand,
+  alerts: readonly Pick<AlertItem, "priority">[],
+  needed: NotesNeeded | undefined,
+): boolean {
+  const takes = (kind: keyof NotesNeeded) => alerts.some(({ priority }) => needed?.[kind].includes(priority))
   switch (command) {
-    case "shelve":
     case "comment":
       return true
+    case "shelve":
     case "suppress":
-    case "remove-from-service":
-      return alerts.some(({ priority }) => priority === "critical" || priority === "high")
     case "reset":
-      return critical
+      return takes(command)
+    case "remove-from-service":
+      return takes("suppress")
     case "acknowledge":
-      return critical && alerts.length > 1
+      return takes(command) || (alerts.length > 1 && alerts.some(({ priority }) => priority === "critical"))
     default:
       return false
   }
 }
 
+const ASKING: readonly AlertCommand[] = ["assign", "shelve", "suppress", "remove-from-service"]
+
 /** Whether something is asked before a command is sent. */
-export function asksFirst(command: AlertCommand, alerts: readonly AlertItem[]): boolean {
-  return ["assign", "suppress", "remove-from-service"].includes(command) || needsNote(command, alerts)
+export function asksFirst(
+  command: AlertCommand,
+  alerts: readonly AlertItem[],
+  needed: NotesNeeded | undefined,
+): boolean {
+  return ASKING.includes(command) || needsNote(command, alerts, needed)
 }

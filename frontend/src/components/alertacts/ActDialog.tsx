@@ -1,7 +1,7 @@
 /** The questions before some acts: how many it is about, for how long, why, to whom, what to say. */
 import { Button, Modal, NativeSelect, Textarea, TextInput } from "@mantine/core"
 import { useState } from "react"
-import type { AlertCommand, AlertItem, AlertOrder } from "@/api/schema"
+import type { AlertCommand, AlertItem, AlertOrder, NotesNeeded } from "@/api/schema"
 import { say } from "@/words/say"
 import { needsNote } from "./acts"
 import { ByPriority } from "./ByPriority"
@@ -10,6 +10,7 @@ import css from "./dialogs.module.css"
 interface Props {
   readonly command: AlertCommand
   readonly alerts: readonly AlertItem[]
+  readonly needed: NotesNeeded | undefined
   readonly onAnswer: (order: AlertOrder) => void
   readonly onClose: () => void
 }
@@ -17,11 +18,11 @@ interface Props {
 const SPANS = ["900", "3600", "14400", "28800", "86400", "once"] as const
 type Span = (typeof SPANS)[number]
 
-export default function Dialog({ command, alerts, onAnswer, onClose }: Props) {
+export default function ActDialog({ command, alerts, needed, onAnswer, onClose }: Props) {
   const [span, setSpan] = useState<Span>("3600")
   const [text, setText] = useState("")
   const said = text.trim()
-  const required = needsNote(command, alerts)
+  const required = needsNote(command, alerts, needed)
   const incomplete = required && said === ""
   return (
     <Modal
