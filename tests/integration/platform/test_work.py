@@ -45,7 +45,9 @@ time: {column: t, format: epoch_s}
 channels: {level: level, inflow: inflow}
 """
 DEVICES = 40
-MINE = {"filter": "type = 'tank' or id = 'pump-1'"}  # other tests' alerts stand beside
+# other tests' alerts stand beside
+ALERTS = {"filter": "type = 'tank' or device = 'pump-1'"}
+DEVICES_WITH_THEM = {"filter": "type = 'tank' or id = 'pump-1'"}
 
 
 def tanks(folder: Path, rows: int, unit: str) -> tuple[Path, Path]:
@@ -118,12 +120,14 @@ def test_a_past_is_told_beside_the_present(platform: Running, tmp_path: Path) ->
             until(
                 lambda: (
                     "pump-1"
-                    in {each["device_id"] for each in client.get("/api/alerts", params=MINE).json()["items"]}
+                    in {
+                        each["device_id"] for each in client.get("/api/alerts", params=ALERTS).json()["items"]
+                    }
                 )
             )
             devices = client.get("/api/devices", params={"filter": "type = 'tank'", "limit": 100}).json()
-            alerts = client.get("/api/alerts", params=MINE).json()
-            kpis = client.get("/api/alerts/kpis", params=MINE).json()
+            alerts = client.get("/api/alerts", params=ALERTS).json()
+            kpis = client.get("/api/alerts/kpis", params=DEVICES_WITH_THEM).json()
     news = {each["data"]["device_id"] for each in told if each["type"] == "NEW_ALERT"}
     assert news == {"pump-1"}
     assert {each["device_id"] for each in alerts["items"]} == {"pump-1", "tank-0"}  # which stands to this day
