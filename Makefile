@@ -9,7 +9,7 @@ DATA ?= data
 PORT ?= 8700
 FARM := examples/data/la-haute-borne/scada_10min_2014_weeks_1-8.csv.gz
 
-.PHONY: setup run test drill bench lint lock reference frontend kernels system clean
+.PHONY: setup run test test-app drill bench lint lock reference frontend kernels system clean
 
 setup: $(VENV)/.ready
 
@@ -47,12 +47,14 @@ lint: setup
 
 # what depends on nothing but the set-up goes on side by side, and then two of the tests' files at a time
 test: setup
-	$(MAKE) -j2 kernels lint system frontend
+	$(MAKE) -j2 kernels lint system test-app
+	$(BIN)/python -m pytest -q -m "not drill" -n 2 --no-loadscope-reorder
+	$(NPM) run --silent e2e
+
+test-app: frontend
 	$(NPM) run --silent lint
 	$(NPM) run --silent types:check
 	$(NPM) test --silent
-	$(BIN)/python -m pytest -q -m "not drill" -n 2 --no-loadscope-reorder
-	$(NPM) run --silent e2e
 
 # what the tests need: Chromium, PostgreSQL; root installs it, others are told
 system: setup
