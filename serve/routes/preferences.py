@@ -74,7 +74,7 @@ async def remove_view(
 
 @router.get("/me/settings", response_model=SettingsItem, responses=_REFUSALS)
 async def settings(context: InContext, who: Who) -> Response:
-    """What one chose of theme, density, language, time zone and sounds."""
+    """What one chose of theme, density, language, units, time zone and sounds."""
     return _settings(*await context.call(context.preferences.settings, _person(who)))
 
 

@@ -8,6 +8,7 @@ from pydantic.config import JsonDict
 
 from serve.schemas.base import Name, Priority, Reply, Request
 
+Units = Literal["measured", "metric", "us"]
 ListPage = Literal["devices", "alerts", "maintenance", "recommendations"]
 
 
@@ -101,6 +102,9 @@ class Settings(Request):
     language: Annotated[str, Field(max_length=35, pattern=r"^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$")] = Field(
         "", description="a BCP 47 tag; empty: the browser's"
     )
+    units: Units = Field(
+        "measured", description="of measured values on the screen; measured: the devices' own"
+    )
     time_zone: Annotated[str, Field(max_length=60), AfterValidator(_zone)] = Field(
         "", description="an IANA name; empty: the browser's"
     )
@@ -119,6 +123,7 @@ class SettingsItem(Reply):
                     "theme": "dark",
                     "density": "compact",
                     "language": "",
+                    "units": "metric",
                     "time_zone": "Europe/Oslo",
                     "keys": True,
                     "sounds": ["critical", "high"],
@@ -132,6 +137,7 @@ class SettingsItem(Reply):
     theme: Literal["auto", "light", "dark"]
     density: Literal["comfortable", "compact"]
     language: str
+    units: Units
     time_zone: str
     keys: bool
     sounds: list[Priority]

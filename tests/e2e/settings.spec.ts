@@ -59,6 +59,29 @@ test("theme, rows, zone and sounds follow the person to another browser", async 
   await elsewhere.close()
 })
 
+test("units follow the person, and figures with them on a device's page and its charts", async ({
+  browser,
+  request,
+}) => {
+  const { items } = await (await request.get("/api/devices?filter=type = 'screw-compressor'&limit=1")).json()
+  const { context } = await person(browser, request)
+  const page = await context.newPage()
+  const device = `/devices/${encodeURIComponent(items[0].id)}`
+  await page.goto(device)
+  const values = page.getByRole("region", { name: "Latest values" })
+  await expect(values).toContainText(/[\d.]+\s°C/)
+  await page.goto("/settings")
+  await page.getByLabel("Units").selectOption("us")
+  const kept = async () => (await (await context.request.get("/api/me/settings")).json()) as object
+  await expect.poll(kept).toMatchObject({ units: "us" })
+  await page.goto(device)
+  await expect(values).toContainText(/[\d.]+\s°F/)
+  await expect(values).toContainText(/[\d.]+\spsi/)
+  await expect(values).not.toContainText("°C")
+  await expect(page.getByRole("img", { name: /, °F\. Latest/ }).first()).toBeVisible()
+  await context.close()
+})
+
 test("a new alert is heard by its priority, unless muted", async ({ browser, request }) => {
   const { context } = await person(browser, request) // whose sounds no other test chooses
   const page = await context.newPage()

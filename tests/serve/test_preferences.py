@@ -155,10 +155,17 @@ def test_views_and_settings_over_http(tmp_path: Path) -> None:
         SettingsItem.model_validate(first.json())
         assert (first.json()["theme"], first.headers["ETag"]) == ("auto", '"0"')
         assert (first.json()["sounds"], first.json()["muted"]) == ([], False)
-        mine = {"theme": "dark", "time_zone": "Europe/Oslo", "sounds": ["critical"], "muted": True}
+        mine = {
+            "theme": "dark",
+            "time_zone": "Europe/Oslo",
+            "sounds": ["critical"],
+            "muted": True,
+            "units": "us",
+        }
         await asked("PUT", "/api/me/settings", 200, mine, **kari, **{"If-Match": '"0"'})
         await asked("PUT", "/api/me/settings", 412, mine, **kari, **{"If-Match": '"0"'})
         await asked("PUT", "/api/me/settings", 422, {"time_zone": "Oslo"}, **kari, **{"If-Match": "*"})
+        await asked("PUT", "/api/me/settings", 422, {"units": "imperial"}, **kari, **{"If-Match": "*"})
         await asked("PUT", "/api/me/settings", 422, {"sounds": ["loud"]}, **kari, **{"If-Match": "*"})
         kept = (await asked("GET", "/api/me/settings", 200, **kari)).json()
         assert kept.items() >= mine.items()

@@ -2065,6 +2065,10 @@ export type Settings = {
      * an IANA name; empty: the browser's
      */
     time_zone?: string;
+    /**
+     * of measured values on the screen; measured: the devices' own
+     */
+    units?: 'measured' | 'metric' | 'us';
 };
 
 export type SettingsItem = {
@@ -2079,6 +2083,7 @@ export type SettingsItem = {
     sounds: Array<'critical' | 'high' | 'medium' | 'low'>;
     theme: 'auto' | 'light' | 'dark';
     time_zone: string;
+    units: 'measured' | 'metric' | 'us';
 };
 
 export type Shelving = {

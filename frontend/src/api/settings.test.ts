@@ -9,6 +9,7 @@ const FIRST: SettingsItem = {
   theme: "auto",
   density: "comfortable",
   language: "",
+  units: "measured",
   time_zone: "",
   keys: true,
   sounds: [],

@@ -15,8 +15,8 @@ export const settingsQuery = queryOptions({
 
 /** Settings as the app's preferences. */
 export function preferencesOf(settings: SettingsItem): Preferences {
-  const { theme, density, language, time_zone, keys: single, sounds, muted } = settings
-  return { scheme: theme, density, language, zone: time_zone, keys: single, sounds, muted }
+  const { theme, density, language, units, time_zone, keys: single, sounds, muted } = settings
+  return { scheme: theme, density, language, units, zone: time_zone, keys: single, sounds, muted }
 }
 
 /** Preferences, or some of them, as the API's settings. */

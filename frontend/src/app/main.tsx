@@ -43,7 +43,7 @@ const stream = new LiveStream(streamAddress())
 const router = makeRouter(cache)
 
 function App() {
-  const { zone, density } = usePreferences()
+  const { zone, units, density } = usePreferences()
   const language = useLanguage()
   useEffect(() => {
     document.documentElement.dataset.density = density
@@ -58,9 +58,9 @@ function App() {
     >
       <QueryClientProvider client={cache}>
         <StreamContext value={stream}>
-          {/* Every text and time on the screen is written anew when the language or the zone changes. */}
+          {/* All that is on the screen is written anew when the language, the zone or the units change. */}
           <SessionGate>
-            <RouterProvider key={`${language} ${zone}`} router={router} />
+            <RouterProvider key={`${language} ${zone} ${units}`} router={router} />
           </SessionGate>
         </StreamContext>
       </QueryClientProvider>

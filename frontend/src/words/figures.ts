@@ -72,14 +72,14 @@ export function change(n: number | null | undefined, decimals = 0): string {
 
 /** A UCUM code as people write the unit. */
 export function unitText(unit: string): string {
-  return (
-    UNITS[unit] ??
-    unit
-      .replace(/[[{](\w+)[\]}]/g, "$1")
-      .replaceAll("*", "·")
-      .replace(/2$/, "²")
-      .replace(/3$/, "³")
-  )
+  const known = UNITS[unit]
+  if (known !== undefined) return known
+  if (unit.endsWith("/h")) return `${unitText(unit.slice(0, -2))}/h`
+  return unit
+    .replace(/[[{](\w+)[\]}]/g, "$1")
+    .replaceAll("*", "·")
+    .replace(/2$/, "²")
+    .replace(/3$/, "³")
 }
 
 const BYTES = ["B", "kB", "MB", "GB", "TB", "PB"] as const
@@ -91,6 +91,25 @@ const UNITS: Readonly<Record<string, string>> = {
   "1": "",
   "m3/h": "m³/h",
   "m3/s": "m³/s",
+  "m3/min": "m³/min",
+  "[gal_us]/min": "gal/min",
+  "[cft_i]/min": "ft³/min",
+  "[lb_av]/s": "lb/s",
+  "[lb_av]/h": "lb/h",
+  "[lb_av]/s/[psi]": "lb/(s·psi)",
+  "10*3.[ft_i]": "10³ ft",
+  "[in_i]": "in",
+  "[in_i]/s": "in/s",
+  "[in_i'H2O]": "inH₂O",
+  "[ft_i]": "ft",
+  "[ft_i]/s": "ft/s",
+  "[ft_i]/min": "ft/min",
+  "[mi_i]": "mi",
+  "[mi_i]/h": "mph",
+  "[mil_i]": "mil",
+  "[kn_i]": "kn",
+  "[degR]": "°R",
+  um: "µm",
   "m/s2": "m/s²",
   "[g]": "g",
   "{rpm}": "rpm",

@@ -1,6 +1,7 @@
 /** What one reader chose: kept in this browser, and with their account once they have logged in (`app/useKeptSettings`). */
 import { useSyncExternalStore } from "react"
 import { setZone } from "./times"
+import { setUnits, UNIT_SYSTEMS, type UnitSystem } from "./units"
 
 export const SCHEMES = ["auto", "light", "dark"] as const
 export const DENSITIES = ["comfortable", "compact"] as const
@@ -10,6 +11,7 @@ export interface Preferences {
   readonly density: (typeof DENSITIES)[number]
   /** BCP 47 tag; empty: the browser's. */
   readonly language: string
+  readonly units: UnitSystem
   /** IANA name; empty: this computer's. */
   readonly zone: string
   /** Single-key shortcuts. */
@@ -24,6 +26,7 @@ const READ: { readonly [K in keyof Preferences]: (text: string) => Preferences[K
   scheme: (text) => SCHEMES.find((each) => each === text) ?? "auto",
   density: (text) => DENSITIES.find((each) => each === text) ?? "comfortable",
   language: (text) => text,
+  units: (text) => UNIT_SYSTEMS.find((each) => each === text) ?? "measured",
   zone: (text) => (isZone(text) ? text : ""),
   keys: (text) => text !== "false",
   sounds: (text) => text.split(",").filter(Boolean),
@@ -48,7 +51,7 @@ export function prefer(changes: Partial<Preferences>): void {
 /** Put choices in force that were made elsewhere. */
 export function adopt(changes: Partial<Preferences>): void {
   chosen = { ...chosen, ...changes }
-  setZone(chosen.zone || undefined)
+  putInForce(chosen)
   for (const [key, value] of Object.entries(changes)) write(key, String(value))
   for (const listener of listeners) listener()
 }
@@ -74,8 +77,13 @@ function read(): Preferences {
   const stored = Object.fromEntries(
     Object.entries(READ).map(([key, parse]) => [key, parse(load(key))]),
   ) as unknown as Preferences
-  setZone(stored.zone || undefined)
+  putInForce(stored)
   return stored
+}
+
+function putInForce({ zone, units }: Preferences): void {
+  setZone(zone || undefined)
+  setUnits(units)
 }
 
 function isZone(name: string): boolean {

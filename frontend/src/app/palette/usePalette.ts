@@ -16,6 +16,7 @@ import { searchOf } from "@/features/devices/views"
 import { LANGUAGES } from "@/words/languages"
 import { DENSITIES, type Preferences, prefer, SCHEMES, usePreferences } from "@/words/preferences"
 import { type Phrase, say } from "@/words/say"
+import { UNIT_SYSTEMS } from "@/words/units"
 import { matching } from "./matching"
 
 export interface Item {
@@ -143,7 +144,7 @@ function useAlerts(): Item[] {
   }))
 }
 
-/** Theme, rows, language and sound; what is chosen already is not offered. */
+/** Theme, rows, language, units and sound; what is chosen already is not offered. */
 function useChoices(): Item[] {
   const now = usePreferences()
   const choice = <K extends keyof Preferences>(key: K, value: Preferences[K], label: string): Item[] =>
@@ -157,6 +158,9 @@ function useChoices(): Item[] {
     ),
     ...Object.entries(LANGUAGES).flatMap(([tag, name]) =>
       choice("language", tag, `${say("settings.language")}: ${name}`),
+    ),
+    ...UNIT_SYSTEMS.flatMap((units) =>
+      choice("units", units, `${say("settings.units")}: ${say(`settings.unitSystems.${units}`)}`),
     ),
     ...choice("muted", !now.muted, say(now.muted ? "palette.unmute" : "palette.mute")),
   ]

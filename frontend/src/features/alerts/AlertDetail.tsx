@@ -4,8 +4,9 @@ import { Link } from "@tanstack/react-router"
 import type { AlertCommand, AlertItem } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { ACT_NAMES, offered } from "@/components/alertacts/acts"
-import { count, quantity } from "@/words/figures"
+import { count } from "@/words/figures"
 import { say } from "@/words/say"
+import { measured } from "@/words/units"
 import css from "./AlertDetail.module.css"
 import { AlertStory } from "./AlertStory"
 
@@ -28,8 +29,8 @@ export function AlertDetail({ alert, mayAct, onCommand }: Props) {
         </Fact>
         <Fact name={say("device.value")}>
           {limit === null
-            ? quantity(value, unit)
-            : say("alerts.valueLimit", { value: quantity(value, unit), limit: quantity(limit, unit) })}
+            ? measured(value, unit)
+            : say("alerts.valueLimit", { value: measured(value, unit), limit: measured(limit, unit) })}
         </Fact>
         <Fact name={say("alerts.since")}>
           <Age at={since} />

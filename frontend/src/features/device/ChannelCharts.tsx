@@ -9,6 +9,7 @@ import { Empty, Failed, Skeleton } from "@/components/states"
 import { fixed, quantity, unitText } from "@/words/figures"
 import { say } from "@/words/say"
 import { moment, span } from "@/words/times"
+import { inShownUnit, shownUnit } from "@/words/units"
 import css from "./ChannelCharts.module.css"
 import { historyCsv, saveText } from "./historyCsv"
 import { PRESETS, type Preset, useCharts } from "./useCharts"
@@ -23,7 +24,7 @@ const SCORE_AXIS = [0, 1] as const
 
 export function ChannelCharts({ device, type }: Props) {
   const charts = useCharts(device, type)
-  const { preset, start, end, channels, bucketS, condition, moments, stretches } = charts
+  const { preset, start, end, units, channels, bucketS, condition, moments, stretches } = charts
   const names = namesOf(type, channels)
   const shared = {
     start,
@@ -114,7 +115,8 @@ export function ChannelCharts({ device, type }: Props) {
           ) : null}
           {names.map((name, i) => {
             const series = channels[name] ?? EMPTY
-            const { unit = "", expected = null } = device.values[name] ?? {}
+            const unit = shownUnit(units[name] ?? "")
+            const expected = expectedOf(device.values[name]?.expected, units[name])
             return (
               <SeriesChart
                 key={name}
@@ -164,6 +166,10 @@ function namesOf(type: TypeInfo | undefined, channels: Readonly<Record<string, S
     return at < 0 ? known.length : at + (known[at]?.condition ? known.length : 0)
   }
   return Object.keys(channels).sort((a, b) => rank(a) - rank(b))
+}
+
+function expectedOf(expected: Expected | null | undefined, unit = ""): Expected | null {
+  return expected ? { low: inShownUnit(expected.low, unit), high: inShownUnit(expected.high, unit) } : null
 }
 
 function labelOf(channel: string, unit: string, series: Series, expected: Expected | null = null): string {

@@ -3,8 +3,8 @@ import type { DeviceDetail, TypeInfo } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
 import { channelTitle } from "@/components/channelTitle"
-import { quantity } from "@/words/figures"
 import { say } from "@/words/say"
+import { measured } from "@/words/units"
 import css from "./cards.module.css"
 
 interface Props {
@@ -23,7 +23,7 @@ export function ValuesCard({ device: { values, baseline, life_cycle }, type }: P
             </dt>
             <dd className={css.value}>
               <span className={css.measured} data-quality={quality ?? "none"}>
-                {quantity(value, unit)}
+                {measured(value, unit)}
                 {quality === "BAD" ? " BAD" : ""}
               </span>
               <span className={css.ageOf}>

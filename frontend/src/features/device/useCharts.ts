@@ -18,6 +18,7 @@ import { withGaps } from "@/components/gaps"
 import type { Moment, Stretch } from "@/components/seriesDrawing"
 import { useNow } from "@/components/useNow"
 import { parse } from "@/words/times"
+import { inShownUnit, shownUnit } from "@/words/units"
 
 export const PRESETS = { "1h": 3600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400 } as const
 export type Preset = keyof typeof PRESETS
@@ -47,6 +48,7 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
     ? Math.max(parse(history.data?.end) ?? present, parse(device.event_time) ?? 0)
     : (search.end ?? present)
   const start = preset ? end - PRESETS[preset] * 1000 : (search.start ?? end)
+  const units = useMemo(() => unitsOf(type), [type])
   const go = (next: DeviceSearch) => navigate({ search: next, resetScroll: false })
   const span = end - start
 
@@ -54,7 +56,11 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
     preset,
     start,
     end,
-    channels: useMemo(() => channelsOf(history.data, device.interval_s), [history.data, device.interval_s]),
+    units,
+    channels: useMemo(
+      () => channelsOf(history.data, device.interval_s, units),
+      [history.data, device.interval_s, units],
+    ),
     bucketS: history.data?.bucket_s ?? null,
     history: history.data,
     isEmpty: history.data?.rows === 0,
@@ -94,13 +100,31 @@ export function together(newest: readonly EventItem[], within: readonly EventIte
 
 const MISSED = 3
 
-/** The series of a history, broken where several readings in a row are missing. */
-function channelsOf(history: DeviceHistory | undefined, intervalS: number | null): Record<string, Series> {
+/** The unit of each channel of a type, as it is measured. */
+function unitsOf(type: TypeInfo | undefined): Readonly<Record<string, string>> {
+  return Object.fromEntries(type?.channels.map(({ name, unit }) => [name, unit]) ?? [])
+}
+
+/** The series of a history in the reader's units, broken where several readings in a row are missing. */
+function channelsOf(
+  history: DeviceHistory | undefined,
+  intervalS: number | null,
+  units: Readonly<Record<string, string>>,
+): Record<string, Series> {
   const paceS = Math.max(intervalS ?? 0, history?.bucket_s ?? 0)
   const longestMs = paceS > 0 ? MISSED * paceS * 1000 : Number.POSITIVE_INFINITY
   return Object.fromEntries(
-    Object.entries(history?.channels ?? {}).map(([name, series]) => [name, withGaps(series, longestMs)]),
+    Object.entries(history?.channels ?? {}).map(([name, series]) => [
+      name,
+      withGaps(inShownUnits(series, units[name] ?? ""), longestMs),
+    ]),
   )
+}
+
+function inShownUnits({ time, value, min, max }: Series, unit: string): Series {
+  if (shownUnit(unit) === unit) return { time, value, min, max }
+  const shown = (column: Series["value"]) => column?.map((n) => (n === null ? null : inShownUnit(n, unit)))
+  return { time, value: shown(value), min: shown(min), max: shown(max) }
 }
 
 /** A range with some hundred readings in it, whatever the device's pace. */

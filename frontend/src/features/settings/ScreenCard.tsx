@@ -4,10 +4,11 @@ import { Card } from "@/components/Card"
 import { LANGUAGES, languageOf } from "@/words/languages"
 import { DENSITIES, type Preferences, prefer, SCHEMES, usePreferences } from "@/words/preferences"
 import { say } from "@/words/say"
+import { UNIT_SYSTEMS } from "@/words/units"
 import css from "./SettingsPage.module.css"
 
 export function ScreenCard() {
-  const { scheme, density, language, zone, keys } = usePreferences()
+  const { scheme, density, language, units, zone, keys } = usePreferences()
   const own = new Intl.DateTimeFormat().resolvedOptions().timeZone
   return (
     <Card padded title={say("settings.screen")} hint={say("settings.screenHelp")}>
@@ -32,6 +33,13 @@ export function ScreenCard() {
             ...Object.entries(LANGUAGES).map(([value, label]) => ({ value, label })),
           ]}
           onChange={({ target }) => prefer({ language: target.value })}
+        />
+        <NativeSelect
+          label={say("settings.units")}
+          description={say("settings.unitsHelp")}
+          value={units}
+          data={UNIT_SYSTEMS.map((value) => ({ value, label: say(`settings.unitSystems.${value}`) }))}
+          onChange={({ target }) => prefer({ units: target.value as Preferences["units"] })}
         />
         <NativeSelect
           label={say("settings.zone")}
