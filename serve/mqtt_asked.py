@@ -15,7 +15,7 @@ import queue
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import paho.mqtt.client as paho
@@ -24,24 +24,20 @@ from paho.mqtt.properties import Properties
 from pydantic import TypeAdapter, ValidationError
 
 from serve.broker import BrokerConfig, broker_client
-from serve.downlinks import command_frame, desired_frame, split_report
+from serve.courier import LOOK_S, Courier
+from serve.downlinks import desired_frame, split_report
 from serve.errors import BrokerAddressError
 from serve.mqtt import MqttConfig
 from serve.schemas.downlink import CommandResult, Reported
 from twins import commands as c
-from twins.clock import stopwatch_s
-from twins.downlink import OPEN
 from twins.errors import DegradedError, DeviceNotFoundError, FleetError, OverloadedError
 from twins.fleet import Fleet
-from twins.service import Mark
 
 LINK: Final = "mqtt"
 """The name of this link in the journals."""
 
 _QUEUED: Final = 10_000
-_LOOK_S: Final = 0.25
 _TRY_AGAIN_S: Final = 1.0
-_AGAIN_S: Final = 10.0
 _STOP_WITHIN_S: Final = 5.0
 _CONNECTION_S: Final = 10.0
 _LEVEL: Final = re.compile(r"[^/+#\x00]+")
@@ -89,13 +85,6 @@ class AskedStatus:
     commands: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class _Device:
-    """A device that has reported over this broker: the commands that went to it, and when each did."""
-
-    sent_s: dict[int, float] = field(default_factory=dict)
-
-
 class AskedBridge:
     """Carries what is asked of devices to a broker, and what they say back, for as long as it is not stopped.
 
@@ -120,10 +109,8 @@ class AskedBridge:
         self._stop = threading.Event()
         self._came: queue.Queue[tuple[paho.MQTTMessage, int]] = queue.Queue(_QUEUED)
         self._connection = 0
-        self._known: dict[str, _Device] = {}
-        self._marks: Mapping[int, Mapping[str, Mark]] = {}
-        self._retry: set[str] = set()
-        self._retry_due_s = 0.0
+        self._known: set[str] = set()  # devices that have reported over this broker
+        self._courier = Courier(fleet, LINK)
         self._versions: dict[str, int] = {}
         self._status = AskedStatus()
         broker = BrokerConfig(config.url, config.version, config.client_id, config.ca_file)
@@ -185,7 +172,7 @@ class AskedBridge:
         came = message, self._connection
         while not self._stop.is_set():
             with contextlib.suppress(queue.Full):
-                self._came.put(came, timeout=_LOOK_S)
+                self._came.put(came, timeout=LOOK_S)
                 return
 
     # -- up ---------------------------------------------------------------------------------------------------------------
@@ -205,7 +192,7 @@ class AskedBridge:
 
     def _take_up(self) -> None:
         try:
-            message, connection = self._came.get(timeout=_LOOK_S)
+            message, connection = self._came.get(timeout=LOOK_S)
         except queue.Empty:
             return
         while not self._stop.is_set() and connection == self._connection:
@@ -247,7 +234,7 @@ class AskedBridge:
                 device_id, topic, _checked(_REPORT, {"type": "reported", "device": device_id, **body})
             )
         self._status.reports += 1
-        self._known.setdefault(device_id, _Device())
+        self._known.add(device_id)
 
     def _report(self, device_id: str, topic: str, said: Reported) -> None:
         place = self._fleet.find(device_id)
@@ -264,7 +251,7 @@ class AskedBridge:
                 desired_version=said.desired_version,
             )
         )  # fmt: skip
-        self._retry.add(device_id)  # it is there: what waits can go
+        self._courier.again(device_id)  # it is there: what waits can go
 
     def _refuse(self, topic: str, code: str, reason: str) -> None:
         self._status.refused += 1
@@ -278,20 +265,14 @@ class AskedBridge:
     def _carry_down(self) -> None:
         """Look what has changed, and send it."""
         if not self._client.is_connected():
-            self._stop.wait(_LOOK_S)
+            self._stop.wait(LOOK_S)
             return
-        asked, self._marks, more = self._fleet.downlinks_since(self._marks)
-        if self._retry and stopwatch_s() >= self._retry_due_s:
-            again, self._retry = self._retry, set()
-            self._retry_due_s = stopwatch_s() + _LOOK_S
-            found, away = self._fleet.downlinks(sorted(again))
-            asked = {**found, **asked}
-            self._retry |= set(away)
+        asked, more = self._courier.look()
         for device_id, each in asked.items():
             if _LEVEL.fullmatch(device_id):  # another cannot be a level of a topic
                 self._send(device_id, each)
         if not more:
-            self._stop.wait(_LOOK_S)
+            self._stop.wait(LOOK_S)
 
     def _send(self, device_id: str, asked: Mapping[str, Any]) -> None:
         base = self._config.topic.replace("{device}", device_id)
@@ -304,27 +285,9 @@ class AskedBridge:
             )
             self._versions[device_id] = asked["desired_version"]
             self._status.desired += 1
-        device = self._known.get(device_id)
-        if device is None:
+        if device_id not in self._known:
             return
-        is_open = {order["number"]: order for order in asked["commands"] if order["state"] in OPEN}
-        device.sent_s = {number: at_s for number, at_s in device.sent_s.items() if number in is_open}
-        for number, order in is_open.items():
-            if order["state"] == "delivered" and not order["repeatable"]:
-                continue
-            if stopwatch_s() - device.sent_s.get(number, -_AGAIN_S) < _AGAIN_S:
-                continue
-            claim = c.ReportDelivery(command_id="", by=LINK, device_id=device_id, number=number, link=LINK)
-            (why,) = self._fleet.command_many([claim]).refused
-            if isinstance(why, DegradedError | OverloadedError):
-                self._retry.add(device_id)
-                continue
-            if why is not None and not order["repeatable"]:
-                continue
-            frame = command_frame(device_id, order, self._fleet.clock.now_us())
-            if frame["expires_in_s"] <= 0:
-                continue
-            device.sent_s[number] = stopwatch_s()
+        for frame in self._courier.commands(device_id, asked):
             body = {name: value for name, value in frame.items() if name not in ("type", "device")}
             self._publish(f"{base}/commands", body, expires_s=frame["expires_in_s"])
             self._status.commands += 1

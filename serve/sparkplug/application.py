@@ -22,11 +22,25 @@ import paho.mqtt.client as paho
 import pyarrow as pa
 
 from serve.broker import BrokerConfig, broker_client, topic_of, written
+from serve.courier import LOOK_S
 from serve.errors import BrokerAddressError
 from serve.intake import Membership
+from serve.sparkplug.asked import Asked
 from serve.sparkplug.payload import DataType, Sent, write_payload
-from serve.sparkplug.sessions import NAMESPACE, REBIRTH, STATE, Heard, Key, Names, Problem, Sessions, topics
-from twins.clock import MINUTE_US, Clock, WallClock
+from serve.sparkplug.sessions import (
+    NAMESPACE,
+    REBIRTH,
+    STATE,
+    Heard,
+    Key,
+    Names,
+    Problem,
+    Sessions,
+    Way,
+    topics,
+)
+from twins.clock import MINUTE_US, Clock, WallClock, stopwatch_s
+from twins.devices import DeviceType
 from twins.errors import FleetError, OverloadedError
 from twins.fleet import AGAIN, Fleet
 
@@ -79,7 +93,8 @@ class SparkplugStatus:
     """What became of messages since the start; ``reason`` says why it does not go on, if it does not.
 
     ``ignored`` metrics are no channel of their twin, or of a node without one; ``lost`` are messages and readings for which
-    there was no room; ``counts`` are those of ``Sessions``.
+    there was no room; ``commands`` were sent to nodes, rebirths and desired values among them; ``counts`` are those of
+    ``Sessions``.
     """
 
     connected: bool = False
@@ -93,6 +108,7 @@ class SparkplugStatus:
     nodes: int = 0
     metrics: int = 0
     waiting: int = 0
+    commands: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -169,6 +185,8 @@ class HostApplication:
         self._clock = clock or WallClock()
         self._names = Names(config.device, config.node, config.metrics)
         self._sessions = Sessions(self._names)
+        self._asked = Asked(fleet, self._sessions, self._names, self._send)
+        self._asked_due_s = 0.0
         self._inbox = inbox or Inbox()
         self._later: list[dict[str, Any]] = []
         self._told: OrderedDict[tuple[str, str], int] = OrderedDict()
@@ -267,10 +285,10 @@ class HostApplication:
             if self._was_away.is_set():
                 self._was_away.clear()
                 self._sessions.doubt()
-            if not came and not self._later:
-                continue
             try:
-                self._take(came)
+                if came or self._later:
+                    self._take(came)
+                self._carry()
             except Exception as error:  # a fault of ours: what it was about is lost, and the next goes on
                 _log.exception("%d messages were not taken", len(came))
                 self._status.lost += len(came)
@@ -286,9 +304,12 @@ class HostApplication:
             if heard.ask is not None:
                 self._ask_birth(heard.ask)
             self._tell(heard.problems)
-            if heard.lines:
+            if heard.is_birth:
+                self._asked.born(heard.twin)
+            if heard.lines or heard.said:
                 together.append(heard)
             if heard.gone:
+                self._asked.gone(heard.gone)
                 self._write(together)
                 together = []
                 self._lose(
@@ -331,27 +352,59 @@ class HostApplication:
 
         An edge node has many metrics that are no channel, and says them again and again: they are counted, not refused.
         """
-        found = [(heard, line) for heard in heards for line in heard.lines]
-        ids = list(dict.fromkeys(line["device"] for _, line in found))
+        heards = list(heards)
+        ids = list(dict.fromkeys(heard.twin for heard in heards))
         places = self._membership.locate(pa.array(ids, pa.string()))
-        channels: dict[str, frozenset[str] | None] = {
-            name: None if code < 0 else frozenset(self._membership.types[places.types[code]].channel_names)
+        types = {
+            name: None if code < 0 else self._membership.types[places.types[code]]
             for name, code in zip(ids, places.type_code.tolist(), strict=True)
         }
+        channels = {
+            name: None if each is None else frozenset(each.channel_names) for name, each in types.items()
+        }
         lines = []
-        for heard, line in found:
-            known = channels[line["device"]]
-            if known is None:
-                if heard.is_of_node:
-                    self._status.ignored += len(line["values"])
-                else:
-                    lines.append(line)
-                continue
-            values = {name: value for name, value in line["values"].items() if name in known}
-            self._status.ignored += len(line["values"]) - len(values)
-            if values:
-                lines.append({**line, "values": values})
+        for heard in heards:
+            self._hear(heard, types[heard.twin])
+            known = channels[heard.twin]
+            for line in heard.lines:
+                if known is None:
+                    if heard.is_of_node:
+                        self._status.ignored += len(line["values"])
+                    else:
+                        lines.append(line)
+                    continue
+                values = {name: value for name, value in line["values"].items() if name in known}
+                self._status.ignored += len(line["values"]) - len(values)
+                if values:
+                    lines.append({**line, "values": values})
         return lines
+
+    # -- what is asked of them -------------------------------------------------------------------------------------
+
+    def _hear(self, heard: Heard, device_type: DeviceType | None) -> None:
+        """What a message says of properties and commands."""
+        if device_type is None or not (device_type.properties or device_type.commands):
+            return
+        said = dict(heard.said)
+        for line in heard.lines:
+            said.update(line["values"])
+        self._tell(self._asked.hear(heard.twin, device_type, said, heard.is_birth))
+
+    def _carry(self) -> None:
+        """Carry what is asked, as often as that is looked for; what is away is carried later."""
+        if stopwatch_s() < self._asked_due_s or not self._status.connected:
+            return
+        self._asked_due_s = stopwatch_s() + LOOK_S
+        try:
+            self._asked.work()
+        except FleetError as error:
+            _log.info("what is asked of Sparkplug devices waits: %s", error)
+
+    def _send(self, way: Way, metrics: Sequence[Sent]) -> None:
+        group, node = way.key
+        place = f"NCMD/{node}" if way.device is None else f"DCMD/{node}/{way.device}"
+        self._status.commands += 1
+        self._client.publish(f"{NAMESPACE}/{group}/{place}", write_payload(self._now_ms(), metrics), qos=0)
 
     def _until_taken(self, work: Callable[[], None]) -> bool:
         """Do something until it is done; False where this was stopped before. Nodes are told to wait if it takes long."""
@@ -381,11 +434,7 @@ class HostApplication:
             return True
 
     def _ask_birth(self, key: Key) -> None:
-        group, node = key
-        metric = Sent(True, DataType.BOOLEAN, REBIRTH)
-        self._client.publish(
-            f"{NAMESPACE}/{group}/NCMD/{node}", write_payload(self._now_ms(), [metric]), qos=0
-        )
+        self._send(Way(key, None, {}), [Sent(True, DataType.BOOLEAN, REBIRTH)])
 
     def _tell(self, problems: Iterable[Problem]) -> None:
         """Count what was not taken, and tell of it where that was not done within the last minute."""

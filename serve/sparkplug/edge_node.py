@@ -6,18 +6,32 @@ Source: Sparkplug 3.0.0, 5.5 to 5.9 (edge nodes and devices), 6.4.1 to 6.4.12.
 import contextlib
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import paho.mqtt.client as paho
 
 from serve.broker import BrokerConfig, broker_client
-from serve.sparkplug.payload import DataType, PayloadError, Sent, read_payload, write_payload
+from serve.sparkplug.payload import (
+    DataType,
+    Metric,
+    PayloadError,
+    Sent,
+    is_text,
+    read_payload,
+    text_of,
+    value_of,
+    write_payload,
+)
 from serve.sparkplug.sessions import BIRTH_NUMBER, NAMESPACE, REBIRTH, STATE
 from twins.clock import Clock, WallClock
 
 _SEQUENCE: Final = 256
 _SENT_WITHIN_S: Final = 30.0
+
+
+Value = float | int | bool | str
+Obey = Callable[[str, Mapping[str, Value]], Mapping[str, Value]]
 
 
 class EdgeNode:
@@ -30,6 +44,7 @@ class EdgeNode:
     devices : the metrics of each device, with their types
     primary : the host application that it waits for; empty: none
     clock : dates births
+    obey : what a device reports after metrics of it were written, given which ones; left out: just these
     """
 
     def __init__(
@@ -40,7 +55,9 @@ class EdgeNode:
         devices: Mapping[str, Mapping[str, DataType]],
         primary: str = "",
         clock: Clock | None = None,
+        obey: Obey = lambda _, written: written,
     ) -> None:
+        self._obey = obey
         self._group, self._name = group, name
         self._devices = {device: dict(metrics) for device, metrics in devices.items()}
         self._alias = {
@@ -49,7 +66,7 @@ class EdgeNode:
                 ((d, m) for d, metrics in self._devices.items() for m in metrics), start=1
             )
         }
-        self._last: dict[tuple[str, str], tuple[float | int | bool | None, int]] = {}
+        self._last: dict[tuple[str, str], tuple[Value | None, int]] = {}
         self._primary = primary
         self._clock = clock or WallClock()
         self._lock = threading.RLock()
@@ -83,7 +100,7 @@ class EdgeNode:
         self,
         device: str,
         at_ms: int,
-        values: Mapping[str, float | int | bool | None],
+        values: Mapping[str, Value | None],
         *,
         is_historical: bool = False,
         by_name: bool = False,
@@ -147,7 +164,7 @@ class EdgeNode:
 
     def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
         if not reason.is_failure:
-            wanted = [(self._topic("NCMD"), 1)]
+            wanted = [(self._topic("NCMD"), 1), (self._topic("DCMD", "+"), 1)]
             if self._primary:
                 wanted.append((f"{NAMESPACE}/{STATE}/{self._primary}", 1))
             client.subscribe(wanted)
@@ -161,9 +178,25 @@ class EdgeNode:
             self._heed(bytes(message.payload))
             return
         with contextlib.suppress(PayloadError):
-            for metric in read_payload(bytes(message.payload)).metrics:
-                if metric.name == REBIRTH and metric.raw:
-                    self.birth()
+            metrics = read_payload(bytes(message.payload)).metrics
+            if message.topic.split("/")[2] == "DCMD":
+                self._do(message.topic.rpartition("/")[2], metrics)
+            elif any(metric.name == REBIRTH and metric.raw for metric in metrics):
+                self.birth()
+
+    def _do(self, device: str, metrics: Sequence[Metric]) -> None:
+        """Metrics of a device are written: it reports what comes of that."""
+        known = self._devices.get(device, {})
+        written = {
+            metric.name: text_of(metric)
+            if is_text(known[metric.name])
+            else value_of(metric, known[metric.name])
+            for metric in metrics
+            if metric.name in known
+        }
+        answer = self._obey(device, {name: value for name, value in written.items() if value is not None})
+        if answer:
+            self.send(device, self._now_ms(), answer)
 
     def _heed(self, payload: bytes) -> None:
         """The primary host says whether it takes what it is sent."""

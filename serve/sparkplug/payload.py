@@ -25,7 +25,7 @@ LONGEST_NAME: Final = 1_000
 
 
 class DataType(IntEnum):
-    """The data types that are readings; all others are text, time, bytes or structures."""
+    """The data types that are numbers, which readings are, and text; all others are time, bytes or structures."""
 
     INT8 = 1
     INT16 = 2
@@ -38,14 +38,18 @@ class DataType(IntEnum):
     FLOAT = 9
     DOUBLE = 10
     BOOLEAN = 11
+    STRING = 12
+    TEXT = 14
 
 
 _BITS: Final = {DataType.INT8: 8, DataType.INT16: 16, DataType.INT32: 32, DataType.INT64: 64}
-_NUMBERS: Final = frozenset(int(each) for each in DataType)
+_TEXTS: Final = frozenset({int(DataType.STRING), int(DataType.TEXT)})
+_NUMBERS: Final = frozenset(int(each) for each in DataType) - _TEXTS
 _LAST_TYPE: Final = 34
 _QUALITY: Final = "Quality"
 _NO_GOOD: Final = frozenset({0, 500})  # BAD and STALE
 _READ: Final = frozenset({"int_value", "long_value", "float_value", "double_value", "boolean_value"})
+_TEXT: Final = "string_value"
 
 
 class Metric(NamedTuple):
@@ -138,6 +142,21 @@ def value_of(metric: Metric, datatype: int) -> float | int | bool | None:
     return int(low - (1 << bits) if low >> (bits - 1) else low)
 
 
+def text_of(metric: Metric) -> str | None:
+    """What a metric of text says; None: nothing that is text."""
+    if metric.is_null or not metric.is_good or metric.field != _TEXT:
+        return None
+    try:
+        return bytes(metric.raw).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def is_text(datatype: int) -> bool:
+    """Whether metrics of a type are text."""
+    return datatype in _TEXTS
+
+
 def is_number(datatype: int) -> bool:
     """Whether metrics of a type are readings."""
     return datatype in _NUMBERS
@@ -151,7 +170,7 @@ def is_type(datatype: int) -> bool:
 class Sent(NamedTuple):
     """A metric to be sent; ``alias`` and ``name`` where they are not None, ``at_ms`` likewise; ``value`` None: null."""
 
-    value: float | int | bool | None
+    value: float | int | bool | str | None
     datatype: DataType
     name: str | None = None
     alias: int | None = None
@@ -189,6 +208,8 @@ def _put(each: Any, sent: Sent) -> None:
             each.is_null = True
         case DataType.BOOLEAN:
             each.boolean_value = bool(sent.value)
+        case DataType.STRING | DataType.TEXT:
+            each.string_value = str(sent.value).encode()
         case DataType.FLOAT:
             each.float_value = float(sent.value)
         case DataType.DOUBLE:
@@ -210,7 +231,7 @@ def _metric(each: Any) -> Metric:
         each.timestamp if each.HasField("timestamp") else None,
         each.datatype,
         field,
-        getattr(each, field) if field in _READ else None,
+        getattr(each, field) if field in _READ or field == _TEXT else None,
         each.is_null,
         not each.HasField("properties") or _is_good(each.properties),
         each.is_historical,

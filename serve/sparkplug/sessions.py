@@ -12,10 +12,20 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from serve.errors import BrokerAddressError
-from serve.sparkplug.payload import Metric, Payload, PayloadError, is_number, is_type, read_payload, value_of
+from serve.sparkplug.payload import (
+    Metric,
+    Payload,
+    PayloadError,
+    is_number,
+    is_text,
+    is_type,
+    read_payload,
+    text_of,
+    value_of,
+)
 from twins.clock import SECOND_US
 
 NAMESPACE: Final = "spBv1.0"
@@ -38,7 +48,9 @@ _SEQUENCE: Final = 256
 _OF_NODES: Final = frozenset({"NBIRTH", "NDEATH", "NDATA"})
 _OF_DEVICES: Final = frozenset({"DBIRTH", "DDEATH", "DDATA"})
 _COMMANDS: Final = frozenset({"NCMD", "DCMD"})
-_CONTROL: Final = ("Node Control/", "Device Control/")
+CONTROL: Final = ("Node Control/", "Device Control/")
+"""How metrics begin that ask for something, of a node and of a device."""
+
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 
 Key = tuple[str, str]
@@ -88,6 +100,14 @@ class Names:
         return self._channels.get(metric, metric)
 
 
+class Way(NamedTuple):
+    """How to reach a twin: its node, its device there, None for the node itself, and the type of each metric by name."""
+
+    key: Key
+    device: str | None
+    metrics: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that was not taken: about which twin, a code, and why."""
@@ -105,6 +125,9 @@ class Heard:
     ----------
     lines : readings as ``serve.intake`` takes them, each device's in the order of time
     is_of_node : they are the node's own
+    said : text, and metrics of control, by channel or metric
+    twin : whose they are
+    is_birth : it is a birth certificate
     gone : twins that are said to be gone
     ask : a node to be asked for its birth
     problems : what was not taken
@@ -112,6 +135,9 @@ class Heard:
 
     lines: list[dict[str, Any]] = field(default_factory=list)
     is_of_node: bool = False
+    said: dict[str, int | bool | str] = field(default_factory=dict)
+    twin: str = ""
+    is_birth: bool = False
     gone: list[str] = field(default_factory=list)
     ask: Key | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -154,6 +180,7 @@ class Sessions:
         self._most_metrics = most_metrics
         self._nodes: OrderedDict[Key, _Node] = OrderedDict()
         self._metrics = 0
+        self._ways: dict[str, tuple[Key, str | None]] = {}
         self._asked: OrderedDict[Key, int] = OrderedDict()
         self._asked_in: tuple[int, int] = (0, 0)  # a second, and how many were asked in it
 
@@ -164,6 +191,14 @@ class Sessions:
     def metrics(self) -> int:
         """How many metrics are remembered."""
         return self._metrics
+
+    def way(self, twin: str) -> Way | None:
+        """How to reach a twin; None: no birth told of it."""
+        key, device = self._ways.get(twin, (None, None))
+        node = self._nodes.get(key) if key is not None else None
+        if key is None or node is None or device not in node.metrics:
+            return None
+        return Way(key, device, node.metrics[device])
 
     def doubt(self) -> None:
         """Messages may be missing from all nodes: the connection was away."""
@@ -189,7 +224,7 @@ class Sessions:
             return heard
         key, device = (levels[1], levels[3]), None if is_of_node else levels[4]
         twin = self._names.twin(key, device)
-        heard.is_of_node = is_of_node
+        heard.twin, heard.is_of_node, heard.is_birth = twin, is_of_node, kind.endswith("BIRTH")
         try:
             payload = read_payload(data)
             match kind:
@@ -208,7 +243,7 @@ class Sessions:
         except PayloadError as error:
             heard.problems.append(Problem(twin, "message.invalid", str(error)))
             return heard
-        self._readings(key, device, twin, payload, heard, at_us, is_birth=kind.endswith("BIRTH"))
+        self._readings(key, device, payload, heard, at_us)
         if not self._nodes[key].is_whole:
             self._ask(key, heard, at_us)
         return heard
@@ -249,6 +284,7 @@ class Sessions:
         node.aliases = {alias: meant for alias, meant in node.aliases.items() if meant[0] != device}
         node.aliases.update(aliases)
         node.metrics[device] = known
+        self._ways[self._names.twin(key, device)] = key, device
         self._metrics += len(known) - before
         self._nodes.move_to_end(key)
         while (self._metrics > self._most_metrics or len(self._nodes) > self._most_nodes) and len(
@@ -279,12 +315,15 @@ class Sessions:
         self._metrics -= len(node.metrics.pop(device, ()))
         node.aliases = {alias: meant for alias, meant in node.aliases.items() if meant[0] != device}
         heard.gone.append(self._names.twin(key, device))
+        self._ways.pop(heard.gone[-1], None)
         self.counts["deaths"] += 1
 
     def _forget(self, key: Key) -> None:
         node = self._nodes.pop(key, None)
         if node is not None:
             self._metrics -= node.count()
+            for device in node.metrics:
+                self._ways.pop(self._names.twin(key, device), None)
 
     # -- order -----------------------------------------------------------------------------------------------------
 
@@ -329,12 +368,9 @@ class Sessions:
         self,
         key: Key,
         device: str | None,
-        twin: str,
         payload: Payload,
         heard: Heard,
         at_us: int,
-        *,
-        is_birth: bool,
     ) -> None:
         """A line for each time at which metrics were measured, the earliest first. A null in a birth was never measured."""
         node = self._nodes[key]
@@ -344,24 +380,30 @@ class Sessions:
         missed: Counter[str] = Counter()
         for metric in payload.metrics:
             name, datatype = self._meant(node, device, metric, missed)
-            if name is None or name == BIRTH_NUMBER or name.startswith(_CONTROL):
+            if name is None or name == BIRTH_NUMBER:
                 continue
-            if is_birth and metric.is_null:
+            if heard.is_birth and metric.is_null:
                 continue
+            if is_text(datatype) and (text := text_of(metric)) is not None:
+                heard.said[self._names.channel(name)] = text
             if not is_number(datatype):
                 self.counts["no_numbers"] += 1
                 continue
             try:
                 value = value_of(metric, datatype)
             except TypeError as error:
-                heard.problems.append(Problem(twin, "reading.invalid", f"{name[:100]!r}: {error}"))
+                heard.problems.append(Problem(heard.twin, "reading.invalid", f"{name[:100]!r}: {error}"))
+                continue
+            if name.startswith(CONTROL):
+                if isinstance(value, int):
+                    heard.said[name] = value
                 continue
             at_ms = metric.at_ms if metric.at_ms is not None else payload.at_ms
             time = at_ms if at_ms is not None else at_us
             by_time.setdefault(time, {})[self._names.channel(name)] = value
         for reason, number in missed.items():
-            heard.problems.append(Problem(twin, "metric.not_born", f"{number} metrics {reason}"))
-        heard.lines = [{"device": twin, "time": at, "values": by_time[at]} for at in sorted(by_time)]
+            heard.problems.append(Problem(heard.twin, "metric.not_born", f"{number} metrics {reason}"))
+        heard.lines = [{"device": heard.twin, "time": at, "values": by_time[at]} for at in sorted(by_time)]
 
     def _meant(
         self, node: _Node, device: str | None, metric: Metric, missed: Counter[str]

@@ -166,7 +166,7 @@ def test_a_command_waits_for_a_device_that_has_shown_itself(running: Broker, fle
 def test_what_may_be_done_twice_is_sent_again_to_who_comes_back(
     running: Broker, fleet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serve.mqtt_asked._AGAIN_S", 0.0)
+    monkeypatch.setattr("serve.courier.AGAIN_S", 0.0)
     with bridged(running, fleet), device(running) as pump:
         pump.say("reported", properties={"speed": 1200})
         send(fleet, "start")
