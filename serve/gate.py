@@ -6,7 +6,7 @@ is a dependency of every route, which the router has found by then. What people 
 
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Depends, WebSocketException
 from starlette.datastructures import Headers
@@ -21,6 +21,7 @@ from serve.errors import AccessError, CrossSiteError, LoginRequiredError, TooMan
 from serve.guards import said_bytes
 from serve.problems import fleet_problem, http_problem
 from serve.rates import Rates
+from serve.refusals import Refusals
 from twins.errors import FleetError
 
 OURS: Final = ("x-requested-with", "twinfold")
@@ -32,6 +33,8 @@ UNKNOWN_BODY: Final = 16 * 1024
 _KEPT: Final = ("/api", "/ingest", "/metrics")
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED: Final = 1008
+_FORBIDDEN: Final = 403
+_LONGEST_PATH: Final = 2_000
 _LOG_IN_FIRST: Final = "log in first: so large a body is not read from nobody in particular"
 
 _log = logging.getLogger("twinfold.api")
@@ -50,6 +53,7 @@ class Gate:
         self._app = app
         self._context = context
         self._rates = Rates(context.config.requests_per_s)
+        self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or not scope["path"].startswith(_KEPT):
@@ -65,11 +69,16 @@ class Gate:
             return
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
+            if state.get("refused") and caller is not None:
+                await self._tell_refusal(scope, caller)
             return
 
         async def told(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] < 400 and "audited" in state:
-                await self._tell(scope, caller)
+            if message["type"] == "http.response.start":
+                if message["status"] < 400 and "audited" in state:
+                    await self._tell(scope, caller)
+                elif message["status"] == _FORBIDDEN and caller is not None:
+                    await self._tell_refusal(scope, caller)
             await send(message)
 
         if caller is None and said_bytes(Headers(scope=scope)) > UNKNOWN_BODY:
@@ -117,21 +126,27 @@ class Gate:
         return (said or (client[0] if client else ""))[:100]
 
     async def _tell(self, scope: Scope, caller: Caller | None) -> None:
-        """Write into the audit what was done. It is done by now, so a failure to write is only told."""
-        access, state = self._context.access, scope["state"]
-        at_us, by, address, what = (
-            self._context.fleet.clock.now_us(),
-            caller.name if caller else "",
-            state["address"],
-            state["audited"],
-        )
-        path = scope["path"][:2_000]
+        """Write into the audit what was done."""
+        by = caller.name if caller else ""
+        await self._record(scope, by, scope["state"]["audited"], scope["path"][:_LONGEST_PATH])
+
+    async def _tell_refusal(self, scope: Scope, caller: Caller) -> None:
+        """Write into the audit that somebody had not the right to, unless that was written just now."""
+        unsaid = self._refusals.unsaid(caller.name, self._context.fleet.clock.now_us())
+        if unsaid is not None:
+            asked = f"{scope.get('method', 'WS')} {scope['path'][:_LONGEST_PATH]}"
+            await self._record(scope, caller.name, "access.refused", asked, unsaid=unsaid)
+
+    async def _record(self, scope: Scope, by: str, what: str, subject: str, **detail: Any) -> None:
+        """Write a line. What it tells of has happened by now, so a failure to write is only told."""
+        at_us, address = self._context.fleet.clock.now_us(), scope["state"]["address"]
         try:
             await self._context.identify(
-                access.database.write, lambda c: audit.record(c, at_us, by, address, what, path)
+                self._context.access.database.write,
+                lambda c: audit.record(c, at_us, by, address, what, subject, **detail),
             )
         except FleetError as error:
-            _log.error("%s %r by %s is missing in the audit: %s", what, path, by, error)
+            _log.error("%s %r by %s is missing in the audit: %s", what, subject, by, error)
 
 
 async def authorize(connection: HTTPConnection) -> None:
@@ -150,6 +165,7 @@ async def authorize(connection: HTTPConnection) -> None:
         check_reach("whole" if right is None else right[1], caller)
     except AccessError as error:
         if method == "WS":
+            scope["state"]["refused"] = True
             raise WebSocketException(_REFUSED, str(error)[:100]) from None
         raise
     if is_command(method, path):
