@@ -12,7 +12,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, cast, get_args
 
@@ -23,10 +23,12 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from cluster.bringup import NotRunningError, running
+from cluster.obedience import ASKED, MqttDevices, answer_to, asked_metrics
 from cluster.settings import Settings
 from serve.access import FOLDER, LOCAL_FILE, LocalToken
 from serve.broker import BrokerConfig, broker_client
 from serve.client import Client
+from serve.downlinks import MOST_DEVICES
 from serve.formats import ARROW, JSON, NDJSON
 from serve.sparkplug.edge_node import EdgeNode
 from serve.sparkplug.payload import DataType
@@ -273,10 +275,25 @@ class HttpWay(_Answers):
 
 
 class SocketWay(_Answers):
-    """``WS /ingest/socket``: a frame at a time, the next once it is answered. Parameters as for ``HttpWay``."""
+    """``WS /ingest/socket``: a frame at a time, the next once it is answered.
 
-    def __init__(self, url: str, token: str, stop: threading.Event, format: Format = "json") -> None:  # noqa: A002  (as above)
+    Parameters
+    ----------
+    url, token, stop, format : as for ``HttpWay``
+    devices : those that do what they are asked over this socket; of more than it takes, the first
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        stop: threading.Event,
+        format: Format = "json",  # noqa: A002  (as above)
+        devices: Sequence[str] = (),
+    ) -> None:
         super().__init__("websocket")
+        self._listening = list(devices[:MOST_DEVICES])
+        self._asked: list[dict[str, Any]] = []
         if format == "ndjson":
             raise GatewayError("websocket", "a frame is JSON or Arrow, not NDJSON")
         self._url = url.replace("http", "ws", 1).rstrip("/") + "/ingest/socket"
@@ -304,8 +321,11 @@ class SocketWay(_Answers):
                 if self._socket is None:
                     opened = connect(self._url, additional_headers=self._headers, max_size=None)
                     self._socket = self._open.enter_context(opened)
-                self._socket.send(frame)
-                answer = json.loads(self._socket.recv(_ANSWER_WITHIN_S))
+                    if self._listening:
+                        self._exchange(self._socket, {"type": "listen", "devices": self._listening})
+                answer = self._exchange(self._socket, frame)
+                while self._asked:
+                    self._exchange(self._socket, answer_to(self._asked.pop(0)))
             except (OSError, WebSocketException) as error:  # a time-out too: what was asked is asked anew
                 if getattr(getattr(error, "response", None), "status_code", 0) in (401, 403):
                     raise GatewayError("websocket", str(error)) from None
@@ -321,6 +341,15 @@ class SocketWay(_Answers):
             self.sent.again += 1
             patience.wait(answer.get("problem", {}).get("retry_after_s"))
 
+    def _exchange(self, socket: ClientConnection, frame: str | bytes | Mapping[str, Any]) -> dict[str, Any]:
+        """What is said to a frame; what is asked of devices meanwhile is kept to be answered."""
+        socket.send(json.dumps(frame) if isinstance(frame, Mapping) else frame)
+        while True:
+            said: dict[str, Any] = json.loads(socket.recv(_ANSWER_WITHIN_S))
+            if said["type"] not in ASKED:
+                return said
+            self._asked.append(said)
+
 
 class MqttWay:
     """A message a reading, with QoS 1; at most ``UNACKNOWLEDGED`` that the broker has not acknowledged.
@@ -330,10 +359,19 @@ class MqttWay:
     broker : where it connects
     stop : ends the waiting for a broker that acknowledges nothing
     topic : with ``{device}``
+    asked : where devices are asked, ``mqtt.asked`` of the platform; empty: nowhere
     """
 
-    def __init__(self, broker: BrokerConfig, stop: threading.Event, topic: str = "twinfold/{device}") -> None:
+    def __init__(
+        self,
+        broker: BrokerConfig,
+        stop: threading.Event,
+        topic: str = "twinfold/{device}",
+        asked: str = "",
+    ) -> None:
         self.sent = Sent()
+        session = replace(broker, client_id=f"{broker.client_id}-asked", is_lasting=False)
+        self._devices = MqttDevices(session, asked) if asked else None
         self._stop = stop
         self._topic = topic
         self._given = 0
@@ -347,6 +385,8 @@ class MqttWay:
     def send(self, device_type: DeviceType, batch: ReadingBatch) -> None:
         for device, at_us, values in lines_of(device_type, batch):
             _check_level("mqtt", device)
+            if self._devices is not None:
+                self._devices.show(device)
             self._wait(UNACKNOWLEDGED - 1)
             body = json.dumps({"time": at_us, "values": values})
             self._client.publish(self._topic.replace("{device}", device), body, qos=1)
@@ -354,6 +394,8 @@ class MqttWay:
         self._wait(0)
 
     def close(self) -> None:
+        if self._devices is not None:
+            self._devices.close()
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -401,9 +443,9 @@ class SparkplugWay:
         metrics: dict[str, dict[str, DataType]] = {}
         for device in devices:
             _check_level("sparkplug", device.id)
-            metrics[device.id] = {
-                channel.name: DataType.DOUBLE for channel in types[device.device_type].channels
-            }
+            device_type = types[device.device_type]
+            measured = {channel.name: DataType.DOUBLE for channel in device_type.channels}
+            metrics[device.id] = {**measured, **asked_metrics(device_type)}
         self._node = EdgeNode(broker, group, node, metrics, primary)
         self._node.start()
 
@@ -514,9 +556,11 @@ def gateway(
         case "http":
             way = HttpWay(url, token, stop, cast(Format, options.format), cast(Packing, options.packing))
         case "websocket":
-            way = SocketWay(url, token, stop, cast(Format, options.format))
+            ids = [device.id for device in simulator.devices]
+            way = SocketWay(url, token, stop, cast(Format, options.format), ids)
         case "mqtt":
-            way = MqttWay(BrokerConfig(broker, settings.mqtt.version, name), stop, settings.mqtt.topic)
+            session = BrokerConfig(broker, settings.mqtt.version, name)
+            way = MqttWay(session, stop, settings.mqtt.topic, settings.mqtt.asked)
         case _:
             way = SparkplugWay(
                 BrokerConfig(broker, settings.mqtt.version, name, is_lasting=False),

@@ -5,10 +5,11 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import uvicorn
@@ -20,9 +21,12 @@ from cluster import gateways
 from cluster.gateways import GatewayError, HttpWay, MqttWay, SocketWay, SparkplugWay, StoppedError, Way
 from serve.broker import BrokerConfig
 from serve.mqtt import Bridge, MqttConfig
+from serve.mqtt_asked import AskedBridge, AskedConfig
 from serve.sparkplug.application import HostApplication, SparkplugConfig
 from tests.serve.brokers import Broker, broker
 from tests.serve.edges import make_app
+from tests.serve.test_mqtt_asked import OneAtATime, ask, send, standing
+from tests.serve.test_mqtt_asked import states as asked_of
 from twins.clock import SECOND_US, VirtualClock
 from twins.devices import DeviceType
 from twins.fleet import FleetConfig, LocalFleet
@@ -243,6 +247,54 @@ def test_a_platform_that_refuses_for_now_and_loses_answers_ends_with_the_same_tw
             for name, each in expected.items()
         }
         assert states(it.fleet, counted=False) == expected
+
+
+def test_devices_do_what_they_are_asked_over_the_socket(types: dict[str, DeviceType], tmp_path: Path) -> None:
+    with a_platform(tmp_path, types) as it, httpx.Client(base_url=it.url) as client:
+        client.headers["Authorization"] = f"Bearer {it.token}"
+        place = "/api/devices/pump-1"
+        wish = {"properties": {"speed_setpoint": 1500}}
+        assert client.patch(f"{place}/properties", json=wish, headers={"If-Match": "*"}).status_code == 200
+        order = {"command": "stop", "parameters": {"ramp_s": 20}}
+        assert client.post(f"{place}/commands", json=order).status_code == 201
+        play(types, SocketWay(it.url, it.token, threading.Event(), "json", ["pump-1", "pump-2"]))
+        (speed,) = [
+            each
+            for each in client.get(f"{place}/properties").json()["items"]
+            if each["name"] == "speed_setpoint"
+        ]
+        assert (speed["standing"], speed["reported"]["value"]) == ("in_sync", 1500)
+        assert [each["state"] for each in client.get(f"{place}/commands").json()["items"]] == ["done"]
+
+
+@pytest.mark.parametrize("over", ["mqtt", "sparkplug"])
+def test_devices_do_what_they_are_asked_at_a_broker(
+    types: dict[str, DeviceType], tmp_path: Path, over: str
+) -> None:
+    with a_fleet(tmp_path, types) as whole, broker(tmp_path / "broker") as running:
+        fleet: Any = OneAtATime(whole)
+        bridge: AskedBridge | HostApplication
+        way: Way
+        session = BrokerConfig(running.url, "5", "gateway")
+        if over == "mqtt":
+            bridge = AskedBridge(AskedConfig(running.url, "asked/{device}"), fleet)
+            way = MqttWay(session, threading.Event(), asked="asked/{device}")
+        else:
+            bridge = HostApplication(
+                SparkplugConfig(running.url, "host", device="{device}"), fleet, fleet.clock
+            )
+            session = replace(session, is_lasting=False)
+            way = SparkplugWay(session, threading.Event(), a_simulator(types).devices, types)
+        bridge.start()
+        until(lambda: bridge.status().connected)
+        ask(fleet, "pump-1", speed_setpoint=1500)
+        send(fleet, "stop", "pump-1", ramp_s=20)
+        batch = next(a_simulator(types).advance(T0 + 10 * SECOND_US))
+        way.send(types[batch.device_type], batch)
+        until(lambda: standing(fleet, "speed_setpoint", "pump-1") == "in_sync")
+        until(lambda: asked_of(fleet, "pump-1") == ["done"])
+        way.close()
+        bridge.stop()
 
 
 def test_what_is_refused_for_good_ends_it(types: dict[str, DeviceType], tmp_path: Path) -> None:
