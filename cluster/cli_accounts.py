@@ -140,10 +140,8 @@ def add_key(
 @keys.command(name="list")
 def list_keys(data: Data = None, as_json: AsJson = False) -> None:
     """List every key, without its secret."""
-    found: list[DeviceKey] = []
     with _access(data) as access:
-        while page := access.keys.all(after=found[-1].id if found else ""):
-            found += page
+        found = access.keys.all()
     print_rows([_key(each) for each in found], as_json)
 
 

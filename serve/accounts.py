@@ -11,7 +11,7 @@ import re
 import secrets
 import struct
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -29,6 +29,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Update,
     delete,
     func,
     insert,
@@ -39,7 +40,16 @@ from sqlalchemy import (
 from serve import audit, passwords
 from serve.config import Registration
 from serve.database import METADATA, Database
-from serve.errors import AccountExistsError, AccountNotFoundError, LoginError, UnfitError
+from serve.errors import (
+    AccountExistsError,
+    AccountNotFoundError,
+    InvitationNotFoundError,
+    LoginError,
+    UnfitError,
+)
+from serve.keyset import Key, Spot
+from serve.revised import check_revision
+from serve.row_pages import RowPage, rows_page
 from twins.clock import DAY_US, SECOND_US, Clock, WallClock
 from twins.errors import CommandRefusedError
 
@@ -57,6 +67,7 @@ LONGEST_SITE: Final = 256
 
 _ONE_TIME_US: Final = 7 * DAY_US
 _INVITE_US: Final = 7 * DAY_US
+_INVITE_ID: Final = 16  # characters of the hash
 _NAME: Final = re.compile(r"[\w.@+ -]{1,100}")
 _LONGEST_KEY: Final = 200
 _TOTP_STEP_S: Final = 30
@@ -77,6 +88,7 @@ ACCOUNTS: Final = Table(
     Column("totp_on", Boolean, nullable=False),
     Column("totp_step", BigInteger, nullable=False),
     Column("made_us", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
     UniqueConstraint("key"),
 )
 _INVITES: Final = Table(
@@ -118,6 +130,7 @@ class Account:
     totp: bool
     made_us: int
     sites: frozenset[str] | None = None
+    revision: int = 1
 
     def reaches(self, role: Role) -> bool:
         return ROLES.index(self.role) >= ROLES.index(role)
@@ -128,6 +141,17 @@ class Unchanged:
 
 
 UNCHANGED: Final = Unchanged()
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """An invitation that still counts; ``id`` tells nothing of its code."""
+
+    id: str
+    role: Role
+    sites: frozenset[str] | None
+    by: str
+    expires_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +181,11 @@ class Accounts:
         """Every account, by name."""
         rows = self._database.read(lambda c: c.execute(select(ACCOUNTS).order_by(ACCOUNTS.c.key)).all())
         return [as_account(row) for row in rows]
+
+    def page(self, spot: Spot) -> RowPage[Account]:
+        """One page of the accounts, by name. Raises CursorError."""
+        keyset = spot.of("accounts", (Key("key", str),))
+        return self._database.read(lambda c: rows_page(c, select(ACCOUNTS), keyset, as_account))
 
     def find(self, name: str) -> Account:
         """One account; raises AccountNotFoundError."""
@@ -218,6 +247,28 @@ class Accounts:
         self._database.write(work)
         return code
 
+    def invites(self, spot: Spot) -> RowPage[Invite]:
+        """One page of the invitations that count, those that end last first. Raises CursorError."""
+        keyset = spot.of("invitations", (Key("expires_us", int, descending=True), Key("hash", str)))
+        query = select(_INVITES).where(_INVITES.c.expires_us > self._clock.now_us())
+        return self._database.read(lambda c: rows_page(c, query, keyset, _as_invite))
+
+    def withdraw(self, invite_id: str, actor: Actor) -> None:
+        """Let an invitation count no longer. Raises InvitationNotFoundError."""
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> None:
+            this = _INVITES.c.hash.startswith(invite_id, autoescape=True) & (_INVITES.c.expires_us > now_us)
+            found = connection.execute(select(_INVITES).where(this)).first()
+            if len(invite_id) != _INVITE_ID or found is None:
+                raise InvitationNotFoundError(invite_id)
+            connection.execute(delete(_INVITES).where(_INVITES.c.hash == found.hash))
+            audit.record(
+                connection, now_us, actor.name, actor.address, "invite.withdrawn", invite_id, made_by=found.by
+            )
+
+        self._database.write(work)
+
     def register(
         self, name: str, password: str, how: Registration, code: str | None, address: str
     ) -> Account:
@@ -257,6 +308,7 @@ class Accounts:
         self,
         name: str,
         actor: Actor,
+        expected: int | None = None,
         *,
         role: Role | None = None,
         disabled: bool | None = None,
@@ -266,17 +318,20 @@ class Accounts:
 
         Parameters
         ----------
+        expected : the revision that this is a change of; None: any
         sites : those that the role counts at; None: all
 
         Raises
         ------
         AccountNotFoundError : there is none of this name.
+        RevisionConflictError : it was changed since.
         CommandRefusedError : nobody would be left who may manage accounts.
         UnfitError : nothing is to be changed, or the sites cannot be.
         """
 
         def work(connection: Connection) -> Account:
             row = _row(connection, name)
+            check_revision("change the account", row.name, row.revision, expected)
             values: dict[str, Any] = {}
             if role is not None:
                 values["role"] = role
@@ -292,7 +347,7 @@ class Accounts:
             after = {"role": row.role, "disabled": row.disabled, **values}
             if not _manages(after["role"], after["disabled"]):
                 _keep_one_admin(connection, row.id, name)
-            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(values))
+            connection.execute(_anew(values).where(ACCOUNTS.c.id == row.id))
             end_sessions(connection, row.id, self._clock.now_us(), "the account was changed")
             audit.record(
                 connection,
@@ -318,7 +373,7 @@ class Accounts:
                 "password": kept, "must_change": True, "password_until_us": now_us + _ONE_TIME_US, "totp": None,
                 "totp_on": False,
             }  # fmt: skip
-            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(values))
+            connection.execute(_anew(values).where(ACCOUNTS.c.id == row.id))
             end_sessions(connection, row.id, now_us, "the password was reset")
             audit.record(connection, now_us, actor.name, actor.address, "password.reset", row.name)
 
@@ -346,7 +401,7 @@ class Accounts:
         def work(connection: Connection) -> None:
             mine = (ACCOUNTS.c.id == row.id) & (ACCOUNTS.c.password == row.password)
             values = {"password": kept, "must_change": False, "password_until_us": None}
-            if not connection.execute(update(ACCOUNTS).where(mine).values(values)).rowcount:
+            if not connection.execute(_anew(values).where(mine)).rowcount:
                 raise LoginError()  # it was reset meanwhile
             end_sessions(connection, row.id, self._clock.now_us(), "the password was changed", keep_session)
             audit.record(connection, self._clock.now_us(), row.name, address, "password.changed", row.name)
@@ -377,7 +432,7 @@ class Accounts:
             now_us = self._clock.now_us()
             if row.totp is None or not spend_code(self._database, connection, row, code, now_us):
                 raise LoginError()
-            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(totp_on=True))
+            connection.execute(_anew({"totp_on": True}).where(ACCOUNTS.c.id == row.id))
             audit.record(connection, self._clock.now_us(), row.name, address, "totp.on", row.name)
 
         self._database.write(work)
@@ -389,9 +444,7 @@ class Accounts:
             raise LoginError()
 
         def work(connection: Connection) -> None:
-            connection.execute(
-                update(ACCOUNTS).where(ACCOUNTS.c.id == row.id).values(totp=None, totp_on=False)
-            )
+            connection.execute(_anew({"totp": None, "totp_on": False}).where(ACCOUNTS.c.id == row.id))
             audit.record(connection, self._clock.now_us(), row.name, address, "totp.off", row.name)
 
         self._database.write(work)
@@ -424,7 +477,7 @@ class Accounts:
         values = {
             "name": name, "key": name_key(name), "password": kept, "role": role, "sites": _as_text(sites),
             "must_change": once, "password_until_us": now_us + _ONE_TIME_US if once else None, "disabled": False,
-            "totp": None, "totp_on": False, "totp_step": 0, "made_us": now_us,
+            "totp": None, "totp_on": False, "totp_step": 0, "made_us": now_us, "revision": 1,
         }  # fmt: skip
         connection.execute(insert(ACCOUNTS).values(values))
         audit.record(
@@ -499,8 +552,13 @@ def find_row(connection: Connection, name: str) -> Row[Any] | None:
 
 def as_account(row: Row[Any]) -> Account:
     return Account(
-        row.id, row.name, row.role, row.must_change, row.disabled, row.totp_on, row.made_us, as_sites(row.sites)
+        row.id, row.name, row.role, row.must_change, row.disabled, row.totp_on, row.made_us, as_sites(row.sites),
+        row.revision,
     )  # fmt: skip
+
+
+def _as_invite(row: Row[Any]) -> Invite:
+    return Invite(row.hash[:_INVITE_ID], row.role, as_sites(row.sites), row.by, row.expires_us)
 
 
 def as_sites(text: str | None) -> frozenset[str] | None:
@@ -551,6 +609,11 @@ def _row(connection: Connection, name: str) -> Row[Any]:
     if row is None:
         raise AccountNotFoundError(name)
     return row
+
+
+def _anew(values: Mapping[str, Any]) -> Update:
+    """A change of accounts that others see: each is another revision."""
+    return update(ACCOUNTS).values({**values, "revision": ACCOUNTS.c.revision + 1})
 
 
 def _manages(role: str, disabled: bool) -> bool:

@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 
 from serve.database import METADATA, Database
+from serve.keyset import Key, Spot
+from serve.row_pages import RowPage, rows_page
 
 _AUDIT: Final = Table(
     "audit",
@@ -86,31 +88,34 @@ def record(
 
 def lines(
     database: Database,
-    before: int | None = None,
-    limit: int = 100,
+    spot: Spot = Spot(),  # noqa: B008  # frozen
     *,
     by: str | None = None,
     what: str | None = None,
     subject: str | None = None,
-) -> list[Line]:
-    """The newest lines first; those before a number, by somebody, about something, and of what begins so, where given."""
-    query = select(_AUDIT).order_by(_AUDIT.c.number.desc()).limit(limit)
-    if before is not None:
-        query = query.where(_AUDIT.c.number < before)
+) -> RowPage[Line]:
+    """A page of lines, the newest first: by somebody, about something, and of what begins so, where given.
+
+    Raises
+    ------
+    CursorError : with what to write instead.
+    """
+    keyset = spot.of(repr(("audit", by, what, subject)), (Key("number", int, descending=True),))
+    query = select(_AUDIT)
     if by is not None:
         query = query.where(_AUDIT.c.by == by)
     if what is not None:
         query = query.where(_AUDIT.c.what.startswith(what, autoescape=True))
     if subject is not None:
         query = query.where(_AUDIT.c.subject == subject)
-    rows = database.read(lambda c: c.execute(query).all())
-    return [Line(**{**row._mapping, "detail": json.loads(row.detail)}) for row in rows]
+    return database.read(lambda c: rows_page(c, query, keyset, _as_line))
 
 
 def head(database: Database) -> tuple[int, str]:
     """Number and hash of the newest line."""
-    newest = lines(database, limit=1)
-    return (newest[0].number, newest[0].hash) if newest else (0, _FIRST)
+    query = select(_AUDIT.c.number, _AUDIT.c.hash).order_by(_AUDIT.c.number.desc()).limit(1)
+    newest = database.read(lambda c: c.execute(query).first())
+    return (newest.number, newest.hash) if newest is not None else (0, _FIRST)
 
 
 def cut(database: Database, before_us: int, now_us: int, most: int = 1_000) -> int:
@@ -151,6 +156,10 @@ def verify(database: Database) -> int | None:
             before, after = row.hash, row.number
         if len(rows) < _PAGE:
             return None
+
+
+def _as_line(row: Row[Any]) -> Line:
+    return Line(**{**row._mapping, "detail": json.loads(row.detail)})
 
 
 def _following(connection: Connection, after: int) -> Sequence[Row[Any]]:

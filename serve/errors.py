@@ -37,6 +37,7 @@
     ├── ChannelNotFoundError       no such channel of notifications
     ├── RouteNotFoundError         no such route of notifications
     ├── ViewNotFoundError          no such saved view
+    ├── InvitationNotFoundError    no such invitation
     ├── MaintenanceNotFoundError   no such maintenance record
     ├── ReceiverError              a receiver of notifications did not take one
     ├── TypeVersionNotFoundError   no such version of a device type or of its rules
@@ -385,6 +386,19 @@ class ViewNotFoundError(FleetError):
 
     def __str__(self) -> str:
         return f"there is no saved view {self.view[:40]!r} of yours, nor one that is shared; `GET /api/views` has those"
+
+
+class InvitationNotFoundError(FleetError):
+    """There is no such invitation, or it counts no longer."""
+
+    code = "invitation.not_found"
+
+    def __init__(self, invitation: str) -> None:
+        super().__init__(invitation)
+        self.invitation = invitation
+
+    def __str__(self) -> str:
+        return f"no invitation {self.invitation[:40]!r} counts; `GET /api/invitations` has those that do"
 
 
 class MaintenanceNotFoundError(FleetError):

@@ -39,6 +39,8 @@ from serve import audit
 from serve.accounts import Actor
 from serve.database import METADATA, Database
 from serve.errors import KeyNotFoundError, KeyRefusedError, UnfitError
+from serve.keyset import Key, Spot
+from serve.row_pages import RowPage, rows_page
 from serve.scopes import Scope
 from twins import sealing
 from twins.clock import MINUTE_US, SECOND_US, Clock, WallClock
@@ -57,7 +59,8 @@ _SHAPE: Final = re.compile(r"tfk_([0-9a-f]{16})_([\w-]{43})", re.ASCII)
 _KNOWN: Final = 100_000
 _CHANGES_EVERY_US: Final = SECOND_US
 _TELL_EVERY_US: Final = MINUTE_US
-_PAGE: Final = 1_000
+KEYS_BY: Final = ("keys", (Key("id", str),))
+"""What the list of keys is and is sorted by, for its pages."""
 
 _KEYS: Final = Table(
     "device_keys",
@@ -217,10 +220,15 @@ class Keys:
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    def all(self, after: str = "", limit: int = _PAGE) -> list[DeviceKey]:
-        """Keys by id, those after one; revoked ones too."""
-        query = select(_KEYS).where(_KEYS.c.id > after).order_by(_KEYS.c.id).limit(limit)
+    def all(self) -> list[DeviceKey]:
+        """Every key, by id; revoked ones too."""
+        query = select(_KEYS).order_by(_KEYS.c.id)
         return [_as_key(row) for row in self._database.read(lambda c: c.execute(query).all())]
+
+    def page(self, spot: Spot) -> RowPage[DeviceKey]:
+        """One page of the same. Raises CursorError."""
+        keyset = spot.of(*KEYS_BY)
+        return self._database.read(lambda c: rows_page(c, select(_KEYS), keyset, _as_key))
 
     def get(self, key: str) -> DeviceKey:
         """One key. Raises KeyNotFoundError."""

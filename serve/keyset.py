@@ -21,6 +21,20 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """Which page of a list is asked for: the first, one beside a cursor, or one at an offset; see ``Keyset``."""
+
+    limit: int = 100
+    after: str | None = None
+    before: str | None = None
+    offset: int | None = None
+
+    def of(self, binding: str, keys: Sequence[Key]) -> "Keyset":
+        """The page of one list."""
+        return Keyset(binding, keys, self.limit, self.after, self.before, self.offset)
+
+
+@dataclass(frozen=True, slots=True)
 class Keyset:
     """One page that is asked for.
 
@@ -48,20 +62,30 @@ class Keyset:
     def backwards(self) -> bool:
         return self.before is not None
 
-    def beyond(self) -> tuple[str, list[Any]]:
-        """The condition that a line is on the far side of the cursor, and its parameters.
+    def falls(self, key: Key) -> bool:
+        """Whether the values of a key become less on the way."""
+        return key.descending != self.backwards
+
+    def at(self) -> tuple[Any, ...] | None:
+        """The sort values that the page lies beyond, if it lies beside a cursor.
 
         Raises
         ------
         CursorError : it is none of this list.
         """
-        at = self.before if self.backwards else self.after
-        if at is None:
+        cursor = self.before if self.backwards else self.after
+        if cursor is None:
+            return None
+        return read_page_cursor(cursor, self.binding, tuple(key.kind for key in self.keys))
+
+    def beyond(self) -> tuple[str, list[Any]]:
+        """The condition that a line is on the far side of the cursor, and its parameters. Raises as ``at`` does."""
+        values = self.at()
+        if values is None:
             return "TRUE", []
-        values = read_page_cursor(at, self.binding, tuple(key.kind for key in self.keys))
         text, parameters = "FALSE", list[Any]()
         for key, value in reversed(list(zip(self.keys, values, strict=True))):
-            sign = "<" if key.descending != self.backwards else ">"
+            sign = "<" if self.falls(key) else ">"
             text = f"({key.column} {sign} ? OR {key.column} = ? AND {text})"
             parameters = [value, value, *parameters]
         return text, parameters
@@ -73,7 +97,7 @@ class Keyset:
 
     def order(self) -> str:
         """The order alone; going backwards, that of the way."""
-        words = [f"{key.column} {'DESC' if key.descending != self.backwards else 'ASC'}" for key in self.keys]
+        words = [f"{key.column} {'DESC' if self.falls(key) else 'ASC'}" for key in self.keys]
         return f"ORDER BY {', '.join(words)}"
 
     def cut(

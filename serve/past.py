@@ -1,6 +1,5 @@
 """What the edge asks of history, in the shape in which it is shown."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,10 +15,6 @@ from training.history import History
 from twins.clock import SECOND_US
 from twins.devices import PRIORITIES, DeviceType
 
-_EVENTS: Final = """
-    SELECT type, epoch_us(event_time) AS at_us, epoch_us(recorded_at) AS recorded_us, detail FROM events
-    WHERE device_id = $device ORDER BY recorded_at DESC, cursor DESC, number DESC LIMIT $limit
-"""
 _CONDITION: Final = """
     SELECT epoch_ms(event_time) AS at_ms, health, anomaly_score FROM condition
     WHERE device_id = $device
@@ -70,19 +65,6 @@ def device_history(
         "rows": len(times),
         "channels": shown,
     }
-
-
-def device_events(history: History, device_id: str, limit: int) -> list[dict[str, Any]]:
-    """What happened to one device, newest first."""
-    return [
-        {
-            "type": row["type"],
-            "at": iso(row["at_us"]),
-            "recorded_at": iso(row["recorded_us"]),
-            "detail": json.loads(row["detail"]),
-        }
-        for row in _rows(history, _EVENTS, {"device": device_id, "limit": limit})
-    ]
 
 
 def device_condition(history: History, device_id: str, start_us: int, end_us: int) -> dict[str, list[Any]]:

@@ -59,6 +59,15 @@ def tagged(body: Any, revision: int | None = None, status: int = 200) -> Respons
     return _labelled(answer, f'"{text}"')
 
 
+def revised(body: Any, revision: int, status: int = 200) -> Response:
+    """``body`` as a reply with the revision that a change of it names; there is more in it that moves by itself, so it is
+    not to be kept.
+    """
+    answer = reply(body, status)
+    answer.headers["ETag"] = f'"{revision}"'
+    return answer
+
+
 class Question:
     """What somebody asks of the live table, and what answers to it they have.
 

@@ -34,6 +34,8 @@ from serve import audit
 from serve.accounts import Actor, Role, name_key
 from serve.database import METADATA, Database
 from serve.errors import ForbiddenError, RevisionConflictError, UnfitError, ViewNotFoundError
+from serve.keyset import Key, Spot
+from serve.row_pages import RowPage, rows_page
 from twins.clock import Clock, WallClock
 from twins.errors import CommandRefusedError
 
@@ -120,15 +122,18 @@ class Preferences:
 
     # -- views -----------------------------------------------------------------------------------------------------
 
-    def views(self, who: Person, page: str | None = None) -> list[SavedView]:
-        """Those of ``who``, and those that others share; by name."""
+    def views(
+        self,
+        who: Person,
+        page: str | None = None,
+        spot: Spot = Spot(),  # noqa: B008  # frozen
+    ) -> RowPage[SavedView]:
+        """Some of those of ``who``, and of those that others share; by name. Raises CursorError."""
         query = select(VIEWS).where(or_(VIEWS.c.owner == who.key, VIEWS.c.shared))
         if page is not None:
             query = query.where(VIEWS.c.page == page)
-        rows = self._database.read(
-            lambda c: c.execute(query.order_by(VIEWS.c.name, VIEWS.c.id).limit(_MOST_SHOWN)).all()
-        )
-        return [_as_view(row) for row in rows]
+        keyset = spot.of(repr(("views", who.key, page)), (Key("name", str), Key("id", str)))
+        return self._database.read(lambda c: rows_page(c, query, keyset, _as_view))
 
     def view(self, who: Person, view_id: str) -> SavedView:
         """One that is theirs or shared. Raises ViewNotFoundError."""
@@ -219,9 +224,6 @@ class Preferences:
             return document, revision + 1
 
         return self._database.write(work)
-
-
-_MOST_SHOWN: Final = 10_000
 
 
 def _read(connection: Connection, who: Person, view_id: str) -> SavedView:

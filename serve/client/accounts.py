@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from serve.client.connection import Connection, in_path
+from serve.client.connection import Connection, Revision, in_path
 from serve.schemas.accounts import (
     AccountChange,
     AccountItem,
     AccountList,
+    InvitationItem,
+    InvitationList,
     Invited,
     OneTime,
     Role,
@@ -60,9 +62,10 @@ class Accounts:
     def __init__(self, ask: Connection) -> None:
         self._ask = ask
 
-    def all(self) -> list[AccountItem]:
+    def all(self) -> Iterator[AccountItem]:
         """Every account, by name."""
-        return self._ask.get(AccountList, "/api/users").items
+        for page in self._ask.pages(AccountList, "/api/users", {"limit": 1_000}):
+            yield from page.items
 
     def one(self, name: str) -> AccountItem:
         return self._ask.get(AccountItem, f"/api/users/{in_path(name)}")
@@ -71,9 +74,10 @@ class Accounts:
         """Make an account, for these sites or for all; its password is for one use, and to be handed over."""
         return self._ask.send(OneTime, "POST", "/api/users", {"name": name, **_right(role, sites)})
 
-    def change(self, name: str, change: AccountChange) -> AccountItem:
-        """Change the role, or whether the account may be used; what is left out stays."""
-        return self._ask.send(AccountItem, "PATCH", f"/api/users/{in_path(name)}", change)
+    def change(self, name: str, change: AccountChange, revision: Revision = "*") -> AccountItem:
+        """Change the role, or whether the account may be used; what is left out stays. With ``revision``, only if nobody
+        changed it since that one."""
+        return self._ask.send(AccountItem, "PATCH", f"/api/users/{in_path(name)}", change, revision)
 
     def reset_password(self, name: str) -> OneTime:
         """A new password for one use, to be handed over; sessions end, and a second factor is forgotten."""
@@ -82,6 +86,15 @@ class Accounts:
     def invite(self, role: Role, sites: Sequence[str] | None = None) -> str:
         """A code with which one person may register, within a week."""
         return self._ask.send(Invited, "POST", "/api/invitations", _right(role, sites)).invitation
+
+    def invitations(self) -> Iterator[InvitationItem]:
+        """Every invitation that counts, without its code."""
+        for page in self._ask.pages(InvitationList, "/api/invitations", {"limit": 1_000}):
+            yield from page.items
+
+    def withdraw(self, invitation_id: str) -> None:
+        """Let an invitation count no longer."""
+        self._ask.change("DELETE", f"/api/invitations/{in_path(invitation_id)}")
 
 
 class Keys:

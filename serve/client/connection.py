@@ -66,12 +66,12 @@ class Connection:
         """What is there."""
         return model.model_validate_json(self.ask("GET", path, query).content)
 
-    def pages(self, model: type[Model], path: str, query: Query, by: str = "after") -> Iterator[Model]:
-        """One page of a list after another; ``by`` is the name under which a list takes the ``next`` of a page."""
+    def pages(self, model: type[Model], path: str, query: Query) -> Iterator[Model]:
+        """One page of a list after another."""
         page = self.get(model, path, query)
         yield page
         while (following := getattr(page, "next", None)) is not None:
-            page = self.get(model, path, {**query, by: following})
+            page = self.get(model, path, {**query, "after": following})
             yield page
 
     def send(
@@ -86,9 +86,18 @@ class Connection:
         """``send``, where the answer is no JSON."""
         return self.ask(method, path, content=as_json(body), headers=if_match(revision))
 
-    def command(self, model: type[Model], method: str, path: str, body: Any, key: str | None) -> Model:
-        """Send a command under a key, so that it is done once however often it is sent; without one, under a new one."""
-        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+    def command(
+        self,
+        model: type[Model],
+        method: str,
+        path: str,
+        body: Any,
+        key: str | None,
+        revision: Revision | None = None,
+    ) -> Model:
+        """Send a command under a key, so that it is done once however often it is sent; without one, under a new one. With
+        ``revision``, as ``send``."""
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex, **if_match(revision)}
         answer = self.ask(method, path, content=as_json(body), headers=headers, again=True)
         return model.model_validate_json(answer.content)
 

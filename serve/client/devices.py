@@ -19,9 +19,7 @@ from serve.schemas.devices import (
 )
 from serve.schemas.history import (
     ConditionHistory,
-    DeviceEvents,
     DeviceHistory,
-    EventItem,
     FleetEvent,
     FleetEvents,
 )
@@ -163,9 +161,9 @@ class Devices:
         """Health and anomaly score over time, as they changed."""
         return self._ask.get(ConditionHistory, _of(device_id, "condition"), {"start": start, "end": end})
 
-    def events(self, device_id: str, limit: int = 100) -> list[EventItem]:
+    def events(self, device_id: str, limit: int = 100) -> list[FleetEvent]:
         """What happened to a device, newest first."""
-        return self._ask.get(DeviceEvents, _of(device_id, "events"), {"limit": limit}).items
+        return self._ask.get(FleetEvents, _of(device_id, "events"), {"limit": limit}).items
 
     def all_events(
         self,

@@ -13,9 +13,10 @@ class Jobs:
     def __init__(self, ask: Connection) -> None:
         self._ask = ask
 
-    def all(self) -> list[JobItem]:
+    def all(self) -> Iterator[JobItem]:
         """All that are remembered, the newest first."""
-        return self._ask.get(JobList, "/api/jobs").items
+        for page in self._ask.pages(JobList, "/api/jobs", {"limit": 1_000}):
+            yield from page.items
 
     def one(self, job_id: str, after: int | None = None) -> JobItem:
         """A job; with ``after``, a version that is known, a newer one is waited for, up to 5 s."""

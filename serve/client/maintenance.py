@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from serve.client.connection import Connection, in_path
+from serve.client.connection import Connection, Revision, in_path
 from serve.schemas.devices import Done
 from serve.schemas.maintenance import (
     Correction,
@@ -52,7 +52,10 @@ class MaintenanceRecords:
         path = f"/api/devices/{in_path(device_id)}/maintenance"
         return self._ask.command(Done, "POST", path, done, key)
 
-    def correct(self, record: str, correction: Correction, key: str | None = None) -> Done:
-        """Say what a record should have said."""
+    def correct(
+        self, record: str, correction: Correction, revision: Revision = "*", key: str | None = None
+    ) -> Done:
+        """Say what a record should have said; with ``revision``, the number of corrections that were seen, only if there
+        is none beyond."""
         path = f"/api/maintenance/{in_path(record)}/corrections"
-        return self._ask.command(Done, "POST", path, correction, key)
+        return self._ask.command(Done, "POST", path, correction, key, revision)

@@ -38,7 +38,7 @@ class Notifications:
     ) -> Iterator[DeliveryItem]:
         """Every message and what became of it, the newest first."""
         query = {"alert": alert, "state": state, "limit": 1_000}
-        for page in self._ask.pages(DeliveryPage, "/api/notifications/deliveries", query, by="before"):
+        for page in self._ask.pages(DeliveryPage, "/api/notifications/deliveries", query):
             yield from page.items
 
     # -- channels --------------------------------------------------------------------------------------------------

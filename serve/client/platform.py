@@ -177,7 +177,7 @@ class Client:
     ) -> Iterator[AuditItem]:
         """Who did what, when and from where, the newest first; ``what`` may be how it begins."""
         query = {"limit": 1_000, "by": by, "what": what, "subject": subject}
-        for page in self._ask.pages(AuditPage, "/api/audit", query, by="before"):
+        for page in self._ask.pages(AuditPage, "/api/audit", query):
             yield from page.items
 
     # -- what goes in and what comes out ---------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What somebody keeps for himself: saved views of lists, and settings."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from serve.client.connection import Connection, Revision, in_path
@@ -15,9 +16,10 @@ class Preferences:
     def __init__(self, ask: Connection) -> None:
         self._ask = ask
 
-    def views(self, page: ListPage | None = None) -> list[ViewItem]:
+    def views(self, page: ListPage | None = None) -> Iterator[ViewItem]:
         """One's own saved views and those that others share, by name."""
-        return self._ask.get(ViewList, _VIEWS, {"page": page}).items
+        for part in self._ask.pages(ViewList, _VIEWS, {"page": page, "limit": 1_000}):
+            yield from part.items
 
     def view(self, view_id: str) -> ViewItem:
         return self._ask.get(ViewItem, f"{_VIEWS}/{in_path(view_id)}")

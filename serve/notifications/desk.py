@@ -37,10 +37,12 @@ from sqlalchemy import (
 
 from serve import audit
 from serve.database import METADATA, Database
+from serve.keyset import Key, Keyset, Spot
 from serve.notifications import messages
 from serve.notifications.book import channels_of, kept_routes
 from serve.notifications.pacing import WINDOW_US, Flood, Turn, again_us, turn
 from serve.notifications.routing import Alert, Route
+from serve.row_pages import RowPage, rows_page
 from twins.clock import DAY_US, SECOND_US, Clock, WallClock
 from twins.devices import PRIORITIES
 from twins.errors import CommandRefusedError
@@ -348,12 +350,13 @@ class Desk:
         return self._database.write(work)
 
     def deliveries(
-        self, before: int | None = None, limit: int = 100, alert: str | None = None, state: str | None = None
-    ) -> list[Delivery]:
-        """Deliveries, the newest first; those before a number, about an alert, in a state, where given."""
-        query = select(_DELIVERIES).order_by(_DELIVERIES.c.number.desc()).limit(limit)
-        if before is not None:
-            query = query.where(_DELIVERIES.c.number < before)
+        self,
+        spot: Spot = Spot(),  # noqa: B008  # frozen
+        alert: str | None = None,
+        state: str | None = None,
+    ) -> RowPage[Delivery]:
+        """A page of deliveries, the newest first: about an alert, in a state, where given. Raises CursorError."""
+        query = select(_DELIVERIES)
         if state is not None:
             query = query.where(_DELIVERIES.c.state == state)
         if alert is not None:  # one that was told together with others is in the message of them all
@@ -361,7 +364,8 @@ class Desk:
                 _NOTICES.c.alert == alert, _NOTICES.c.delivery.is_not(None)
             )
             query = query.where(_DELIVERIES.c.told.in_(told))
-        return [_as_delivery(row) for row in self._database.read(lambda c: c.execute(query).all())]
+        keyset = deliveries_keyset(spot, alert, state)
+        return self._database.read(lambda c: rows_page(c, query, keyset, _as_delivery))
 
     def counts(self) -> dict[str, int]:
         """How many deliveries there are in each state."""
@@ -736,6 +740,11 @@ def _deliver(
             "ended_us": now_us,
         }
         connection.execute(update(_DELIVERIES).where(d.number.in_(late)).values(values))
+
+
+def deliveries_keyset(spot: Spot, alert: str | None, state: str | None) -> Keyset:
+    """The page of deliveries that is asked for."""
+    return spot.of(repr(("deliveries", alert, state)), (Key("number", int, descending=True),))
 
 
 def _as_delivery(row: Row[Any]) -> Delivery:

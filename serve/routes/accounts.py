@@ -6,11 +6,13 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 
 from serve import audit
-from serve.accounts import UNCHANGED, Account
+from serve.accounts import UNCHANGED, Account, Invite
 from serve.context import Address, Context, InContext, Who
 from serve.errors import UnfitError
 from serve.gate import guarded
+from serve.preconditions import Match, expected, tagged
 from serve.present import iso, reply
+from serve.routes.words import Paged
 from serve.schemas.accounts import (
     AccountChange,
     AccountItem,
@@ -18,6 +20,7 @@ from serve.schemas.accounts import (
     AuditPage,
     Confirmation,
     Invitation,
+    InvitationList,
     Invited,
     Login,
     Me,
@@ -41,7 +44,7 @@ from twins.errors import CommandRefusedError
 router = guarded(prefix="/api", tags=["accounts"])
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (400, 401, 403, 404, 409, 422, 429, 503)
+    status: {"model": Problem} for status in (400, 401, 403, 404, 409, 412, 422, 428, 429, 503)
 }
 
 
@@ -176,10 +179,10 @@ async def end_totp(context: InContext, address: Address, who: Who, body: Confirm
 
 
 @router.get("/users", response_model=AccountList, responses=_REFUSALS)
-async def users(context: InContext) -> Response:
-    """Every account, by name."""
-    found = await context.identify(context.access.accounts.all)
-    return reply({"items": [account_item(each) for each in found]})
+async def users(context: InContext, spot: Paged) -> Response:
+    """The accounts, by name."""
+    found = await context.identify(context.access.accounts.page, spot)
+    return reply(found.shown(account_item))
 
 
 @router.post("/users", response_model=OneTime, status_code=201, responses=_REFUSALS)
@@ -194,20 +197,23 @@ async def create(context: InContext, address: Address, who: Who, body: NewAccoun
 @router.get("/users/{name}", response_model=AccountItem, responses=_REFUSALS)
 async def user(context: InContext, name: str) -> Response:
     """One account."""
-    return reply(account_item(await context.identify(context.access.accounts.find, name)))
+    return _account(await context.identify(context.access.accounts.find, name))
 
 
 @router.patch("/users/{name}", response_model=AccountItem, responses=_REFUSALS)
-async def change(context: InContext, address: Address, who: Who, name: str, body: AccountChange) -> Response:
+async def change(
+    context: InContext, address: Address, who: Who, name: str, body: AccountChange, if_match: Match = None
+) -> Response:
     """Change the role, the sites, or whether the account may be used; its sessions end, so that this holds at once."""
     sites = body.sites if "sites" in body.model_fields_set else UNCHANGED
+    revision = expected(if_match)
 
     def work() -> Account:
         return context.access.accounts.change(
-            name, who.actor(address), role=body.role, disabled=body.disabled, sites=sites
+            name, who.actor(address), revision, role=body.role, disabled=body.disabled, sites=sites
         )
 
-    return reply(account_item(await context.identify(work)))
+    return _account(await context.identify(work))
 
 
 @router.post("/users/{name}/password", response_model=OneTime, responses=_REFUSALS)
@@ -217,6 +223,20 @@ async def reset(context: InContext, address: Address, who: Who, name: str) -> Re
     password = await context.log_in(accounts.reset, name, who.actor(address))
     found = await context.identify(accounts.find, name)
     return reply({"account": account_item(found), "password": password})
+
+
+@router.get("/invitations", response_model=InvitationList, responses=_REFUSALS)
+async def invitations(context: InContext, spot: Paged) -> Response:
+    """The invitations that count, without their codes; those that end last first."""
+    found = await context.identify(context.access.accounts.invites, spot)
+    return reply(found.shown(invitation_item))
+
+
+@router.delete("/invitations/{invitation}", status_code=204, responses=_REFUSALS)
+async def withdraw(context: InContext, address: Address, who: Who, invitation: str) -> Response:
+    """Let an invitation count no longer."""
+    await context.identify(context.access.accounts.withdraw, invitation, who.actor(address))
+    return Response(status_code=204)
 
 
 @router.post("/invitations", response_model=Invited, status_code=201, responses=_REFUSALS)
@@ -233,8 +253,7 @@ async def invite(context: InContext, address: Address, who: Who, body: Invitatio
 @router.get("/audit", response_model=AuditPage, responses=_REFUSALS)
 async def lines(
     context: InContext,
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    spot: Paged,
     by: Annotated[str | None, Query(max_length=200, description="who did it")] = None,
     what: Annotated[
         str | None, Query(max_length=100, description="what was done, or how that begins, as `account.`")
@@ -243,9 +262,8 @@ async def lines(
 ) -> Response:
     """Who did what, when and from where, the newest first."""
     wanted = partial(audit.lines, by=by, what=what, subject=subject)
-    found = await context.identify(wanted, context.access.database, before, limit)
-    items = [audit_item(line) for line in found]
-    return reply({"items": items, "next": found[-1].number if len(found) == limit else None})
+    found = await context.identify(wanted, context.access.database, spot)
+    return reply(found.shown(audit_item))
 
 
 def account_item(account: Account) -> dict[str, Any]:
@@ -258,6 +276,18 @@ def account_item(account: Account) -> dict[str, Any]:
         "must_change": account.must_change,
         "totp": account.totp,
         "made": iso(account.made_us),
+        "revision": account.revision,
+    }
+
+
+def invitation_item(invite: Invite) -> dict[str, Any]:
+    """An invitation as the API shows it."""
+    return {
+        "id": invite.id,
+        "role": invite.role,
+        "sites": None if invite.sites is None else sorted(invite.sites),
+        "by": invite.by,
+        "expires": iso(invite.expires_us),
     }
 
 
@@ -273,6 +303,10 @@ def audit_item(line: audit.Line) -> dict[str, Any]:
         "detail": line.detail,
         "hash": line.hash,
     }
+
+
+def _account(account: Account) -> Response:
+    return tagged(account_item(account), account.revision)
 
 
 def _tokens(context: Context, begun: LoggedIn) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from serve.asked import command_item, command_items, properties
 from serve.context import CommandId, Context, InContext, Who
 from serve.errors import RevisionConflictError
 from serve.gate import guarded
-from serve.preconditions import Match, expected
+from serve.preconditions import Match, expected, revised
 from serve.present import reply
 from serve.schemas.base import Problem
 from serve.schemas.devices import Done
@@ -38,7 +38,7 @@ _Number = Annotated[int, Path(ge=1, le=2**53)]
 async def read_properties(context: InContext, device_id: str) -> Response:
     """What each property shall be, by whom and since when, and what the device reports that it is."""
     twin, device_type = await _twin(context, device_id)
-    return _tagged(properties(twin, device_type), twin)
+    return revised(properties(twin, device_type), twin["desired_version"])
 
 
 @router.patch("/{device_id:path}/properties", response_model=PropertiesSet, responses=_REFUSALS)
@@ -60,7 +60,8 @@ async def set_properties(
     except VersionConflictError as error:
         raise RevisionConflictError(*error.args) from None
     twin, device_type = await _twin(context, device_id)
-    return _tagged({**properties(twin, device_type), "cursor": context.cursor_at(cursors)}, twin)
+    asked = {**properties(twin, device_type), "cursor": context.cursor_at(cursors)}
+    return revised(asked, twin["desired_version"])
 
 
 @router.get("/{device_id:path}/commands", response_model=CommandList, responses={404: {"model": Problem}})
@@ -108,9 +109,3 @@ async def cancel_command(
 async def _twin(context: Context, device_id: str) -> tuple[Mapping[str, Any], DeviceType]:
     twin = await context.call(context.fleet.read_twin, device_id)
     return twin, context.fleet.types[twin["type"]]
-
-
-def _tagged(body: Any, twin: Mapping[str, Any]) -> Response:
-    answer = reply(body)
-    answer.headers["ETag"] = f'"{twin["desired_version"]}"'
-    return answer

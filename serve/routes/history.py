@@ -14,9 +14,9 @@ from serve.kpis import alert_kpis
 from serve.lists import devices_matching
 from serve.live import View
 from serve.present import as_of, iso, page_reply, reply
-from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known
+from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Paged, Several, known
 from serve.schemas.base import Problem
-from serve.schemas.history import AlertKpis, ConditionHistory, DeviceEvents, DeviceHistory, FleetEvents
+from serve.schemas.history import AlertKpis, ConditionHistory, DeviceHistory, FleetEvents
 from twins.clock import DAY_US, HOUR_US
 from twins.devices import PRIORITIES
 from twins.errors import DeviceNotFoundError
@@ -68,13 +68,12 @@ async def device_condition(
     )
 
 
-@router.get("/api/devices/{device_id:path}/events", response_model=DeviceEvents, responses=_REFUSALS)
-async def device_events(
-    context: InContext, device_id: str, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
-) -> Response:
+@router.get("/api/devices/{device_id:path}/events", response_model=FleetEvents, responses=_REFUSALS)
+async def device_events(context: InContext, device_id: str, spot: Paged) -> Response:
     """What happened to a device, newest first."""
     _type_of(context, device_id)
-    return reply({"items": await context.call(past.device_events, context.history, device_id, limit)})
+    where = spot.limit, spot.after, spot.before, spot.offset
+    return await _events(context, EventQuery("", (), (device_id,), (), (), None, None, *where))
 
 
 @router.get("/api/events", response_model=FleetEvents, responses={400: {"model": Problem}})
@@ -100,9 +99,7 @@ async def events(
         filter, known(kind, "kind of event", (*FAMILIES, *EVENT_TYPES)), tuple(device or ()), tuple(rule or ()),
         known(priority, "priority", PRIORITIES), start_us, end_us, limit, after, before, offset,
     )  # fmt: skip
-    view = await context.view()
-    page = await context.call(list_events, context.history, context.fleet.types, view, query)
-    return page_reply(view, page)
+    return await _events(context, query)
 
 
 @router.get("/api/alerts/kpis", response_model=AlertKpis, responses={400: {"model": Problem}})
@@ -128,6 +125,12 @@ def _kpis(context: Context, view: View, hours: float, position: str) -> dict[str
     ]
     since = iso(found.pop("flooded_since_us"))
     return {**found, "worst_floods": floods, "flooded_since": since, "as_of": as_of(view)}
+
+
+async def _events(context: Context, query: EventQuery) -> Response:
+    view = await context.view()
+    page = await context.call(list_events, context.history, context.fleet.types, view, query)
+    return page_reply(view, page)
 
 
 def _type_of(context: Context, device_id: str) -> str:

@@ -8,7 +8,10 @@ from fastapi import Query, Response
 
 from serve.context import InContext, User
 from serve.gate import guarded
+from serve.keyset import Key
 from serve.present import iso, reply
+from serve.routes.words import Paged
+from serve.row_pages import lines_page
 from serve.schemas.base import Problem
 from serve.schemas.jobs import JobItem, JobList, NewImport
 from training import import_jobs
@@ -18,15 +21,16 @@ router = guarded(prefix="/api", tags=["jobs"])
 
 _WAIT_S = 5.0
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (401, 403, 404, 409, 422, 429, 503)
+    status: {"model": Problem} for status in (400, 401, 403, 404, 409, 422, 429, 503)
 }
 
 
 @router.get("/jobs", response_model=JobList, responses=_REFUSALS)
-async def jobs(context: InContext) -> Response:
-    """All that are remembered, the newest first."""
+async def jobs(context: InContext, spot: Paged) -> Response:
+    """Those that are remembered, the newest first."""
     found = await context.call(context.jobs.list)
-    return reply({"items": [job_item(job) for job in found]})
+    keyset = spot.of("jobs", (Key("number", int, descending=True),))
+    return reply(lines_page(found, keyset, lambda job: {"number": job.number}).shown(job_item))
 
 
 @router.get("/jobs/{job}", response_model=JobItem, responses=_REFUSALS)

@@ -1,8 +1,8 @@
 """Keys with which gateways and devices send readings, and collectors read metrics."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query, Response
+from fastapi import Response
 
 from serve.access import Caller
 from serve.context import Address, InContext, Who
@@ -10,6 +10,7 @@ from serve.errors import ForbiddenError, UnfitError
 from serve.gate import guarded
 from serve.keys import DeviceKey
 from serve.present import iso, reply
+from serve.routes.words import Paged
 from serve.schemas.base import Problem
 from serve.schemas.keys import KeyItem, KeyList, KeyMade, KeyRotation, KeyScope, NewKey
 from serve.scopes import Scope
@@ -22,15 +23,10 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("", response_model=KeyList, responses=_REFUSALS)
-async def keys(
-    context: InContext,
-    after: Annotated[str, Query(max_length=16, description="`next` of the page before")] = "",
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-) -> Response:
+async def keys(context: InContext, spot: Paged) -> Response:
     """Keys by id, without their secrets."""
-    found = await context.identify(context.access.keys.all, after, limit)
-    items = [key_item(each) for each in found]
-    return reply({"items": items, "next": found[-1].id if len(found) == limit else None})
+    found = await context.identify(context.access.keys.page, spot)
+    return reply(found.shown(key_item))
 
 
 @router.post("", response_model=KeyMade, status_code=201, responses=_REFUSALS)

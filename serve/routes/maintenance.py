@@ -1,5 +1,6 @@
 """Maintenance: record what was done or found, read what was recorded, correct it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Query, Response
@@ -9,7 +10,9 @@ from serve.context import CommandId, Context, InContext, User
 from serve.errors import RangeError
 from serve.gate import guarded
 from serve.maintenance import MaintenanceQuery, list_maintenance, read_maintenance
-from serve.present import page_reply, reply
+from serve.preconditions import Match, expected, revised
+from serve.present import iso, page_reply, reply
+from serve.revised import check_revision
 from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
 from serve.schemas.base import Problem
 from serve.schemas.devices import Done
@@ -23,6 +26,8 @@ router = guarded(tags=["maintenance"])
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem},
     409: {"model": Problem},
+    412: {"model": Problem},
+    428: {"model": Problem},
     429: {"model": Problem},
     503: {"model": Problem},
     507: {"model": Problem},
@@ -111,15 +116,24 @@ async def maintain(
 @router.get("/api/maintenance/{record}", response_model=MaintenanceRecord, responses=_UNREADABLE)
 async def one(context: InContext, record: str) -> Response:
     """One record, and what corrected it."""
-    return reply(await _read(context, record))
+    found = await _read(context, record)
+    return revised(found, found["corrections"])
 
 
 @router.post("/api/maintenance/{record}/corrections", response_model=Done, responses=_REFUSALS)
 async def correct(
-    context: InContext, by: User, command_id: CommandId, record: str, body: Correction
+    context: InContext,
+    by: User,
+    command_id: CommandId,
+    record: str,
+    body: Correction,
+    if_match: Match = None,
 ) -> Response:
     """Say what a record should have said. It stays as it was, and so does what it did to the twin."""
+    revision = expected(if_match)
     found = await _read(context, record)
+    if not _stands(found["history"], by, body):
+        check_revision("correct the record", record, found["corrections"], revision)
     command = c.CorrectMaintenance(
         command_id=command_id,
         by=by,
@@ -134,6 +148,18 @@ async def correct(
         withdrawn=body.withdrawn,
     )
     return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
+
+
+def _stands(corrections: Sequence[Mapping[str, Any]], by: str, body: Correction) -> bool:
+    """Whether the last correction is this one: then the answer to it was lost, and it is sent again."""
+    if not corrections:
+        return False
+    said = {
+        "by": by, "reason": body.reason, "kind": body.kind, "action": body.action, "failure_mode": body.failure_mode,
+        "at": None if body.at is None else iso(round(body.at.timestamp() * 1e6)), "note": body.note,
+        "withdrawn": body.withdrawn,
+    }  # fmt: skip
+    return all(corrections[-1][name] == value for name, value in said.items())
 
 
 async def _listed(context: Context, query: MaintenanceQuery) -> Response:

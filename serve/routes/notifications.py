@@ -16,6 +16,7 @@ from serve.notifications.desk import Delivery
 from serve.notifications.receivers import Target
 from serve.preconditions import Match, expected, tagged
 from serve.present import iso, reply
+from serve.routes.words import Paged
 from serve.schemas.base import Problem
 from serve.schemas.notifications import (
     ChannelChange,
@@ -183,15 +184,13 @@ async def remove_route(
 @router.get("/deliveries", response_model=DeliveryPage, responses=_REFUSALS)
 async def deliveries(
     context: InContext,
+    spot: Paged,
     alert: Annotated[str | None, Query(max_length=600, description="an alert's id")] = None,
     state: Literal["waiting", "delivered", "failed"] | None = None,
-    before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> Response:
     """Every message and what became of it, the newest first; kept for 30 days after it ended."""
-    found = await context.call(context.desk.deliveries, before, limit, alert, state)
-    items = [delivery_item(each) for each in found]
-    return reply({"items": items, "next": found[-1].number if len(found) == limit else None})
+    found = await context.call(context.desk.deliveries, spot, alert, state)
+    return reply(found.shown(delivery_item))
 
 
 # -- showing -------------------------------------------------------------------------------------------------------

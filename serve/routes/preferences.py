@@ -11,6 +11,7 @@ from serve.gate import guarded
 from serve.preconditions import Match, expected, tagged
 from serve.preferences import Person, SavedView, ViewDraft
 from serve.present import iso
+from serve.routes.words import Paged
 from serve.schemas.base import Problem
 from serve.schemas.preferences import ListPage, Settings, SettingsItem, ViewFields, ViewItem, ViewList
 from serve.vocabulary import SORTED_BY, VOCABULARIES
@@ -25,12 +26,15 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 @router.get("/views", response_model=ViewList, responses=_REFUSALS)
 async def views(
-    context: InContext, who: Who, page: Annotated[ListPage | None, Query(description="of this page")] = None
+    context: InContext,
+    who: Who,
+    spot: Paged,
+    page: Annotated[ListPage | None, Query(description="of this page")] = None,
 ) -> Response:
     """One's own saved views and those that others share, by name."""
     me = _person(who)
-    found = await context.call(context.preferences.views, me, page)
-    return tagged({"items": [view_item(each, me) for each in found]})
+    found = await context.call(context.preferences.views, me, page, spot)
+    return tagged(found.shown(lambda each: view_item(each, me)))
 
 
 @router.post("/views", response_model=ViewItem, status_code=201, responses=_REFUSALS)

@@ -6,7 +6,7 @@ from fastapi import Response
 
 from serve.context import Address, Context, InContext, Who
 from serve.gate import guarded
-from serve.preconditions import Match, expected
+from serve.preconditions import Match, expected, revised
 from serve.present import iso, reply
 from serve.schemas.base import Problem
 from serve.schemas.templates import DeviceTemplate, DeviceTemplateItem, DeviceTemplateList
@@ -86,9 +86,7 @@ def item(kept: KeptTemplate) -> dict[str, Any]:
 
 
 def _tagged(kept: KeptTemplate, status: int = 200) -> Response:
-    answer = reply(item(kept), status)
-    answer.headers["ETag"] = f'"{kept.revision}"'
-    return answer
+    return revised(item(kept), kept.revision, status)
 
 
 def _document(body: DeviceTemplate) -> dict[str, Any]:

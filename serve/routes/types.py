@@ -18,7 +18,7 @@ from serve.context import Context, InContext, User
 from serve.differences import Change, differences
 from serve.errors import BodyError
 from serve.gate import guarded
-from serve.preconditions import Match, expected
+from serve.preconditions import Match, expected, revised
 from serve.present import iso, reply
 from serve.schemas.base import Problem
 from serve.schemas.device_types import (
@@ -179,7 +179,7 @@ async def activate(
 def _one(context: Context, name: str) -> Response:
     standing = context.catalogue.standing(name)
     shown = _standing(standing.head, standing.installation)
-    return _tagged({**_info(standing.device_type), "standing": shown}, standing.head)
+    return revised({**_info(standing.device_type), "standing": shown}, standing.head.revision)
 
 
 def _versions(context: Context, name: str) -> Response:
@@ -195,7 +195,7 @@ def _versions(context: Context, name: str) -> Response:
         "rules": [_made(each) for each in store.versions(name, "rules")],
         "installations": [_put(each) for each in store.installations(name, _TOLD)],
     }
-    return _tagged(body, head)
+    return revised(body, head.revision)
 
 
 def _version(context: Context, name: str, part: Part, number: int) -> dict[str, Any]:
@@ -307,19 +307,13 @@ def _changes(found: list[Change]) -> list[dict[str, Any]]:
 def _now(context: Context, name: str) -> Response:
     current = context.catalogue.standing(name).installation if name in context.fleet.types else None
     head = context.catalogue.versions.head(name)
-    return _tagged(_standing(head, current), head)
+    return revised(_standing(head, current), head.revision)
 
 
 def _staged(context: Context, name: str, type_number: int | None, rules_number: int) -> Response:
     current = context.catalogue.versions.in_force(name)
     head = context.catalogue.versions.head(name)
-    return _tagged({**_standing(head, current), "version": type_number, "rules": rules_number}, head)
-
-
-def _tagged(body: dict[str, Any], head: Head) -> Response:
-    answer = reply(body)
-    answer.headers["ETag"] = f'"{head.revision}"'
-    return answer
+    return revised({**_standing(head, current), "version": type_number, "rules": rules_number}, head.revision)
 
 
 def _file(name: str, text: str) -> Response:

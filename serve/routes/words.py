@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from fastapi import Query
+from fastapi import Depends, Query
 
 from serve.errors import UnfitError
+from serve.keyset import Spot
 
 MAX_LIMIT: Final = 1_000
 
@@ -27,6 +28,14 @@ Several = Annotated[
     list[str] | None, Query(max_length=100, description="one or more, repeated or with commas")
 ]
 Exactly = Annotated[list[str] | None, Query(max_length=100, description="one or more, repeated")]
+
+
+def spot(limit: Limit = 100, after: After = None, before: Before = None, offset: Offset = None) -> Spot:
+    """Which page is asked for."""
+    return Spot(limit, after, before, offset)
+
+
+Paged = Annotated[Spot, Depends(spot)]
 
 
 def several(values: list[str] | None) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 
-from serve.schemas.base import Name, Reply, Request
+from serve.schemas.base import ListReply, Name, Reply, Request
 
 Role = Literal["viewer", "operator", "engineer", "admin"]
 AccountName = Annotated[str, Field(min_length=1, max_length=100, description="letters, digits and . @ + - _")]
@@ -76,9 +76,10 @@ class AccountItem(Reply):
     must_change: bool
     totp: bool
     made: str
+    revision: int
 
 
-class AccountList(Reply):
+class AccountList(ListReply):
     items: list[AccountItem]
 
 
@@ -114,6 +115,20 @@ class Invited(Reply):
     invitation: str
 
 
+class InvitationItem(Reply):
+    """An invitation that counts, without its code."""
+
+    id: str
+    role: Role
+    sites: Annotated[list[str] | None, Field(description="where the role counts; null: at all sites")]
+    by: str
+    expires: str
+
+
+class InvitationList(ListReply):
+    items: list[InvitationItem]
+
+
 class TotpSecret(Reply):
     secret: str
     uri: str
@@ -144,6 +159,5 @@ class AuditItem(Reply):
     hash: str
 
 
-class AuditPage(Reply):
+class AuditPage(ListReply):
     items: list[AuditItem]
-    next: int | None

@@ -23,6 +23,14 @@ class Reply(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class ListReply(Reply):
+    """A page of a list that goes by keys; its lines are ``items``."""
+
+    total: int
+    next: str | None = Field(description="pass as `after`; null on the last page")
+    previous: str | None = Field(description="pass as `before`; null on the first page")
+
+
 class Problem(Reply):
     """RFC 9457, with a stable ``code``; further members carry the facts."""
 

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import AwareDatetime, Field
 
 from serve.schemas.alerts import AlertCounts
-from serve.schemas.base import Priority, Reply
+from serve.schemas.base import ListReply, Priority, Reply
 
 
 class Series(Reply):
@@ -38,10 +38,6 @@ class EventItem(Reply):
     detail: dict[str, Any]
 
 
-class DeviceEvents(Reply):
-    items: list[EventItem] = Field(description="newest first")
-
-
 class FleetEvent(EventItem):
     """An event, and the rule that it is about as the type in force has it."""
 
@@ -53,14 +49,11 @@ class FleetEvent(EventItem):
     priority: Priority | None = Field(description="as title")
 
 
-class FleetEvents(Reply):
+class FleetEvents(ListReply):
     items: list[FleetEvent] = Field(description="the newest first, by when they were recorded")
-    total: int
     as_of: AwareDatetime | None = Field(
         description="of the live table, which says what a filter lets through"
     )
-    next: str | None = Field(description="pass as `after`; null on the last page")
-    previous: str | None = Field(description="pass as `before`; null on the first page")
 
 
 class Flood(Reply):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from serve.schemas.base import PathText, Reply, Request
+from serve.schemas.base import ListReply, PathText, Reply, Request
 
 
 class NewImport(Request):
@@ -33,5 +33,5 @@ class JobItem(Reply):
     result: dict[str, Any] | None
 
 
-class JobList(Reply):
+class JobList(ListReply):
     items: list[JobItem]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from serve.schemas.base import Name, Reply, Request
+from serve.schemas.base import ListReply, Name, Reply, Request
 
 KeyKind = Literal["readings", "metrics"]
 
@@ -45,9 +45,8 @@ class KeyItem(Reply):
     old_until: str | None
 
 
-class KeyList(Reply):
+class KeyList(ListReply):
     items: list[KeyItem]
-    next: str | None
 
 
 class KeyMade(Reply):

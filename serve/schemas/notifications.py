@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from serve.schemas.base import Name, Priority, Reply, Request
+from serve.schemas.base import ListReply, Name, Priority, Reply, Request
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Printable = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -138,9 +138,8 @@ class DeliveryItem(Reply):
     count: int
 
 
-class DeliveryPage(Reply):
+class DeliveryPage(ListReply):
     items: list[DeliveryItem]
-    next: int | None
 
 
 class ChannelTested(Reply):

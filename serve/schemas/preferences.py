@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from serve.schemas.base import Name, Priority, Reply, Request
+from serve.schemas.base import ListReply, Name, Priority, Reply, Request
 
 Units = Literal["measured", "metric", "us"]
 ListPage = Literal["devices", "alerts", "maintenance", "recommendations"]
@@ -86,7 +86,7 @@ class ViewItem(Reply):
     changed: AwareDatetime
 
 
-class ViewList(Reply):
+class ViewList(ListReply):
     items: list[ViewItem]
 
 

@@ -9,15 +9,16 @@ from typing import Any, Final, NoReturn
 
 from serve.accounts import Actor
 from serve.errors import KeyNotFoundError, RouteNotFoundError, SitesError
-from serve.keys import OVERLAP_S, DeviceKey, KeyKind, Keys
+from serve.keys import KEYS_BY, OVERLAP_S, DeviceKey, KeyKind, Keys
+from serve.keyset import Spot
 from serve.notifications.book import Book, Channel, KeptRoute
-from serve.notifications.desk import Delivery, Desk
+from serve.notifications.desk import Delivery, Desk, deliveries_keyset
+from serve.row_pages import RowPage, lines_page
 from serve.scopes import Scope
 from training.errors import JobNotFoundError
 from training.jobs import Job, Runner
 
-_PAGE: Final = 1_000
-_PAGES: Final = 20
+_LOOKED_AT: Final = 20_000
 
 
 class KeysWithin(Keys):
@@ -56,16 +57,11 @@ class KeysWithin(Keys):
             raise KeyNotFoundError(key)
         return found
 
-    def all(self, after: str = "", limit: int = _PAGE) -> list[DeviceKey]:
-        """Keys by id, those after one; looks at all there are, if need be."""
-        found: list[DeviceKey] = []
-        while len(found) < limit:
-            page = self._keys.all(after, _PAGE)
-            found += [key for key in page if self._is_mine(key.scope)]
-            if len(page) < _PAGE:
-                break
-            after = page[-1].id
-        return found[:limit]
+    def all(self) -> list[DeviceKey]:
+        return [key for key in self._keys.all() if self._is_mine(key.scope)]
+
+    def page(self, spot: Spot) -> RowPage[DeviceKey]:
+        return lines_page(self.all(), spot.of(*KEYS_BY), lambda key: {"id": key.id})
 
     def _is_mine(self, scope: Scope) -> bool:
         return bool(scope.sites) and self._sites.issuperset(scope.sites)
@@ -126,17 +122,15 @@ class DeskWithin(Desk):
         self._sites = sites
 
     def deliveries(
-        self, before: int | None = None, limit: int = 100, alert: str | None = None, state: str | None = None
-    ) -> list[Delivery]:
+        self,
+        spot: Spot = Spot(),  # noqa: B008  # frozen
+        alert: str | None = None,
+        state: str | None = None,
+    ) -> RowPage[Delivery]:
         """As the whole does; looks at the newest twenty thousand."""
-        found: list[Delivery] = []
-        for _ in range(_PAGES):
-            page = self._desk.deliveries(before, _PAGE, alert, state)
-            found += [each for each in page if self._is_mine(each)]
-            if len(page) < _PAGE or len(found) >= limit:
-                break
-            before = page[-1].number
-        return found[:limit]
+        newest = self._desk.deliveries(Spot(_LOOKED_AT), alert, state).items
+        mine = [each for each in newest if self._is_mine(each)]
+        return lines_page(mine, deliveries_keyset(spot, alert, state), lambda each: {"number": each.number})
 
     def tried(
         self,

@@ -84,7 +84,7 @@ def test_accounts_are_made_changed_and_disabled(data: Path) -> None:
         assert isinstance(result.exception, CommandRefusedError)
     assert all(
         "(command line)" in line.by
-        for line in audit.lines(access.database)
+        for line in audit.lines(access.database).items
         if line.what.startswith("account.")
     )
     access.database.close()

@@ -43,8 +43,8 @@ test("older lines of the audit follow page by page", async ({ page }) => {
     hash: "",
   })
   await page.route("**/api/audit?*", (route) => {
-    const before = Number(new URL(route.request().url()).searchParams.get("before") ?? 3)
-    route.fulfill({ json: { items: [line(before - 1)], next: before > 2 ? before - 1 : null } })
+    const after = Number(new URL(route.request().url()).searchParams.get("after") ?? 3)
+    route.fulfill({ json: { items: [line(after - 1)], next: after > 2 ? `${after - 1}` : null } })
   })
   await page.goto("/admin/audit")
   await expect(page.getByRole("cell", { name: "k2" })).toBeVisible()
@@ -113,7 +113,7 @@ test("a job shows how far it is, and is cancelled", async ({ page }) => {
     request: {},
     result: null,
   })
-  await page.route("**/api/jobs", (route) => route.fulfill({ json: { items: [job()] } }))
+  await page.route("**/api/jobs?*", (route) => route.fulfill({ json: { items: [job()] } }))
   await page.route("**/api/jobs/j1/cancel", (route) => {
     cancelled = true
     route.fulfill({ json: job() })

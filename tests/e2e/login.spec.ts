@@ -72,7 +72,7 @@ test("a newcomer chooses a password, logs out, and comes back with it", async ({
   await expect(theirs.getByRole("heading", { name: "Settings" })).toBeVisible() // where they were
 
   // An admin disables the account: the page that is open asks to log in.
-  const change = { headers: OURS, data: { disabled: true } }
+  const change = { headers: { ...OURS, "if-match": "*" }, data: { disabled: true } }
   expect((await page.request.patch(`/api/users/${name}`, change)).status()).toBe(200)
   await theirs.getByRole("link", { name: /^Devices/ }).click()
   await expect(theirs.getByRole("heading", { name: "Log in" })).toBeVisible()

@@ -10,6 +10,7 @@ from typing import Any
 from serve.accounts import Actor
 from serve.config import DatabaseConfig
 from serve.database import Database
+from serve.keyset import Spot
 from serve.notifications.book import Book
 from serve.notifications.desk import Closed, Desk, Raised
 from serve.notifications.receivers import Target
@@ -67,7 +68,7 @@ class Office:
 
     def told(self) -> list[tuple[str, int, str]]:
         """Kind, step and alert of every delivery, the oldest first."""
-        found = reversed(self.desk.deliveries(limit=100_000))
+        found = reversed(self.desk.deliveries(Spot(100_000)).items)
         return [(each.kind, each.step, each.alert) for each in found]
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -23,6 +24,7 @@ from tests.serve.edges import PASSWORD, T0, Edge, edge, make_app, make_fleet
 from twins.clock import SECOND_US
 
 OURS = {"X-Requested-With": "twinfold"}
+ANY = {"If-Match": "*"}
 NEW = "seven brass kettles on a shelf"
 
 
@@ -201,7 +203,7 @@ def test_behind_tls_cookies_are_for_tls_and_addresses_are_the_proxys_word(tmp_pa
         answer = await it.client.post("/api/login", json=login, headers=headers)
         assert answer.headers["set-cookie"].startswith("__Host-twinfold=")
         assert "Secure" in answer.headers["set-cookie"]
-        assert audit.lines(it.context.access.database)[0].address == "198.51.100.7"
+        assert audit.lines(it.context.access.database).items[0].address == "198.51.100.7"
 
     run(
         tmp_path,
@@ -222,7 +224,7 @@ def test_who_forwards_an_address_of_its_own_is_not_believed(tmp_path: Path) -> N
             lines = [(b"x-forwarded-for", each) for each in forged]
             headers = [(b"host", b"twins.example"), *lines]
             assert (await it.client.post("/api/login", json=login, headers=headers)).status_code == 200
-            assert audit.lines(it.context.access.database)[0].address == "198.51.100.7"
+            assert audit.lines(it.context.access.database).items[0].address == "198.51.100.7"
 
     run(tmp_path, test, public="https://twins.example", hosts=("localhost", "twins.example"))
 
@@ -301,8 +303,26 @@ def test_registering_is_closed_until_it_is_opened(tmp_path: Path) -> None:
         assert made["role"] == "engineer"
         await it.post("/api/register", {**body, "name": "ola", "invitation": code}, 422)
 
+    async def withdrawn(it: Edge) -> None:
+        code = (await it.post("/api/invitations", {"role": "operator", "sites": ["oslo"]}, 201))["invitation"]
+        await it.post("/api/invitations", {"role": "viewer"}, 201)
+        found = await it.get("/api/invitations")
+        assert (found["total"], {each["role"] for each in found["items"]}) == (2, {"operator", "viewer"})
+        assert code not in json.dumps(found)
+        mine = next(each for each in found["items"] if each["role"] == "operator")
+        assert (mine["sites"], mine["by"]) == (["oslo"], "local")
+        for unfit in ("", mine["id"][:-1], "%" * 16):
+            gone = await it.client.delete(f"/api/invitations/{quote(unfit) or 'x'}")
+            assert (gone.status_code, gone.json()["code"]) == (404, "invitation.not_found")
+        assert (await it.client.delete(f"/api/invitations/{mine['id']}")).status_code == 204
+        assert (await it.get("/api/invitations"))["total"] == 1
+        await it.post("/api/register", {"name": "kari", "password": PASSWORD, "invitation": code}, 409)
+        line = (await it.get("/api/audit", limit=1))["items"][0]
+        assert (line["what"], line["subject"]) == ("invite.withdrawn", mine["id"])
+
     run(tmp_path / "closed", closed)
     run(tmp_path / "invite", invited, registration="invite")
+    run(tmp_path / "withdrawn", withdrawn, registration="invite")
 
 
 def test_admins_manage_accounts_and_never_lock_themselves_all_out(tmp_path: Path) -> None:
@@ -316,19 +336,25 @@ def test_admins_manage_accounts_and_never_lock_themselves_all_out(tmp_path: Path
         begun = await it.post("/api/login", {"name": "kari", "password": made["password"]})
         kari = {"Authorization": f"Bearer {begun['access_token']}"}
         assert (await it.client.get("/api/me", headers=kari)).status_code == 200
-        changed = await it.client.patch("/api/users/kari", json={"role": "operator"})
+        place = "/api/users/kari"
+        seen = (await it.client.get(place)).headers["etag"]
+        assert (await it.client.patch(place, json={"role": "operator"})).status_code == 428
+        changed = await it.client.patch(place, json={"role": "operator"}, headers={"If-Match": seen})
         assert changed.json()["role"] == "operator"
+        late = await it.client.patch(place, json={"role": "admin"}, headers={"If-Match": seen})
+        assert (late.status_code, late.json()["code"]) == (412, "revision.conflict")
+        assert (await it.client.get(place)).headers["etag"] == changed.headers["etag"] != seen
         it.clock.advance_by(3)
         assert (await it.client.get("/api/me", headers=kari)).status_code == 401
         again = await it.post("/api/users/kari/password", {})
         assert again["password"] != made["password"]
         await it.post("/api/login", {"name": "kari", "password": made["password"]}, 401)
         for change in ({"disabled": True}, {"role": "viewer"}):
-            refused = await it.client.patch("/api/users/root", json=change, headers=root)
+            refused = await it.client.patch("/api/users/root", json=change, headers={**root, **ANY})
             assert (refused.status_code, refused.json()["code"]) == (409, "command.refused")
-        assert (await it.client.patch("/api/users/kari", json={"disabled": True})).json()["disabled"]
+        assert (await it.client.patch(place, json={"disabled": True}, headers=ANY)).json()["disabled"]
         await it.post("/api/login", {"name": "kari", "password": again["password"]}, 401)
-        assert (await it.client.patch("/api/users/kari", json={})).status_code == 400
+        assert (await it.client.patch(place, json={}, headers=ANY)).status_code == 400
         for name in ("nobody", "a%00b", "%F0%9F%A6%8A", "x" * 300):
             assert (await it.client.get(f"/api/users/{name}")).status_code == 404
 
@@ -367,6 +393,26 @@ def test_a_key_writes_readings_of_its_own_devices_only(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_refused_rights_are_in_the_audit_and_never_flood_it(tmp_path: Path) -> None:
+    async def test(it: Edge) -> None:
+        kari, ola = it.member("kari", "viewer"), it.member("ola", "viewer")
+        for _ in range(50):
+            assert (await it.client.get("/api/users", headers=kari)).status_code == 403
+        assert (await it.client.get("/api/audit", headers=ola)).status_code == 403
+        assert (await it.client.get("/api/users")).status_code == 200
+        it.clock.advance_by(61)
+        again = it.member("kari", "viewer")
+        assert (await it.client.post("/api/keys", json={}, headers=again)).status_code == 403
+        lines = (await it.get("/api/audit", what="access."))["items"]
+        assert [(line["by"], line["subject"], line["detail"]) for line in reversed(lines)] == [
+            ("kari", "GET /api/users", {"unsaid": 0}),
+            ("ola", "GET /api/audit", {"unsaid": 0}),
+            ("kari", "POST /api/keys", {"unsaid": 49}),
+        ]
+
+    run(tmp_path, test)
+
+
 def test_what_people_change_is_in_the_audit_and_what_devices_send_is_not(tmp_path: Path) -> None:
     async def test(it: Edge) -> None:
         kari = it.member("kari")
@@ -388,9 +434,10 @@ def test_what_people_change_is_in_the_audit_and_what_devices_send_is_not(tmp_pat
         ]
         assert page["items"][1]["address"] == "127.0.0.1"
         assert page["items"][-1]["number"] == before + 1
-        assert page["next"] == before + 1
+        (older,) = (await it.get("/api/audit", after=page["next"], limit=1))["items"]
+        assert older["number"] == before
         of_key = await it.get("/api/audit", by="local", what="key.", subject=page["items"][0]["subject"])
-        assert of_key == {"items": [page["items"][0]], "next": None}
+        assert of_key == {"items": [page["items"][0]], "total": 1, "next": None, "previous": None}
         assert (await it.get("/api/audit", by="kari", what="key."))["items"] == []
         assert audit.verify(it.context.access.database) is None
         assert not is_command("POST", "/ingest")

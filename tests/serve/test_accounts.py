@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from serve import audit, passwords, sessions
 from serve.accounts import Accounts, Actor, totp
@@ -159,7 +160,7 @@ def test_a_refresh_token_changes_and_a_stolen_one_ends_the_session(here: Here) -
         here.sessions.refresh(begun.secret)
     with pytest.raises(LoginRequiredError):
         here.sessions.refresh(fourth.secret)
-    assert audit.lines(here.database)[0].what == "session.revoked"
+    assert audit.lines(here.database).items[0].what == "session.revoked"
 
 
 def test_a_refresh_token_counts_once_however_many_ask(here: Here) -> None:
@@ -352,7 +353,7 @@ def test_sites_are_an_accounts_own_and_an_admins_never(here: Here) -> None:
     for wrong in ([], [""], ["a\nb"], [f"site-{i}" for i in range(101)], ["x" * 300]):
         with pytest.raises(UnfitError):
             here.accounts.create("ola", "viewer", ROOT, wrong)
-    told = next(line for line in audit.lines(here.database) if line.what == "account.changed")
+    told = next(line for line in audit.lines(here.database).items if line.what == "account.changed")
     assert told.detail == {"role": "admin", "sites": None}
 
 
@@ -372,11 +373,20 @@ def test_somebody_who_manages_accounts_is_always_left(here: Here) -> None:
 @pytest.mark.parametrize(
     "weak",
     ["", "short", "password1234", "aaaaaaaaaaaaaaaa", "abababababababab", "123456789012345", "qwertyuiop1234",
-     "kari.kari.kari", "Twinfold-2026!", "administrator1", "x\0" + GOOD, "y" * 300],
+     "kari.kari.kari", "Twinfold-2026!", "administrator1", "x\0" + GOOD, "y" * 300, "sunshinefootball", "P@ssw0rd1234",
+     "1qaz2wsx3edc", "iloveyou2024!!", "correct horse battery staple", "correcthorsebatterystaple"],
 )  # fmt: skip
 def test_what_is_easily_guessed_is_no_password(weak: str) -> None:
     with pytest.raises(PasswordError):
         passwords.check(weak, "kari")
+
+
+def test_what_was_stolen_most_often_is_no_password() -> None:
+    stolen = [each for each in FREQUENCY_LISTS["passwords"] if len(each) >= passwords.SHORTEST]
+    assert len(stolen) > 200
+    for each in stolen:
+        with pytest.raises(PasswordError):
+            passwords.check(each, "kari")
 
 
 def test_passphrases_and_the_ones_we_hand_over_are_passwords() -> None:
@@ -396,10 +406,10 @@ def test_each_step_is_in_the_audit_and_the_database_lets_it_only_grow(here: Here
     here.sessions.log_out(begun.principal, "198.51.100.7")
     with pytest.raises(LoginError):
         here.log_in(password="wrong")
-    told = [line.what for line in reversed(audit.lines(here.database))]
+    told = [line.what for line in reversed(audit.lines(here.database).items)]
     assert told == ["account.made", "password.changed", "session.begun", "session.ended", "login.failed"]
     assert audit.verify(here.database) is None
-    assert GOOD not in repr(audit.lines(here.database))
+    assert GOOD not in repr(audit.lines(here.database).items)
     for change in ("UPDATE audit SET by = 'x'", "DELETE FROM audit"):
         with pytest.raises(DBAPIError, match="only grows"):
             here.database.write(lambda c, change=change: c.execute(text(change.replace("by", '"by"'))))
@@ -413,7 +423,7 @@ def test_the_audit_is_asked_for_by_whom_of_what_kind_and_about_what(here: Here) 
     here.accounts.change("anna", Actor("eva"), role="operator")
 
     def told(**wanted: str) -> list[tuple[str, str, str]]:
-        return [(line.by, line.what, line.subject) for line in audit.lines(here.database, **wanted)]
+        return [(line.by, line.what, line.subject) for line in audit.lines(here.database, **wanted).items]
 
     first, second, third = reversed(told())
     assert told(by="eva") == [third, second]
@@ -431,7 +441,7 @@ def test_old_lines_go_in_order_and_the_chain_goes_on_from_what_is_kept(here: Her
     assert audit.cut(here.database, T0 + 150 * SECOND_US, here.clock.now_us(), most=2) == 2
     assert audit.cut(here.database, T0 + 150 * SECOND_US, here.clock.now_us(), most=2) == 1
     assert audit.cut(here.database, T0 + 150 * SECOND_US, here.clock.now_us()) == 0
-    kept = audit.lines(here.database)
+    kept = audit.lines(here.database).items
     assert [line.number for line in kept] == [8, 7, 6, 5, 4]
     assert [line.what for line in kept[:2]] == ["audit.cut", "audit.cut"]
     assert kept[1].detail["last"] == 2
@@ -446,13 +456,13 @@ def test_old_lines_go_in_order_and_the_chain_goes_on_from_what_is_kept(here: Her
     assert audit.cut(here.database, here.clock.now_us(), here.clock.now_us()) == 5
     here.accounts.create("another", "viewer", ROOT)
     assert audit.verify(here.database) is None
-    assert [line.number for line in audit.lines(here.database)] == [10, 9]
+    assert [line.number for line in audit.lines(here.database).items] == [10, 9]
 
 
 def test_lines_of_many_at_once_stand_one_after_the_other(here: Here) -> None:
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda number: here.accounts.create(f"user{number}", "viewer", ROOT), range(24)))
-    assert [line.number for line in audit.lines(here.database)] == list(range(24, 0, -1))
+    assert [line.number for line in audit.lines(here.database).items] == list(range(24, 0, -1))
     assert audit.verify(here.database) is None
 
 

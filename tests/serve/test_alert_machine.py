@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from serve import audit
+from serve.keyset import Spot
 from tests.serve.edges import DEVICES, METER, PUMP, T0, Edge, edge
 from tests.twins.naive_fleet import NaiveFleet, Refused
 from twins.clock import SECOND_US
@@ -296,7 +297,7 @@ class Alerts(RuleBasedStateMachine):
             )
             assert heard == modelled, device
         database = self.it.context.access.database
-        lines = [each for each in audit.lines(database, limit=10_000) if "/api/alerts" in each.what]
+        lines = [each for each in audit.lines(database, Spot(10_000)).items if "/api/alerts" in each.what]
         assert len(lines) == self.answered
         assert {each.by for each in lines} <= {BY}
         assert audit.verify(database) is None

@@ -343,11 +343,11 @@ def recommendations(it: Served, client: Client) -> None:
 def preferences(it: Served, client: Client) -> None:
     kept = client.preferences
     made = kept.add_view(ViewFields(page="devices", name="worn", filter="health < 50"))
-    assert kept.views("devices") == [made] == [kept.view(made.id)]
+    assert list(kept.views("devices")) == [made] == [kept.view(made.id)]
     shared = kept.change_view(made.id, ViewFields(page="devices", name="worn", shared=True), made.revision)
     assert (shared.shared, shared.revision) == (True, 2)
     kept.remove_view(made.id, shared.revision)
-    assert kept.views() == []
+    assert list(kept.views()) == []
     assert kept.change_settings(Settings(theme="dark"), kept.settings().revision) == kept.settings()
 
 
@@ -404,7 +404,7 @@ def jobs(it: Served, client: Client) -> None:
     begun = client.jobs.begin_import(mapping, [rows], live=True)
     *_, last = client.jobs.follow(begun.id)
     assert (last.state, last.progress) == ("done", 1.0)
-    assert client.jobs.all()[0] == last
+    assert next(client.jobs.all()) == last
     with pytest.raises(ApiError) as refused:
         client.jobs.cancel(begun.id)
     assert refused.value.code == "job.ended"
@@ -460,6 +460,10 @@ def accounts(it: Served, client: Client) -> None:
     with Client(it.url) as nobody:
         bo = nobody.account.register("bo", PASSWORD, client.accounts.invite("viewer"))
         assert bo.name == "bo"
+        client.accounts.invite("viewer")
+        first, *others = client.accounts.invitations()
+        client.accounts.withdraw(first.id)
+        assert list(client.accounts.invitations()) == others
         with pytest.raises(ApiError) as refused:
             nobody.me()
         assert refused.value.code == "login.required"

@@ -17,6 +17,7 @@ from serve.accounts import Actor
 from serve.database import Database
 from serve.errors import KeyNotFoundError, KeyRefusedError, UnfitError
 from serve.keys import LONGEST_OVERLAP_S, Keys, kept_secret
+from serve.keyset import Spot
 from serve.live import LiveTable, LocalSource
 from serve.scopes import MOST_NAMES, Scope
 from tests.serve.edges import DEVICES, edge, make_fleet
@@ -120,7 +121,7 @@ def test_when_a_key_was_last_used_is_known_to_a_minute(here: Here) -> None:
     assert used_us is not None
     assert T0 <= used_us <= here.clock.now_us()
     assert here.one.all()[0].id == key.id
-    assert here.one.all(after=key.id) == []
+    assert here.one.page(Spot(offset=1)).items == []
     assert here.clock.now_us() - used_us <= 2 * MINUTE_US
 
 
@@ -129,7 +130,7 @@ def test_no_secret_of_a_key_is_kept_and_a_row_of_ones_own_makes_no_key(here: Her
     secret = text.split("_", 2)[2]
     kept = here.database.read(lambda c: c.exec_driver_sql("SELECT * FROM device_keys").all())
     assert secret not in repr(kept)
-    assert secret not in repr(audit.lines(here.database))
+    assert secret not in repr(audit.lines(here.database).items)
     stranger = Keys(here.database, tmp_path / "elsewhere" / "key-secret", here.clock)
     assert not accepts(stranger, text)  # the same row, another platform's secret
     assert here.secret.stat().st_mode & 0o777 == 0o600
@@ -147,7 +148,7 @@ def test_what_is_done_to_keys_is_in_the_audit(here: Here) -> None:
     key, _ = here.one.create("gateway", Scope.of(types=["pump"]), ROOT)
     here.one.rotate(key.id, ROOT)
     here.one.revoke(key.id, ROOT)
-    told = [(line.what, line.subject, line.by) for line in reversed(audit.lines(here.database))]
+    told = [(line.what, line.subject, line.by) for line in reversed(audit.lines(here.database).items)]
     assert told == [(what, key.id, "root") for what in ("key.made", "key.rotated", "key.revoked")]
     assert audit.verify(here.database) is None
 

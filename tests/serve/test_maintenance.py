@@ -54,8 +54,10 @@ def test_a_record_is_corrected_by_another_and_stays(tmp_path: Path) -> None:
         await record(it, "pump-01", "repair", note="oil", at="2025-10-01T12:00:00Z")
         (before,) = (await it.get("/api/maintenance"))["items"]
         place = f"/api/maintenance/{before['id']}"
-        as_kari = it.member("kari")
+        as_kari = {**it.member("kari"), "If-Match": '"0"'}
         right = {"kind": "inspection", "failure_mode": "wear", "reason": "nothing was done"}
+        assert (await it.client.get(place)).headers["etag"] == '"0"'
+        assert (await it.post(f"{place}/corrections", right, 428))["code"] == "request.precondition_required"
         await it.post(f"{place}/corrections", right, **as_kari)
         one = await it.get(place)
         assert (one["kind"], one["failure_mode"], one["note"]) == ("inspection", "wear", "")
@@ -65,7 +67,12 @@ def test_a_record_is_corrected_by_another_and_stays(tmp_path: Path) -> None:
         assert (await it.get("/api/maintenance", kind="inspection"))["total"] == 1
         assert (await it.get("/api/devices/pump-01"))["life_cycle"] == before["life_cycle"] == 1
 
-        await it.post(f"{place}/corrections", {"kind": "repair", "withdrawn": True, "reason": "another pump"})
+        gone = {"kind": "repair", "withdrawn": True, "reason": "another pump"}
+        late = await it.post(f"{place}/corrections", gone, 412, **{"If-Match": '"0"'})
+        assert late["code"] == "revision.conflict"
+        again = {"Idempotency-Key": "once", "If-Match": '"1"'}
+        await it.post(f"{place}/corrections", gone, **again)
+        await it.post(f"{place}/corrections", gone, **again)  # as if its answer had been lost
         assert (await it.get("/api/maintenance"))["total"] == 0
         (gone,) = (await it.get("/api/maintenance", withdrawn=True, filter="withdrawn"))["items"]
         assert (gone["id"], gone["corrections"], gone["withdrawn"]) == (before["id"], 2, True)
@@ -77,8 +84,11 @@ def test_a_record_is_corrected_by_another_and_stays(tmp_path: Path) -> None:
         assert kinds == ["maintenance.corrected", "maintenance.corrected", "maintenance.recorded"]
 
         wrong = {"kind": "repair", "action": "pray", "reason": "x"}
-        assert (await it.post(f"{place}/corrections", wrong, 409))["code"] == "command.refused"
-        gone = await it.post("/api/maintenance/host.7.0/corrections", {"kind": "repair", "reason": "x"}, 404)
+        assert (await it.post(f"{place}/corrections", wrong, 409, **{"If-Match": "*"}))[
+            "code"
+        ] == "command.refused"
+        said = {"kind": "repair", "reason": "x"}
+        gone = await it.post("/api/maintenance/host.7.0/corrections", said, 404, **{"If-Match": "*"})
         assert gone["code"] == "maintenance.not_found"
 
     run(tmp_path, test)

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from serve.accounts import Accounts
 from serve.errors import RevisionConflictError, UnfitError
+from serve.keyset import Spot
 from serve.notifications import desk
 from serve.notifications.desk import Closed
 from serve.notifications.pacing import GIVE_UP_US, again_us
@@ -62,7 +63,7 @@ def test_a_cleared_condition_ends_only_what_is_to_end_with_it(office: Office) ->
     now_us = office.clock.now_us()
     office.take(*(Closed(f"pump-{i}:hot:1", now_us, returned=True) for i in (1, 2)))
     office.pass_s(60)
-    assert {each.route for each in office.desk.deliveries()} == {first}
+    assert {each.route for each in office.desk.deliveries().items} == {first}
     assert second != first
 
 
@@ -134,8 +135,8 @@ def test_people_are_reached_by_name_and_by_role_while_their_account_is_in_use(of
     office.route((0, "role:operator account:Eve"))
     office.take(office.raised())
     office.tick()
-    assert {each.channel for each in office.desk.deliveries()} == {ann, eve}
-    assert bob not in {each.channel for each in office.desk.deliveries()}
+    assert {each.channel for each in office.desk.deliveries().items} == {ann, eve}
+    assert bob not in {each.channel for each in office.desk.deliveries().items}
 
 
 def test_an_account_for_some_sites_is_told_of_these_only(office: Office) -> None:
@@ -150,7 +151,7 @@ def test_an_account_for_some_sites_is_told_of_these_only(office: Office) -> None
     )
     office.tick()
     told: dict[str, set[str]] = {}
-    for each in office.desk.deliveries():
+    for each in office.desk.deliveries().items:
         told.setdefault(each.channel, set()).update(alert["device_id"] for alert in each.message["alerts"])
     assert told == {ann: {"a", "b", "c"}, pager: {"a", "b", "c"}, bob: {"a"}, eve: {"b"}}
 
@@ -165,7 +166,7 @@ def test_a_flood_is_summed_up_for_the_sites_of_each(office: Office) -> None:
     office.tick()
     for _ in range(30):
         office.pass_s(60)
-    found = {(each.channel, each.kind): each.message for each in office.desk.deliveries()}
+    found = {(each.channel, each.kind): each.message for each in office.desk.deliveries().items}
     assert found[ann, "flood"]["count"] == 24
     assert found[bob, "flood"]["count"] == found[bob, "flood_over"]["count"] == 12
     assert {alert["site"] for alert in found[bob, "flood"]["alerts"]} == {"oslo"}
@@ -177,7 +178,7 @@ def test_nobody_to_tell_is_a_delivery_that_has_failed(office: Office) -> None:
     office.route((0, "role:operator"))
     office.take(office.raised())
     office.tick()
-    (found,) = office.desk.deliveries()
+    (found,) = office.desk.deliveries().items
     assert found.state == "failed"
     assert "no channel" in found.said
 
@@ -192,7 +193,7 @@ def test_quiet_hours_hold_what_can_wait_and_sum_it_up(office: Office) -> None:
     office.pass_s(600)  # 09:03:20
     office.tick()
     assert office.told()[1:] == [("held", 0, "")]
-    message = office.desk.deliveries()[0].message
+    message = office.desk.deliveries().items[0].message
     assert message["count"] == 3
     assert {each["device_id"] for each in message["alerts"]} == {"pump-0", "pump-1", "pump-2"}
 
@@ -213,7 +214,7 @@ def test_a_flood_is_told_as_one_and_summed_up_when_it_is_over(office: Office) ->
     office.take(office.raised("boiler", priority="critical"))
     office.pass_s(1)
     assert office.told()[11:] == [("flood_continues", 0, "")]  # something worse is told at once
-    assert office.desk.deliveries()[0].message["subject"].startswith("[critical]")
+    assert office.desk.deliveries().items[0].message["subject"].startswith("[critical]")
     for _ in range(20):
         office.pass_s(60)
     assert office.told()[12:] == [("flood_over", 0, "")]
@@ -234,7 +235,7 @@ def test_ten_thousand_at_once_are_a_few_messages(tmp_path: Path) -> None:
     assert len(kinds) <= 8, kinds
     assert kinds[0] == ("flood", 0)
     assert kinds[-1] == ("flood_over", 1)
-    over = office.desk.deliveries()[0].message
+    over = office.desk.deliveries().items[0].message
     assert over["count"] == 10_000
     assert len(over["alerts"]) == 10
     office.database.close()
@@ -275,7 +276,7 @@ def test_a_route_that_is_gone_tells_nothing_more(office: Office) -> None:
     office.take(office.raised())
     office.book.remove_route(gone, None, ADMIN)
     office.pass_s(60)
-    assert [each.route for each in office.desk.deliveries()] == [other]
+    assert [each.route for each in office.desk.deliveries().items] == [other]
 
 
 def test_too_many_that_wait_for_a_channel_fail_the_oldest_first(
@@ -289,7 +290,7 @@ def test_too_many_that_wait_for_a_channel_fail_the_oldest_first(
         office.take(office.raised(f"pump-{i}"))
         office.pass_s(600)
     assert office.desk.counts() == {"waiting": 20, "failed": 5}
-    assert [each.alert for each in office.desk.deliveries(state="failed")][-1] == "pump-0:hot:1"
+    assert [each.alert for each in office.desk.deliveries(state="failed").items][-1] == "pump-0:hot:1"
     office.database.close()
 
 
@@ -303,8 +304,8 @@ def test_what_failed_is_tried_again_and_ends_as_failed(office: Office) -> None:
         attempts += 1
         office.desk.sent(found, False, "it answered 500", 1.0)
         assert office.desk.next_of(channel) is None
-        office.clock.advance_to(office.desk.deliveries()[0].due_us)
-    (found,) = office.desk.deliveries()
+        office.clock.advance_to(office.desk.deliveries().items[0].due_us)
+    (found,) = office.desk.deliveries().items
     assert found.state == "failed"
     assert found.attempts == attempts > 40
     assert office.clock.now_us() - T0_US <= GIVE_UP_US + 1_900 * SECOND_US
@@ -322,10 +323,10 @@ def test_deliveries_are_found_by_alert_also_where_many_were_told_together(office
     office.route((0, f"channel:{office.channel()}"))
     office.take(*(office.raised(f"pump-{i}") for i in range(30)))
     office.tick()
-    (found,) = office.desk.deliveries(alert="pump-7:hot:1")
+    (found,) = office.desk.deliveries(alert="pump-7:hot:1").items
     assert found.kind == "flood"
-    assert office.desk.deliveries(alert="pump-77:hot:1") == []
-    assert office.desk.deliveries(before=found.number) == []
+    assert office.desk.deliveries(alert="pump-77:hot:1").items == []
+    assert office.desk.deliveries(Spot(offset=1), alert="pump-7:hot:1").items == []
 
 
 def test_what_cannot_be_is_refused(office: Office) -> None:
@@ -424,7 +425,7 @@ class Telling(RuleBasedStateMachine):
         )
         found = {(row[0], row[1]): (row[2], row[3]) for row in rows}
         assert len(found) == len(rows) == len(self.raised_us) * len(self.AFTER_S)
-        keys = {each.told for each in self.office.desk.deliveries(limit=100_000)}
+        keys = {each.told for each in self.office.desk.deliveries(Spot(100_000)).items}
         for name, at_us in self.raised_us.items():
             for step, after_s in enumerate(self.AFTER_S):
                 state, key = found[name, step]
@@ -445,7 +446,7 @@ class Telling(RuleBasedStateMachine):
     def teardown(self) -> None:
         for _ in range(4):
             self.office.pass_s(700)
-        told = self.office.desk.deliveries(limit=100_000)
+        told = self.office.desk.deliveries(Spot(100_000)).items
         singles = [(each.alert, each.step) for each in told if each.alert]
         assert len(singles) == len(set(singles))
         states = self.office.database.read(
@@ -515,7 +516,7 @@ def test_messages_are_plain(office: Office) -> None:
     office.route((0, f"channel:{office.channel()}"))
     office.take(office.raised(title="Hot\r\nBcc: all@example.org", value=91.5, limit=90.0))
     office.tick()
-    message = office.desk.deliveries()[0].message
+    message = office.desk.deliveries().items[0].message
     assert "\n" not in message["subject"]
     assert json.loads(json.dumps(message)) == message
     assert alert().thing == "pump-1:hot"

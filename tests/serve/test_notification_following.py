@@ -117,7 +117,7 @@ class Plant:
 
     def facts(self) -> dict[str, Any]:
         self.office.tick()
-        found = [each.message["alerts"][0] for each in self.office.desk.deliveries() if each.alert]
+        found = [each.message["alerts"][0] for each in self.office.desk.deliveries().items if each.alert]
         return {each["id"]: each for each in found}
 
     def close(self) -> None:
@@ -152,7 +152,9 @@ def test_what_people_did_before_ends_the_telling(plant: Plant) -> None:
     plant.toggle("pump-02")
     plant.follow()
     plant.office.pass_s(60)
-    late = [each.alert for each in plant.office.desk.deliveries() if each.made_us == plant.clock.now_us()]
+    late = [
+        each.alert for each in plant.office.desk.deliveries().items if each.made_us == plant.clock.now_us()
+    ]
     assert "pump-01:vibration-high:1" in late
     assert late.count("pump-02:vibration-high:1") == 0
 

@@ -326,8 +326,8 @@ def test_old_lines_of_the_audit_go_part_by_part_until_none_is_left(office: Offic
         office.database.write(lambda c, at=number: audit.record(c, T0_US + at, "ann", "", "told"))
     office.database.write(lambda c: audit.record(c, now_us, "ann", "", "told"))
     notifier = at_work(office, forget=lambda: audit.cut(office.database, now_us, now_us, most=10) > 0)
-    until(lambda: len(audit.lines(office.database)) == 4)  # the newest, and one for each part that went
-    assert [line.what for line in audit.lines(office.database)] == ["audit.cut"] * 3 + ["told"]
+    until(lambda: len(audit.lines(office.database).items) == 4)  # the newest, and one for each part that went
+    assert [line.what for line in audit.lines(office.database).items] == ["audit.cut"] * 3 + ["told"]
     assert audit.verify(office.database) is None
     notifier.stop()
 
@@ -358,7 +358,7 @@ def test_two_refusals_then_it_is_taken_under_the_same_id(
         notifier = at_work(office)
         until(lambda: office.desk.counts() == {"delivered": 1})
         notifier.stop()
-    (delivery,) = office.desk.deliveries()
+    (delivery,) = office.desk.deliveries().items
     assert (delivery.attempts, delivery.said) == (3, "200 told")
     assert {headers[DELIVERY] for headers, _ in receiver.came} == {delivery.id}
     assert len(receiver.came) == 3

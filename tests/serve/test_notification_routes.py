@@ -70,7 +70,7 @@ def test_a_channel_is_made_tested_changed_and_removed(tmp_path: Path) -> None:
             assert [each["kind"] for each in kept["items"]] == ["test", "test"]
             await asked(it, "DELETE", place, 204, None, '"2"')
             assert (await it.get(place, 404))["code"] == "channel.not_found"
-            lines = audit.lines(it.context.access.database)
+            lines = audit.lines(it.context.access.database).items
             told = [line.what for line in lines if line.subject == channel["id"]]
             assert told == [
                 "channel.removed",

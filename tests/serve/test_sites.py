@@ -74,9 +74,11 @@ CASES: dict[str, list[Case] | None] = {
     "GET /api/users/{name}": [{"name": "none"}],
     "PATCH /api/users/{name}": [{"name": "none", "body": {"sites": ["{site}"]}}],
     "POST /api/users/{name}/password": [{"name": "none"}],
+    "GET /api/invitations": [{}],
+    "DELETE /api/invitations/{invitation}": [{"invitation": "none"}],
     "POST /api/invitations": [{"body": {"role": "viewer", "sites": ["{site}"]}}],
     "GET /api/audit": [{}],
-    "GET /api/keys": [{}, {"query": {"limit": 1}}, {"query": {"after": "0" * 16}}],
+    "GET /api/keys": [{}, {"query": {"limit": 1}}, {"query": {"offset": 1}}],
     "POST /api/keys": [
         {"body": {"name": "x", "scope": {"sites": ["{site}"]}}},
         {"body": {"name": "x", "scope": {"sites": [OWN, "{site}"]}}},
@@ -342,7 +344,7 @@ class World:
             sorted(each for each in known if CANARY in each),
             [str(each) for each in context.access.keys.all() if FOREIGN in each.scope.sites],
             [str(each) for each in context.book.routes() if FOREIGN in each.document["sites"]],
-            [str(each) for each in context.desk.deliveries() if CANARY in json.dumps(each.message)],
+            [str(each) for each in context.desk.deliveries().items if CANARY in json.dumps(each.message)],
             context.jobs.get(self.theirs["job"]).cancelling,
         ]
         return json.dumps(found, sort_keys=True)

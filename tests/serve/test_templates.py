@@ -95,7 +95,7 @@ def test_a_template_is_kept_changed_and_removed_with_its_audit(database: Databas
     templates.remove(made.template.id, 2, ROOT)
     with pytest.raises(TemplateNotFoundError):
         templates.one(made.template.id)
-    told = [line.what for line in audit.lines(database)]
+    told = [line.what for line in audit.lines(database).items]
     assert told == ["template.removed", "template.changed", "template.made"]
     assert audit.verify(database) is None
 
@@ -206,7 +206,7 @@ async def test_an_unknown_device_comes_in_with_its_first_reading(tmp_path: Path)
         state = it.fleet.twin("new-1").state()
         assert (state["site"], state["labels"]) == ("oslo", {"from": "a template"})
         assert (await it.get(f"/api/templates/{made['id']}"))["registered"] == 2
-        lines = audit.lines(it.context.access.database)
+        lines = audit.lines(it.context.access.database).items
         assert lines[0].what == "template.used"
         assert lines[0].detail["devices"] == ["new-1", "new-2"]
 

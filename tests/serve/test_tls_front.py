@@ -122,7 +122,7 @@ def test_a_browser_logs_in_works_and_listens_through_tls(tmp_path: Path) -> None
                 part.strip() for part in cookie.split(";")
             }
             assert "Domain" not in cookie
-            assert audit.lines(there.it.context.access.database)[0].address == "127.0.0.1", (
+            assert audit.lines(there.it.context.access.database).items[0].address == "127.0.0.1", (
                 "the proxy's word, not the client's"
             )
 

@@ -15,6 +15,8 @@ export type Role = AccountItem["role"]
 export const ROLES: readonly Role[] = ["viewer", "operator", "engineer", "admin"]
 
 const AUDIT_PAGE = 100
+/** The most that a page holds. */
+const ALL = 1000
 
 /** Whether a role may do what `least` may. */
 export function reaches(role: Role | undefined, least: Role): boolean {
@@ -23,12 +25,12 @@ export function reaches(role: Role | undefined, least: Role): boolean {
 
 export const accountsQuery = queryOptions({
   queryKey: keys.accounts,
-  queryFn: ({ signal }) => api<AccountList>("/users", { signal }),
+  queryFn: ({ signal }) => api<AccountList>("/users", { query: { limit: ALL }, signal }),
 })
 
 export const deviceKeysQuery = queryOptions({
   queryKey: keys.deviceKeys,
-  queryFn: ({ signal }) => api<KeyList>("/keys", { query: { limit: 1000 }, signal }),
+  queryFn: ({ signal }) => api<KeyList>("/keys", { query: { limit: ALL }, signal }),
 })
 
 export interface AuditChoice {
@@ -42,8 +44,8 @@ export function auditQuery(choice: AuditChoice) {
   return infiniteQueryOptions({
     queryKey: [...keys.audit, choice],
     queryFn: ({ pageParam, signal }) =>
-      api<AuditPage>("/audit", { query: { ...choice, limit: AUDIT_PAGE, before: pageParam }, signal }),
-    initialPageParam: null as number | null,
+      api<AuditPage>("/audit", { query: { ...choice, limit: AUDIT_PAGE, after: pageParam }, signal }),
+    initialPageParam: null as string | null,
     getNextPageParam: ({ next }) => next,
     placeholderData: keepPreviousData,
   })
@@ -57,13 +59,14 @@ export function useAddAccount() {
 }
 
 export interface AccountChange {
-  readonly name: string
+  /** At the revision at which it was seen. */
+  readonly account: Pick<AccountItem, "name" | "revision">
   readonly change: { readonly role?: Role; readonly disabled?: boolean; readonly sites?: string[] | null }
 }
 
 export function useChangeAccount() {
-  return useChange(({ name, change }: AccountChange) =>
-    api<AccountItem>(`/users/${segment(name)}`, { method: "PATCH", body: change }),
+  return useChange(({ account: { name, revision }, change }: AccountChange) =>
+    api<AccountItem>(`/users/${segment(name)}`, { method: "PATCH", body: change, revision }),
   )
 }
 

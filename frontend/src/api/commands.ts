@@ -64,11 +64,15 @@ export function useLogMaintenance(id: string) {
 }
 
 /** Say what a record should have said. */
-export function useCorrectMaintenance({ id, device_id }: MaintenanceItem) {
+export function useCorrectMaintenance({ id, device_id, corrections }: MaintenanceItem) {
   const cache = useQueryClient()
   return useMutation({
     mutationFn: (correction: Correction) =>
-      api(`/maintenance/${segment(id)}/corrections`, { method: "POST", body: correction }),
+      api(`/maintenance/${segment(id)}/corrections`, {
+        method: "POST",
+        body: correction,
+        revision: corrections,
+      }),
     onSuccess: () => cache.invalidateQueries({ queryKey: keys.events(device_id) }),
   })
 }

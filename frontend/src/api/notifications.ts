@@ -48,10 +48,10 @@ export function deliveriesQuery(state: DeliveryItem["state"] | undefined) {
     queryKey: [...keys.notifications, "deliveries", state],
     queryFn: ({ pageParam, signal }) =>
       api<DeliveryPage>("/notifications/deliveries", {
-        query: { state, limit: PAGE, before: pageParam },
+        query: { state, limit: PAGE, after: pageParam },
         signal,
       }),
-    initialPageParam: null as number | null,
+    initialPageParam: null as string | null,
     getNextPageParam: ({ next }) => next,
     placeholderData: keepPreviousData,
     refetchInterval: ({ state: { data } }) => ((data?.pages.length ?? 0) <= 1 ? FOLLOW_MS : false),

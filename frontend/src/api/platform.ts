@@ -23,7 +23,7 @@ export const systemQuery = queryOptions({
 
 export const jobsQuery = queryOptions({
   queryKey: keys.jobs,
-  queryFn: ({ signal }) => api<JobList>("/jobs", { signal }),
+  queryFn: ({ signal }) => api<JobList>("/jobs", { query: { limit: 1000 }, signal }),
   refetchInterval: ({ state: { data } }) => (data?.items.some(isOpen) ? RUNNING_MS : FOLLOW_MS),
 })
 

@@ -18,6 +18,7 @@ export type AccountItem = {
     made: string;
     must_change: boolean;
     name: string;
+    revision: number;
     role: 'viewer' | 'operator' | 'engineer' | 'admin';
     /**
      * where the role counts; null: at all sites
@@ -28,6 +29,15 @@ export type AccountItem = {
 
 export type AccountList = {
     items: Array<AccountItem>;
+    /**
+     * pass as `after`; null on the last page
+     */
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
 };
 
 export type ActionInfo = {
@@ -344,7 +354,15 @@ export type AuditItem = {
 
 export type AuditPage = {
     items: Array<AuditItem>;
-    next: number | null;
+    /**
+     * pass as `after`; null on the last page
+     */
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
 };
 
 export type BadActor = {
@@ -619,7 +637,15 @@ export type DeliveryItem = {
 
 export type DeliveryPage = {
     items: Array<DeliveryItem>;
-    next: number | null;
+    /**
+     * pass as `after`; null on the last page
+     */
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
 };
 
 export type DesiredValue = {
@@ -740,13 +766,6 @@ export type DeviceDetail = {
      * commands that changed the device
      */
     version: number;
-};
-
-export type DeviceEvents = {
-    /**
-     * newest first
-     */
-    items: Array<EventItem>;
 };
 
 export type DeviceHistory = {
@@ -950,15 +969,6 @@ export type Done = {
     cursor: string;
 };
 
-export type EventItem = {
-    at: string;
-    detail: {
-        [key: string]: unknown;
-    };
-    recorded_at: string;
-    type: string;
-};
-
 export type Expected = {
     high: number;
     low: number;
@@ -1145,6 +1155,33 @@ export type Invitation = {
     sites?: Array<string> | null;
 };
 
+/**
+ * An invitation that counts, without its code.
+ */
+export type InvitationItem = {
+    by: string;
+    expires: string;
+    id: string;
+    role: 'viewer' | 'operator' | 'engineer' | 'admin';
+    /**
+     * where the role counts; null: at all sites
+     */
+    sites: Array<string> | null;
+};
+
+export type InvitationList = {
+    items: Array<InvitationItem>;
+    /**
+     * pass as `after`; null on the last page
+     */
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
+};
+
 export type Invited = {
     invitation: string;
 };
@@ -1182,6 +1219,15 @@ export type JobItem = {
 
 export type JobList = {
     items: Array<JobItem>;
+    /**
+     * pass as `after`; null on the last page
+     */
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
 };
 
 export type KeyItem = {
@@ -1199,7 +1245,15 @@ export type KeyItem = {
 
 export type KeyList = {
     items: Array<KeyItem>;
+    /**
+     * pass as `after`; null on the last page
+     */
     next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
 };
 
 /**
@@ -2418,6 +2472,15 @@ export type ViewItem = {
 
 export type ViewList = {
     items: Array<ViewItem>;
+    /**
+     * pass as `after`; null on the last page
+     */
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
 };
 
 /**

@@ -6,7 +6,7 @@ import type { ViewFields, ViewItem, ViewList } from "./schema"
 
 export const deviceViewsQuery = queryOptions({
   queryKey: [...keys.views, "devices"],
-  queryFn: ({ signal }) => api<ViewList>("/views", { query: { page: "devices" }, signal }),
+  queryFn: ({ signal }) => api<ViewList>("/views", { query: { page: "devices", limit: 1000 }, signal }),
   staleTime: 30_000,
 })
 

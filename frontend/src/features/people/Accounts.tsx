@@ -52,25 +52,25 @@ export function Accounts({ me }: { readonly me: string }) {
     {
       id: "role",
       title: say("people.role"),
-      cell: ({ name, role }) => (
+      cell: (account) => (
         <NativeSelect
-          aria-label={say("people.roleOf", { name })}
-          value={role}
-          disabled={name === me}
+          aria-label={say("people.roleOf", { name: account.name })}
+          value={account.role}
+          disabled={account.name === me || change.isPending}
           data={ROLES.map((value) => ({ value, label: say(`roles.${value}`) }))}
-          onChange={({ target }) => change.mutate({ name, change: roleChange(target.value as Role) })}
+          onChange={({ target }) => change.mutate({ account, change: roleChange(target.value as Role) })}
         />
       ),
     },
     {
       id: "sites",
       title: say("people.sites"),
-      cell: ({ name, sites, role }) => (
+      cell: (account) => (
         <Sites
-          name={name}
-          sites={sites}
-          disabled={name === me || role === "admin"}
-          onChange={(next) => change.mutate({ name, change: { sites: next } })}
+          name={account.name}
+          sites={account.sites}
+          disabled={account.name === me || account.role === "admin" || change.isPending}
+          onChange={(next) => change.mutate({ account, change: { sites: next } })}
         />
       ),
     },
@@ -79,7 +79,7 @@ export function Accounts({ me }: { readonly me: string }) {
     {
       id: "acts",
       title: "",
-      cell: ({ name, disabled }) => (
+      cell: ({ name, disabled, revision }) => (
         <>
           <SureButton
             label={say("people.resetOf", { name })}
@@ -92,8 +92,8 @@ export function Accounts({ me }: { readonly me: string }) {
           </SureButton>
           <Button
             aria-label={say(disabled ? "people.enableOf" : "people.disableOf", { name })}
-            disabled={name === me}
-            onClick={() => change.mutate({ name, change: { disabled: !disabled } })}
+            disabled={name === me || change.isPending}
+            onClick={() => change.mutate({ account: { name, revision }, change: { disabled: !disabled } })}
           >
             {say(disabled ? "people.enable" : "people.disable")}
           </Button>
