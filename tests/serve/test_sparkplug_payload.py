@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from functools import partial
 
 import pytest
 from hypothesis import example, given
@@ -14,7 +15,9 @@ from serve.sparkplug.payload import (
     PayloadError,
     Sent,
     is_number,
+    is_text,
     read_payload,
+    text_of,
     value_of,
     write_payload,
 )
@@ -24,7 +27,7 @@ AT_MS = 1_760_000_000_000
 BITS = {1: 8, 2: 16, 3: 32, 4: 64, 5: 8, 6: 16, 7: 32, 8: 64}
 
 
-def a_value(datatype: DataType) -> st.SearchStrategy[float | int | bool]:
+def a_value(datatype: DataType) -> st.SearchStrategy[float | int | bool | str]:
     if datatype <= DataType.INT64:
         edge = 1 << (BITS[datatype] - 1)
         return st.integers(-edge, edge - 1)
@@ -32,6 +35,8 @@ def a_value(datatype: DataType) -> st.SearchStrategy[float | int | bool]:
         return st.integers(0, (1 << BITS[datatype]) - 1)
     if datatype is DataType.BOOLEAN:
         return st.booleans()
+    if is_text(datatype):
+        return st.text(max_size=20)
     return st.floats(allow_nan=False, width=32 if datatype is DataType.FLOAT else 64)
 
 
@@ -42,14 +47,14 @@ def a_value(datatype: DataType) -> st.SearchStrategy[float | int | bool]:
     st.booleans(),
 )
 def test_what_is_written_is_read(
-    typed: tuple[DataType, float | None], name: str, alias: int | None, old: bool
+    typed: tuple[DataType, float | str | None], name: str, alias: int | None, old: bool
 ) -> None:
     datatype, value = typed
     found = read_payload(write_payload(AT_MS, [Sent(value, datatype, name, alias, AT_MS - 5, old)], 200))
     (metric,) = found.metrics
     assert (found.at_ms, found.sequence) == (AT_MS, 200)
     assert (metric.name, metric.alias, metric.at_ms, metric.is_historical) == (name, alias, AT_MS - 5, old)
-    assert value_of(metric, metric.datatype) == value
+    assert (text_of if is_text(datatype) else partial(value_of, datatype=datatype))(metric) == value
 
 
 @pytest.mark.parametrize(
