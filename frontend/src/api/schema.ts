@@ -1,10 +1,12 @@
 /** The API's types as made from it, and the few words that it has no name for. */
-import type { AlertCounts, DeviceItem } from "./schema.gen"
+import type { AlertCounts, DeviceItem, FleetEvent } from "./schema.gen"
 
 export type * from "./schema.gen"
 
 export type Priority = keyof AlertCounts
 export type DeviceStatus = DeviceItem["status"]
+/** What an event says, whichever list it is in. */
+export type EventItem = Pick<FleetEvent, "type" | "at" | "recorded_at" | "detail">
 
 /** The last part of `POST /api/alerts/{id}/…`. */
 export type AlertCommand =
