@@ -1,9 +1,13 @@
-"""An MQTT broker by its address, and how what its messages bring is written; which topics and payloads, others know."""
+"""An MQTT broker by its address, a connection that reads from it, and how what its messages bring is written; which topics
+and payloads, others know.
+"""
 
+import logging
 import ssl
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
@@ -22,6 +26,8 @@ _SESSION_S: Final = 24 * 3600
 _KEEPALIVE_S: Final = 30
 _RECONNECT_S: Final = (1, 30)
 _EXACT: Final = 100  # lines of which each refusal is told, however many are refused
+
+_log = logging.getLogger("twinfold.mqtt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,93 @@ def broker_client(config: BrokerConfig) -> tuple[paho.Client, Callable[[], None]
         client.connect_async(address.hostname or "", port, _KEEPALIVE_S, **start)
 
     return client, connect
+
+
+class Connected(Protocol):
+    """What a ``Line`` says of itself: whether it reads, and why it does not."""
+
+    connected: bool
+    reason: str
+
+
+class Line:
+    """A connection to a broker over which topics are read with QoS 1, each message acknowledged by hand.
+
+    Parameters
+    ----------
+    config : which broker
+    filters : what is read
+    status : where it is said how it goes
+    waits : what waits while it does not, for the log
+    on_message : is given each message, and the number of the connection that it came over, in the client's thread
+    """
+
+    def __init__(
+        self,
+        config: BrokerConfig,
+        filters: Sequence[str],
+        status: Connected,
+        waits: str,
+        on_message: Callable[[paho.MQTTMessage, int], None],
+    ) -> None:
+        self._filters = filters
+        self._status = status
+        self._waits = waits
+        self._is_ending = False
+        self._lock = threading.Lock()
+        self.connection = 0
+        """The number of the connection: a packet id means another message over the next one."""
+        self.client, self._connect = broker_client(config)
+        self.client.on_connect = self._on_connect
+        self.client.on_subscribe = self._on_subscribe
+        self.client.on_disconnect = self._on_disconnect
+        self.client.on_connect_fail = lambda *_: self._away("the broker does not answer")
+        self.client.on_message = lambda _, __, message: on_message(message, self.connection)
+
+    def start(self) -> None:
+        """Connect, now or when the broker is there, and go on."""
+        self._connect()
+        self.client.loop_start()
+
+    def stop(self) -> None:
+        """End; what is not acknowledged comes again to the next one of this client id."""
+        self._is_ending = True
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def acknowledge(self, message: paho.MQTTMessage, connection: int) -> bool:
+        """Say that the broker need not keep a message; False where it came without, or over an older connection."""
+        with self._lock:
+            if not message.qos or connection != self.connection:
+                return False
+            self.client.ack(message.mid, message.qos)
+            return True
+
+    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
+        if reason.is_failure:
+            self._away(f"the broker refuses: {reason}")
+            return
+        with self._lock:
+            self.connection += 1
+        client.subscribe([(each, 1) for each in self._filters])
+
+    def _on_subscribe(self, _: paho.Client, __: Any, ___: Any, reasons: Sequence[Any], ____: Any) -> None:
+        if refused := [reason for reason in reasons if reason.is_failure]:
+            self._away(f"the broker does not let it read {self._filters[0]}: {refused[0]}")
+            return
+        self._status.connected, self._status.reason = True, ""
+        _log.info("connected; reading %s", ", ".join(self._filters))
+
+    def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
+        with self._lock:
+            self.connection += 1
+        if not self._is_ending:
+            self._away(f"disconnected: {reason}")
+
+    def _away(self, reason: str) -> None:
+        if self._status.reason != reason:
+            _log.warning("%s for the broker: %s", self._waits, reason)
+        self._status.connected, self._status.reason = False, reason
 
 
 def written(lines: Sequence[Any], fleet: Fleet, membership: intake.Membership) -> list[dict[str, Any]]:

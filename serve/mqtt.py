@@ -24,7 +24,7 @@ import pydantic_core
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from serve.broker import BrokerConfig, broker_client, topic_of, written
+from serve.broker import BrokerConfig, Line, topic_of, written
 from serve.errors import BrokerAddressError
 from serve.intake import Membership
 from twins.clock import Clock, WallClock, stopwatch_s
@@ -160,65 +160,30 @@ class Bridge:
         self._clock = clock or WallClock()
         self._queue: queue.Queue[_Came] = queue.Queue(QUEUED)
         self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._connection = 0
         self._status = MqttStatus()
         broker = BrokerConfig(config.url, config.version, config.client_id, config.ca_file)
-        self._client, self._connect = broker_client(broker)
-        self._client.on_connect = self._on_connect
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_connect_fail = lambda *_: self._away("the broker does not answer")
-        self._client.on_message = self._on_message
+        self._line = Line(
+            broker, [self._topic.filter], self._status, "the MQTT bridge waits", self._on_message
+        )
         self._worker = threading.Thread(target=self._work, name="mqtt", daemon=True)
 
     def start(self) -> None:
         """Connect, now or when the broker is there, and go on."""
         self._worker.start()
-        self._connect()
-        self._client.loop_start()
+        self._line.start()
 
     def stop(self) -> None:
         """Take no more; what is not acknowledged comes again to the next bridge of this client id."""
         self._stop.set()
         self._worker.join(_STOP_WITHIN_S)
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._line.stop()
 
     def status(self) -> MqttStatus:
         self._status.waiting = self._queue.qsize()
         return self._status
 
-    # -- the broker's side, in the client's thread -----------------------------------------------------------------------
-
-    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
-        if reason.is_failure:
-            self._away(f"the broker refuses: {reason}")
-            return
-        with self._lock:
-            self._connection += 1
-        client.subscribe(self._topic.filter, qos=1)
-
-    def _on_subscribe(self, _: paho.Client, __: Any, ___: Any, reasons: Sequence[Any], ____: Any) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._away(f"the broker does not let it read {self._topic.filter}: {reasons[0]}")
-            return
-        self._status.connected, self._status.reason = True, ""
-        _log.info("connected; reading %s", self._topic.filter)
-
-    def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-        with self._lock:
-            self._connection += 1  # a packet id means another message from now on
-        if not self._stop.is_set():
-            self._away(f"disconnected: {reason}")
-
-    def _away(self, reason: str) -> None:
-        if self._status.reason != reason:
-            _log.warning("the MQTT bridge waits for its broker: %s", reason)
-        self._status.connected, self._status.reason = False, reason
-
-    def _on_message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
-        came = _Came(message, self._connection, self._clock.now_us())
+    def _on_message(self, message: paho.MQTTMessage, connection: int) -> None:
+        came = _Came(message, connection, self._clock.now_us())
         while not self._stop.is_set():
             try:
                 self._queue.put(came, timeout=_LOOK_S)
@@ -252,7 +217,7 @@ class Bridge:
                 came.append(self._queue.get(timeout=_LOOK_S))
             while len(came) < MOST_AT_ONCE:
                 came.append(self._queue.get_nowait())
-        return [each for each in came if each.connection == self._connection or each.message.qos == 0]
+        return [each for each in came if each.connection == self._line.connection or each.message.qos == 0]
 
     def _read(self, came: Sequence[_Came]) -> _Read:
         found = _Read()
@@ -304,17 +269,14 @@ class Bridge:
             self._status.messages += 1
             self._status.lines += lines[number]
             self._status.refused += len(refused)
-            with self._lock:
-                if each.message.qos and each.connection == self._connection:
-                    self._client.ack(each.message.mid, each.message.qos)
-                    self._status.acknowledged += 1
+            self._status.acknowledged += self._line.acknowledge(each.message, each.connection)
 
     def _tell_refusal(self, message: paho.MQTTMessage, refusal: Mapping[str, Any]) -> None:
         name = topic_of(message)
         levels = self._topic.read(name) or {}
         device = (levels.get("device") or refusal["device"] or "unknown")[:_LONGEST_LEVEL]
         topic = self._config.refused.replace("{device}", re.sub(r"[+#/\0]", "_", device))
-        self._client.publish(topic, json.dumps({"topic": name, **refusal}))
+        self._line.client.publish(topic, json.dumps({"topic": name, **refusal}))
 
     def _reply(self, message: paho.MQTTMessage, lines: int, refused: Sequence[Mapping[str, Any]]) -> None:
         """What MQTT 5 lets a sender ask for: an answer on a topic of its choice.
@@ -329,7 +291,7 @@ class Bridge:
         if (data := getattr(asked, "CorrelationData", None)) is not None:
             properties.CorrelationData = data
         body = {"level": "durable", "readings": lines, "refused": list(refused)}
-        self._client.publish(topic, json.dumps(body), qos=0, properties=properties)
+        self._line.client.publish(topic, json.dumps(body), qos=0, properties=properties)
 
 
 def read_message(topic: Topic, name: str, payload: bytes, at_us: int) -> list[dict[str, Any]]:

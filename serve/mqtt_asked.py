@@ -14,7 +14,7 @@ import logging
 import queue
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -23,7 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from pydantic import TypeAdapter, ValidationError
 
-from serve.broker import BrokerConfig, broker_client
+from serve.broker import BrokerConfig, Line
 from serve.courier import LOOK_S, Courier
 from serve.downlinks import desired_frame, split_report
 from serve.errors import BrokerAddressError
@@ -105,21 +105,16 @@ class AskedBridge:
         self._fleet = fleet
         pattern = "/".join("([^/]+)" if each == "{device}" else re.escape(each) for each in levels)
         self._pattern = re.compile(f"{pattern}/(reported|results)")
-        self._filter = config.topic.replace("{device}", "+")
         self._stop = threading.Event()
         self._came: queue.Queue[tuple[paho.MQTTMessage, int]] = queue.Queue(_QUEUED)
-        self._connection = 0
         self._known: set[str] = set()  # devices that have reported over this broker
         self._courier = Courier(fleet, LINK)
         self._versions: dict[str, int] = {}
         self._status = AskedStatus()
         broker = BrokerConfig(config.url, config.version, config.client_id, config.ca_file)
-        self._client, self._connect = broker_client(broker)
-        self._client.on_connect = self._on_connect
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_connect_fail = lambda *_: self._away("the broker does not answer")
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_message = self._on_message
+        read = [f"{config.topic.replace('{device}', '+')}/{what}" for what in ("reported", "results")]
+        waits = "what is asked of devices waits"
+        self._line = Line(broker, read, self._status, waits, self._on_message)
         self._workers = [
             threading.Thread(target=self._keep_on, args=(work,), name=name, daemon=True)
             for name, work in (("asked-up", self._take_up), ("asked-down", self._carry_down))
@@ -129,50 +124,22 @@ class AskedBridge:
         """Connect, now or when the broker is there, and go on."""
         for worker in self._workers:
             worker.start()
-        self._connect()
-        self._client.loop_start()
+        self._line.start()
 
     def stop(self) -> None:
         """End; reports that are not acknowledged come again to the next one."""
         self._stop.set()
         for worker in self._workers:
             worker.join(_STOP_WITHIN_S)
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._line.stop()
 
     def status(self) -> AskedStatus:
         return self._status
 
-    # -- the broker's side, in the client's thread -----------------------------------------------------------------------
-
-    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
-        if reason.is_failure:
-            self._away(f"the broker refuses: {reason}")
-            return
-        self._connection += 1
-        client.subscribe([(f"{self._filter}/reported", 1), (f"{self._filter}/results", 1)])
-
-    def _on_subscribe(self, _: paho.Client, __: Any, ___: Any, reasons: Sequence[Any], ____: Any) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._away(f"the broker does not let it read {self._filter}/reported: {reasons[0]}")
-            return
-        self._status.connected, self._status.reason = True, ""
-
-    def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-        self._connection += 1  # a packet id means another message from now on
-        if not self._stop.is_set():
-            self._away(f"disconnected: {reason}")
-
-    def _away(self, reason: str) -> None:
-        if self._status.reason != reason:
-            _log.warning("what is asked of devices waits for the broker: %s", reason)
-        self._status.connected, self._status.reason = False, reason
-
-    def _on_message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
-        came = message, self._connection
+    def _on_message(self, message: paho.MQTTMessage, connection: int) -> None:
         while not self._stop.is_set():
             with contextlib.suppress(queue.Full):
-                self._came.put(came, timeout=LOOK_S)
+                self._came.put((message, connection), timeout=LOOK_S)
                 return
 
     # -- up ---------------------------------------------------------------------------------------------------------------
@@ -195,7 +162,7 @@ class AskedBridge:
             message, connection = self._came.get(timeout=LOOK_S)
         except queue.Empty:
             return
-        while not self._stop.is_set() and connection == self._connection:
+        while not self._stop.is_set() and connection == self._line.connection:
             try:
                 self._take(message.topic, bytes(message.payload))
             except (DegradedError, OverloadedError) as error:
@@ -206,8 +173,7 @@ class AskedBridge:
                 self._refuse(message.topic, error.code, str(error))
             except ValueError as error:
                 self._refuse(message.topic, "message.invalid", str(error))
-            if message.qos:
-                self._client.ack(message.mid, message.qos)
+            self._line.acknowledge(message, connection)
             return
 
     def _take(self, topic: str, payload: bytes) -> None:
@@ -258,13 +224,13 @@ class AskedBridge:
         found = self._pattern.fullmatch(topic)
         device = found.group(1) if found else "unknown"
         body = {"topic": topic, "code": code, "reason": reason}
-        self._client.publish(self._config.refused.replace("{device}", device), json.dumps(body))
+        self._line.client.publish(self._config.refused.replace("{device}", device), json.dumps(body))
 
     # -- down -------------------------------------------------------------------------------------------------------------
 
     def _carry_down(self) -> None:
         """Look what has changed, and send it."""
-        if not self._client.is_connected():
+        if not self._line.client.is_connected():
             self._stop.wait(LOOK_S)
             return
         asked, more = self._courier.look()
@@ -298,7 +264,7 @@ class AskedBridge:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
             properties.MessageExpiryInterval = max(1, round(expires_s))
         text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
-        self._client.publish(topic, text, qos=1, retain=retain, properties=properties)
+        self._line.client.publish(topic, text, qos=1, retain=retain, properties=properties)
 
 
 def _read(payload: bytes) -> dict[str, Any]:

@@ -204,7 +204,7 @@ def messages() -> Iterator[Ask]:
         bridges = []
         for topic in ("plant/{device}", "site/{device}/{channel}", "all"):
             bridge = Bridge(MqttConfig("mqtt://localhost", topic), fleet, fleet.clock)
-            bridge._client = Publisher()  # type: ignore[assignment]
+            bridge._line.client = Publisher()  # type: ignore[assignment]
             bridges.append((bridge, topic))
 
         def ask(hostile: Hostile) -> None:
@@ -238,7 +238,7 @@ def messages() -> Iterator[Ask]:
                             "answers/x", "a/+", "#", "", hostile.text(), name
                         )
                         message.properties.CorrelationData = hostile.one(b"1", b"\xff" * 30)
-                bridge._on_message(None, None, message)  # type: ignore[arg-type]
+                bridge._on_message(message, 0)
             came = bridge._next()
             found = bridge._read(came)
             assert bridge._write(found)

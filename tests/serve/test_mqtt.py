@@ -200,13 +200,13 @@ def test_no_answer_goes_where_readings_are_read(fleet: LocalFleet, topic: str) -
     """Nor to where no message can go: paho would raise, and the message would come again for ever."""
     bridge = Bridge(MqttConfig("mqtt://localhost", "plant/{device}"), fleet, fleet.clock)
     published: list[str] = []
-    bridge._client.publish = lambda topic, *_, **__: published.append(topic)  # type: ignore[assignment, misc, return-value]
+    bridge._line.client.publish = lambda topic, *_, **__: published.append(topic)  # type: ignore[assignment, misc, return-value]
     for answer in (topic, "answers/pump-01"):
         message = paho.MQTTMessage(1, b"plant/pump-01")
         message.payload = b'{"flow": 5.0}'
         message.properties = Properties(PacketTypes.PUBLISH)
         message.properties.__dict__["ResponseTopic"] = answer  # what it refuses to hold itself
-        bridge._on_message(None, None, message)  # type: ignore[arg-type]
+        bridge._on_message(message, 0)
     came = bridge._next()
     found = bridge._read(came)
     assert bridge._write(found)
@@ -231,10 +231,10 @@ def test_what_can_never_be_written_down_is_refused_and_told(
 ) -> None:
     bridge = Bridge(MqttConfig("mqtt://localhost", "plant/{device}"), fleet, fleet.clock)
     told: list[tuple[str, str]] = []
-    bridge._client.publish = lambda topic, text, *_, **__: told.append((topic, text))  # type: ignore[assignment, misc, return-value]
+    bridge._line.client.publish = lambda topic, text, *_, **__: told.append((topic, text))  # type: ignore[assignment, misc, return-value]
     message = paho.MQTTMessage(1, name.encode())
     message.payload, message.qos = payload, 1
-    bridge._on_message(None, None, message)  # type: ignore[arg-type]
+    bridge._on_message(message, 0)
     came = bridge._next()
     found = bridge._read(came)
     assert bridge._write(found)
