@@ -22,7 +22,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    delete,
     func,
     insert,
     or_,
@@ -33,8 +32,9 @@ from sqlalchemy import (
 from serve import audit
 from serve.accounts import Actor, Role, name_key
 from serve.database import METADATA, Database
-from serve.errors import ForbiddenError, RevisionConflictError, UnfitError, ViewNotFoundError
+from serve.errors import ForbiddenError, UnfitError, ViewNotFoundError
 from serve.keyset import Key, Spot
+from serve.revised import Change, Revised, check_revision
 from serve.row_pages import RowPage, rows_page
 from twins.clock import Clock, WallClock
 from twins.errors import CommandRefusedError
@@ -137,11 +137,11 @@ class Preferences:
 
     def view(self, who: Person, view_id: str) -> SavedView:
         """One that is theirs or shared. Raises ViewNotFoundError."""
-        return self._database.read(partial(_read, who=who, view_id=view_id))
+        return _as_view(self._database.read(partial(_read, who=who, view_id=view_id)))
 
     def add_view(self, who: Person, actor: Actor, draft: ViewDraft) -> SavedView:
         """A new one. Raises UnfitError for a name that is taken on that page, CommandRefusedError if there are too many."""
-        view_id, now_us = secrets.token_hex(8), self._clock.now_us()
+        view_id = secrets.token_hex(8)
 
         def work(connection: Connection) -> SavedView:
             mine = select(func.count()).select_from(VIEWS).where(VIEWS.c.owner == who.key)
@@ -150,11 +150,10 @@ class Preferences:
                     "save the view", draft.name, f"there are {MOST_VIEWS} of yours; remove one first"
                 )
             _check_name(connection, who.key, view_id, draft)
-            values = {**_values(draft), "revision": 1, "by": who.name, "changed_us": now_us}
-            connection.execute(insert(VIEWS).values(id=view_id, owner=who.key, **values))
+            values = {**_values(draft), "owner": who.key}
+            made = _VIEWS.add(connection, view_id, values, self._change(who, actor, draft))
             _make_room(connection, who.key, view_id, draft)
-            _record(connection, now_us, actor, "view.made", view_id, draft)
-            return _read(connection, who, view_id)
+            return _as_view(made)
 
         return self._database.write(work)
 
@@ -167,21 +166,13 @@ class Preferences:
         ------
         ViewNotFoundError, ForbiddenError, RevisionConflictError, UnfitError
         """
-        now_us = self._clock.now_us()
 
         def work(connection: Connection) -> SavedView:
-            found = _writable(connection, who, view_id, expected)
-            _check_name(connection, found.owner, view_id, draft)
-            values = {
-                **_values(draft),
-                "revision": found.revision + 1,
-                "by": who.name,
-                "changed_us": now_us,
-            }
-            connection.execute(update(VIEWS).where(VIEWS.c.id == view_id).values(values))
-            _make_room(connection, found.owner, view_id, draft)
-            _record(connection, now_us, actor, "view.changed", view_id, draft)
-            return _as_view(connection.execute(select(VIEWS).where(VIEWS.c.id == view_id)).one())
+            row = _writable(connection, who, view_id, expected, "change")
+            _check_name(connection, row.owner, view_id, draft)
+            changed = _VIEWS.change(connection, row, _values(draft), self._change(who, actor, draft))
+            _make_room(connection, row.owner, view_id, draft)
+            return _as_view(changed)
 
         return self._database.write(work)
 
@@ -189,11 +180,14 @@ class Preferences:
         """Take one away. Raises as ``change_view`` does."""
 
         def work(connection: Connection) -> None:
-            found = _writable(connection, who, view_id, expected)
-            connection.execute(delete(VIEWS).where(VIEWS.c.id == view_id))
-            _record(connection, self._clock.now_us(), actor, "view.removed", view_id, found.draft)
+            row = _writable(connection, who, view_id, expected, "remove")
+            _VIEWS.remove(connection, row, self._change(who, actor, _as_view(row).draft))
 
         self._database.write(work)
+
+    def _change(self, who: Person, actor: Actor, draft: ViewDraft) -> Change:
+        said = {"name": draft.name, "page": draft.page, "shared": draft.shared}
+        return Change(who.name, actor.address, self._clock.now_us(), said)
 
     # -- settings --------------------------------------------------------------------------------------------------
 
@@ -214,7 +208,7 @@ class Preferences:
             mine = SETTINGS.c.owner == who.key
             row = connection.execute(select(SETTINGS.c.revision).where(mine)).first()
             revision = 0 if row is None else row.revision
-            _check_revision("change the settings of", who.name, revision, expected)
+            check_revision("change the settings of", who.name, revision, expected)
             values = {"document": _text(document), "revision": revision + 1, "changed_us": now_us}
             if row is None:
                 connection.execute(insert(SETTINGS).values(owner=who.key, **values))
@@ -226,30 +220,23 @@ class Preferences:
         return self._database.write(work)
 
 
-def _read(connection: Connection, who: Person, view_id: str) -> SavedView:
-    row = (
-        connection.execute(select(VIEWS).where(VIEWS.c.id == view_id)).first()
-        if view_id.isalnum() and view_id.isascii()
-        else None
-    )
-    if row is None or not (row.shared or row.owner == who.key or who.role == "admin"):
+_VIEWS: Final = Revised(VIEWS, "view", ViewNotFoundError)
+
+
+def _read(connection: Connection, who: Person, view_id: str) -> Row[Any]:
+    row = _VIEWS.row(connection, view_id)
+    if not (row.shared or row.owner == who.key or who.role == "admin"):
         raise ViewNotFoundError(view_id)
-    return _as_view(row)
+    return row
 
 
-def _writable(connection: Connection, who: Person, view_id: str, expected: int | None) -> SavedView:
-    found = _read(connection, who, view_id)
-    if found.owner != who.key and who.role != "admin":
+def _writable(
+    connection: Connection, who: Person, view_id: str, expected: int | None, doing: str
+) -> Row[Any]:
+    row = _read(connection, who, view_id)
+    if row.owner != who.key and who.role != "admin":
         raise ForbiddenError(who.role or "none", "admin, or that of its owner")
-    _check_revision("change the view", view_id, found.revision, expected)
-    return found
-
-
-def _check_revision(doing: str, what: str, revision: int, expected: int | None) -> None:
-    if expected is not None and expected != revision:
-        raise RevisionConflictError(
-            doing, what, f"it is at revision {revision} by now; look at it again, then change that"
-        )
+    return _VIEWS.row(connection, view_id, expected, doing)
 
 
 def _check_name(connection: Connection, owner: str, view_id: str, draft: ViewDraft) -> None:
@@ -268,13 +255,6 @@ def _make_room(connection: Connection, owner: str, view_id: str, draft: ViewDraf
         connection.execute(
             update(VIEWS).where(others & VIEWS.c.first).values(first=False, revision=VIEWS.c.revision + 1)
         )
-
-
-def _record(
-    connection: Connection, now_us: int, actor: Actor, what: str, view_id: str, draft: ViewDraft
-) -> None:
-    said = {"name": draft.name, "page": draft.page, "shared": draft.shared}
-    audit.record(connection, now_us, actor.name, actor.address, what, view_id, **said)
 
 
 def _values(draft: ViewDraft) -> dict[str, Any]:

@@ -22,9 +22,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    delete,
-    func,
-    insert,
     select,
     update,
 )
@@ -32,10 +29,10 @@ from sqlalchemy import (
 from serve import audit
 from serve.accounts import Actor
 from serve.database import METADATA, Database
-from serve.errors import RevisionConflictError, TemplateNotFoundError, UnfitError
+from serve.errors import TemplateNotFoundError, UnfitError
+from serve.revised import Change, Revised
 from twins.clock import MINUTE_US, Clock, WallClock
 from twins.devices import Device
-from twins.errors import CommandRefusedError
 
 Sender = Literal["key", "account", "broker"]
 """Who sends: a device key, an engineer's account, or whoever may publish at the broker."""
@@ -185,27 +182,22 @@ class Templates:
 
     def one(self, template_id: str) -> KeptTemplate:
         """One. Raises TemplateNotFoundError."""
-        return _kept(self._database.read(lambda c: _row(c, template_id)))
+        return _kept(self._database.read(lambda c: _TEMPLATES.row(c, template_id)))
 
     def add(self, document: Mapping[str, Any], enabled: bool, actor: Actor) -> KeptTemplate:
         """A new one. Raises UnfitError, CommandRefusedError."""
-        template_id, now_us = secrets.token_hex(8), self._clock.now_us()
+        template_id, change = (
+            secrets.token_hex(8),
+            self._change(actor, template=dict(document), enabled=enabled),
+        )
         template_of(template_id, document)
 
         def work(connection: Connection) -> KeptTemplate:
-            count = connection.execute(select(func.count()).select_from(TEMPLATES)).scalar_one()
-            if count >= MOST_TEMPLATES:
-                raise CommandRefusedError(
-                    "add", "a template", f"there are {count}, and no more may be; remove one"
-                )
+            _TEMPLATES.check_room(connection, MOST_TEMPLATES)
             values = {
-                "id": template_id, "document": _text(document), "enabled": enabled, "revision": 1, "by": actor.name[:200],
-                "changed_us": now_us, "registered": 0, "minute": 0, "in_minute": 0,
+                "document": _text(document), "enabled": enabled, "registered": 0, "minute": 0, "in_minute": 0
             }  # fmt: skip
-            connection.execute(insert(TEMPLATES).values(values))
-            said = {"template": dict(document), "enabled": enabled}
-            audit.record(connection, now_us, actor.name, actor.address, "template.made", template_id, **said)
-            return _kept(_row(connection, template_id))
+            return _kept(_TEMPLATES.add(connection, template_id, values, change))
 
         return self._database.write(work)
 
@@ -223,22 +215,13 @@ class Templates:
         ------
         TemplateNotFoundError, RevisionConflictError, UnfitError
         """
-        now_us = self._clock.now_us()
+        change = self._change(actor, template=dict(document), enabled=enabled)
         template_of(template_id, document)
 
         def work(connection: Connection) -> KeptTemplate:
-            found = _kept(_row(connection, template_id))
-            _check_revision("change", template_id, found.revision, expected)
-            values = {
-                "document": _text(document), "enabled": enabled, "revision": found.revision + 1, "by": actor.name[:200],
-                "changed_us": now_us,
-            }  # fmt: skip
-            connection.execute(update(TEMPLATES).where(TEMPLATES.c.id == template_id).values(values))
-            said = {"template": dict(document), "enabled": enabled}
-            audit.record(
-                connection, now_us, actor.name, actor.address, "template.changed", template_id, **said
-            )
-            return _kept(_row(connection, template_id))
+            row = _TEMPLATES.row(connection, template_id, expected, "change")
+            values = {"document": _text(document), "enabled": enabled}
+            return _kept(_TEMPLATES.change(connection, row, values, change))
 
         return self._database.write(work)
 
@@ -246,13 +229,8 @@ class Templates:
         """Take one away; what came by it stays. Raises TemplateNotFoundError, RevisionConflictError."""
 
         def work(connection: Connection) -> None:
-            found = _kept(_row(connection, template_id))
-            _check_revision("remove", template_id, found.revision, expected)
-            connection.execute(delete(TEMPLATES).where(TEMPLATES.c.id == template_id))
-            now_us, name = self._clock.now_us(), found.template.name
-            audit.record(
-                connection, now_us, actor.name, actor.address, "template.removed", template_id, name=name
-            )
+            row = _TEMPLATES.row(connection, template_id, expected, "remove")
+            _TEMPLATES.remove(connection, row, self._change(actor, name=_kept(row).template.name))
 
         self._database.write(work)
 
@@ -285,25 +263,15 @@ class Templates:
 
         return self._database.write(work)
 
+    def _change(self, actor: Actor, **said: Any) -> Change:
+        return Change(actor.name, actor.address, self._clock.now_us(), said)
+
+
+_TEMPLATES: Final = Revised(TEMPLATES, "template", TemplateNotFoundError)
+
 
 def _expression(pattern: str) -> str:
     return "(.+?)".join(map(re.escape, pattern.split("*")))
-
-
-def _check_revision(what: str, template_id: str, found: int, expected: int | None) -> None:
-    if expected is not None and expected != found:
-        raise RevisionConflictError(
-            f"{what} the template",
-            template_id,
-            f"it is at revision {found}, not {expected}; look at it again",
-        )
-
-
-def _row(connection: Connection, template_id: str) -> Row[Any]:
-    row = connection.execute(select(TEMPLATES).where(TEMPLATES.c.id == template_id)).first()
-    if row is None:
-        raise TemplateNotFoundError(template_id)
-    return row
 
 
 def _kept(row: Row[Any]) -> KeptTemplate:

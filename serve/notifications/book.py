@@ -20,21 +20,16 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    delete,
-    func,
-    insert,
     select,
-    update,
 )
 
-from serve import audit
 from serve.accounts import ACCOUNTS, Actor, as_sites, name_key
 from serve.database import METADATA, Database
-from serve.errors import ChannelNotFoundError, RevisionConflictError, RouteNotFoundError, UnfitError
+from serve.errors import ChannelNotFoundError, RouteNotFoundError, UnfitError
 from serve.notifications.receivers import Target, check_target
 from serve.notifications.routing import Route, route_of
+from serve.revised import Change, Revised
 from twins.clock import Clock, WallClock
-from twins.errors import CommandRefusedError
 
 MOST_CHANNELS: Final = 100
 MOST_ROUTES: Final = 100
@@ -129,7 +124,7 @@ class Book:
 
     def channel(self, channel_id: str) -> Channel:
         """One. Raises ChannelNotFoundError."""
-        return self._as_channel(self._database.read(lambda c: _channel_row(c, channel_id)))
+        return self._as_channel(self._database.read(lambda c: _CHANNELS.row(c, channel_id)))
 
     def add_channel(self, name: str, target: Target, actor: Actor, account: str = "") -> tuple[Channel, str]:
         """A new channel; a webhook gets a key to sign with, which is given this once.
@@ -142,21 +137,14 @@ class Book:
         if target.kind == "webhook" and not target.key:
             target = Target(target.kind, target.url, secrets.token_urlsafe(32), target.to)
         check_target(target)
-        channel_id, now_us = secrets.token_hex(8), self._clock.now_us()
+        channel_id = secrets.token_hex(8)
+        change = self._change(actor, name=name, kind=target.kind, to=target.shown)
 
         def work(connection: Connection) -> Channel:
-            _check_room(connection, CHANNELS, MOST_CHANNELS)
+            _CHANNELS.check_room(connection, MOST_CHANNELS)
             _check_account(connection, account)
-            values = {
-                "name": name,
-                "target": self._as_kept(channel_id, target),
-                "account": account,
-                "enabled": True,
-            }
-            _put(connection, CHANNELS, channel_id, values, 1, actor, now_us)
-            said = {"name": name, "kind": target.kind, "to": target.shown}
-            audit.record(connection, now_us, actor.name, actor.address, "channel.made", channel_id, **said)
-            return self._as_channel(_channel_row(connection, channel_id))
+            values = self._values(channel_id, name, target, account, True)
+            return self._as_channel(_CHANNELS.add(connection, channel_id, values, change))
 
         return self._database.write(work), target.key
 
@@ -173,29 +161,18 @@ class Book:
         ------
         ChannelNotFoundError, RevisionConflictError, UnfitError
         """
-        now_us = self._clock.now_us()
 
         def work(connection: Connection) -> Channel:
-            found = self._as_channel(_channel_row(connection, channel_id))
-            _check_revision("change the channel", channel_id, found.revision, expected)
+            row = _CHANNELS.row(connection, channel_id, expected, "change")
+            found = self._as_channel(row)
             name, target, account, enabled = change(found)
             check_target(target)
             _check_account(connection, account)
-            values = {
-                "name": name,
-                "target": self._as_kept(channel_id, target),
-                "account": account,
-                "enabled": enabled,
-            }
-            _put(connection, CHANNELS, channel_id, values, found.revision + 1, actor, now_us)
-            said = {
-                "name": name,
-                "to": target.shown,
-                "enabled": enabled,
-                "redirected": target != found.target,
-            }
-            audit.record(connection, now_us, actor.name, actor.address, "channel.changed", channel_id, **said)
-            return self._as_channel(_channel_row(connection, channel_id))
+            values = self._values(channel_id, name, target, account, enabled)
+            said = self._change(
+                actor, name=name, to=target.shown, enabled=enabled, redirected=target != found.target
+            )
+            return self._as_channel(_CHANNELS.change(connection, row, values, said))
 
         return self._database.write(work)
 
@@ -203,15 +180,19 @@ class Book:
         """Take one away; what waits for it fails. Raises as ``change_channel`` does."""
 
         def work(connection: Connection) -> None:
-            found = self._as_channel(_channel_row(connection, channel_id))
-            _check_revision("remove the channel", channel_id, found.revision, expected)
-            connection.execute(delete(CHANNELS).where(CHANNELS.c.id == channel_id))
-            now_us = self._clock.now_us()
-            audit.record(
-                connection, now_us, actor.name, actor.address, "channel.removed", channel_id, name=found.name
-            )
+            row = _CHANNELS.row(connection, channel_id, expected, "remove")
+            _CHANNELS.remove(connection, row, self._change(actor, name=row.name))
 
         self._database.write(work)
+
+    def _values(
+        self, channel_id: str, name: str, target: Target, account: str, enabled: bool
+    ) -> dict[str, Any]:
+        kept = self._as_kept(channel_id, target)
+        return {"name": name, "target": kept, "account": account, "enabled": enabled}
+
+    def _change(self, actor: Actor, **said: Any) -> Change:
+        return Change(actor.name, actor.address, self._clock.now_us(), said)
 
     # -- routes ----------------------------------------------------------------------------------------------------
 
@@ -221,17 +202,18 @@ class Book:
 
     def route(self, route_id: str) -> KeptRoute:
         """One. Raises RouteNotFoundError."""
-        return as_route(self._database.read(lambda c: _route_row(c, route_id)))
+        return as_route(self._database.read(lambda c: _ROUTES.row(c, route_id)))
 
     def add_route(self, document: Mapping[str, Any], enabled: bool, actor: Actor) -> KeptRoute:
         """A new route. Raises UnfitError, CommandRefusedError."""
         route_id = secrets.token_hex(8)
-        found = route_of(route_id, document)
+        wanted = route_of(route_id, document)
+        change = self._change(actor, enabled=enabled, route=dict(document))
 
         def work(connection: Connection) -> KeptRoute:
-            _check_room(connection, ROUTES, MOST_ROUTES)
-            _check_receivers(connection, found)
-            return self._put_route(connection, route_id, document, enabled, 1, actor, "route.made")
+            _ROUTES.check_room(connection, MOST_ROUTES)
+            _check_receivers(connection, wanted)
+            return as_route(_ROUTES.add(connection, route_id, _route_values(document, enabled), change))
 
         return self._database.write(work)
 
@@ -240,13 +222,12 @@ class Book:
     ) -> KeptRoute:
         """Put another route in its place. Raises RouteNotFoundError, RevisionConflictError, UnfitError."""
         wanted = route_of(route_id, document)
+        change = self._change(actor, enabled=enabled, route=dict(document))
 
         def work(connection: Connection) -> KeptRoute:
-            found = as_route(_route_row(connection, route_id))
-            _check_revision("change the route", route_id, found.revision, expected)
+            row = _ROUTES.row(connection, route_id, expected, "change")
             _check_receivers(connection, wanted)
-            number = found.revision + 1
-            return self._put_route(connection, route_id, document, enabled, number, actor, "route.changed")
+            return as_route(_ROUTES.change(connection, row, _route_values(document, enabled), change))
 
         return self._database.write(work)
 
@@ -254,38 +235,14 @@ class Book:
         """Take one away; nobody is told of what it had still to tell. Raises as ``change_route`` does."""
 
         def work(connection: Connection) -> None:
-            found = as_route(_route_row(connection, route_id))
-            _check_revision("remove the route", route_id, found.revision, expected)
-            connection.execute(delete(ROUTES).where(ROUTES.c.id == route_id))
-            now_us, name = self._clock.now_us(), found.document["name"]
-            audit.record(connection, now_us, actor.name, actor.address, "route.removed", route_id, name=name)
+            row = _ROUTES.row(connection, route_id, expected, "remove")
+            _ROUTES.remove(connection, row, self._change(actor, name=as_route(row).document["name"]))
 
         self._database.write(work)
 
-    def _put_route(
-        self,
-        connection: Connection,
-        route_id: str,
-        document: Mapping[str, Any],
-        enabled: bool,
-        revision: int,
-        actor: Actor,
-        what: str,
-    ) -> KeptRoute:
-        now_us = self._clock.now_us()
-        text = json.dumps(document, ensure_ascii=False, sort_keys=True)
-        _put(connection, ROUTES, route_id, {"document": text, "enabled": enabled}, revision, actor, now_us)
-        audit.record(
-            connection,
-            now_us,
-            actor.name,
-            actor.address,
-            what,
-            route_id,
-            enabled=enabled,
-            route=dict(document),
-        )
-        return as_route(_route_row(connection, route_id))
+
+_CHANNELS: Final = Revised(CHANNELS, "channel", ChannelNotFoundError)
+_ROUTES: Final = Revised(ROUTES, "route", RouteNotFoundError)
 
 
 def target_place(channel_id: str) -> str:
@@ -331,56 +288,8 @@ def as_route(row: Row[Any]) -> KeptRoute:
     return KeptRoute(row.id, json.loads(row.document), row.enabled, row.revision, row.by, row.changed_us)
 
 
-def _put(
-    connection: Connection,
-    table: Table,
-    row_id: str,
-    values: Mapping[str, Any],
-    revision: int,
-    actor: Actor,
-    now_us: int,
-) -> None:
-    row = {**values, "revision": revision, "by": actor.name[:200], "changed_us": now_us}
-    if revision == 1:
-        connection.execute(insert(table).values({"id": row_id, **row}))
-    else:
-        connection.execute(update(table).where(table.c.id == row_id).values(row))
-
-
-def _channel_row(connection: Connection, channel_id: str) -> Row[Any]:
-    row = (
-        connection.execute(select(CHANNELS).where(CHANNELS.c.id == channel_id)).first()
-        if channel_id.isalnum()
-        else None
-    )
-    if row is None:
-        raise ChannelNotFoundError(channel_id)
-    return row
-
-
-def _route_row(connection: Connection, route_id: str) -> Row[Any]:
-    row = (
-        connection.execute(select(ROUTES).where(ROUTES.c.id == route_id)).first()
-        if route_id.isalnum()
-        else None
-    )
-    if row is None:
-        raise RouteNotFoundError(route_id)
-    return row
-
-
-def _check_revision(doing: str, row_id: str, revision: int, expected: int | None) -> None:
-    if expected is not None and expected != revision:
-        raise RevisionConflictError(
-            doing, row_id, f"it is at revision {revision} by now; look at it again, then change that"
-        )
-
-
-def _check_room(connection: Connection, table: Table, most: int) -> None:
-    if connection.execute(select(func.count()).select_from(table)).scalar_one() >= most:
-        raise CommandRefusedError(
-            "add", table.name, f"there are {most}, the most there can be; remove one first"
-        )
+def _route_values(document: Mapping[str, Any], enabled: bool) -> dict[str, Any]:
+    return {"document": json.dumps(document, ensure_ascii=False, sort_keys=True), "enabled": enabled}
 
 
 def _check_account(connection: Connection, account: str) -> None:

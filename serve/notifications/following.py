@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from serve.notifications.desk import Change, Closed, Desk, Raised
+from serve.notifications.desk import Desk
+from serve.notifications.notices import Change, Closed, Raised
 from serve.notifications.routing import Alert
 from training import parquet_files
 from training.decoding import Names, decoded, learn

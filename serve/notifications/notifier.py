@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from serve.errors import ChannelNotFoundError, ReceiverError
 from serve.notifications.book import Book
-from serve.notifications.desk import Delivery, Desk
+from serve.notifications.deliveries import Delivery
+from serve.notifications.desk import Desk
 from serve.notifications.following import Follower
 from serve.notifications.receivers import Receivers
 from twins.clock import SECOND_US, Clock, WallClock, stopwatch_s

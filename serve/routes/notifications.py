@@ -12,7 +12,7 @@ from serve.errors import ReceiverError, UnfitError
 from serve.gate import guarded
 from serve.notifications import messages
 from serve.notifications.book import Channel, KeptRoute
-from serve.notifications.desk import Delivery
+from serve.notifications.deliveries import Delivery
 from serve.notifications.receivers import Target
 from serve.preconditions import Match, expected, tagged
 from serve.present import iso, reply

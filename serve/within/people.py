@@ -12,7 +12,8 @@ from serve.errors import KeyNotFoundError, RouteNotFoundError, SitesError
 from serve.keys import KEYS_BY, OVERLAP_S, DeviceKey, KeyKind, Keys
 from serve.keyset import Spot
 from serve.notifications.book import Book, Channel, KeptRoute
-from serve.notifications.desk import Delivery, Desk, deliveries_keyset
+from serve.notifications.deliveries import Delivery, deliveries_keyset
+from serve.notifications.desk import Desk
 from serve.row_pages import RowPage, lines_page
 from serve.scopes import Scope
 from training.errors import JobNotFoundError

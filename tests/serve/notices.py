@@ -12,7 +12,8 @@ from serve.config import DatabaseConfig
 from serve.database import Database
 from serve.keyset import Spot
 from serve.notifications.book import Book
-from serve.notifications.desk import Closed, Desk, Raised
+from serve.notifications.desk import Desk
+from serve.notifications.notices import Closed, Raised
 from serve.notifications.receivers import Target
 from serve.notifications.routing import Alert
 from twins.clock import VirtualClock

@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from serve.accounts import Accounts
 from serve.errors import RevisionConflictError, UnfitError
 from serve.keyset import Spot
-from serve.notifications import desk
-from serve.notifications.desk import Closed
+from serve.notifications import deliveries
+from serve.notifications.notices import Closed
 from serve.notifications.pacing import GIVE_UP_US, again_us
 from serve.notifications.routing import Window, route_of
 from tests.serve.notices import ADMIN, ROUTE, T0_US, Office, alert
@@ -282,7 +282,7 @@ def test_a_route_that_is_gone_tells_nothing_more(office: Office) -> None:
 def test_too_many_that_wait_for_a_channel_fail_the_oldest_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk, "MOST_WAITING", 20)
+    monkeypatch.setattr(deliveries, "MOST_WAITING", 20)
     office = Office(tmp_path)
     to = f"channel:{office.channel()}"
     office.route((0, to))

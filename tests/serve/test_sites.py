@@ -16,7 +16,7 @@ import websockets
 
 from serve.access import NEEDED
 from serve.accounts import ROLES, Actor, Role
-from serve.notifications.desk import Raised
+from serve.notifications.notices import Raised
 from serve.notifications.receivers import Target
 from serve.notifications.routing import Alert
 from serve.scopes import Scope
