@@ -24,6 +24,8 @@ export interface Column<Row> {
   readonly first?: "up" | "down"
   /** Which line of the two a narrow screen shows it in; left out there if undefined. */
   readonly narrow?: "mark" | "main" | "side" | "more" | "end"
+  /** Whether its title stands before it there, as a bare figure needs it. */
+  readonly named?: boolean
   readonly header?: ReactNode
   readonly cell: (row: Row) => ReactNode
 }
@@ -216,6 +218,7 @@ export function DataTable<Row>(props: Props<Row>) {
                         className={css.cell}
                         data-align={column.align}
                         data-narrow={column.narrow ?? "none"}
+                        data-title={column.named ? column.title : undefined}
                       >
                         {column.cell(row)}
                       </div>

@@ -4,6 +4,7 @@ import { ADMIN_PARTS } from "@/addresses"
 import { reaches } from "@/api/accounts"
 import { useMe } from "@/api/session"
 import { Empty } from "@/components/states"
+import { Tabs } from "@/components/Tabs"
 import tabs from "@/components/tabs.module.css"
 import { say } from "@/words/say"
 import css from "./admin.module.css"
@@ -17,7 +18,7 @@ export function AdminFrame() {
       <h1 className={css.title}>{say("admin.title")}</h1>
       {isEngineer ? (
         <>
-          <nav className={tabs.tabs} aria-label={say("admin.title")}>
+          <Tabs label={say("admin.title")}>
             {parts.map((part) => (
               <Link
                 key={part}
@@ -28,7 +29,7 @@ export function AdminFrame() {
                 {say(part === "people" && me?.role !== "admin" ? "admin.parts.keys" : `admin.parts.${part}`)}
               </Link>
             ))}
-          </nav>
+          </Tabs>
           <Outlet />
         </>
       ) : (

@@ -65,7 +65,11 @@ function Hosts({ hosts }: { readonly hosts: readonly HostInfo[] }) {
   const columns: PlainColumn<HostInfo>[] = [
     { id: "name", title: say("system.host"), cell: ({ name }) => name },
     { id: "state", title: say("system.state"), wraps: true, cell: HostState },
-    { id: "node", title: say("system.node"), cell: ({ node, folder }) => <span title={folder}>{node}</span> },
+    {
+      id: "node",
+      title: say("system.node"),
+      cell: ({ node, folder }) => (node ? <span title={folder}>{node}</span> : null),
+    },
     {
       id: "devices",
       title: say("system.devices"),

@@ -90,6 +90,7 @@ function columnsOf(by: Props["by"]): readonly Column<AlertGroup>[] {
       width: 60,
       align: "right",
       narrow: "side",
+      named: true,
       cell: ({ total }) => count(total),
     },
     {

@@ -59,6 +59,7 @@ export const deviceColumns = (): readonly Column<DeviceItem>[] => [
     grow: 1.2,
     sort: "health",
     narrow: "side",
+    named: true,
     cell: ({ health }) => <HealthBar value={health} />,
   },
   {

@@ -6,6 +6,7 @@ import { reaches } from "@/api/accounts"
 import { notificationSummaryQuery } from "@/api/notifications"
 import { useMe } from "@/api/session"
 import { Empty } from "@/components/states"
+import { Tabs } from "@/components/Tabs"
 import tabs from "@/components/tabs.module.css"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
@@ -34,7 +35,7 @@ export function NotificationsPage() {
         <span className={css.help}>{say("notifications.help")}</span>
         <Sums />
       </header>
-      <nav className={tabs.tabs} aria-label={say("notifications.title")}>
+      <Tabs label={say("notifications.title")}>
         {NOTIFICATION_TABS.map((each) => (
           <Link
             key={each}
@@ -47,7 +48,7 @@ export function NotificationsPage() {
             {say(`notifications.tabs.${each}`)}
           </Link>
         ))}
-      </nav>
+      </Tabs>
       {tab === "routes" ? <Routes isEngineer={reaches(role, "engineer")} /> : null}
       {tab === "channels" ? (
         <Channels isAdmin={role === "admin"} isEngineer={reaches(role, "engineer")} />
