@@ -7,9 +7,9 @@ import { accountsQuery, auditQuery } from "@/api/accounts"
 import type { AuditItem } from "@/api/schema"
 import { useMe } from "@/api/session"
 import { Age } from "@/components/Age"
-import { Card } from "@/components/Card"
-import { type PlainColumn, PlainTable } from "@/components/PlainTable"
-import { Empty, Failed, Skeleton } from "@/components/states"
+import type { PlainColumn } from "@/components/PlainTable"
+import { Empty } from "@/components/states"
+import { TableCard } from "@/components/TableCard"
 import { say } from "@/words/say"
 import css from "./admin.module.css"
 
@@ -26,7 +26,7 @@ function Audit() {
   const navigate = useNavigate({ from: "/admin/audit" })
   const list = useInfiniteQuery(auditQuery(search))
   const accounts = useQuery(accountsQuery).data?.items ?? []
-  const { data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = list
+  const { data, error, refetch } = list
   const isNarrowed = FIELDS.some((field) => search[field])
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
@@ -43,7 +43,17 @@ function Audit() {
     { id: "detail", title: say("audit.detail"), wraps: true, cell: Detail },
   ]
   return (
-    <Card className={css.whole} title={say("audit.title")} hint={say("audit.help")}>
+    <TableCard
+      title={say("audit.title")}
+      hint={say("audit.help")}
+      columns={columns}
+      rows={data?.pages.flatMap(({ items }) => items)}
+      rowId={({ number }) => number}
+      empty={say("audit.none")}
+      error={error}
+      retry={refetch}
+      pages={list}
+    >
       <form key={FIELDS.map((field) => search[field]).join("\n")} className={css.line} onSubmit={submit}>
         <TextInput
           name="by"
@@ -77,31 +87,13 @@ function Audit() {
           ))}
         </datalist>
       </form>
-      {error && !data ? <Failed error={error} retry={refetch} /> : null}
-      {data ? (
-        <PlainTable
-          label={say("audit.title")}
-          columns={columns}
-          rows={data.pages.flatMap(({ items }) => items)}
-          rowId={({ number }) => number}
-          empty={say("audit.none")}
-        />
-      ) : error ? null : (
-        <Skeleton rows={8} />
-      )}
-      {hasNextPage ? (
-        <div className={css.more}>
-          <Button onClick={() => fetchNextPage()} loading={isFetchingNextPage}>
-            {say("app.olderOnes")}
-          </Button>
-        </div>
-      ) : null}
-    </Card>
+    </TableCard>
   )
 }
 
 /** What else a line tells, as `role: operator, disabled: false`. */
 function Detail({ detail }: AuditItem) {
+  if (Object.keys(detail).length === 0) return null
   const facts = Object.entries(detail).map(([name, value]) => `${name}: ${textOf(value)}`)
   return <span className={css.detail}>{facts.join(", ")}</span>
 }

@@ -4,11 +4,10 @@ import { Link } from "@tanstack/react-router"
 import { isOpen, jobsQuery, useCancelJob } from "@/api/platform"
 import type { JobItem } from "@/api/schema"
 import { Age } from "@/components/Age"
-import { Card } from "@/components/Card"
-import { type PlainColumn, PlainTable } from "@/components/PlainTable"
+import type { PlainColumn } from "@/components/PlainTable"
 import { Problem } from "@/components/Problem"
 import { SureButton } from "@/components/SureButton"
-import { Failed, Skeleton } from "@/components/states"
+import { TableCard } from "@/components/TableCard"
 import { share } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
 import { parse, span } from "@/words/times"
@@ -45,21 +44,18 @@ export function JobsPage() {
     },
   ]
   return (
-    <Card className={css.whole} title={say("jobs.title")} hint={say("jobs.help")}>
+    <TableCard
+      title={say("jobs.title")}
+      hint={say("jobs.help")}
+      columns={columns}
+      rows={data?.items}
+      rowId={({ id }) => id}
+      empty={say("jobs.none")}
+      error={error}
+      retry={refetch}
+    >
       <Problem error={cancel.error} />
-      {error && !data ? <Failed error={error} retry={refetch} /> : null}
-      {data ? (
-        <PlainTable
-          label={say("jobs.title")}
-          columns={columns}
-          rows={data.items}
-          rowId={({ id }) => id}
-          empty={say("jobs.none")}
-        />
-      ) : error ? null : (
-        <Skeleton rows={3} />
-      )}
-    </Card>
+    </TableCard>
   )
 }
 
@@ -97,6 +93,7 @@ function Progress({ progress, state }: JobItem) {
 }
 
 function Message({ message, code }: JobItem) {
+  if (!message && !code) return null
   return (
     <>
       {message} {code ? <span className={css.detail}>{say("problems.code", { code })}</span> : null}

@@ -3,9 +3,8 @@ import { useQuery } from "@tanstack/react-query"
 import { Link } from "@tanstack/react-router"
 import { summaryQuery, typesQuery } from "@/api/queries"
 import type { TypeInfo } from "@/api/schema"
-import { Card } from "@/components/Card"
-import { type PlainColumn, PlainTable } from "@/components/PlainTable"
-import { Failed, Skeleton } from "@/components/states"
+import type { PlainColumn } from "@/components/PlainTable"
+import { TableCard } from "@/components/TableCard"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
 import css from "./admin.module.css"
@@ -41,19 +40,15 @@ export function TypesPage() {
     { id: "rules", title: say("types.rules"), align: "right", cell: ({ rules }) => rules.length },
   ]
   return (
-    <Card className={css.whole} title={say("types.title")} hint={say("types.help")}>
-      {error && !data ? <Failed error={error} retry={refetch} /> : null}
-      {data ? (
-        <PlainTable
-          label={say("types.title")}
-          columns={columns}
-          rows={data}
-          rowId={({ name }) => name}
-          empty={say("app.none")}
-        />
-      ) : error ? null : (
-        <Skeleton rows={8} />
-      )}
-    </Card>
+    <TableCard
+      title={say("types.title")}
+      hint={say("types.help")}
+      columns={columns}
+      rows={data}
+      rowId={({ name }) => name}
+      empty={say("app.none")}
+      error={error}
+      retry={refetch}
+    />
   )
 }

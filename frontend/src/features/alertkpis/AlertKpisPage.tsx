@@ -7,6 +7,7 @@ import { KPI_HOURS } from "@/addresses"
 import { alertKpisQuery } from "@/api/queries"
 import { AlertNav } from "@/components/AlertNav"
 import { Chip } from "@/components/Chip"
+import page from "@/components/page.module.css"
 import { Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
 import css from "./AlertKpisPage.module.css"
@@ -36,8 +37,8 @@ export function AlertKpisPage() {
     )
   return (
     <>
-      <header className={css.header}>
-        <h1 className={css.title}>{say("alerts.title")}</h1>
+      <header className={page.header}>
+        <h1 className={page.title}>{say("alerts.title")}</h1>
         <AlertNav />
         <Choice hours={hours} filter={filter ?? ""} />
       </header>

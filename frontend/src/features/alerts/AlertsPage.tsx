@@ -12,6 +12,7 @@ import { AlertNav } from "@/components/AlertNav"
 import { asksFirst } from "@/components/alertacts/acts"
 import { Chip } from "@/components/Chip"
 import { DataTable } from "@/components/DataTable"
+import page from "@/components/page.module.css"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { useKeys } from "@/components/useKeys"
 import { count } from "@/words/figures"
@@ -115,8 +116,8 @@ export function AlertsPage() {
 
   return (
     <>
-      <header className={css.header}>
-        <h1 className={css.title}>{say("alerts.title")}</h1>
+      <header className={page.header}>
+        <h1 className={page.title}>{say("alerts.title")}</h1>
         <AlertNav />
         {mayAct && tab === "unacknowledged" && list.total > 1 && list.matched ? (
           <Button
@@ -136,8 +137,8 @@ export function AlertsPage() {
           onFold={(folded) => go({ group: folded ? "cause" : "none" })}
         />
       ) : null}
-      <div className={css.header}>
-        <nav className={css.tabs} aria-label={say("alerts.state")}>
+      <div className={page.header}>
+        <nav className={`${page.chips} ${css.tabs}`} aria-label={say("alerts.state")}>
           {ALERT_TABS.map((each) => (
             <Chip key={each} pressed={each === tab} onClick={() => go({ tab: each })}>
               {say(`alerts.tabs.${each}`)} {list.counts[each] === undefined ? "" : count(list.counts[each])}
@@ -146,7 +147,7 @@ export function AlertsPage() {
         </nav>
         {/* While rows are selected, what can be done with them takes this place. */}
         {selected.length > 0 ? null : (
-          <nav className={css.tabs} aria-label={say("devices.priority")}>
+          <nav className={`${page.chips} ${css.tabs}`} aria-label={say("devices.priority")}>
             <PriorityChips
               counts={list.priorities}
               chosen={search.priority}
@@ -175,7 +176,7 @@ export function AlertsPage() {
           />
         ) : null}
       </div>
-      <section className={css.card} aria-label={say("alerts.table")}>
+      <section className={page.card} aria-label={say("alerts.table")}>
         {body}
       </section>
       <Questions question={question} needed={needed} onAnswer={send} onClose={() => setQuestion(null)} />

@@ -4,6 +4,7 @@ import type { DeviceDetail, DeviceHistory, Expected, Series, TypeInfo } from "@/
 import { Card } from "@/components/Card"
 import { Chip } from "@/components/Chip"
 import { channelTitle } from "@/components/channelTitle"
+import { saveCsv } from "@/components/csv"
 import { SeriesChart } from "@/components/SeriesChart"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { fixed, quantity, unitText } from "@/words/figures"
@@ -11,7 +12,7 @@ import { say } from "@/words/say"
 import { moment, span } from "@/words/times"
 import { inShownUnit, shownUnit } from "@/words/units"
 import css from "./ChannelCharts.module.css"
-import { historyCsv, saveText } from "./historyCsv"
+import { historyCsv } from "./historyCsv"
 import { PRESETS, type Preset, useCharts } from "./useCharts"
 
 interface Props {
@@ -153,7 +154,7 @@ export function ChannelCharts({ device, type }: Props) {
 
 function save(id: string, history: DeviceHistory, type: TypeInfo | undefined): void {
   const name = `${id.replace(/[^\w.-]/g, "_")}_${history.start.slice(0, 16).replace(":", "")}.csv`
-  saveText(name, historyCsv(history, type), "text/csv")
+  saveCsv(name, [historyCsv(history, type)])
 }
 
 const EMPTY: Series = { time: [], value: [] }

@@ -1,5 +1,6 @@
 /** What the charts show as a table in a file: a line a time, a column a channel; two where each bucket has a least and a greatest. */
 import type { DeviceHistory, Series, TypeInfo } from "@/api/schema"
+import { csvLine } from "@/components/csv"
 
 const COLUMNS = ["value", "min", "max"] as const
 
@@ -8,11 +9,9 @@ export function historyCsv({ channels }: DeviceHistory, type: TypeInfo | undefin
   const times = [...new Set(columns.flatMap(({ cells }) => [...cells.keys()]))].sort((a, b) => a - b)
   const lines = times.map((time) => [
     new Date(time).toISOString(),
-    ...columns.map(({ cells }) => cells.get(time) ?? ""),
+    ...columns.map(({ cells }) => cells.get(time)),
   ])
-  return [["time", ...columns.map(({ title }) => quoted(title))], ...lines]
-    .map((line) => `${line.join(",")}\r\n`)
-    .join("")
+  return [["time", ...columns.map(({ title }) => title)], ...lines].map(csvLine).join("")
 }
 
 function columnsOf(name: string, series: Series, type: TypeInfo | undefined) {
@@ -24,20 +23,4 @@ function columnsOf(name: string, series: Series, type: TypeInfo | undefined) {
     const title = `${name}${column === "value" ? "" : ` ${column}`}${shown}`
     return [{ title, cells: new Map(series.time.map((time, i) => [time, values[i]])) }]
   })
-}
-
-/** As RFC 4180 says. A text that a spreadsheet would take for a formula is kept one. */
-function quoted(text: string): string {
-  const safe = /^[=+\-@]/.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
-}
-
-/** Hand a text to the browser as a file to keep. */
-export function saveText(name: string, text: string, kind: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: kind }))
-  const link = document.createElement("a")
-  link.href = address
-  link.download = name
-  link.click()
-  URL.revokeObjectURL(address)
 }

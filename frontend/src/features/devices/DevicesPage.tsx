@@ -5,6 +5,7 @@ import { type ReactNode, useMemo, useState } from "react"
 import type { DeviceItem } from "@/api/schema"
 import { Chip } from "@/components/Chip"
 import { DataTable } from "@/components/DataTable"
+import page from "@/components/page.module.css"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { useKeys } from "@/components/useKeys"
 import { count } from "@/words/figures"
@@ -78,8 +79,8 @@ export function DevicesPage() {
 
   return (
     <>
-      <header className={css.header}>
-        <h1 className={css.title}>{say("devices.title")}</h1>
+      <header className={page.header}>
+        <h1 className={page.title}>{say("devices.title")}</h1>
         <span className={css.count} aria-live="polite">
           {total === null
             ? ""
@@ -133,7 +134,7 @@ export function DevicesPage() {
           search={search}
           onChoose={(key, value) => navigate({ search: (before) => ({ ...before, [key]: value }) })}
         />
-        <section className={css.card} aria-label={say("devices.table")}>
+        <section className={page.card} aria-label={say("devices.table")}>
           {body}
         </section>
       </div>

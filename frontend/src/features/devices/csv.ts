@@ -1,5 +1,6 @@
-/** Devices as comma-separated values (RFC 4180), with a mark by which spreadsheets know UTF-8. */
+/** Devices as a table in a file: a line a device. */
 import type { DeviceItem } from "@/api/schema"
+import { csvLine, UTF8_MARK } from "@/components/csv"
 
 const FIELDS = [
   "id",
@@ -18,23 +19,12 @@ const FIELDS = [
   "heard_at",
 ] as const satisfies readonly (keyof DeviceItem)[]
 
-const END = "\r\n"
-
 /** The first line: the names that the API has for what follows. */
-export const CSV_HEAD = `\ufeff${FIELDS.join(",")}${END}`
+export const CSV_HEAD = UTF8_MARK + csvLine(FIELDS)
 
 export function csvOf(devices: readonly DeviceItem[]): string {
-  return devices.map((device) => FIELDS.map((field) => cell(device[field])).join(",") + END).join("")
-}
-
-function cell(value: string | number | readonly string[] | null): string {
-  if (value === null) return ""
-  if (typeof value === "number") return String(value)
-  const text = typeof value === "string" ? harmless(value) : value.join(" ")
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-}
-
-/** A spreadsheet takes a text that begins so for a formula, and runs it. */
-function harmless(text: string): string {
-  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+  return devices
+    .map(({ patterns, ...device }) => ({ ...device, patterns: patterns.join(" ") }))
+    .map((device) => csvLine(FIELDS.map((field) => device[field])))
+    .join("")
 }

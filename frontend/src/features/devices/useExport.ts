@@ -1,6 +1,7 @@
 /** The filtered list as a file, read page after page: the API has no file of it. */
 import { useRef, useState } from "react"
 import { type DeviceChoice, devicePage } from "@/api/queries"
+import { saveCsv } from "@/components/csv"
 import { notify } from "@/components/notices"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
@@ -22,7 +23,7 @@ export function useExport(choice: DeviceChoice): Export {
     setRead(0)
     try {
       const { parts, devices } = await readAll(choice, stopping.signal, setRead)
-      save(new Blob(parts, { type: "text/csv;charset=utf-8" }))
+      saveCsv(`twinfold-devices-${new Date().toISOString().slice(0, 16).replace(":", "")}.csv`, parts)
       notify({ text: say("devices.exported", { n: devices, shown: count(devices) }) })
     } catch (error) {
       if (!stopping.signal.aborted)
@@ -53,12 +54,3 @@ async function readAll(
 }
 
 const EXPORT_PAGE = 1_000
-
-function save(file: Blob): void {
-  const address = URL.createObjectURL(file)
-  const link = document.createElement("a")
-  link.href = address
-  link.download = `twinfold-devices-${new Date().toISOString().slice(0, 16).replace(":", "")}.csv`
-  link.click()
-  URL.revokeObjectURL(address)
-}

@@ -7,6 +7,7 @@ import { AlertNav } from "@/components/AlertNav"
 import { Chip } from "@/components/Chip"
 import { DataTable } from "@/components/DataTable"
 import { PriorityMark } from "@/components/PriorityMark"
+import page from "@/components/page.module.css"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { PRIORITIES } from "@/components/tokens"
 import { count } from "@/words/figures"
@@ -52,14 +53,14 @@ export function JournalPage() {
     )
   return (
     <>
-      <header className={css.header}>
-        <h1 className={css.title}>{say("alerts.title")}</h1>
+      <header className={page.header}>
+        <h1 className={page.title}>{say("alerts.title")}</h1>
         <AlertNav />
         <span className={css.total}>
           {list.isPending ? "" : say("journal.count", { n: total, shown: count(total) })}
         </span>
       </header>
-      <div className={css.header}>
+      <div className={`${page.header} ${css.choices}`}>
         <NativeSelect
           size="xs"
           aria-label={say("journal.what")}
@@ -79,7 +80,7 @@ export function JournalPage() {
           device={search.device ?? ""}
           onChange={(device) => go({ device: device || undefined })}
         />
-        <nav className={css.chips} aria-label={say("devices.priority")}>
+        <nav className={`${page.chips} ${css.chips}`} aria-label={say("devices.priority")}>
           {PRIORITIES.map((priority) => (
             <Chip
               key={priority}
@@ -90,7 +91,7 @@ export function JournalPage() {
             </Chip>
           ))}
         </nav>
-        <nav className={css.chips} aria-label={say("journal.time")}>
+        <nav className={`${page.chips} ${css.chips}`} aria-label={say("journal.time")}>
           {search.start !== undefined && search.end !== undefined ? (
             <Chip pressed onClick={() => go({ start: undefined, end: undefined })}>
               {say("device.from", { start: moment(search.start), end: moment(search.end) })} ×
@@ -107,7 +108,7 @@ export function JournalPage() {
           ))}
         </nav>
       </div>
-      <section className={css.card} aria-label={say("journal.table")}>
+      <section className={page.card} aria-label={say("journal.table")}>
         {body}
       </section>
     </>

@@ -4,16 +4,15 @@ import { useQuery } from "@tanstack/react-query"
 import { useState } from "react"
 import { channelsQuery, useRemoveChannel, useTestChannel } from "@/api/notifications"
 import type { ChannelItem } from "@/api/schema"
-import { Card } from "@/components/Card"
 import { HandOver } from "@/components/HandOver"
 import { notify } from "@/components/notices"
-import { type PlainColumn, PlainTable } from "@/components/PlainTable"
+import type { PlainColumn } from "@/components/PlainTable"
 import { Problem } from "@/components/Problem"
-import { SureButton } from "@/components/SureButton"
-import { Failed, Skeleton } from "@/components/states"
+import { TableCard } from "@/components/TableCard"
 import { say } from "@/words/say"
 import { ChannelDialog } from "./ChannelDialog"
-import css from "./NotificationsPage.module.css"
+import { nameColumn } from "./nameColumn"
+import { RowActs } from "./RowActs"
 
 interface Props {
   readonly isAdmin: boolean
@@ -35,16 +34,7 @@ export function Channels({ isAdmin, isEngineer }: Props) {
         }),
     })
   const columns: PlainColumn<ChannelItem>[] = [
-    {
-      id: "name",
-      title: say("notifications.name"),
-      wraps: true,
-      cell: ({ name, enabled }) => (
-        <>
-          {name} {enabled ? null : <span className={css.off}>{say("notifications.isOff")}</span>}
-        </>
-      ),
-    },
+    nameColumn(),
     {
       id: "kind",
       title: say("notifications.channels.kind"),
@@ -72,61 +62,47 @@ export function Channels({ isAdmin, isEngineer }: Props) {
             </Button>
           ) : null}
           {isAdmin ? (
-            <>
-              <Button
-                aria-label={say("notifications.changeOf", { name: channel.name })}
-                onClick={() => setOpen(channel)}
-              >
-                {say("app.change")}
-              </Button>
-              <SureButton
-                label={say("notifications.removeOf", { name: channel.name })}
-                onSure={() =>
-                  remove.mutate(channel, {
-                    onSuccess: () =>
-                      notify({ text: say("notifications.channel.removed", { name: channel.name }) }),
-                  })
-                }
-              >
-                {say("app.remove")}
-              </SureButton>
-            </>
+            <RowActs
+              name={channel.name}
+              onChange={() => setOpen(channel)}
+              onRemove={() =>
+                remove.mutate(channel, {
+                  onSuccess: () =>
+                    notify({ text: say("notifications.channel.removed", { name: channel.name }) }),
+                })
+              }
+            />
           ) : null}
         </>
       ),
     },
   ]
   return (
-    <Card
-      className={css.whole}
-      title={say("notifications.channels.title")}
-      hint={say("notifications.channels.help")}
-      aside={
-        isAdmin ? (
-          <Button onClick={() => setOpen("new")}>{say("notifications.channels.add")}</Button>
-        ) : undefined
-      }
-    >
-      {given ? (
-        <HandOver
-          text={say("notifications.channel.key", { name: given.name })}
-          secret={given.secret}
-          onDone={() => setGiven(null)}
-        />
-      ) : null}
-      <Problem error={test.error ?? remove.error} />
-      {error ? <Failed error={error} retry={refetch} /> : null}
-      {data ? (
-        <PlainTable
-          label={say("notifications.channels.title")}
-          columns={columns}
-          rows={data.items}
-          rowId={({ id }) => id}
-          empty={say("notifications.channels.none")}
-        />
-      ) : error ? null : (
-        <Skeleton rows={2} />
-      )}
+    <>
+      <TableCard
+        title={say("notifications.channels.title")}
+        hint={say("notifications.channels.help")}
+        aside={
+          isAdmin ? (
+            <Button onClick={() => setOpen("new")}>{say("notifications.channels.add")}</Button>
+          ) : undefined
+        }
+        columns={columns}
+        rows={data?.items}
+        rowId={({ id }) => id}
+        empty={say("notifications.channels.none")}
+        error={error}
+        retry={refetch}
+      >
+        {given ? (
+          <HandOver
+            text={say("notifications.channel.key", { name: given.name })}
+            secret={given.secret}
+            onDone={() => setGiven(null)}
+          />
+        ) : null}
+        <Problem error={test.error ?? remove.error} />
+      </TableCard>
       {open ? (
         <ChannelDialog
           channel={open === "new" ? null : open}
@@ -134,6 +110,6 @@ export function Channels({ isAdmin, isEngineer }: Props) {
           onKey={(name, secret) => setGiven({ name, secret })}
         />
       ) : null}
-    </Card>
+    </>
   )
 }

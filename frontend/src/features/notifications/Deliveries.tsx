@@ -1,15 +1,13 @@
 /** Every message and what became of it, the newest first. */
-import { Button } from "@mantine/core"
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query"
 import { useNavigate } from "@tanstack/react-router"
 import { DELIVERY_STATES } from "@/addresses"
 import { channelsQuery, deliveriesQuery } from "@/api/notifications"
 import type { DeliveryItem } from "@/api/schema"
 import { Age } from "@/components/Age"
-import { Card } from "@/components/Card"
 import { Chip } from "@/components/Chip"
-import { type PlainColumn, PlainTable } from "@/components/PlainTable"
-import { Failed, Skeleton } from "@/components/states"
+import type { PlainColumn } from "@/components/PlainTable"
+import { TableCard } from "@/components/TableCard"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
 import css from "./NotificationsPage.module.css"
@@ -18,7 +16,7 @@ export function Deliveries({ state }: { readonly state: DeliveryItem["state"] | 
   const navigate = useNavigate({ from: "/notifications" })
   const list = useInfiniteQuery(deliveriesQuery(state))
   const channels = new Map(useQuery(channelsQuery).data?.items.map(({ id, name }) => [id, name]))
-  const { data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = list
+  const { data, error, refetch } = list
   const choose = (next: typeof state) =>
     navigate({ search: { tab: "deliveries", state: next }, replace: true })
   const columns: PlainColumn<DeliveryItem>[] = [
@@ -56,8 +54,7 @@ export function Deliveries({ state }: { readonly state: DeliveryItem["state"] | 
     { id: "made", title: say("notifications.deliveries.made"), cell: ({ made }) => <Age at={made} /> },
   ]
   return (
-    <Card
-      className={css.whole}
+    <TableCard
       title={say("notifications.deliveries.title")}
       hint={say("notifications.deliveries.help")}
       aside={
@@ -72,26 +69,13 @@ export function Deliveries({ state }: { readonly state: DeliveryItem["state"] | 
           ))}
         </div>
       }
-    >
-      {error && !data ? <Failed error={error} retry={refetch} /> : null}
-      {data ? (
-        <PlainTable
-          label={say("notifications.deliveries.title")}
-          columns={columns}
-          rows={data.pages.flatMap(({ items }) => items)}
-          rowId={({ id }) => id}
-          empty={say(state ? "notifications.deliveries.noneOf" : "notifications.deliveries.none")}
-        />
-      ) : error ? null : (
-        <Skeleton rows={4} />
-      )}
-      {hasNextPage ? (
-        <div className={css.more}>
-          <Button onClick={() => fetchNextPage()} loading={isFetchingNextPage}>
-            {say("app.olderOnes")}
-          </Button>
-        </div>
-      ) : null}
-    </Card>
+      columns={columns}
+      rows={data?.pages.flatMap(({ items }) => items)}
+      rowId={({ id }) => id}
+      empty={say(state ? "notifications.deliveries.noneOf" : "notifications.deliveries.none")}
+      error={error}
+      retry={refetch}
+      pages={list}
+    />
   )
 }

@@ -5,15 +5,15 @@ import { useState } from "react"
 import { channelsQuery, routesQuery, useRemoveRoute } from "@/api/notifications"
 import type { NotificationRouteItem } from "@/api/schema"
 import { Age } from "@/components/Age"
-import { Card } from "@/components/Card"
 import { notify } from "@/components/notices"
-import { type PlainColumn, PlainTable } from "@/components/PlainTable"
+import type { PlainColumn } from "@/components/PlainTable"
 import { Problem } from "@/components/Problem"
-import { SureButton } from "@/components/SureButton"
-import { Failed, Skeleton } from "@/components/states"
+import { TableCard } from "@/components/TableCard"
 import { say } from "@/words/say"
 import css from "./NotificationsPage.module.css"
+import { nameColumn } from "./nameColumn"
 import { RouteDialog } from "./RouteDialog"
+import { RowActs } from "./RowActs"
 import { stepText, takesText, whenText } from "./routeText"
 
 export function Routes({ isEngineer }: { readonly isEngineer: boolean }) {
@@ -22,16 +22,7 @@ export function Routes({ isEngineer }: { readonly isEngineer: boolean }) {
   const remove = useRemoveRoute()
   const [open, setOpen] = useState<NotificationRouteItem | "new" | null>(null)
   const columns: PlainColumn<NotificationRouteItem>[] = [
-    {
-      id: "name",
-      title: say("notifications.name"),
-      wraps: true,
-      cell: ({ name, enabled }) => (
-        <>
-          {name} {enabled ? null : <span className={css.off}>{say("notifications.isOff")}</span>}
-        </>
-      ),
-    },
+    nameColumn(),
     { id: "takes", title: say("notifications.routes.takes"), wraps: true, cell: takesText },
     { id: "when", title: say("notifications.routes.when"), wraps: true, cell: whenText },
     {
@@ -53,58 +44,44 @@ export function Routes({ isEngineer }: { readonly isEngineer: boolean }) {
             id: "acts",
             title: "",
             cell: (route: NotificationRouteItem) => (
-              <>
-                <Button
-                  aria-label={say("notifications.changeOf", { name: route.name })}
-                  onClick={() => setOpen(route)}
-                >
-                  {say("app.change")}
-                </Button>
-                <SureButton
-                  label={say("notifications.removeOf", { name: route.name })}
-                  onSure={() =>
-                    remove.mutate(route, {
-                      onSuccess: () =>
-                        notify({ text: say("notifications.route.removed", { name: route.name }) }),
-                    })
-                  }
-                >
-                  {say("app.remove")}
-                </SureButton>
-              </>
+              <RowActs
+                name={route.name}
+                onChange={() => setOpen(route)}
+                onRemove={() =>
+                  remove.mutate(route, {
+                    onSuccess: () =>
+                      notify({ text: say("notifications.route.removed", { name: route.name }) }),
+                  })
+                }
+              />
             ),
           },
         ]
       : []),
   ]
   return (
-    <Card
-      className={css.whole}
-      title={say("notifications.routes.title")}
-      hint={say("notifications.routes.help")}
-      aside={
-        isEngineer ? (
-          <Button onClick={() => setOpen("new")}>{say("notifications.routes.add")}</Button>
-        ) : undefined
-      }
-    >
-      <Problem error={remove.error} />
-      {error ? <Failed error={error} retry={refetch} /> : null}
-      {data ? (
-        <PlainTable
-          label={say("notifications.routes.title")}
-          columns={columns}
-          rows={data.items}
-          rowId={({ id }) => id}
-          empty={say("notifications.routes.none")}
-        />
-      ) : error ? null : (
-        <Skeleton rows={3} />
-      )}
+    <>
+      <TableCard
+        title={say("notifications.routes.title")}
+        hint={say("notifications.routes.help")}
+        aside={
+          isEngineer ? (
+            <Button onClick={() => setOpen("new")}>{say("notifications.routes.add")}</Button>
+          ) : undefined
+        }
+        columns={columns}
+        rows={data?.items}
+        rowId={({ id }) => id}
+        empty={say("notifications.routes.none")}
+        error={error}
+        retry={refetch}
+      >
+        <Problem error={remove.error} />
+      </TableCard>
       {open ? (
         <RouteDialog route={open === "new" ? null : open} channels={channels} onClose={() => setOpen(null)} />
       ) : null}
-    </Card>
+    </>
   )
 }
 

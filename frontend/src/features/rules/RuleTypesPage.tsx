@@ -6,6 +6,7 @@ import type { TypeInfo } from "@/api/schema"
 import { AlertNav } from "@/components/AlertNav"
 import { Card } from "@/components/Card"
 import { PriorityMark } from "@/components/PriorityMark"
+import page from "@/components/page.module.css"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { PRIORITIES } from "@/components/tokens"
 import { count } from "@/words/figures"
@@ -16,8 +17,8 @@ export function RuleTypesPage() {
   const { data, error, refetch } = useQuery(typesQuery)
   return (
     <>
-      <header className={css.header}>
-        <h1 className={css.title}>{say("alerts.title")}</h1>
+      <header className={page.header}>
+        <h1 className={page.title}>{say("alerts.title")}</h1>
         <AlertNav />
       </header>
       <Card className={css.whole} title={say("rules.byType")} hint={say("rules.byTypeHelp")}>

@@ -8,6 +8,7 @@ import { typesQuery } from "@/api/queries"
 import { rulesFile, ruleVersionsQuery } from "@/api/rules"
 import { useMe } from "@/api/session"
 import { AlertNav } from "@/components/AlertNav"
+import page from "@/components/page.module.css"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
 import { moment, parse } from "@/words/times"
@@ -40,11 +41,11 @@ export function RulesPage() {
     )
   return (
     <>
-      <header className={css.header}>
-        <h1 className={css.title}>{say("alerts.title")}</h1>
+      <header className={page.header}>
+        <h1 className={page.title}>{say("alerts.title")}</h1>
         <AlertNav />
       </header>
-      <div className={css.header}>
+      <div className={page.header}>
         <h2 className={css.subtitle}>{type?.title ?? name}</h2>
         {current ? (
           <span className={css.muted}>
