@@ -11,7 +11,7 @@ import pyarrow as pa
 from serve.keyset import Key, Keyset
 from serve.lists import Page, any_of, devices_matching
 from serve.live import View
-from serve.present import iso
+from serve.present import Rules, iso
 from training.history import History
 from twins.devices import DeviceType
 from twins.events import KINDS
@@ -60,11 +60,14 @@ class EventQuery:
     offset: int | None = None
 
 
-def list_events(history: History, types: Mapping[str, DeviceType], view: View, query: EventQuery) -> Page:
+def list_events(
+    history: History, types: Mapping[str, DeviceType], rules: Rules, view: View, query: EventQuery
+) -> Page:
     """One page of events, by when they were recorded.
 
     Parameters
     ----------
+    rules : what the rules of ``types`` say of their alerts
     view : the devices that the filter is about
 
     Raises
@@ -94,7 +97,7 @@ def list_events(history: History, types: Mapping[str, DeviceType], view: View, q
         lines = []
     shown, following, previous = keyset.cut([line for line in lines if line["device_id"] is not None])
     total = lines[0]["total"] if lines else 0
-    return Page([_item(line) for line in shown], total, view.as_of_us, following, previous)
+    return Page([_item(line, types, rules) for line in shown], total, view.as_of_us, following, previous)
 
 
 def _condition(query: EventQuery) -> tuple[str, list[Any]]:
@@ -127,7 +130,8 @@ def _rules(types: Mapping[str, DeviceType]) -> pa.Table:
     return pa.Table.from_pylist(lines, pa.schema([(column, pa.string()) for column in columns]))
 
 
-def _item(line: Mapping[str, Any]) -> dict[str, Any]:
+def _item(line: Mapping[str, Any], types: Mapping[str, DeviceType], rules: Rules) -> dict[str, Any]:
+    is_known = line["title"] is not None
     return {
         "id": f"{line['actor']}.{line['cursor']}.{line['number']}",
         "type": line["type"],
@@ -138,5 +142,6 @@ def _item(line: Mapping[str, Any]) -> dict[str, Any]:
         "rule": line["rule"],
         "title": line["title"],
         "priority": line["priority"],
+        "unit": rules.find(types[line["device_type"]], line["rule"]).unit if is_known else None,
         "detail": json.loads(line["detail"]),
     }

@@ -129,7 +129,7 @@ def _kpis(context: Context, view: View, hours: float, position: str) -> dict[str
 
 async def _events(context: Context, query: EventQuery) -> Response:
     view = await context.view()
-    page = await context.call(list_events, context.history, context.fleet.types, view, query)
+    page = await context.call(list_events, context.history, context.fleet.types, context.rules, view, query)
     return page_reply(view, page)
 
 

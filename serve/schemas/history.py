@@ -47,6 +47,7 @@ class FleetEvent(EventItem):
     rule: str | None = Field(description="null: it is about none")
     title: str | None = Field(description="of the rule; null where the type has it no longer")
     priority: Priority | None = Field(description="as title")
+    unit: str | None = Field(description="of the value that raised an alert, as title")
 
 
 class FleetEvents(ListReply):

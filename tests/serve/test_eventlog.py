@@ -33,7 +33,7 @@ def test_every_transition_is_told_with_who_why_and_the_rule(tmp_path: Path) -> N
         FleetEvents.model_validate(page)
         newest = page["items"][0]
         assert (newest["type"], newest["device_id"]) == ("alert.acknowledged", "pump-01")
-        assert (newest["rule"], newest["priority"]) == ("vibration-high", "high")
+        assert (newest["rule"], newest["priority"], newest["unit"]) == ("vibration-high", "high", "mm/s")
         assert (newest["detail"]["by"], newest["detail"]["note"]) == ("kari", "on it")
         assert [each["type"] for each in page["items"]] == ["alert.acknowledged", "alert.raised"]
 

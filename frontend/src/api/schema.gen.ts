@@ -1004,6 +1004,10 @@ export type FleetEvent = {
      */
     title: string | null;
     type: string;
+    /**
+     * of the value that raised an alert, as title
+     */
+    unit: string | null;
 };
 
 export type FleetEvents = {

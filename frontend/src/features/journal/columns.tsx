@@ -4,9 +4,9 @@ import type { FleetEvent } from "@/api/schema"
 import type { Column } from "@/components/DataTable"
 import { eventText, reasonOf } from "@/components/eventText"
 import { PriorityMark } from "@/components/PriorityMark"
-import { quantity } from "@/words/figures"
 import { say } from "@/words/say"
 import { clock, day, exact, parse } from "@/words/times"
+import { measured } from "@/words/units"
 import css from "./JournalPage.module.css"
 
 export function journalColumns(): readonly Column<FleetEvent>[] {
@@ -57,7 +57,8 @@ export function journalColumns(): readonly Column<FleetEvent>[] {
       title: say("device.value"),
       width: 80,
       align: "right",
-      cell: ({ detail }) => (typeof detail.value === "number" ? quantity(detail.value, "", 3) : ""),
+      cell: ({ detail, unit }) =>
+        typeof detail.value === "number" ? measured(detail.value, unit ?? "", 3) : "",
     },
     {
       id: "who",
