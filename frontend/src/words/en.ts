@@ -631,6 +631,7 @@ export const en = {
     peak: "Most alerts in ten minutes, of these devices: {before} → {after}",
     byRule: "By rule",
     noAlerts: "No rule raises anything in this window, on either side.",
+    silent: { one: "{n} other rule raises nothing.", other: "{n} other rules raise nothing." },
     rule: "Rule",
     before: "In force",
     after: "These",

@@ -635,6 +635,7 @@ export const nb = {
     peak: "Flest alarmer på ti minutter, av disse enhetene: {before} → {after}",
     byRule: "Etter regel",
     noAlerts: "Ingen regel utløser noe i dette tidsrommet, på noen av sidene.",
+    silent: { one: "{n} annen regel utløser ingenting.", other: "{n} andre regler utløser ingenting." },
     rule: "Regel",
     before: "Gjeldende",
     after: "Disse",

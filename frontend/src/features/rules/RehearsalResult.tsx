@@ -18,6 +18,8 @@ interface Props {
 export function RehearsalResult({ found, isOld = false }: Props) {
   const { in_all, rules, peak, examples } = found
   const { rate } = in_all
+  const raising = rules.filter(({ before, after }) => before + after > 0)
+  const silent = rules.length - raising.length
   return (
     <div className={css.result} data-old={isOld || undefined}>
       <p className={css.figure}>
@@ -33,11 +35,14 @@ export function RehearsalResult({ found, isOld = false }: Props) {
         <PlainTable
           label={say("rehearsal.byRule")}
           columns={columnsOf()}
-          rows={[...rules].sort((a, b) => differing(b) - differing(a))}
+          rows={raising.sort((a, b) => differing(b) - differing(a))}
           rowId={({ rule }) => rule}
           empty={say("rehearsal.noAlerts")}
         />
       </div>
+      {raising.length > 0 && silent > 0 ? (
+        <p className={css.muted}>{say("rehearsal.silent", { n: silent })}</p>
+      ) : null}
       {examples.length > 0 ? (
         <details>
           <summary className={css.summary}>{say("rehearsal.examples", { n: examples.length })}</summary>
@@ -92,7 +97,7 @@ function columnsOf(): PlainColumn<RehearsedRule>[] {
 }
 
 function shiftText({ shift_s }: RehearsedRule): string {
-  if (shift_s === null) return "–"
+  if (shift_s === null) return ""
   return say(shift_s < 0 ? "rehearsal.earlier" : "rehearsal.later", { span: span(Math.abs(shift_s) * 1000) })
 }
 
@@ -106,14 +111,18 @@ function differenceText({ in_all: { rate }, differing, devices, may_differ }: Re
     return may_differ === null
       ? say("rehearsal.noneDiffers")
       : say("rehearsal.mayDiffer", { share: share(may_differ) })
-  const difference = change(rate.difference, 1)
+  const difference = rateChange(rate.difference)
   const facts = { difference, n: differing, devices: count(devices) }
   if (rate.low === null || rate.high === null) return say("rehearsal.difference", facts)
   return say("rehearsal.differenceWithin", {
     ...facts,
-    low: change(rate.low, 1),
-    high: change(rate.high, 1),
+    low: rateChange(rate.low),
+    high: rateChange(rate.high),
   })
+}
+
+function rateChange(perDay: number): string {
+  return change(perDay, Math.abs(perDay) < 10 ? 1 : 0)
 }
 
 function basisText({ devices, of_devices, readings, start, end, seed }: Rehearsal): string {
