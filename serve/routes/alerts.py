@@ -1,5 +1,6 @@
 """Alerts: those that stand, and what people do about them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -7,11 +8,11 @@ from fastapi import Query, Response
 
 from serve.alert_groups import GROUPINGS, Group, Grouping, group_alerts
 from serve.context import CommandId, Context, InContext, User
-from serve.errors import NoteNeededError, UnfitError
+from serve.errors import UnfitError
 from serve.gate import guarded
 from serve.lists import AlertQuery, list_alerts
 from serve.live import View
-from serve.notes import check_note
+from serve.notes import check_notes
 from serve.preconditions import Asked
 from serve.present import alert_item, as_of, reply
 from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
@@ -33,6 +34,7 @@ from twins import commands as c
 from twins.alerts import AlertPhase, alert_id, parse_alert_id
 from twins.devices import PRIORITIES
 from twins.errors import AlertNotFoundError, FleetError
+from twins.fleet import CommandsResult
 
 router = guarded(prefix="/api/alerts", tags=["alerts"])
 
@@ -144,12 +146,11 @@ async def command_many(context: InContext, by: User, command_id: CommandId, body
                 command_id=f"{command_id}#{alert}", by=by, device_id=device_id, rule=rule,
                 occurrence=occurrence, note=body.note, **more,
             )  # fmt: skip
-            check_note(command, context.fleet, context.config.notes)
-        except (AlertNotFoundError, NoteNeededError) as error:
+        except AlertNotFoundError as error:
             refused.append((alert, error))
         else:
             commands.append(command)
-    result = await context.call(context.fleet.command_many, commands)
+    result = await context.call(_command_many, context, commands)
     refused += [
         (alert_id(each.device_id, each.rule, each.occurrence or 0), why)
         for each, why in zip(commands, result.refused, strict=True)
@@ -264,8 +265,25 @@ async def _do(
         note=body.note if body is not None else "",
         **(more or {}),
     )
-    check_note(command, context.fleet, context.config.notes)
-    return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
+    return reply({"cursor": context.cursor_at(await context.call(_command, context, command))})
+
+
+def _command(context: Context, command: c.AlertCommand) -> dict[int, int]:
+    """What ``Fleet.command`` does, for a command that says why where it must."""
+    (why,) = check_notes([command], context.fleet, context.config.notes)
+    if why is not None:
+        raise why
+    return context.fleet.command(command)
+
+
+def _command_many(context: Context, commands: Sequence[c.AlertCommand]) -> CommandsResult:
+    """What ``Fleet.command_many`` does, for those of the commands that say why where they must."""
+    refused = check_notes(commands, context.fleet, context.config.notes)
+    fit = [at for at, why in enumerate(refused) if why is None]
+    result = context.fleet.command_many([commands[at] for at in fit])
+    for at, why in zip(fit, result.refused, strict=True):
+        refused[at] = why
+    return CommandsResult(result.cursors, refused)
 
 
 async def _wanted(context: Context, body: AlertCommands) -> list[str]:

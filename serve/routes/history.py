@@ -44,7 +44,7 @@ async def device_history(
     points: Annotated[int, Query(ge=2, le=MAX_POINTS)] = 600,
 ) -> Response:
     """Readings over time; more than ``points`` of them as the least and the greatest of each bucket."""
-    device_type = _type_of(context, device_id)
+    device_type = await context.call(_type_of, context, device_id)
     known = context.fleet.types[device_type].channel_names
     wanted = [name.strip() for name in channels.split(",") if name.strip()] or list(known)
     if unknown := next((name for name in wanted if name not in known), None):
@@ -62,7 +62,7 @@ async def device_condition(
     context: InContext, device_id: str, start: Start = None, end: End = None
 ) -> Response:
     """Health and anomaly score over time, as they changed."""
-    _type_of(context, device_id)
+    await context.call(_type_of, context, device_id)
     return reply(
         await context.call(past.device_condition, context.history, device_id, *_span(context, start, end))
     )
@@ -71,7 +71,7 @@ async def device_condition(
 @router.get("/api/devices/{device_id:path}/events", response_model=FleetEvents, responses=_REFUSALS)
 async def device_events(context: InContext, device_id: str, spot: Paged) -> Response:
     """What happened to a device, newest first."""
-    _type_of(context, device_id)
+    await context.call(_type_of, context, device_id)
     where = spot.limit, spot.after, spot.before, spot.offset
     return await _events(context, EventQuery("", (), (device_id,), (), (), None, None, *where))
 

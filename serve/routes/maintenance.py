@@ -86,7 +86,7 @@ async def device_maintenance(
     offset: Offset = None,
 ) -> Response:
     """The same of one device."""
-    if context.fleet.find(device_id) is None:
+    if await context.call(context.fleet.find, device_id) is None:
         raise DeviceNotFoundError(device_id)
     query = MaintenanceQuery(
         filter, (device_id,), (), (), known(kind, "kind", KINDS), tuple(failure_mode or ()),

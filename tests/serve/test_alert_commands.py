@@ -1,14 +1,19 @@
 """One thing asked of many alerts: named ones, all that match, and what is refused."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from serve.config import NotesConfig
 from tests.serve.edges import T0, Edge, edge
 from twins.clock import SECOND_US
+from twins.directory import Places
+from twins.errors import DegradedError
 
 PUMPS = [f"pump-{n:02d}" for n in range(6)]
 
@@ -166,5 +171,55 @@ def test_of_many_those_are_refused_that_must_say_why(tmp_path: Path) -> None:
         assert done["refused"][0]["code"] == "alert.note_needed"
         done = await it.post("/api/alerts/commands", {**asked, "alerts": [dry], "note": "no water"})
         assert done["done"] == 1
+
+    run(tmp_path, story, notes=NotesConfig(acknowledge=("critical",)))
+
+
+def test_no_route_asks_for_a_device_on_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def off_the_loop(ask: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def asked(what: Any) -> Any:
+            with suppress(RuntimeError):
+                asyncio.get_running_loop()
+                pytest.fail("the event loop waits for the fleet")
+            return ask(what)
+
+        return asked
+
+    async def story(it: Edge) -> None:
+        alert, *_ = await alarmed(it)
+        for name in ("find", "locate"):
+            monkeypatch.setattr(it.fleet, name, off_the_loop(getattr(it.fleet, name)))
+        await it.post("/api/alerts/commands", {"command": "acknowledge", "alerts": [alert, "nobody:dry:1"]})
+        await it.post("/api/alerts/nobody:dry:1/acknowledge", status=404)
+        for part in ("history", "condition", "events", "maintenance"):
+            await it.get(f"/api/devices/pump-01/{part}")
+            await it.get(f"/api/devices/nobody/{part}", 404)
+
+    run(tmp_path, story, notes=NotesConfig(acknowledge=("low",)))
+
+
+def test_of_many_those_are_refused_of_which_nothing_can_be_known_at_present(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise DegradedError("the registrar is away")
+
+    async def story(it: Edge) -> None:
+        ids = await alarmed(it)
+        located, locate = [], it.fleet.locate
+
+        def counted(asked: pa.StringArray) -> Places:
+            located.append(len(asked))
+            return locate(asked)
+
+        monkeypatch.setattr(it.fleet, "refresh", away)
+        monkeypatch.setattr(it.fleet, "locate", counted)
+        strangers = [f"nobody:{rule}:1" for rule in ("dry", "vibration-high")]
+        done = await it.post("/api/alerts/commands", {"command": "acknowledge", "alerts": [*strangers, *ids]})
+        assert (done["done"], [each["alert"] for each in done["refused"]]) == (6, strangers)
+        assert {each["code"] for each in done["refused"]} == {"fleet.degraded"}
+        assert located == [7, 6], "once for the notes, each device once; and once for what is to be done"
 
     run(tmp_path, story, notes=NotesConfig(acknowledge=("critical",)))
