@@ -13,7 +13,7 @@ from serve.schemas.base import Problem
 from serve.schemas.device_types import TypeInfo
 from serve.schemas.devices import DeviceDetail, DevicePage
 from serve.schemas.fleet import FleetMap, FleetSummary
-from serve.schemas.history import AlertKpis, ConditionHistory, DeviceEvents, DeviceHistory
+from serve.schemas.history import AlertKpis, ConditionHistory, DeviceHistory, FleetEvents
 from serve.schemas.platform import Readiness
 from serve.schemas.readings import ReadingsTaken
 from tests.serve.edges import DEVICES, T0, Edge, edge, make_app, make_fleet
@@ -62,7 +62,7 @@ def test_the_way_of_an_alert_from_reading_to_acknowledged(tmp_path: Path) -> Non
             "expected": None,
         }  # fmt: skip
         events = await it.get("/api/devices/pump-01/events")
-        DeviceEvents.model_validate(events)
+        FleetEvents.model_validate(events)
         assert {"alert.raised", "alert.acknowledged", "alert.shelved"} <= {e["type"] for e in events["items"]}
         past = await it.get("/api/devices/pump-01/history", channels="vibration,flow")
         DeviceHistory.model_validate(past)
