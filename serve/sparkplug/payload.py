@@ -7,6 +7,7 @@ Source: Sparkplug 3.0.0, 6 (payloads), with the field numbers that it gives.
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -42,7 +43,18 @@ class DataType(IntEnum):
     TEXT = 14
 
 
+_LARGEST_FLOAT: Final = (2 - 2**-23) * 2.0**127
 _BITS: Final = {DataType.INT8: 8, DataType.INT16: 16, DataType.INT32: 32, DataType.INT64: 64}
+_RANGES: Final[dict[int, tuple[float, float]]] = {
+    **{kind: (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) for kind, bits in _BITS.items()},
+    DataType.UINT8: (0, (1 << 8) - 1),
+    DataType.UINT16: (0, (1 << 16) - 1),
+    DataType.UINT32: (0, (1 << 32) - 1),
+    DataType.UINT64: (0, (1 << 64) - 1),
+    DataType.FLOAT: (-_LARGEST_FLOAT, _LARGEST_FLOAT),
+    DataType.DOUBLE: (-sys.float_info.max, sys.float_info.max),
+}
+_REAL: Final = frozenset({int(DataType.FLOAT), int(DataType.DOUBLE)})
 _TEXTS: Final = frozenset({int(DataType.STRING), int(DataType.TEXT)})
 _NUMBERS: Final = frozenset(int(each) for each in DataType) - _TEXTS
 _LAST_TYPE: Final = 34
@@ -160,6 +172,18 @@ def is_text(datatype: int) -> bool:
 def is_number(datatype: int) -> bool:
     """Whether metrics of a type are readings."""
     return datatype in _NUMBERS
+
+
+def can_hold(datatype: int, value: Any) -> bool:
+    """Whether a value can be written as a metric of a type: it is of its kind, within its range, and whole if that is."""
+    if datatype == DataType.BOOLEAN:
+        return isinstance(value, bool)
+    if is_text(datatype):
+        return isinstance(value, str)
+    if datatype not in _RANGES or isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    low, high = _RANGES[datatype]
+    return low <= value <= high and (datatype in _REAL or value == int(value))
 
 
 def is_type(datatype: int) -> bool:

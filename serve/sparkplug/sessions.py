@@ -127,8 +127,9 @@ class Heard:
     is_of_node : they are the node's own
     said : text, and metrics of control, by channel or metric
     twin : whose they are
-    is_birth : it is a birth certificate
+    is_birth : it is a birth certificate that was learnt
     gone : twins that are said to be gone
+    forgotten : twins of which nothing is known any more, until they are born again
     ask : a node to be asked for its birth
     problems : what was not taken
     """
@@ -139,6 +140,7 @@ class Heard:
     twin: str = ""
     is_birth: bool = False
     gone: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     ask: Key | None = None
     problems: list[Problem] = field(default_factory=list)
 
@@ -224,12 +226,12 @@ class Sessions:
             return heard
         key, device = (levels[1], levels[3]), None if is_of_node else levels[4]
         twin = self._names.twin(key, device)
-        heard.twin, heard.is_of_node, heard.is_birth = twin, is_of_node, kind.endswith("BIRTH")
+        heard.twin, heard.is_of_node = twin, is_of_node
         try:
             payload = read_payload(data)
             match kind:
                 case "NBIRTH":
-                    self._born(key, payload)
+                    self._born(key, payload, heard)
                 case "NDEATH":
                     self._died(key, payload, heard)
                     return heard
@@ -239,7 +241,7 @@ class Sessions:
                     self._lost(key, device, heard)
                     return heard
                 case "DBIRTH":
-                    self._learn(key, device, payload)
+                    self._learn(key, device, payload, heard)
         except PayloadError as error:
             heard.problems.append(Problem(twin, "message.invalid", str(error)))
             return heard
@@ -250,19 +252,19 @@ class Sessions:
 
     # -- births and deaths -----------------------------------------------------------------------------------------
 
-    def _born(self, key: Key, payload: Payload) -> None:
+    def _born(self, key: Key, payload: Payload, heard: Heard) -> None:
         sequence = payload.sequence
         if sequence is None or sequence >= _SEQUENCE:
             raise PayloadError(f"a birth with the sequence number {sequence}; it is 0 to 255")
-        self._forget(key)
+        heard.forgotten += self._forget(key)
         self._nodes[key] = _Node(_birth_number(payload), sequence)
         try:
-            self._learn(key, None, payload)
+            self._learn(key, None, payload, heard)
         except PayloadError:
             self._forget(key)
             raise
 
-    def _learn(self, key: Key, device: str | None, payload: Payload) -> None:
+    def _learn(self, key: Key, device: str | None, payload: Payload, heard: Heard) -> None:
         """Remember what a birth says of a node's or device's metrics."""
         node = self._nodes[key]
         known: dict[str, int] = {}
@@ -290,9 +292,10 @@ class Sessions:
         while (self._metrics > self._most_metrics or len(self._nodes) > self._most_nodes) and len(
             self._nodes
         ) > 1:
-            self._forget(next(iter(self._nodes)))
+            heard.forgotten += self._forget(next(iter(self._nodes)))
             self.counts["forgotten"] += 1
         self.counts["births"] += 1
+        heard.is_birth = True
 
     def _died(self, key: Key, payload: Payload, heard: Heard) -> None:
         """The broker says, for a node, that it is gone; not so where it has been born again since."""
@@ -318,12 +321,17 @@ class Sessions:
         self._ways.pop(heard.gone[-1], None)
         self.counts["deaths"] += 1
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: Key) -> list[str]:
+        """Know nothing more of a node; gives the twins that were reached by it."""
         node = self._nodes.pop(key, None)
-        if node is not None:
-            self._metrics -= node.count()
-            for device in node.metrics:
-                self._ways.pop(self._names.twin(key, device), None)
+        if node is None:
+            return []
+        self._metrics -= node.count()
+        ways = {self._names.twin(key, device): (key, device) for device in node.metrics}
+        forgotten = [twin for twin, way in ways.items() if self._ways.get(twin) == way]
+        for each in forgotten:
+            del self._ways[each]
+        return forgotten
 
     # -- order -----------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from serve.sparkplug.payload import (
     DataType,
     PayloadError,
     Sent,
+    can_hold,
     is_number,
     is_text,
     read_payload,
@@ -55,6 +56,46 @@ def test_what_is_written_is_read(
     assert (found.at_ms, found.sequence) == (AT_MS, 200)
     assert (metric.name, metric.alias, metric.at_ms, metric.is_historical) == (name, alias, AT_MS - 5, old)
     assert (text_of if is_text(datatype) else partial(value_of, datatype=datatype))(metric) == value
+
+
+@given(
+    st.sampled_from(DataType),
+    st.integers(-(1 << 65), 1 << 65) | st.floats() | st.booleans() | st.text(max_size=5),
+)
+def test_what_a_type_can_hold_is_read_as_it_was_and_the_rest_is_told(
+    datatype: DataType, value: float | str
+) -> None:
+    if not can_hold(datatype, value):
+        assert datatype not in (DataType.STRING, DataType.TEXT) or not isinstance(value, str)
+        return
+    (metric,) = read_payload(write_payload(AT_MS, [Sent(value, datatype, "x")])).metrics
+    if is_text(datatype):
+        assert text_of(metric) == value
+    elif datatype is DataType.FLOAT:
+        assert value_of(metric, datatype) == pytest.approx(value, rel=1e-6, abs=1e-37)
+    else:
+        assert value_of(metric, datatype) == value
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value", "holds"),
+    [
+        (DataType.INT8, -128, True),
+        (DataType.INT8, 300, False),
+        (DataType.UINT16, -5, False),
+        (DataType.UINT64, (1 << 64) - 1, True),
+        (DataType.INT64, 1 << 63, False),
+        (DataType.INT32, 1.5, False),
+        (DataType.FLOAT, 1e39, False),
+        (DataType.DOUBLE, math.inf, False),
+        (DataType.DOUBLE, math.nan, False),
+        (DataType.BOOLEAN, 1, False),
+        (DataType.UINT8, True, False),
+        (31, 1, False),  # a template
+    ],
+)
+def test_what_a_type_can_hold(datatype: int, value: float, holds: bool) -> None:
+    assert can_hold(datatype, value) is holds
 
 
 @pytest.mark.parametrize(

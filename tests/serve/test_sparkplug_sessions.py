@@ -188,6 +188,34 @@ def test_what_is_remembered_is_bounded_and_the_longest_silent_goes_first() -> No
     assert it.counts["forgotten"] == 7
 
 
+def test_twins_that_are_forgotten_are_told() -> None:
+    it = sessions(most_nodes=1)
+    hear(it, nbirth(), dbirth(1, Sent(0.0, FLOAT, "flow")), dbirth(2, device="e"))
+    again, device = hear(it, nbirth(1), dbirth(1, Sent(0.0, FLOAT, "flow")))
+    assert (again.forgotten, device.forgotten) == (["n", "n/d", "n/e"], [])
+    assert (it.way("n/e"), again.gone) == (None, [])
+    (other,) = hear(it, ("spBv1.0/g/NBIRTH/m", nbirth()[1]))
+    assert other.forgotten == ["n", "n/d"]
+
+
+def test_a_device_that_another_node_has_now_is_not_forgotten_with_the_first() -> None:
+    it = Sessions(Names("{device}"))
+    hear(it, nbirth(), dbirth(1), ("spBv1.0/g/NBIRTH/m", nbirth()[1]), ("spBv1.0/g/DBIRTH/m/d", dbirth(1)[1]))
+    (again,) = hear(it, nbirth(1))
+    assert again.forgotten == ["n"]
+    way = it.way("d")
+    assert way is not None
+    assert way.key == ("g", "m")
+
+
+def test_only_a_birth_that_was_learnt_is_one() -> None:
+    it = sessions()
+    garbage, early, node, device = hear(
+        it, ("spBv1.0/g/NBIRTH/n", b"\xff\xff"), dbirth(1), nbirth(), dbirth(1, Sent(0.0, FLOAT, "flow"))
+    )
+    assert [each.is_birth for each in (garbage, early, node, device)] == [False, False, True, True]
+
+
 def test_templates_and_names_say_which_twin_and_channel() -> None:
     names = Names("{group}.{node}:{device}", "gw-{node}", "Motor/Vibration=vibration, a=b=c")
     assert names.twin(("g", "n"), "{node}") == "g.n:{node}"
@@ -272,7 +300,7 @@ def test_whatever_is_lost_no_value_is_taken_for_another_metric(seed: int, lost: 
                         Sent,
                         st.none() | st.integers(0, 100),
                         st.sampled_from(DataType),
-                        st.none() | st.sampled_from(["bdSeq", "flow", "x" * 300]),
+                        st.none() | st.sampled_from(["bdSeq", "flow", "Device Control/stop", "x" * 300]),
                         st.none() | st.integers(0, 5),
                         st.none() | st.integers(0, (1 << 64) - 1),
                     ),
