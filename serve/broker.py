@@ -138,6 +138,8 @@ class Line:
         self._lock = threading.Lock()
         self.connection = 0
         """The number of the connection: a packet id means another message over the next one."""
+        self.session = 0
+        """The number of the session: before the next one the broker may have lost all that it was sent."""
         self.client, self._connect = broker_client(config)
         self.client.on_connect = self._on_connect
         self.client.on_subscribe = self._on_subscribe
@@ -164,12 +166,13 @@ class Line:
             self.client.ack(message.mid, message.qos)
             return True
 
-    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
+    def _on_connect(self, client: paho.Client, _: Any, flags: Any, reason: Any, __: Any) -> None:
         if reason.is_failure:
             self._away(f"the broker refuses: {reason}")
             return
         with self._lock:
             self.connection += 1
+            self.session += not flags.session_present
         client.subscribe([(each, 1) for each in self._filters])
 
     def _on_subscribe(self, _: paho.Client, __: Any, ___: Any, reasons: Sequence[Any], ____: Any) -> None:

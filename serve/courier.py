@@ -4,15 +4,16 @@ A broker takes what nobody reads, so a command goes only to a device that has sh
 again where that does no harm. Nothing is kept here: who begins anew is told all that is open.
 """
 
+import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from serve.downlinks import command_frame
 from twins import commands as c
 from twins.clock import stopwatch_s
 from twins.downlink import OPEN
-from twins.errors import DegradedError, OverloadedError
+from twins.errors import DegradedError, FleetError, OverloadedError
 from twins.fleet import Fleet
 from twins.service import Mark
 
@@ -21,6 +22,8 @@ AGAIN_S: Final = 10.0
 
 LOOK_S: Final = 0.25
 """How often to look."""
+
+_log = logging.getLogger("twinfold.downlinks")
 
 
 class Courier:
@@ -47,21 +50,33 @@ class Courier:
         with self._lock:
             self._again[device_id] = min(at_s, self._again.get(device_id, at_s))
 
-    def look(self) -> tuple[dict[str, dict[str, Any]], bool]:
-        """What is asked of devices for which that has changed or which are due, and whether there is more at once.
+    def carry(self, send: Callable[[str, Mapping[str, Any]], None]) -> bool:
+        """Have sent what is asked of each device for which that has changed or which is due; whether there is more at once.
+
+        A device for which ``send`` fails is looked at again, and costs no other.
 
         Raises
         ------
-        FleetError : it cannot be known at present.
+        FleetError : it cannot be known or claimed at present; nothing is forgotten.
         """
-        asked, self._marks, more = self._fleet.downlinks_since(self._marks)
-        due = self._due()
-        if due:
-            found, away = self._fleet.downlinks(due)
-            asked = {**found, **asked}
-            for each in away:
-                self.again(each)
-        return asked, more
+        asked, marks, more = self._fleet.downlinks_since(self._marks)
+        asked = {**self._asked_of_due(), **asked}
+        self._marks = marks
+        unfinished = dict.fromkeys(asked)
+        try:
+            for device_id, each in asked.items():
+                try:
+                    send(device_id, each)
+                except FleetError:
+                    raise
+                except Exception:  # a fault of ours
+                    _log.exception("what is asked of %s was not sent", device_id)
+                    self.again(device_id, AGAIN_S)
+                del unfinished[device_id]
+        finally:
+            for device_id in unfinished:
+                self.again(device_id)
+        return more
 
     def commands(
         self,
@@ -69,14 +84,20 @@ class Courier:
         asked: Mapping[str, Any],
         fits: Callable[[Mapping[str, Any]], bool] = lambda _: True,
     ) -> Iterator[dict[str, Any]]:
-        """Commands to hand to a device that is there, as frames, each claimed; only those that ``fits`` says can go."""
+        """Commands to hand to a device that is there, as frames, each claimed; only those that ``fits`` says can go.
+
+        What may be done twice is looked at again for as long as it is not answered.
+        """
         is_open = {order["number"]: order for order in asked["commands"] if order["state"] in OPEN}
         sent = self._sent_s.get(device_id, {})
         self._sent_s[device_id] = sent = {n: at_s for n, at_s in sent.items() if n in is_open}
         for number, order in is_open.items():
             if (order["state"] == "delivered" and not order["repeatable"]) or not fits(order):
                 continue
-            if stopwatch_s() - sent.get(number, -AGAIN_S) < AGAIN_S:
+            left_s = sent[number] + AGAIN_S - stopwatch_s() if number in sent else 0.0
+            if left_s > 0:
+                if order["repeatable"]:
+                    self.again(device_id, left_s)
                 continue
             claim = c.ReportDelivery(
                 command_id="", by=self._link, device_id=device_id, number=number, link=self._link
@@ -90,9 +111,24 @@ class Courier:
             frame = command_frame(device_id, order, self._fleet.clock.now_us())
             if frame["expires_in_s"] > 0:
                 sent[number] = stopwatch_s()
+                if order["repeatable"]:
+                    self.again(device_id, AGAIN_S)
                 yield frame
         if not sent:
             del self._sent_s[device_id]
+
+    def _asked_of_due(self) -> dict[str, dict[str, Any]]:
+        """What is asked of devices that are due; they stay so where it cannot be known."""
+        due = self._due()
+        if not due:
+            return {}
+        away: Iterable[str] = due
+        try:
+            found, away = self._fleet.downlinks(due)
+        finally:
+            for each in away:
+                self.again(each)
+        return found
 
     def _due(self) -> list[str]:
         now_s = stopwatch_s()

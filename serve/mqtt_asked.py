@@ -39,7 +39,6 @@ LINK: Final = "mqtt"
 _QUEUED: Final = 10_000
 _TRY_AGAIN_S: Final = 1.0
 _STOP_WITHIN_S: Final = 5.0
-_CONNECTION_S: Final = 10.0
 _LEVEL: Final = re.compile(r"[^/+#\x00]+")
 _REPORT: Final[TypeAdapter[Reported]] = TypeAdapter(Reported)
 _RESULT: Final[TypeAdapter[CommandResult]] = TypeAdapter(CommandResult)
@@ -110,6 +109,7 @@ class AskedBridge:
         self._known: set[str] = set()  # devices that have reported over this broker
         self._courier = Courier(fleet, LINK)
         self._versions: dict[str, int] = {}
+        self._session = 0  # of the broker, which has been told of these versions
         self._status = AskedStatus()
         broker = BrokerConfig(config.url, config.version, config.client_id, config.ca_file)
         read = [f"{config.topic.replace('{device}', '+')}/{what}" for what in ("reported", "results")]
@@ -201,6 +201,7 @@ class AskedBridge:
             )
         self._status.reports += 1
         self._known.add(device_id)
+        self._courier.again(device_id)  # it is there: what waits can go
 
     def _report(self, device_id: str, topic: str, said: Reported) -> None:
         place = self._fleet.find(device_id)
@@ -217,7 +218,6 @@ class AskedBridge:
                 desired_version=said.desired_version,
             )
         )  # fmt: skip
-        self._courier.again(device_id)  # it is there: what waits can go
 
     def _refuse(self, topic: str, code: str, reason: str) -> None:
         self._status.refused += 1
@@ -233,14 +233,20 @@ class AskedBridge:
         if not self._line.client.is_connected():
             self._stop.wait(LOOK_S)
             return
-        asked, more = self._courier.look()
-        for device_id, each in asked.items():
-            if _LEVEL.fullmatch(device_id):  # another cannot be a level of a topic
-                self._send(device_id, each)
-        if not more:
+        if self._session != self._line.session:
+            self._begin_anew(self._line.session)
+        if not self._courier.carry(self._send):
             self._stop.wait(LOOK_S)
 
+    def _begin_anew(self, session: int) -> None:
+        """The broker may have lost what it kept for devices: it is told all of it again."""
+        self._session = session
+        self._versions.clear()
+        self._courier = Courier(self._fleet, LINK)
+
     def _send(self, device_id: str, asked: Mapping[str, Any]) -> None:
+        if not _LEVEL.fullmatch(device_id):  # it cannot be a level of a topic
+            return
         base = self._config.topic.replace("{device}", device_id)
         if asked["desired_version"] > self._versions.get(device_id, 0):
             frame = desired_frame(device_id, asked)

@@ -16,7 +16,8 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import paho.mqtt.client as paho
 import pyarrow as pa
@@ -59,6 +60,8 @@ _HOLD_AFTER_S: Final = 5.0
 _LOOK_S: Final = 0.2
 _STOP_WITHIN_S: Final = 5.0
 _TOLD_KEPT: Final = 10_000
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger("twinfold.sparkplug")
 
@@ -185,7 +188,7 @@ class HostApplication:
         self._clock = clock or WallClock()
         self._names = Names(config.device, config.node, config.metrics)
         self._sessions = Sessions(self._names)
-        self._asked = Asked(fleet, self._sessions, self._names, self._send)
+        self._asked = Asked(fleet, self._sessions, self._names, self._send, self._tell)
         self._asked_due_s = 0.0
         self._inbox = inbox or Inbox()
         self._later: list[dict[str, Any]] = []
@@ -299,11 +302,12 @@ class HostApplication:
         """Write messages in their order: readings together, but for those after a death."""
         together: list[Heard] = []
         for each in came:
-            heard = self._sessions.take(each.topic, each.payload, each.at_us)
+            heard = self._alone(partial(self._sessions.take, each.topic, each.payload, each.at_us), Heard())
             self._status.messages += 1
             if heard.ask is not None:
                 self._ask_birth(heard.ask)
             self._tell(heard.problems)
+            self._asked.gone(heard.forgotten)
             if heard.is_birth:
                 self._asked.born(heard.twin)
             if heard.lines or heard.said:
@@ -318,6 +322,16 @@ class HostApplication:
         self._write(together)
         if self._later and not came:
             self._stop.wait(_TRY_AGAIN_S)
+
+    def _alone(self, work: Callable[[], _T], instead: _T) -> _T:
+        """What is done for one message; a fault of ours there costs it alone."""
+        try:
+            return work()
+        except Exception as error:
+            _log.exception("a message was not taken")
+            self._status.lost += 1
+            self._status.reason = repr(error)
+            return instead
 
     def _lose(self, gone: Sequence[str], reason: str) -> None:
         self._until_taken(lambda: self._fleet.declare_silent(gone, reason, by="sparkplug"))
@@ -388,7 +402,7 @@ class HostApplication:
         said = dict(heard.said)
         for line in heard.lines:
             said.update(line["values"])
-        self._tell(self._asked.hear(heard.twin, device_type, said, heard.is_birth))
+        self._alone(partial(self._asked.hear, heard.twin, device_type, said, heard.is_birth), None)
 
     def _carry(self) -> None:
         """Carry what is asked, as often as that is looked for; what is away is carried later."""

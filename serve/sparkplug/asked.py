@@ -20,7 +20,7 @@ import numpy as np
 
 from serve.courier import AGAIN_S, Courier
 from serve.downlinks import split_report
-from serve.sparkplug.payload import DataType, Sent
+from serve.sparkplug.payload import DataType, Sent, can_hold
 from serve.sparkplug.sessions import CONTROL, Names, Problem, Sessions, Way
 from twins import commands as c
 from twins.devices import DeviceType
@@ -33,10 +33,6 @@ LINK: Final = "sparkplug"
 MOST_WAITING: Final = 10_000
 """Reports that wait for hosts that are away; of more, the oldest are lost."""
 
-_WHOLE: Final = frozenset(DataType) - {
-    DataType.FLOAT, DataType.DOUBLE, DataType.BOOLEAN, DataType.STRING, DataType.TEXT
-}  # fmt: skip
-
 _log = logging.getLogger("twinfold.sparkplug")
 
 
@@ -48,6 +44,7 @@ class Asked:
     fleet : whose twins
     sessions, names : which twins have been born, where they are, and which metric a property is
     publish : sends metrics to a node or to a device of it
+    tell : is told what could not be taken or sent
     """
 
     def __init__(
@@ -56,11 +53,13 @@ class Asked:
         sessions: Sessions,
         names: Names,
         publish: Callable[[Way, Sequence[Sent]], None],
+        tell: Callable[[Iterable[Problem]], None],
     ) -> None:
         self._fleet = fleet
         self._sessions = sessions
         self._names = names
         self._publish = publish
+        self._tell = tell
         self._courier = Courier(fleet, LINK)
         self._twins: dict[str, dict[str, Any]] = {}  # those that are there, and what each reported last
         self._reports: list[c.DownlinkCommand] = []
@@ -76,26 +75,24 @@ class Asked:
         for each in twins:
             self._twins.pop(each, None)
 
-    def hear(
-        self, twin: str, device_type: DeviceType, said: Mapping[str, Any], is_birth: bool
-    ) -> list[Problem]:
-        """Take what one says of its properties and commands; other names are no concern. Gives what cannot be taken."""
-        known = self._twins.setdefault(twin, {})
-        taken, _, refused = split_report(device_type, twin, dict(self._news(twin, device_type, said)), {})
+    def hear(self, twin: str, device_type: DeviceType, said: Mapping[str, Any], is_birth: bool) -> None:
+        """Take what one says of its properties and commands; other names are no concern.
+
+        A birth answers no command: it says what was said before, perhaps of numbers that are given anew since.
+        """
+        known = self._twins.get(twin, {})
+        news = dict(self._news(twin, device_type, said, known))
+        taken, _, refused = split_report(device_type, twin, news, {})
+        self._tell(Problem(twin, each["code"], each["reason"]) for each in refused)
         if taken:
             known.update(taken)
             self._reports.append(
                 c.ReportProperties(command_id="", by=LINK, device_id=twin, values=taken, rejected={})
             )
-        for name in (each.name for each in device_type.commands):
-            answer = next((said[start + name] for start in CONTROL if start + name in said), None)
-            if isinstance(answer, bool):
-                if answer and not is_birth:
-                    self._done.append((twin, name))
-            elif answer:
-                self._reports.append(_result(twin, abs(answer), answer > 0))
+        if not is_birth:
+            for name in (each.name for each in device_type.commands):
+                self._answered(twin, name, next((said[s + name] for s in CONTROL if s + name in said), None))
         del self._reports[:-MOST_WAITING], self._done[:-MOST_WAITING]
-        return [Problem(twin, each["code"], each["reason"]) for each in refused]
 
     def work(self) -> None:
         """Write what was heard, then send what there is to send.
@@ -105,19 +102,15 @@ class Asked:
         FleetError : it cannot be done at present; nothing is forgotten.
         """
         self._take_up()
-        asked, _ = self._courier.look()
-        for twin, each in asked.items():
-            way, known = self._sessions.way(twin), self._twins.get(twin)
-            if way is not None and known is not None:  # else it is sent when it is born
-                self._send(twin, way, known, each)
+        self._courier.carry(self._send)
 
     # -- up --------------------------------------------------------------------------------------------------------
 
     def _news(
-        self, twin: str, device_type: DeviceType, said: Mapping[str, Any]
+        self, twin: str, device_type: DeviceType, said: Mapping[str, Any], reported: Mapping[str, Any]
     ) -> Iterator[tuple[str, float | int | bool | str]]:
         """The properties that are otherwise than they were reported last."""
-        way, reported = self._sessions.way(twin), self._twins[twin]
+        way = self._sessions.way(twin)
         floats = (
             {self._names.channel(m) for m, kind in way.metrics.items() if kind == DataType.FLOAT}
             if way
@@ -127,12 +120,22 @@ class Asked:
             value = said.get(spec.name)
             if value is None:
                 continue
-            if spec.kind == "boolean":
+            if spec.kind == "boolean" and value in (0, 1):
                 value = bool(value)
-            elif spec.name in floats:
+            elif spec.name in floats and isinstance(value, float) and can_hold(DataType.FLOAT, value):
                 value = float(str(np.float32(value)))  # 0.1, not 0.10000000149
             if reported.get(spec.name) != value:
                 yield spec.name, value
+
+    def _answered(self, twin: str, name: str, answer: Any) -> None:
+        """What one says of a command; None, false and zero: nothing."""
+        if isinstance(answer, str | float):
+            reason = f"{name} is answered by its number or by true, not by {answer!r:.80}"
+            self._tell([Problem(twin, "command.value_refused", reason)])
+        elif answer is True:
+            self._done.append((twin, name))
+        elif answer:
+            self._reports.append(_result(twin, abs(answer), answer > 0))
 
     def _take_up(self) -> None:
         if self._done:
@@ -155,53 +158,60 @@ class Asked:
 
     # -- down ------------------------------------------------------------------------------------------------------
 
-    def _send(self, twin: str, way: Way, known: dict[str, Any], asked: Mapping[str, Any]) -> None:
+    def _send(self, twin: str, asked: Mapping[str, Any]) -> None:
+        way, known = self._sessions.way(twin), self._twins.get(twin)
+        if way is None or known is None:  # it is sent when it is born
+            return
         pending = {
             name: each["desired"]["value"]
             for name, each in asked["properties"].items()
             if each["standing"] == "pending"
         }
-        metrics = list(self._written(way, pending))
+        channels = {metric: self._names.channel(metric) for metric in way.metrics}
+        written = {metric: pending[name] for metric, name in channels.items() if name in pending}
+        metrics, unfit = _fitting(way, written)
+        self._tell(Problem(twin, "metric.unfit", each) for each in unfit)
         if metrics:
             for name in pending:
                 known.pop(name, None)  # that it says so is news, even if it was so before
             self._publish(way, metrics)
             self._courier.again(twin, AGAIN_S)
-        for frame in self._courier.commands(twin, asked, lambda order: _ordered(way, order) is not None):
-            self._publish(way, _ordered(way, {**frame, "name": frame["command"]}) or [])
-            if frame["repeatable"]:
-                self._courier.again(twin, AGAIN_S)
+        for frame in self._courier.commands(twin, asked, lambda order: self._can_go(twin, way, order)):
+            self._publish(way, _fitting(way, _ordered(way, frame["command"], frame))[0])
 
-    def _written(self, way: Way, values: Mapping[str, Any]) -> Iterator[Sent]:
-        """The metrics of properties, as far as the birth told of them."""
-        for metric, kind in way.metrics.items():
-            name = self._names.channel(metric)
-            if name in values and (sent := _sent(metric, kind, values[name])) is not None:
-                yield sent
+    def _can_go(self, twin: str, way: Way, order: Mapping[str, Any]) -> bool:
+        """Whether a command can be written as a whole; says why not where the birth told of it."""
+        if _control(way, order["name"]) not in way.metrics:
+            return False
+        _, unfit = _fitting(way, _ordered(way, order["name"], order))
+        self._tell(Problem(twin, "command.unfit", f"command {order['number']}: {each}") for each in unfit)
+        return not unfit
 
 
 def _result(twin: str, number: int, ok: bool) -> c.ReportResult:
     return c.ReportResult(command_id="", by=LINK, device_id=twin, number=number, ok=ok)
 
 
-def _ordered(way: Way, order: Mapping[str, Any]) -> list[Sent] | None:
-    """A command as metrics; None: the birth did not tell of it, or not of all its parameters."""
-    metric = f"{CONTROL[0] if way.device is None else CONTROL[1]}{order['name']}"
-    kind = way.metrics.get(metric)
-    written = {metric: True if kind == DataType.BOOLEAN else order["number"]}
-    written.update({f"{metric}/{name}": value for name, value in order["parameters"].items()})
-    sent = [_sent(name, way.metrics.get(name, 0), value) for name, value in written.items()]
-    return None if None in sent else [each for each in sent if each is not None]
+def _control(way: Way, command: str) -> str:
+    return f"{CONTROL[0] if way.device is None else CONTROL[1]}{command}"
 
 
-def _sent(metric: str, kind: int, value: Any) -> Sent | None:
-    """A value as a metric of some type; None: it is none of that type."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = {
-        DataType.BOOLEAN: isinstance(value, bool),
-        DataType.STRING: isinstance(value, str),
-        DataType.TEXT: isinstance(value, str),
-        DataType.FLOAT: is_number,
-        DataType.DOUBLE: is_number,
-    }.get(kind, kind in _WHOLE and is_number and float(value).is_integer())  # type: ignore[call-overload]
-    return Sent(value, DataType(kind), metric) if fits else None
+def _ordered(way: Way, command: str, order: Mapping[str, Any]) -> dict[str, Any]:
+    """What is written to which metric for a command."""
+    metric = _control(way, command)
+    number = True if way.metrics.get(metric) == DataType.BOOLEAN else order["number"]
+    return {metric: number, **{f"{metric}/{name}": value for name, value in order["parameters"].items()}}
+
+
+def _fitting(way: Way, written: Mapping[str, Any]) -> tuple[list[Sent], list[str]]:
+    """Values as metrics, and for each that cannot be one why not."""
+    sent, unfit = [], []
+    for metric, value in written.items():
+        kind = way.metrics.get(metric)
+        if kind is None:
+            unfit.append(f"the birth told of no metric {metric!r}")
+        elif not can_hold(kind, value):
+            unfit.append(f"{metric!r} is of data type {kind}, which cannot hold {value!r:.80}")
+        else:
+            sent.append(Sent(value, DataType(kind), metric))
+    return sent, unfit

@@ -179,6 +179,31 @@ def test_what_may_be_done_twice_is_sent_again_to_who_comes_back(
         assert states(fleet) == ["delivered", "delivered"]
 
 
+def test_a_broker_that_lost_what_it_kept_is_told_again(running: Broker, fleet: Any) -> None:
+    ask(fleet, speed=1800)
+    with bridged(running, fleet) as bridge:
+        until(lambda: bridge.status().desired == 1)
+        running.stop()
+        (running.folder / "mosquitto.db").unlink(missing_ok=True)
+        running.start()
+        with device(running) as pump:
+            until(lambda: pump.heard("desired"))
+
+
+@pytest.mark.parametrize(
+    ("what", "body"), [("reported", {"properties": {"speed": 1200}}), ("results", {"number": 1, "ok": True})]
+)
+def test_who_reports_is_known_before_it_is_looked_at_again(
+    fleet: Any, monkeypatch: pytest.MonkeyPatch, what: str, body: dict[str, Any]
+) -> None:
+    send(fleet, "stop", ramp_s=5)
+    bridge = AskedBridge(AskedConfig("mqtt://localhost:1", TOPIC), fleet)
+    known: list[bool] = []
+    monkeypatch.setattr(bridge._courier, "again", lambda name: known.append(name in bridge._known))
+    bridge._take(f"plant/pump-01/{what}", json.dumps(body).encode())
+    assert known == [True]
+
+
 def test_a_wish_that_is_withdrawn_is_withdrawn_at_the_broker(running: Broker, fleet: Any) -> None:
     with bridged(running, fleet), device(running) as pump:
         ask(fleet, speed=1800)

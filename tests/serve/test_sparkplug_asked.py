@@ -1,20 +1,28 @@
 """What is asked of devices that came by Sparkplug, over a real Mosquitto: done when DDATA says so, and not before."""
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serve.broker import BrokerConfig
+from serve.sparkplug import application as module
 from serve.sparkplug.application import HostApplication, SparkplugConfig
+from serve.sparkplug.asked import Asked
 from serve.sparkplug.edge_node import EdgeNode
-from serve.sparkplug.payload import DataType
+from serve.sparkplug.payload import DataType, Sent, write_payload
+from serve.sparkplug.sessions import Names, Problem, Sessions, Way
 from tests.serve.brokers import Broker, broker
 from tests.serve.edges import T0, make_fleet
 from tests.serve.test_mqtt import until
 from tests.serve.test_mqtt_asked import OneAtATime, ask, send, standing, states
+from twins import commands as c
+from twins.devices import Channel, DeviceCommand, DeviceType, Property
 
 PUMP = {
     "vibration": DataType.FLOAT,
@@ -24,6 +32,21 @@ PUMP = {
     "Device Control/stop/ramp_s": DataType.DOUBLE,
     "Device Control/start": DataType.BOOLEAN,
 }
+GAUGE = DeviceType(
+    name="gauge",
+    version=1,
+    interval_s=1.0,
+    channels=(Channel("level", "m", low=0, high=50),),
+    properties=(
+        Property("level", unit="m", low=0, high=50),
+        Property("count", kind="integer", low=0, high=9),
+        Property("open", kind="boolean"),
+        Property("mode", kind="enum", choices=("auto", "manual")),
+    ),
+    commands=(DeviceCommand("stop"), DeviceCommand("start", repeatable=True)),
+)
+SAID = [each.name for each in GAUGE.properties] + ["Device Control/stop", "Node Control/start"]
+KINDS = {"level": (float, int), "count": (float, int), "open": (bool,), "mode": (str,)}
 NOW_MS = T0 // 1_000 + 3_600_000
 
 
@@ -146,3 +169,155 @@ def test_what_no_birth_told_of_is_not_sent_and_stays_open(running: Broker, fleet
         until(lambda: standing(fleet, "mode") == "in_sync")
         assert (states(fleet), standing(fleet, "speed")) == (["waiting", "waiting"], "pending")
         assert pump.written == [{"mode": "manual"}]
+
+
+# -- without a broker --------------------------------------------------------------------------------------------------
+
+
+class Alone:
+    """A host application that is connected to nobody: it is given messages, and what it publishes is kept."""
+
+    def __init__(self, fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("serve.courier.LOOK_S", 0.0)
+        config = SparkplugConfig("mqtt://127.0.0.1:1", "twinfold", device="{device}", refused="told/{device}")
+        self.host = HostApplication(config, fleet, fleet.clock)
+        self.published: list[tuple[str, Any]] = []
+        monkeypatch.setattr(self.host._client, "publish", lambda *said, **_: self.published.append(said))
+
+    def take(self, *messages: tuple[str, int, list[Sent]]) -> None:
+        self.host._take(
+            [
+                module._Came(f"spBv1.0/g/{end}", write_payload(NOW_MS, metrics, sequence), NOW_MS * 1_000)
+                for end, sequence, metrics in messages
+            ]
+        )
+
+    def born(self, **metrics: DataType) -> None:
+        said = [Sent(None, kind, name) for name, kind in metrics.items()]
+        self.take(("NBIRTH/n", 0, []), ("DBIRTH/n/pump-01", 1, said))
+
+    @property
+    def told(self) -> list[str]:
+        return [json.loads(body)["code"] for topic, body in self.published if topic.startswith("told/")]
+
+    @property
+    def sent(self) -> list[str]:
+        return [topic for topic, _ in self.published if "CMD" in topic]
+
+
+@pytest.fixture
+def alone(fleet: Any, monkeypatch: pytest.MonkeyPatch) -> Alone:
+    return Alone(fleet, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["Device Control/stop", "speed"])
+def test_text_where_a_number_belongs_is_told_and_costs_nothing_else(
+    alone: Alone, fleet: Any, name: str
+) -> None:
+    alone.born(speed=DataType.FLOAT, vibration=DataType.FLOAT)
+    alone.take(
+        ("DDATA/n/pump-01", 2, [Sent("ok", DataType.STRING, name)]),
+        ("DDATA/n/pump-01", 3, [Sent(2.5, DataType.FLOAT, "vibration", at_ms=NOW_MS + 1)]),
+    )
+    assert alone.told == ["command.value_refused"]
+    assert fleet.twin("pump-01").state()["values"]["vibration"]["value"] == 2.5
+
+
+def test_a_fault_of_ours_costs_one_message(alone: Alone, fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone.born(vibration=DataType.FLOAT)
+
+    def fail(_: Asked, twin: str, *__: Any) -> None:
+        raise ZeroDivisionError(twin)
+
+    monkeypatch.setattr(Asked, "hear", fail)
+    lost = alone.host.status().lost
+    alone.take(("DDATA/n/pump-01", 2, [Sent(2.5, DataType.FLOAT, "vibration")]))
+    assert alone.host.status().lost == lost + 1
+    assert fleet.twin("pump-01").state()["values"]["vibration"]["value"] == 2.5
+
+
+def test_what_the_metric_cannot_hold_is_not_sent_and_told(alone: Alone, fleet: Any) -> None:
+    metrics = {"Device Control/stop": DataType.INT32, "Device Control/stop/ramp_s": DataType.BOOLEAN}
+    alone.born(speed=DataType.INT8, **metrics)
+    ask(fleet, speed=1800)
+    send(fleet, "stop", ramp_s=5)
+    alone.host._asked.work()
+    assert (alone.sent, sorted(alone.told)) == ([], ["command.unfit", "metric.unfit"])
+    assert (standing(fleet, "speed"), states(fleet)) == ("pending", ["waiting"])
+    alone.born(speed=DataType.INT16, **{**metrics, "Device Control/stop/ramp_s": DataType.UINT8})
+    alone.host._asked.work()
+    assert (len(alone.sent), states(fleet)) == (2, ["delivered"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "can"),
+    [
+        (DataType.INT8, 127, True),
+        (DataType.INT8, 128, False),
+        (DataType.UINT16, 70_000, False),
+        (DataType.BOOLEAN, 128, True),
+    ],
+)
+def test_a_number_that_its_metric_cannot_hold_does_not_go(kind: DataType, number: int, can: bool) -> None:
+    asked, told = an_asked()
+    way = Way(("g", "n"), "d", {"Device Control/stop": kind})
+    assert asked._can_go("d", way, {"name": "stop", "number": number, "parameters": {}}) is can
+    assert [each.code for each in told] == ([] if can else ["command.unfit"])
+
+
+def an_asked() -> tuple[Asked, list[Problem]]:
+    """What hears devices, of no fleet, and what it tells."""
+    told: list[Problem] = []
+    names = Names("{device}")
+    nobody: Any = None
+    return Asked(nobody, Sessions(names), names, lambda *_: None, told.extend), told
+
+
+def test_a_birth_answers_no_command() -> None:
+    asked, told = an_asked()
+    said = {"Device Control/stop": 7, "Device Control/start": True, "count": 3}
+    asked.hear("d", GAUGE, said, True)
+    assert [type(each) for each in asked._reports] == [c.ReportProperties]
+    asked.hear("d", GAUGE, said, False)
+    assert [type(each) for each in asked._reports[1:]] == [c.ReportProperties, c.ReportResult]
+    assert (asked._done, told) == ([("d", "start")], [])
+
+
+@pytest.mark.parametrize("said", ["false", 2, 0.5])
+def test_what_is_no_boolean_does_not_become_one(said: Any) -> None:
+    asked, told = an_asked()
+    asked.hear("d", GAUGE, {"open": said}, False)
+    assert (asked._reports, [each.code for each in told]) == ([], ["command.value_refused"])
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(SAID),
+        st.none()
+        | st.booleans()
+        | st.integers(-(1 << 63), (1 << 64) - 1)
+        | st.floats(allow_nan=False)
+        | st.text(max_size=9),
+    ),
+    st.booleans(),
+)
+def test_whatever_is_said_is_taken_as_its_kind_or_refused(said: dict[str, Any], is_birth: bool) -> None:
+    asked, told = an_asked()
+    asked.hear("d", GAUGE, said, is_birth)
+    for report in asked._reports:
+        if isinstance(report, c.ReportProperties):
+            assert all(type(value) in KINDS[name] for name, value in report.values.items())
+        else:
+            assert isinstance(report, c.ReportResult)
+            assert (report.number > 0, is_birth) == (True, False)
+    assert all(each.reason for each in told)
+
+
+def test_only_twins_that_are_there_are_remembered(alone: Alone) -> None:
+    alone.host._take([module._Came("spBv1.0/g/NBIRTH/n", b"\xff\xff", NOW_MS * 1_000)])
+    alone.take(("DBIRTH/n/pump-01", 1, []))
+    assert alone.host._asked._twins == {}
+    alone.born(vibration=DataType.FLOAT)
+    assert set(alone.host._asked._twins) == {"n", "pump-01"}
+    alone.take(("NBIRTH/n", 0, []), ("DDATA/n/pump-01", 1, [Sent(1200.0, DataType.FLOAT, "speed")]))
+    assert set(alone.host._asked._twins) == {"n"}
