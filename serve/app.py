@@ -14,13 +14,14 @@ from starlette.responses import FileResponse
 from serve.access import Access
 from serve.config import ApiConfig
 from serve.context import Context
-from serve.gate import Gate, authorize
+from serve.gate import Gate, authorize, tell_refusals
 from serve.guards import Guard
 from serve.live import LiveTable
 from serve.openapi import describe
 from serve.preconditions import Unchanged
 from serve.problems import install_handlers
 from serve.push import Hub, Journals, PolledJournals
+from serve.refusals import RefusalLog
 from serve.routes import ROUTERS
 from serve.system import NoParts, Parts
 from training.history import History
@@ -61,10 +62,12 @@ def create_app(
     """
     context = Context(config, fleet, history, live, access, jobs, parts or NoParts())
     hub = Hub(context, journals(context))
+    refusals = RefusalLog()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        keepers = [asyncio.create_task(_keep_fresh(context, hub)), asyncio.create_task(_keep_known(context))]
+        kept = _keep_fresh(context, hub), _keep_known(context), _keep_told(context, refusals)
+        keepers = [asyncio.create_task(each) for each in kept]
         try:
             yield
         finally:
@@ -73,6 +76,7 @@ def create_app(
                 with contextlib.suppress(asyncio.CancelledError):
                     await keeper
             await hub.close()
+            await tell_refusals(context, refusals, is_last=True)
             context.close()
 
     app = FastAPI(
@@ -95,7 +99,7 @@ def create_app(
         _serve_static(app, config.static)
     describe(app)
     app.add_middleware(Unchanged)
-    app.add_middleware(Gate, context=context)
+    app.add_middleware(Gate, context=context, refusals=refusals)
     app.add_middleware(
         Guard,
         hosts=config.hosts,
@@ -113,6 +117,13 @@ async def _keep_known(context: Context) -> None:
     while True:
         with contextlib.suppress(FleetError):
             await context.call(context.fleet.refresh)
+        await asyncio.sleep(context.config.update_every_s)
+
+
+async def _keep_told(context: Context, refusals: RefusalLog) -> None:
+    """Say in the audit how often rights were refused, also where nobody is refused anything any more."""
+    while True:
+        await tell_refusals(context, refusals)
         await asyncio.sleep(context.config.update_every_s)
 
 

@@ -4,6 +4,7 @@ The gate is a layer round the app, so that nobody who is not known can have a la
 is a dependency of every route, which the router has found by then. What people change is audited before they are answered.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any, Final
@@ -21,7 +22,7 @@ from serve.errors import AccessError, CrossSiteError, LoginRequiredError, TooMan
 from serve.guards import said_bytes
 from serve.problems import fleet_problem, http_problem
 from serve.rates import Rates
-from serve.refusals import Refusals
+from serve.refusals import RefusalLog, Refused
 from twins.errors import FleetError
 
 OURS: Final = ("x-requested-with", "twinfold")
@@ -47,13 +48,14 @@ class Gate:
     ----------
     app : what it stands before
     context : with accounts, and threads to look them up in
+    refusals : what of refused rights has no line in the audit yet; whoever hands it in tells it again and again
     """
 
-    def __init__(self, app: ASGIApp, context: Context) -> None:
+    def __init__(self, app: ASGIApp, context: Context, refusals: RefusalLog) -> None:
         self._app = app
         self._context = context
         self._rates = Rates(context.config.requests_per_s)
-        self._refusals = Refusals()
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or not scope["path"].startswith(_KEPT):
@@ -127,26 +129,46 @@ class Gate:
 
     async def _tell(self, scope: Scope, caller: Caller | None) -> None:
         """Write into the audit what was done."""
-        by = caller.name if caller else ""
-        await self._record(scope, by, scope["state"]["audited"], scope["path"][:_LONGEST_PATH])
+        state, by = scope["state"], caller.name if caller else ""
+        await _record(self._context, by, state["address"], state["audited"], scope["path"][:_LONGEST_PATH])
 
     async def _tell_refusal(self, scope: Scope, caller: Caller) -> None:
         """Write into the audit that somebody had not the right to, unless that was written just now."""
-        unsaid = self._refusals.unsaid(caller.name, self._context.fleet.clock.now_us())
-        if unsaid is not None:
-            asked = f"{scope.get('method', 'WS')} {scope['path'][:_LONGEST_PATH]}"
-            await self._record(scope, caller.name, "access.refused", asked, unsaid=unsaid)
+        asked = f"{scope.get('method', 'WS')} {scope['path'][:_LONGEST_PATH]}"
+        refused = Refused(caller.name, scope["state"]["address"], asked)
+        line = self._refusals.add(refused, self._context.fleet.clock.now_us())
+        if line is not None:
+            await _write_refusal(self._context, self._refusals, line)
 
-    async def _record(self, scope: Scope, by: str, what: str, subject: str, **detail: Any) -> None:
-        """Write a line. What it tells of has happened by now, so a failure to write is only told."""
-        at_us, address = self._context.fleet.clock.now_us(), scope["state"]["address"]
-        try:
-            await self._context.identify(
-                self._context.access.database.write,
-                lambda c: audit.record(c, at_us, by, address, what, subject, **detail),
-            )
-        except FleetError as error:
-            _log.error("%s %r by %s is missing in the audit: %s", what, subject, by, error)
+
+async def tell_refusals(context: Context, refusals: RefusalLog, is_last: bool = False) -> None:
+    """Write into the audit how often rights were refused of which nothing is said yet, where a minute has passed since its
+    account's last line; with ``is_last``, all of it. Where one cannot be written, the others wait, too.
+    """
+    for line in refusals.due(context.fleet.clock.now_us(), is_last):
+        if not await asyncio.shield(_write_refusal(context, refusals, line)):
+            break
+
+
+async def _write_refusal(context: Context, refusals: RefusalLog, line: Refused) -> bool:
+    done = await _record(context, line.by, line.address, "access.refused", line.asked, unsaid=line.unsaid)
+    if not done:
+        refusals.keep(line, context.fleet.clock.now_us())
+    return done
+
+
+async def _record(context: Context, by: str, address: str, what: str, subject: str, **detail: Any) -> bool:
+    """Write a line, and give whether it is. What it tells of has happened by now, so a failure to write is only told."""
+    at_us = context.fleet.clock.now_us()
+    try:
+        await context.identify(
+            context.access.database.write,
+            lambda c: audit.record(c, at_us, by, address, what, subject, **detail),
+        )
+    except FleetError as error:
+        _log.error("%s %r by %s is missing in the audit: %s", what, subject, by, error)
+        return False
+    return True
 
 
 async def authorize(connection: HTTPConnection) -> None:

@@ -16,7 +16,9 @@ from starlette.routing import BaseRoute, Route
 from serve import audit
 from serve.access import AUDITED_THERE, NEEDED, Caller, check, is_command
 from serve.accounts import ROLES, Actor
-from serve.errors import AccessError, ForbiddenError
+from serve.config import database_config
+from serve.database import Database
+from serve.errors import AccessError, DatabaseUnavailableError, ForbiddenError
 from serve.gate import UNKNOWN_BODY
 from serve.routes import ROUTERS
 from serve.scopes import Scope
@@ -393,21 +395,51 @@ def test_a_key_writes_readings_of_its_own_devices_only(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+async def refusals_told(it: Edge, number: int) -> list[Any]:
+    """The lines of refused rights as soon as there are so many, the oldest first."""
+    async with asyncio.timeout(60):
+        while len(lines := (await it.get("/api/audit", what="access."))["items"]) < number:
+            await asyncio.sleep(0.01)
+    return [(line["by"], line["subject"], line["detail"]) for line in reversed(lines)]
+
+
 def test_refused_rights_are_in_the_audit_and_never_flood_it(tmp_path: Path) -> None:
+    told = [
+        ("kari", "GET /api/users", {"unsaid": 0}),
+        ("ola", "GET /api/audit", {"unsaid": 0}),
+        ("kari", "GET /api/users", {"unsaid": 48}),
+    ]
+
     async def test(it: Edge) -> None:
         kari, ola = it.member("kari", "viewer"), it.member("ola", "viewer")
         for _ in range(50):
             assert (await it.client.get("/api/users", headers=kari)).status_code == 403
         assert (await it.client.get("/api/audit", headers=ola)).status_code == 403
         assert (await it.client.get("/api/users")).status_code == 200
+        assert await refusals_told(it, 2) == told[:2]
         it.clock.advance_by(61)
+        assert await refusals_told(it, 3) == told, "also where nobody is refused any more"
         assert (await it.client.post("/api/keys", json={}, headers=kari)).status_code == 403
-        lines = (await it.get("/api/audit", what="access."))["items"]
-        assert [(line["by"], line["subject"], line["detail"]) for line in reversed(lines)] == [
-            ("kari", "GET /api/users", {"unsaid": 0}),
-            ("ola", "GET /api/audit", {"unsaid": 0}),
-            ("kari", "POST /api/keys", {"unsaid": 49}),
-        ]
+
+    run(tmp_path, test)
+    last = audit.lines(Database(database_config("", tmp_path)), what="access.").items[0]
+    assert (last.by, last.subject, last.detail) == ("kari", "POST /api/keys", {"unsaid": 0}), "when it closes"
+
+
+def test_a_refusal_that_could_not_be_written_is_counted_in_the_next_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: Any) -> None:
+        raise DatabaseUnavailableError("it", "it is away")
+
+    async def test(it: Edge) -> None:
+        kari = it.member("kari", "viewer")
+        with monkeypatch.context() as broken:
+            broken.setattr(it.context.access.database, "write", away)
+            assert (await it.client.get("/api/users", headers=kari)).status_code == 403
+        assert (await it.client.get("/api/audit", headers=kari)).status_code == 403
+        it.clock.advance_by(61)
+        assert await refusals_told(it, 1) == [("kari", "GET /api/audit", {"unsaid": 1})]
 
     run(tmp_path, test)
 
