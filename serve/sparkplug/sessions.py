@@ -36,7 +36,7 @@ BIRTH_NUMBER: Final = "bdSeq"
 MOST_NODES: Final = 10_000
 MOST_METRICS: Final = 1_000_000
 MOST_METRICS_A_NODE: Final = 50_000
-"""What is remembered, at most: edge nodes, metrics of all of them, metrics of one."""
+"""What is remembered, at most: edge nodes; metrics of all of them, and devices; metrics of one, and devices."""
 
 ASK_AGAIN_S: Final = 10.0
 """A node is not asked for a birth more often than this."""
@@ -281,17 +281,17 @@ class Sessions:
                     raise PayloadError(f"the alias {metric.alias} is that of {other[1][:60]!r} already")
                 aliases[metric.alias] = (device, metric.name)
         before = len(node.metrics.get(device, {}))
-        if node.count() - before + len(known) > MOST_METRICS_A_NODE:
-            raise PayloadError(f"an edge node of more than {MOST_METRICS_A_NODE} metrics")
+        if max(node.count() - before + len(known), len({device, *node.metrics})) > MOST_METRICS_A_NODE:
+            raise PayloadError(f"an edge node of more than {MOST_METRICS_A_NODE} metrics, or devices")
         node.aliases = {alias: meant for alias, meant in node.aliases.items() if meant[0] != device}
         node.aliases.update(aliases)
         node.metrics[device] = known
         self._ways[self._names.twin(key, device)] = key, device
         self._metrics += len(known) - before
         self._nodes.move_to_end(key)
-        while (self._metrics > self._most_metrics or len(self._nodes) > self._most_nodes) and len(
-            self._nodes
-        ) > 1:
+        while len(self._nodes) > 1 and (
+            max(self._metrics, len(self._ways)) > self._most_metrics or len(self._nodes) > self._most_nodes
+        ):
             heard.forgotten += self._forget(next(iter(self._nodes)))
             self.counts["forgotten"] += 1
         self.counts["births"] += 1

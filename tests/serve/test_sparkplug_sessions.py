@@ -188,6 +188,15 @@ def test_what_is_remembered_is_bounded_and_the_longest_silent_goes_first() -> No
     assert it.counts["forgotten"] == 7
 
 
+def test_devices_without_metrics_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve.sparkplug.sessions.MOST_METRICS_A_NODE", 5)
+    it = sessions(most_metrics=3)
+    hear(it, ("spBv1.0/g/NBIRTH/m", nbirth()[1]), nbirth())
+    *born, last = hear(it, *(dbirth(i, device=f"d{i}") for i in range(1, 6)))
+    assert [each.forgotten for each in born] == [[], ["m"], [], []]
+    assert [problem.code for problem in last.problems] == ["message.invalid"]
+
+
 def test_twins_that_are_forgotten_are_told() -> None:
     it = sessions(most_nodes=1)
     hear(it, nbirth(), dbirth(1, Sent(0.0, FLOAT, "flow")), dbirth(2, device="e"))
