@@ -10,8 +10,8 @@ from cluster.obedience import MqttDevices, asked_metrics
 from serve.broker import BrokerConfig
 from serve.sparkplug.edge_node import EdgeNode
 from serve.sparkplug.payload import DataType
-from tests.integration.up.conftest import ASKED
 from tests.integration.running import Running, register, until
+from tests.integration.up.conftest import ASKED
 from tests.serve.brokers import Broker
 from tests.serve.edges import PUMP
 

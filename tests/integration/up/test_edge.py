@@ -9,8 +9,8 @@ import httpx
 import pytest
 import websockets
 
-from tests.integration.up.conftest import TWINS_PER_HOST
 from tests.integration.running import Running
+from tests.integration.up.conftest import TWINS_PER_HOST
 from tests.serve.edges import DEVICES
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
