@@ -56,6 +56,12 @@ _CORRECTIONS: Final = """
     WHERE type = 'maintenance.corrected' AND json_extract_string(detail, '/record') = $record
     ORDER BY recorded_at, cursor, number LIMIT 1000
 """
+_CORRECTED_BY: Final = """
+    SELECT 1 FROM events
+    WHERE type = 'maintenance.corrected' AND json_extract_string(detail, '/record') = $record
+      AND json_extract_string(detail, '/command_id') = $command_id
+    LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,12 @@ def read_maintenance(history: History, fleet: Fleet, view: View, record: str) ->
     (item,) = _items(found, fleet, view)
     rows = history.query(_CORRECTIONS, {"record": record}).to_pylist()
     return {**item, "history": [_correction(row["detail"], row["recorded_us"]) for row in rows]}
+
+
+def was_corrected_by(history: History, record: str, command_id: str) -> bool:
+    """Whether a command has corrected the record already: then it is asked again, as its answer was lost."""
+    found = history.query(_CORRECTED_BY, {"record": record, "command_id": command_id})
+    return bool(found.num_rows)
 
 
 def _condition(query: MaintenanceQuery, types: Mapping[str, DeviceType]) -> tuple[str, list[Any]]:

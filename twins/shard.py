@@ -489,7 +489,9 @@ class Shard:
         row = self._row(command.device_id, "correct maintenance of")
         self._action(command)
         self.state.core.version[row] += 1
-        said = {"record": command.record, **_said_of(command), "reason": command.reason}
+        said = {
+            "record": command.record, **_said_of(command), "reason": command.reason, "command_id": command.command_id,
+        }  # fmt: skip
         note = {name: value for name, value in said.items() if value != ""}
         if command.withdrawn:
             note["withdrawn"] = True

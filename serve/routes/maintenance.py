@@ -1,6 +1,5 @@
 """Maintenance: record what was done or found, read what was recorded, correct it."""
 
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Query, Response
@@ -9,9 +8,9 @@ from pydantic import AwareDatetime
 from serve.context import CommandId, Context, InContext, User
 from serve.errors import RangeError
 from serve.gate import guarded
-from serve.maintenance import MaintenanceQuery, list_maintenance, read_maintenance
+from serve.maintenance import MaintenanceQuery, list_maintenance, read_maintenance, was_corrected_by
 from serve.preconditions import Match, expected, revised
-from serve.present import iso, page_reply, reply
+from serve.present import page_reply, reply
 from serve.revised import check_revision
 from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
 from serve.schemas.base import Problem
@@ -132,7 +131,7 @@ async def correct(
     """Say what a record should have said. It stays as it was, and so does what it did to the twin."""
     revision = expected(if_match)
     found = await _read(context, record)
-    if not _stands(found["history"], by, body):
+    if not await context.call(was_corrected_by, context.history, record, command_id):
         check_revision("correct the record", record, found["corrections"], revision)
     command = c.CorrectMaintenance(
         command_id=command_id,
@@ -148,18 +147,6 @@ async def correct(
         withdrawn=body.withdrawn,
     )
     return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
-
-
-def _stands(corrections: Sequence[Mapping[str, Any]], by: str, body: Correction) -> bool:
-    """Whether the last correction is this one: then the answer to it was lost, and it is sent again."""
-    if not corrections:
-        return False
-    said = {
-        "by": by, "reason": body.reason, "kind": body.kind, "action": body.action, "failure_mode": body.failure_mode,
-        "at": None if body.at is None else iso(round(body.at.timestamp() * 1e6)), "note": body.note,
-        "withdrawn": body.withdrawn,
-    }  # fmt: skip
-    return all(corrections[-1][name] == value for name, value in said.items())
 
 
 async def _listed(context: Context, query: MaintenanceQuery) -> Response:

@@ -94,6 +94,32 @@ def test_a_record_is_corrected_by_another_and_stays(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_a_correction_sent_again_is_known_by_its_key_and_by_nothing_else(tmp_path: Path) -> None:
+    async def test(it: Edge) -> None:
+        await record(it, "pump-01", note="oil")
+        (item,) = (await it.get("/api/maintenance"))["items"]
+        place = f"/api/maintenance/{item['id']}"
+        mine, hers = (
+            {"kind": "inspection", "reason": each} for each in ("nothing was done", "it was looked at")
+        )
+        first = {"Idempotency-Key": "mine", "If-Match": '"0"'}
+        done = await it.post(f"{place}/corrections", mine, **first)
+        assert await it.post(f"{place}/corrections", mine, **first) == done
+        other = {"Idempotency-Key": "another", "If-Match": '"0"'}
+        assert (await it.post(f"{place}/corrections", mine, 412, **other))["code"] == "revision.conflict"
+        assert (await it.post(f"{place}/corrections", mine, 412, **{"If-Match": '"0"'}))[
+            "code"
+        ] == "revision.conflict"
+        await it.post(f"{place}/corrections", hers, **{**it.member("kari"), "If-Match": '"1"'})
+        await it.post(f"{place}/corrections", mine, **first)  # her correction stands all the same
+        of_another = {**it.member("ola"), **first}
+        assert (await it.post(f"{place}/corrections", mine, 412, **of_another))["code"] == "revision.conflict"
+        told = (await it.get(place))["history"]
+        assert [each["reason"] for each in told] == [mine["reason"], hers["reason"]]
+
+    run(tmp_path, test)
+
+
 CHOSEN: list[tuple[dict[str, Any], Callable[[dict[str, Any]], bool]]] = [
     ({"site": "oslo"}, lambda r: WHERE[r["device"]] == "oslo"),
     ({"type": "meter"}, lambda r: r["device"].startswith("meter")),
