@@ -48,7 +48,7 @@ from serve.errors import (
     UnfitError,
 )
 from serve.keyset import Key, Spot
-from serve.revised import check_revision
+from serve.revisions import check_revision
 from serve.row_pages import RowPage, rows_page
 from twins.clock import DAY_US, SECOND_US, Clock, WallClock
 from twins.errors import CommandRefusedError

@@ -18,7 +18,7 @@ from serve.gate import Gate, authorize, tell_refusals
 from serve.guards import Guard
 from serve.live import LiveTable
 from serve.openapi import describe
-from serve.preconditions import Unchanged
+from serve.preconditions import NotModified
 from serve.problems import install_handlers
 from serve.push import Hub, Journals, PolledJournals
 from serve.refusals import RefusalLog
@@ -98,7 +98,7 @@ def create_app(
     if config.static is not None:
         _serve_static(app, config.static)
     describe(app)
-    app.add_middleware(Unchanged)
+    app.add_middleware(NotModified)
     app.add_middleware(Gate, context=context, refusals=refusals)
     app.add_middleware(
         Guard,

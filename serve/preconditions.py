@@ -116,7 +116,7 @@ async def question(
 Asked = Annotated[Question, Depends(question)]
 
 
-class Unchanged:
+class NotModified:
     """A layer round the app that leaves out the body of a reply that was ``tagged`` and that the client has.
 
     Parameters

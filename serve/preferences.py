@@ -34,7 +34,7 @@ from serve.accounts import Actor, Role, name_key
 from serve.database import METADATA, Database
 from serve.errors import ForbiddenError, UnfitError, ViewNotFoundError
 from serve.keyset import Key, Spot
-from serve.revised import Change, Revised, check_revision
+from serve.revisions import ChangedBy, Revised, check_revision
 from serve.row_pages import RowPage, rows_page
 from twins.clock import Clock, WallClock
 from twins.errors import CommandRefusedError
@@ -185,9 +185,9 @@ class Preferences:
 
         self._database.write(work)
 
-    def _change(self, who: Person, actor: Actor, draft: ViewDraft) -> Change:
+    def _change(self, who: Person, actor: Actor, draft: ViewDraft) -> ChangedBy:
         said = {"name": draft.name, "page": draft.page, "shared": draft.shared}
-        return Change(who.name, actor.address, self._clock.now_us(), said)
+        return ChangedBy(who.name, actor.address, self._clock.now_us(), said)
 
     # -- settings --------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from serve import audit
 from serve.accounts import Actor
 from serve.database import METADATA, Database
 from serve.errors import TemplateNotFoundError, UnfitError
-from serve.revised import Change, Revised
+from serve.revisions import ChangedBy, Revised
 from twins.clock import MINUTE_US, Clock, WallClock
 from twins.devices import Device
 
@@ -263,8 +263,8 @@ class Templates:
 
         return self._database.write(work)
 
-    def _change(self, actor: Actor, **said: Any) -> Change:
-        return Change(actor.name, actor.address, self._clock.now_us(), said)
+    def _change(self, actor: Actor, **said: Any) -> ChangedBy:
+        return ChangedBy(actor.name, actor.address, self._clock.now_us(), said)
 
 
 _TEMPLATES: Final = Revised(TEMPLATES, "template", TemplateNotFoundError)

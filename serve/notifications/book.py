@@ -28,7 +28,7 @@ from serve.database import METADATA, Database
 from serve.errors import ChannelNotFoundError, RouteNotFoundError, UnfitError
 from serve.notifications.receivers import Target, check_target
 from serve.notifications.routing import Route, route_of
-from serve.revised import Change, Revised
+from serve.revisions import ChangedBy, Revised
 from twins.clock import Clock, WallClock
 
 MOST_CHANNELS: Final = 100
@@ -191,8 +191,8 @@ class Book:
         kept = self._as_kept(channel_id, target)
         return {"name": name, "target": kept, "account": account, "enabled": enabled}
 
-    def _change(self, actor: Actor, **said: Any) -> Change:
-        return Change(actor.name, actor.address, self._clock.now_us(), said)
+    def _change(self, actor: Actor, **said: Any) -> ChangedBy:
+        return ChangedBy(actor.name, actor.address, self._clock.now_us(), said)
 
     # -- routes ----------------------------------------------------------------------------------------------------
 

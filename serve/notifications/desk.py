@@ -35,7 +35,7 @@ from serve.notifications.deliveries import (
     deliver,
     deliveries_keyset,
 )
-from serve.notifications.notices import NOTICES, Change, Taking, busy, tell
+from serve.notifications.notices import NOTICES, AlertChange, Taking, busy, tell
 from serve.notifications.pacing import again_us
 from serve.row_pages import RowPage, rows_page
 from twins.clock import DAY_US, Clock, WallClock
@@ -108,7 +108,7 @@ class Desk:
         query = select(_CURSORS.c.cursor).where(_CURSORS.c.actor == actor)
         return int(self._database.read(lambda c: c.execute(query).scalar()) or 0)
 
-    def take(self, actor: str, before: int, after: int, changes: Sequence[Change]) -> None:
+    def take(self, actor: str, before: int, after: int, changes: Sequence[AlertChange]) -> None:
         """Take what an actor's journal tells from one cursor to another, in its order, all of it or nothing.
 
         Raises

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from serve.notifications.desk import Desk
-from serve.notifications.notices import Change, Closed, Raised
+from serve.notifications.notices import AlertChange, Closed, Raised
 from serve.notifications.routing import Alert
 from training import parquet_files
 from training.decoding import Names, decoded, learn
@@ -150,7 +150,7 @@ class _Journal:
             if type(error) is not JournalError:
                 raise
             return self._from_its_end(error)
-        changes: list[Change] = []
+        changes: list[AlertChange] = []
         for entry in page:
             learn(entry, self._actor, self._names)
             self._sites.learn(entry)
@@ -169,7 +169,7 @@ class _Journal:
         inputs = Table(self._history / "inputs")
         return inputs.cursor(self._actor) if inputs.exists else 0
 
-    def _take(self, changes: Sequence[Change]) -> None:
+    def _take(self, changes: Sequence[AlertChange]) -> None:
         self._desk.take(self._actor, self._taken, self._cursor, changes)
         self._taken = self._cursor
 
@@ -190,9 +190,9 @@ class _Journal:
             at = page[-1].cursor
         self._names, self._sites = names, sites
 
-    def _changes(self, entry: StoredEntry) -> list[Change]:
+    def _changes(self, entry: StoredEntry) -> list[AlertChange]:
         """What an entry tells of alerts, in its order within each device type."""
-        found: list[Change] = []
+        found: list[AlertChange] = []
         if entry.now_us < self._since_us:
             return found
         for name, batch in entries.decode_events(entry.events or b"").items():
@@ -208,7 +208,7 @@ class _Journal:
             found += self._of_batch(told, device_type, entry)
         return found
 
-    def _of_batch(self, batch: EventBatch, device_type: DeviceType, entry: StoredEntry) -> list[Change]:
+    def _of_batch(self, batch: EventBatch, device_type: DeviceType, entry: StoredEntry) -> list[AlertChange]:
         rows = batch.records["row"].tolist()
         events = decoded(batch, self._actor, device_type, self._names, entry)
         return [
@@ -276,7 +276,7 @@ class _Journal:
         )
         lines = _lines(found)
         sites = self._sites_of({line["device_id"] for line in lines})
-        changes: list[Change] = []
+        changes: list[AlertChange] = []
         for cursor, group in groupby(lines, key=lambda line: int(line["cursor"])):
             if len(changes) >= _CHANGES_AT_ONCE:
                 self._desk.take(self._actor, self._taken, cursor - 1, changes)
@@ -286,7 +286,7 @@ class _Journal:
         self._take(changes)
         return reached - before
 
-    def _of_line(self, line: Mapping[str, Any], sites: Mapping[str, str]) -> list[Change]:
+    def _of_line(self, line: Mapping[str, Any], sites: Mapping[str, str]) -> list[AlertChange]:
         detail = json.loads(line["detail"])
         device_type = self._names.type_at(self._actor, line["device_type"], line["cursor"])
         if device_type is None or detail.get(REPLAYED):
@@ -371,7 +371,7 @@ def _change(
     recorded_us: int,
     device_type: DeviceType,
     site: str,
-) -> list[Change]:
+) -> list[AlertChange]:
     """What an event means for those who are told of alerts; most mean nothing."""
     rule, occurrence = detail.get("rule"), detail.get("occurrence")
     if rule is None or occurrence is None:

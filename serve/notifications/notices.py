@@ -100,7 +100,7 @@ class Closed:
     returned: bool = False
 
 
-Change = Raised | Closed
+AlertChange = Raised | Closed
 
 
 class Taking:
@@ -117,7 +117,7 @@ class Taking:
         ] = {}  # route, device and rule → when a notice was last made to be told
         self._new: dict[tuple[str, str, int], list[dict[str, Any]]] = {}  # route, alert, round → a row a step
 
-    def take(self, changes: Sequence[Change]) -> None:
+    def take(self, changes: Sequence[AlertChange]) -> None:
         raised = [each.alert for each in changes if isinstance(each, Raised)]
         if self._routes:
             self._recall(raised)

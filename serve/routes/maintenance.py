@@ -11,7 +11,7 @@ from serve.gate import guarded
 from serve.maintenance import MaintenanceQuery, list_maintenance, read_maintenance, was_corrected_by
 from serve.preconditions import Match, expected, revised
 from serve.present import page_reply, reply
-from serve.revised import check_revision
+from serve.revisions import check_revision
 from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
 from serve.schemas.base import Problem
 from serve.schemas.devices import Done

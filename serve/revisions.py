@@ -59,7 +59,7 @@ class Revised:
             )
 
     def add(
-        self, connection: Connection, row_id: str, values: Mapping[str, Any], change: "Change"
+        self, connection: Connection, row_id: str, values: Mapping[str, Any], change: "ChangedBy"
     ) -> Row[Any]:
         """A new row at revision 1."""
         row = {**values, "id": row_id, "revision": 1, **change.columns}
@@ -68,7 +68,7 @@ class Revised:
         return self.row(connection, row_id)
 
     def change(
-        self, connection: Connection, row: Row[Any], values: Mapping[str, Any], change: "Change"
+        self, connection: Connection, row: Row[Any], values: Mapping[str, Any], change: "ChangedBy"
     ) -> Row[Any]:
         """Another revision of a row."""
         written = {**values, "revision": row.revision + 1, **change.columns}
@@ -76,14 +76,14 @@ class Revised:
         change.tell(connection, f"{self.noun}.changed", row.id)
         return self.row(connection, row.id)
 
-    def remove(self, connection: Connection, row: Row[Any], change: "Change") -> None:
+    def remove(self, connection: Connection, row: Row[Any], change: "ChangedBy") -> None:
         """Take a row away."""
         connection.execute(delete(self.table).where(self.table.c.id == row.id))
         change.tell(connection, f"{self.noun}.removed", row.id)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangedBy:
     """Who changes a row, from where and when, and what the audit says of it beside."""
 
     by: str
