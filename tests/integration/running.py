@@ -34,11 +34,12 @@ UP_WITHIN_S = 900.0
 
 @dataclass(frozen=True)
 class Running:
-    """A platform that runs: where it is, and its foremost process."""
+    """A platform that runs: where it is, its foremost process, and the environment in which its commands are given."""
 
     url: str
     data: Path
     process: "subprocess.Popen[bytes]"
+    environment: Mapping[str, str]
 
     @property
     def headers(self) -> dict[str, str]:
@@ -88,7 +89,7 @@ def twinfold_up(
     try:
         until(lambda: b'"url"' in log.read_bytes() or process.poll() is not None, UP_WITHIN_S)
         assert process.poll() is None, log.read_text()
-        running = Running(f"http://127.0.0.1:{port}", data, process)
+        running = Running(f"http://127.0.0.1:{port}", data, process, environment)
         with running.client() as client:
             until(lambda: client.get("/api/ready").status_code == 200)
         yield running

@@ -80,7 +80,7 @@ def twinfold(running: Running, *arguments: str) -> Any:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=running.environment,
         timeout=600,
         check=False,
     )
