@@ -215,10 +215,12 @@ class HostApplication:
         self._client.loop_start()
 
     def stop(self) -> None:
-        """Say offline, and take no more; what was received is written first."""
-        self._say_state(False, self._now_ms())
-        self._stop.set()
+        """Take no more, and say offline; what was received is written first."""
+        self._stop.set()  # first: our own word, which the broker tells us too, is not to be contradicted
         self._worker.join(_STOP_WITHIN_S)
+        said = self._say_state(False, self._now_ms())
+        with contextlib.suppress(RuntimeError, ValueError):  # there is no connection: the broker has said it
+            said.wait_for_publish(_STOP_WITHIN_S)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -277,8 +279,8 @@ class HostApplication:
     def _is_online(self) -> bool:
         return self._status.connected and not self._status.holding and not self._stop.is_set()
 
-    def _say_state(self, online: bool, at_ms: int) -> None:
-        self._client.publish(self._state_topic, _state(online, at_ms), qos=1, retain=True)
+    def _say_state(self, online: bool, at_ms: int) -> paho.MQTTMessageInfo:
+        return self._client.publish(self._state_topic, _state(online, at_ms), qos=1, retain=True)
 
     # -- the fleet's side -----------------------------------------------------------------------------------------------
 
