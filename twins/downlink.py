@@ -338,15 +338,16 @@ def _report(was: Downlink, command: c.ReportProperties, device_type: DeviceType,
         if before is not None and command.at_us is not None and command.at_us <= before.at_us:
             continue
         said = Reported(value, command.version, now_us if command.at_us is None else command.at_us)
+        wanted = desired.get(name)
+        answers = wanted is not None and wanted.value == value and (bool(wanted.rejected) or not wanted.met)
         is_same = before is not None and (before.value, before.version) == (value, command.version)
-        if is_same and said.at_us < before.at_us + AGAIN_US:  # type: ignore[union-attr]  # it is one like it
+        if is_same and not answers and said.at_us < before.at_us + AGAIN_US:  # type: ignore[union-attr]  # it is one like it
             continue
         reported[name] = said
         if before is None or before.value != value:
             note = {"by": command.by, "property": name, "value": value}
             number = float("nan") if command.version is None else float(command.version)
             told.append(Told(Kind.REPORTED_CHANGED, now_us, number, note))
-        wanted = desired.get(name)
         if wanted is not None and wanted.value == value:
             desired[name] = replace(wanted, met=True, rejected="", until_us=None)
     for name, why in command.rejected.items():

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from twins import commands as c
@@ -332,6 +332,16 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
+@example(  # what was refused and is done after all, said in the same words as before
+    [
+        ("set", ("mode", "auto")),
+        ("report", ("mode", "auto")),
+        ("reject", "mode"),
+        ("report", ("mode", "auto")),
+        ("report", ("mode", "manual")),
+    ],
+    random.Random(0),
+)
 @settings(max_examples=300, deadline=None)
 @given(STEPS, st.randoms(use_true_random=False))
 def test_any_story_reads_as_the_obvious_telling_has_it(steps: Any, rng: random.Random) -> None:

@@ -18,7 +18,7 @@ DEVICES = 7
 
 
 def run(folder, lines, hosts, rng, crash_every=0):
-    """Drive the lines through a fleet, kept in a folder if one is given; ``rng`` chooses the cuts, None: line by line."""
+    """Drive the lines through a fleet; ``rng`` chooses the cuts, None takes line by line."""
     config = FleetConfig(hosts=hosts, host=HostConfig(snapshot_after_entries=25))
     fleet = LocalFleet(folder, config, VirtualClock(T0))
     fleet.install(PUMP)
@@ -55,9 +55,9 @@ def test_results_do_not_depend_on_cuts_shards_or_crashes(seed, hosts, crash_ever
     rng = np.random.default_rng(seed)
     lines = random_lines(rng, [device.id for device in pumps(DEVICES)], steps=60)
     ids = [device.id for device in pumps(DEVICES)]
-    with tempfile.TemporaryDirectory() as folder:
-        plain = run(None, lines, 1, None)
-        cut = run(Path(folder), lines, hosts, rng, crash_every)
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        plain = run(Path(one), lines, 1, None)
+        cut = run(Path(other), lines, hosts, rng, crash_every)
         assert events_by_device(cut) == events_by_device(plain)
         assert states(cut, ids) == states(plain, ids)
         plain.close()
