@@ -118,7 +118,7 @@ def recorded(edge: Edge, within_s: float = 600.0) -> None:
     while any(host.archived < host.cursor for host in edge.fleet.status()):
         if time.monotonic() > until_s:
             raise TimeoutError("history does not hold yet what was sent")
-        time.sleep(0.5)
+        time.sleep(0.5)  # looks again; the deadline is above
 
 
 def healthy(pump: Any, lines: int, seed: int = 1) -> Any:

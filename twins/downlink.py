@@ -340,8 +340,12 @@ def _report(was: Downlink, command: c.ReportProperties, device_type: DeviceType,
         said = Reported(value, command.version, now_us if command.at_us is None else command.at_us)
         wanted = desired.get(name)
         answers = wanted is not None and wanted.value == value and (bool(wanted.rejected) or not wanted.met)
-        is_same = before is not None and (before.value, before.version) == (value, command.version)
-        if is_same and not answers and said.at_us < before.at_us + AGAIN_US:  # type: ignore[union-attr]  # it is one like it
+        is_one_like_it = (
+            before is not None
+            and (before.value, before.version) == (value, command.version)
+            and said.at_us < before.at_us + AGAIN_US
+        )
+        if is_one_like_it and not answers:
             continue
         reported[name] = said
         if before is None or before.value != value:
