@@ -72,19 +72,20 @@ class LocalSource:
         self._fleet = fleet
 
     def newest(self) -> list[Generation]:
-        return [
-            Generation(
-                host=number,
-                epoch=0,
-                cursor=host.cursor,
-                at_us=self._fleet.clock.now_us(),
-                tables={name: views.live(shard) for name, shard in host.shards.items()},
-                alerts=pa.concat_tables([views.standing_alerts(shard) for shard in host.shards.values()])
-                if host.shards
-                else None,
-            )
-            for number, host in enumerate(self._fleet.shard_hosts())
-        ]
+        with self._fleet.still:
+            return [
+                Generation(
+                    host=number,
+                    epoch=0,
+                    cursor=host.cursor,
+                    at_us=self._fleet.clock.now_us(),
+                    tables={name: views.live(shard) for name, shard in host.shards.items()},
+                    alerts=pa.concat_tables([views.standing_alerts(shard) for shard in host.shards.values()])
+                    if host.shards
+                    else None,
+                )
+                for number, host in enumerate(self._fleet.shard_hosts())
+            ]
 
 
 class Place(NamedTuple):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from serve.cursors import stream_cursor
 from serve.lists import Page
 from serve.live import View, known, short
+from training.jobs import Job
 from twins import filters
 from twins.alerts import alert_id
 from twins.devices import PRIORITIES, AlertRule, DeviceType
@@ -164,6 +166,27 @@ def alert_item(line: Mapping[str, Any], device_type: DeviceType | None, rules: R
     }
 
 
+def job_item(job: Job) -> dict[str, Any]:
+    """A job as the API shows it: files by their names, folders of the machine stay out."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "by": job.by,
+        "state": job.state,
+        "progress": job.progress,
+        "message": job.message,
+        "code": job.code,
+        "created": iso(job.created_us),
+        "started": iso(job.started_us),
+        "ended": iso(job.ended_us),
+        "attempts": job.attempts,
+        "cancelling": job.cancelling,
+        "version": job.version,
+        "request": _without_folders(job.request),
+        "result": None if job.result is None else _without_folders(job.result),
+    }
+
+
 def _time(value: datetime | int | None) -> str | None:
     return _iso(value) if isinstance(value, datetime) else iso(value)
 
@@ -184,3 +207,17 @@ def _unit(rule: AlertRule, device_type: DeviceType, vocabulary: filters.Vocabula
         (channel.unit for channel in device_type.channels if channel.name == name), _UNITS.get(name, "1")
     )
     return f"{unit}/h" if tree.term.function == "rate" else unit
+
+
+def _without_folders(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _short(value) for name, value in said.items()}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return Path(value).name if Path(value).is_absolute() else value
+    if isinstance(value, Mapping):
+        return _without_folders(value)
+    if isinstance(value, list | tuple):
+        return [_short(each) for each in value]
+    return value

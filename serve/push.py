@@ -1,8 +1,9 @@
 """Telling browsers what happens: one follower of the journals a replica, one bounded outbox a socket.
 
-Alerts are told one by one as they enter the journals, the state of the fleet once for every view of the live
-table. A socket that reads too slowly holds up nobody: of updates it gets the latest, of alerts it is told how
-many it missed. Every message carries a cursor to go on from after a break. No storage.
+Alerts are told one by one as they enter the journals, the state of the fleet, and pages of it, once for every view
+of the live table, jobs when they change. A socket that reads too slowly holds up nobody: of updates and jobs it gets
+the latest, of alerts it is told how many it missed. Every message of alerts and updates carries a cursor to go on
+from after a break. No storage.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import contextlib
 import json
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -18,9 +19,11 @@ import numpy as np
 
 from serve.context import Context
 from serve.cursors import Reached, read_stream_cursor, stream_cursor
+from serve.lists import DeviceQuery, list_devices
 from serve.live import Place, View, known, short
-from serve.present import alert_item, as_of, iso
+from serve.present import alert_item, as_of, iso, job_item
 from twins import entries
+from twins.clock import stopwatch_s
 from twins.entries import EntryKind
 from twins.errors import DegradedError, FleetError, JournalError, OverloadedError
 from twins.events import Event, EventBatch, Kind, decode
@@ -84,11 +87,20 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class Client:
-    """One socket's side of the hub: of which sites it may know (None: all), what it wants, and what waits for it."""
+    """One socket's side of the hub: who it is and of which sites it may know (None: all), what it wants, what waits for it.
 
+    Attributes
+    ----------
+    jobs : texts of jobs that changed, the latest of each; ``versions`` are those that were told
+    """
+
+    name: str = ""
     sites: frozenset[str] | None = None
     topics: frozenset[str] = frozenset()
     watched: Mapping[str, Place] = field(default_factory=dict)
+    page: DeviceQuery | None = None
+    jobs: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
     outbox: deque[Message] = field(default_factory=deque)
     missed: int = 0
     update: str | None = None
@@ -109,6 +121,8 @@ class Client:
         while self.outbox:
             message = self.outbox.popleft()
             texts.append(self._numbered(f'"cursor":"{message.after}",{message.body}'))
+        texts += [self._numbered(f'"type":"JOB_CHANGED","data":{job}') for job in self.jobs.values()]
+        self.jobs.clear()
         if self.update is not None:
             texts.append(self._numbered(self.update))
             self.update = None
@@ -120,6 +134,58 @@ class Client:
     def _numbered(self, body: str) -> str:
         self.seq += 1
         return f'{{"seq":{self.seq},{body}}}'
+
+
+Wanted = tuple[frozenset[str] | None, DeviceQuery]
+"""A page, and the sites that whoever looks at it may know of."""
+
+
+class Pages:
+    """The pages that sockets look at, each listed once however many do.
+
+    Where there are too many to list all of them between two updates, they take turns, those that were listed longest
+    ago first.
+
+    Parameters
+    ----------
+    context : the live table, and threads to ask it in
+    most_s : how long listing may take at a time; one page is listed in any case
+    """
+
+    def __init__(self, context: Context, most_s: float) -> None:
+        self._context = context
+        self._most_s = most_s
+        self._listed: dict[Wanted, tuple[int, str]] = {}  # the moment of its view, and its text
+
+    def text(self, wanted: Wanted) -> str | None:
+        """A page as JSON; None where it was not listed yet."""
+        return self._listed.get(wanted, (0, ""))[1] or None
+
+    async def list_one(self, view: View, wanted: Wanted) -> None:
+        """List a page. Raises what ``list_devices`` does."""
+        part = view if wanted[0] is None else await self._context.ask(view.within, wanted[0])
+        self._listed[wanted] = part.as_of_us, await self._context.ask(self._written, part, wanted[1])
+
+    async def list_again(self, view: View, wanted: Iterable[Wanted]) -> None:
+        """List anew what is looked at, as far as there is time, and forget the rest."""
+        until_s = stopwatch_s() + self._most_s
+        self._listed = {each: self._listed.get(each, (0, "")) for each in wanted}
+        for number, each in enumerate(sorted(self._listed, key=lambda each: self._listed[each][0])):
+            if number and stopwatch_s() > until_s:
+                break
+            try:
+                await self.list_one(view, each)
+            except (
+                FleetError
+            ):  # what its filter names may have gone with a version of a type: it stays as it was
+                self._listed[each] = view.as_of_us, self._listed[each][1]
+
+    def _written(self, view: View, query: DeviceQuery) -> str:
+        fleet = self._context.fleet
+        page = list_devices(view, fleet.types, query, self._context.ranks)
+        found = [fleet.directory.locate_one(item["id"]) for item in page.items]
+        columns = _columns(view, [Place(*each) for each in found if each is not None])
+        return _text({"as_of": as_of(view), "total": page.total, **columns})
 
 
 class Hub:
@@ -143,6 +209,7 @@ class Hub:
         self._shown: dict[
             frozenset[str] | None, tuple[View, str]
         ] = {}  # by sites: what was shown last, and its summary
+        self._pages = Pages(context, context.config.update_every_s / 2)
 
     @property
     def cursor(self) -> str:
@@ -163,7 +230,12 @@ class Hub:
         self._context.metrics.sockets.set(len(self._clients))
 
     def subscribe(
-        self, client: Client, topics: Sequence[str], devices: Sequence[str], cursor: str | None
+        self,
+        client: Client,
+        topics: Sequence[str],
+        devices: Sequence[str],
+        cursor: str | None,
+        page: DeviceQuery | None = None,
     ) -> None:
         """What a client wants from now on; with a cursor, alerts since then first.
 
@@ -173,6 +245,7 @@ class Hub:
         """
         vector = read_stream_cursor(cursor) if cursor is not None else None
         client.topics = frozenset(topics)
+        client.page = page if "page" in client.topics else None
         if vector is not None and "alerts" in client.topics:
             self._replay(client, vector)
         self.watch(client, devices)
@@ -181,6 +254,15 @@ class Hub:
         """Show a client these devices, as far as they are known here."""
         client.watched = self._places(devices)  # those of other sites are left out where they would be shown
         self._tell_state(client, self._context.live.view)
+
+    async def list_page(self, client: Client, page: DeviceQuery) -> None:
+        """List a page for the first time.
+
+        Raises
+        ------
+        FilterError, SortError : with what to write instead.
+        """
+        await self._pages.list_one(self._context.live.view, (client.sites, page))
 
     def _replay(self, client: Client, vector: Mapping[int, Reached]) -> None:
         read = {host: vector[host].cursor if host in vector else 0 for host in self._at}
@@ -229,8 +311,27 @@ class Hub:
             for sites in {client.sites for client in self._clients}:
                 shown[sites] = await self._context.ask(self._summed_up, view, sites)
             self._shown = shown
+            pages = [(client.sites, client.page) for client in self._clients if client.page is not None]
+            await self._pages.list_again(view, pages)
             for client in list(self._clients):
                 self._tell_state(client, view)
+            await self._tell_jobs([client for client in self._clients if "jobs" in client.topics])
+
+    async def _tell_jobs(self, clients: Sequence[Client]) -> None:
+        """Tell who wants to know how far each job is of which something is new to them."""
+        if not clients:
+            return
+        try:
+            jobs = await self._context.call(self._context.jobs.list)
+        except FleetError:  # what runs them is away; they are told when it is back
+            return
+        for client in clients:
+            mine = [job for job in jobs if client.sites is None or job.by == client.name]
+            news = [job for job in mine if client.versions.get(job.id, -1) < job.version]
+            client.versions = {job.id: job.version for job in mine}
+            client.jobs.update({job.id: _text(job_item(job)) for job in news})
+            if news:
+                client.wake.set()
 
     def _follow_new(self, view: View) -> None:
         """Follow the hosts of a view from where it is. A replica that nobody listens to reads no journal."""
@@ -243,11 +344,11 @@ class Hub:
     def _summed_up(self, view: View, sites: frozenset[str] | None) -> tuple[View, str]:
         part = view if sites is None else view.within(sites)
         summary = {"as_of": as_of(part), **self._context.overview.summary(part)}
-        return part, json.dumps(summary, separators=(",", ":"), ensure_ascii=False)
+        return part, _text(summary)
 
     def _tell_state(self, client: Client, view: View) -> None:
         shown = self._shown.get(client.sites)
-        if not client.topics & {"fleet", "devices"} or shown is None:
+        if not client.topics & {"fleet", "devices", "page"} or shown is None:
             return
         part, fleet_text = shown
         if client.update is not None:
@@ -259,8 +360,9 @@ class Hub:
             newest = (
                 view if client.sites is None else part
             )  # another part would be made here, on the event loop
-            columns = json.dumps(_columns(newest, client.watched), separators=(",", ":"), ensure_ascii=False)
-            parts.append(f'"devices":{columns}')
+            parts.append(f'"devices":{_text(_columns(newest, client.watched.values()))}')
+        if client.page is not None and (page := self._pages.text((client.sites, client.page))):
+            parts.append(f'"page":{page}')
         client.update = f'"type":"data_update","cursor":"{self.cursor}","data":{{{",".join(parts)}}}'
         client.wake.set()
 
@@ -360,8 +462,8 @@ class Hub:
         for number, (kind, item) in enumerate(items, 1):
             # whoever breaks off between two alerts of an entry is told the whole entry again
             after = before if number < len(items) else self.cursor
-            data = json.dumps(item, separators=(",", ":"), ensure_ascii=False)
-            message = Message(host, entry.cursor, item["site"], after, f'"type":"{kind}","data":{data}')
+            body = f'"type":"{kind}","data":{_text(item)}'
+            message = Message(host, entry.cursor, item["site"], after, body)
             if len(self._recent) == REPLAYED:
                 oldest = self._recent[0]
                 self._recent_from[oldest.host] = oldest.cursor
@@ -483,9 +585,13 @@ def _bare(event: Event, device_type: str, site: str, asked: bool) -> dict[str, A
     }
 
 
-def _columns(view: View, watched: Mapping[str, Place]) -> dict[str, Any]:
-    """The watched devices as columns; a channel that a device does not have is null there."""
-    shown = [place for place in watched.values() if view.has(place)]
+def _text(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+
+
+def _columns(view: View, places: Iterable[Place]) -> dict[str, Any]:
+    """Devices as columns; a channel that a device does not have is null there."""
+    shown = [place for place in places if view.has(place)]
     lines = view.fetch(shown)
     types = {place.device_type for place in shown}
     channels = sorted({name for each in types for name in view.channels(each)})

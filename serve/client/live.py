@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import httpx
 from pydantic import TypeAdapter
@@ -19,13 +19,13 @@ from serve.schemas.stream import (
     Gap,
     Heartbeat,
     Hello,
+    JobChanged,
     NewAlert,
     ServerMessage,
     Subscribe,
 )
 
-Topic = Literal["fleet", "alerts", "devices"]
-LiveMessage: TypeAlias = DataUpdate | NewAlert | AlertChanged | Gap
+LiveMessage: TypeAlias = DataUpdate | NewAlert | AlertChanged | JobChanged | Gap
 
 REFUSED: Final = "live.refused"
 """Code of the error of a socket that was refused: sockets have no problem documents."""

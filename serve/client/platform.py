@@ -16,7 +16,7 @@ from serve.client.credentials import Credential, LocalFile, Session, Token
 from serve.client.device_types import DeviceTypes
 from serve.client.devices import Devices
 from serve.client.jobs import Jobs
-from serve.client.live import Live, Topic
+from serve.client.live import Live
 from serve.client.maintenance import MaintenanceRecords
 from serve.client.notifications import Notifications
 from serve.client.preferences import Preferences
@@ -29,7 +29,7 @@ from serve.schemas.devices import DeviceItem
 from serve.schemas.fleet import FleetMap, FleetSummary
 from serve.schemas.platform import Readiness, SystemInfo
 from serve.schemas.readings import ReadingsTaken
-from serve.schemas.stream import Subscribe
+from serve.schemas.stream import PageWish, Subscribe, Topic
 from serve.whereabouts import address_of
 from twins.errors import FleetError
 
@@ -207,14 +207,22 @@ class Client:
         topics: Sequence[Topic] = ("alerts",),
         devices: Sequence[str] = (),
         cursor: str | None = None,
+        page: PageWish | None = None,
     ) -> Live:
-        """What happens, as it happens: alerts one by one, the fleet and some devices once a second.
+        """What happens, as it happens: alerts and jobs one by one, the fleet, some devices and a page once a second.
 
         Parameters
         ----------
-        topics : of fleet, alerts, devices
+        topics : of fleet, alerts, devices, page, jobs
         devices : those that topic ``devices`` is about
         cursor : tell the alerts since then first
+        page : the list of devices that topic ``page`` is about; None: the first of all
         """
-        wish = Subscribe(type="subscribe", topics=list(topics), devices=list(devices), cursor=cursor)
+        wish = Subscribe(
+            type="subscribe",
+            topics=list(topics),
+            devices=list(devices),
+            cursor=cursor,
+            page=page or PageWish(),
+        )
         return Live(self._ask, wish)

@@ -1,6 +1,5 @@
 """Runs that take long: those that there are, one of them, ending it; and imports, which are such runs."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +8,7 @@ from fastapi import Query, Response
 from serve.context import InContext, User
 from serve.gate import guarded
 from serve.keyset import Key
-from serve.present import iso, reply
+from serve.present import job_item, reply
 from serve.routes.words import Paged
 from serve.row_pages import lines_page
 from serve.schemas.base import Problem
@@ -63,38 +62,3 @@ async def begin_import(context: InContext, by: User, body: NewImport) -> Respons
         return context.jobs.submit(import_jobs.KIND, request, by)
 
     return reply(job_item(await context.call(begin)), 202)
-
-
-def job_item(job: Job) -> dict[str, Any]:
-    """A job as the API shows it: files by their names, folders of the machine stay out."""
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "by": job.by,
-        "state": job.state,
-        "progress": job.progress,
-        "message": job.message,
-        "code": job.code,
-        "created": iso(job.created_us),
-        "started": iso(job.started_us),
-        "ended": iso(job.ended_us),
-        "attempts": job.attempts,
-        "cancelling": job.cancelling,
-        "version": job.version,
-        "request": _without_folders(job.request),
-        "result": None if job.result is None else _without_folders(job.result),
-    }
-
-
-def _without_folders(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _short(value) for name, value in said.items()}
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, str):
-        return Path(value).name if Path(value).is_absolute() else value
-    if isinstance(value, Mapping):
-        return _without_folders(value)
-    if isinstance(value, list | tuple):
-        return [_short(each) for each in value]
-    return value

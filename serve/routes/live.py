@@ -9,10 +9,11 @@ import pyarrow as pa
 from fastapi import Response, WebSocket, WebSocketDisconnect
 from pydantic import TypeAdapter, ValidationError
 
-from serve.access import Caller
+from serve.access import NEEDED, Caller, check
 from serve.context import Context, Who, context_of
-from serve.errors import CursorError, LoginRequiredError
+from serve.errors import LoginRequiredError
 from serve.gate import guarded
+from serve.lists import DeviceQuery
 from serve.present import reply
 from serve.push import Client, Hub
 from serve.schemas.stream import ServerMessage, Subscribe
@@ -50,12 +51,12 @@ async def live(socket: WebSocket, who: Who) -> None:
         await socket.close(_FULL, "too many sockets are open")
         return
     here.sockets += 1
-    client = Client(sites=who.sites)
+    client = Client(who.name, who.sites)
     hub.join(client)
     try:
         await _send(socket, json.dumps({"type": "hello", "cursor": hub.cursor}))
         await _first_done(
-            _listen(socket, here, hub, client), _talk(socket, here, client), _watch(socket, here, who)
+            _listen(socket, here, hub, client, who), _talk(socket, here, client), _watch(socket, here, who)
         )
     except (WebSocketDisconnect, TimeoutError, RuntimeError):
         pass  # gone, or too slow to be waited for; it will come back with its cursor
@@ -64,7 +65,7 @@ async def live(socket: WebSocket, who: Who) -> None:
         hub.leave(client)
 
 
-async def _listen(socket: WebSocket, here: Context, hub: Hub, client: Client) -> None:
+async def _listen(socket: WebSocket, here: Context, hub: Hub, client: Client, who: Caller) -> None:
     """Take subscriptions until the client goes, or says what cannot be understood."""
     while True:
         text = await socket.receive_text()
@@ -72,7 +73,13 @@ async def _listen(socket: WebSocket, here: Context, hub: Hub, client: Client) ->
             if len(text) > MAX_MESSAGE:
                 raise ValueError(f"{len(text)} characters; at most {MAX_MESSAGE} are read")
             wish = Subscribe.model_validate_json(text)
-            hub.subscribe(client, wish.topics, wish.devices, wish.cursor)
+            if "jobs" in wish.topics:
+                check(NEEDED["GET /api/jobs"][0], who)
+            page = None
+            if "page" in wish.topics:
+                page = DeviceQuery(wish.page.filter, wish.page.q, wish.page.sort, wish.page.limit)
+                await hub.list_page(client, page)
+            hub.subscribe(client, wish.topics, wish.devices, wish.cursor, page)
             if wish.devices:
                 with contextlib.suppress(FleetError):  # who is new is learned of, else a moment later
                     await here.call(here.fleet.locate, pa.array(wish.devices, pa.string()))
@@ -81,7 +88,7 @@ async def _listen(socket: WebSocket, here: Context, hub: Hub, client: Client) ->
             first = error.errors()[0]
             await _refuse(socket, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
             return
-        except (ValueError, CursorError) as error:
+        except (ValueError, FleetError) as error:
             await _refuse(socket, str(error))
             return
 

@@ -8,8 +8,7 @@ from serve.context import Context, InContext, User
 from serve.errors import RangeError
 from serve.gate import guarded
 from serve.live import View
-from serve.present import reply
-from serve.routes.jobs import job_item
+from serve.present import job_item, reply
 from serve.routes.types import BODY, REFUSALS, Name, text_of, with_rules
 from serve.schemas.base import Problem
 from serve.schemas.jobs import JobItem

@@ -8,14 +8,27 @@ from serve.schemas.base import Name, Reply, Request, Status
 from serve.schemas.devices import AlertItem
 from serve.schemas.fleet import FleetSummary
 from serve.schemas.history import EventItem
+from serve.schemas.jobs import JobItem
+
+Topic = Literal["fleet", "alerts", "devices", "page", "jobs"]
+
+
+class PageWish(Request):
+    """The first lines of a list of devices, in the words of ``GET /api/devices``."""
+
+    filter: Annotated[str, Field(max_length=4_000)] = ""
+    q: Annotated[str, Field(max_length=200)] = ""
+    sort: Annotated[str, Field(max_length=40)] = "id"
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
 class Subscribe(Request):
     """What a client wants to be told; sent again, it takes the place of what was wanted before."""
 
     type: Literal["subscribe"]
-    topics: Annotated[list[Literal["fleet", "alerts", "devices"]], Field(max_length=3)]
+    topics: Annotated[list[Topic], Field(max_length=5)]
     devices: Annotated[list[Name], Field(max_length=500)] = []
+    page: PageWish = PageWish()
     cursor: Annotated[str, Field(max_length=8_192)] | None = None
 
 
@@ -36,9 +49,19 @@ class DeviceColumns(Reply):
     values: dict[str, list[float | None]]
 
 
+class PageColumns(DeviceColumns):
+    """The page that was asked for, in its order."""
+
+    as_of: AwareDatetime = Field(
+        description="when it was listed: where many pages are watched, they take turns"
+    )
+    total: int = Field(description="how many devices the filter lets through")
+
+
 class Update(Reply):
     fleet: FleetSummary | None = None
     devices: DeviceColumns | None = None
+    page: PageColumns | None = None
 
 
 class DataUpdate(Reply):
@@ -72,6 +95,14 @@ class AlertChanged(Reply):
     data: ChangedAlert
 
 
+class JobChanged(Reply):
+    """How far a job is by now; of one that changes often, the latest."""
+
+    type: Literal["JOB_CHANGED"]
+    seq: int
+    data: JobItem
+
+
 class Gap(Reply):
     """Messages were left out: fetch the lists again."""
 
@@ -87,5 +118,5 @@ class Heartbeat(Reply):
 
 
 ServerMessage = Annotated[
-    Hello | DataUpdate | NewAlert | AlertChanged | Gap | Heartbeat, Field(discriminator="type")
+    Hello | DataUpdate | NewAlert | AlertChanged | JobChanged | Gap | Heartbeat, Field(discriminator="type")
 ]

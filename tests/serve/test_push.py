@@ -14,10 +14,14 @@ import uvicorn
 import websockets
 from pydantic import TypeAdapter
 
-from serve.push import OUTBOX, Client, Hub, Message, PolledJournals
+from serve.accounts import Actor
+from serve.lists import DeviceQuery
+from serve.push import OUTBOX, Client, Hub, Message, Pages, PolledJournals
 from serve.schemas.stream import ServerMessage
-from tests.serve.edges import PUMP, Edge, edge
+from tests.serve.edges import PASSWORD, PUMP, T0, Edge, edge
+from tests.serve.test_job_routes import MAPPING
 from twins import entries
+from twins.clock import SECOND_US
 
 HIGH = "pump-01:vibration-high:1"
 MESSAGE = TypeAdapter(ServerMessage)
@@ -61,6 +65,94 @@ def run(tmp_path: Path, test: Any, **config: Any) -> None:
             await test(it, url)
 
     asyncio.run(inside())
+
+
+def test_a_page_is_what_the_list_shows_and_moves_with_it(tmp_path: Path) -> None:
+    async def test(it: Edge, url: str) -> None:
+        wish: dict[str, Any] = {"filter": "alerts > 0", "sort": "-id", "limit": 1}
+        async with websockets.connect(url, additional_headers=it.token) as sock:
+            await subscribe(sock, "page", page=wish)
+            page = (await message(sock, "data_update"))["data"]["page"]
+            assert (page["id"], page["total"]) == ([], 0)
+            for total, device in enumerate(("pump-01", "pump-04", "pump-02"), 1):
+                await it.read(device, total, {"vibration": 9.0})
+                while page["total"] < total:
+                    page = (await message(sock, "data_update"))["data"]["page"]
+                listed = await it.get("/api/devices", **wish)
+                assert page["total"] == listed["total"] == total
+                assert page["id"] == [each["id"] for each in listed["items"]]
+                assert page["alerts"] == [1]
+                assert page["values"]["vibration"] == [9.0]
+            await sock.send(json.dumps({"type": "subscribe", "topics": ["page"], "page": {"sort": "colour"}}))
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await message(sock, "none")
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1008
+            assert "colour" in closed.value.rcvd.reason
+
+    run(tmp_path, test)
+
+
+def test_a_page_of_an_account_for_some_sites_has_no_others(tmp_path: Path) -> None:
+    async def test(it: Edge, url: str) -> None:
+        access = it.context.access
+        it.member("kari", "viewer")
+        access.accounts.change("kari", Actor("tests"), sites=["bergen"])
+        begun = access.sessions.log_in("kari", PASSWORD, "program")
+        kari = {"Authorization": f"Bearer {access.sessions.access_token(begun.principal)[0]}"}
+        async with websockets.connect(url, additional_headers=kari) as sock:
+            await subscribe(sock, "page")
+            page = (await message(sock, "data_update"))["data"]["page"]
+            assert page["id"] == ["pump-00", "pump-02", "pump-04"]
+            assert page["total"] == 3
+            await sock.send(json.dumps({"type": "subscribe", "topics": ["jobs"]}))
+            with pytest.raises(websockets.ConnectionClosed) as closed:  # jobs are for engineers
+                await message(sock, "none")
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1008
+
+    run(tmp_path, test)
+
+
+def test_pages_take_turns_where_there_are_too_many(tmp_path: Path) -> None:
+    async def test(it: Edge, _: str) -> None:
+        pages = Pages(it.context, 0.0)  # time for one
+        wanted = [(None, DeviceQuery(limit=limit)) for limit in range(1, 5)]
+        for turn in range(8):
+            it.clock.advance_to(T0 + turn * SECOND_US)
+            await it.fresh()
+            before = [pages.text(each) for each in wanted]
+            await pages.list_again(it.context.live.view, wanted)
+            changed = [pages.text(each) != was for each, was in zip(wanted, before, strict=True)]
+            assert sum(changed) == 1
+            assert changed[turn % 4]
+        await pages.list_again(it.context.live.view, wanted[:1])
+        assert pages.text(wanted[1]) is None  # nobody looks at it any more
+
+    run(tmp_path, test, update_every_s=60.0)
+
+
+def test_who_may_is_told_of_jobs(tmp_path: Path) -> None:
+    (tmp_path / "tanks.yaml").write_text(MAPPING)
+    (tmp_path / "tanks.csv").write_text("t,unit,level\n0,north,50\n10,north,51\n")
+
+    async def test(it: Edge, url: str) -> None:
+        async with websockets.connect(url, additional_headers=it.member("eva", "engineer")) as sock:
+            await subscribe(sock, "jobs")
+            asked = {
+                "mapping": str(tmp_path / "tanks.yaml"),
+                "files": [str(tmp_path / "tanks.csv")],
+                "live": True,
+            }
+            begun = await it.post("/api/imports", asked, 202)
+            job = (await message(sock, "JOB_CHANGED"))["data"]
+            while job["state"] != "done":
+                newer = (await message(sock, "JOB_CHANGED"))["data"]
+                assert newer["version"] > job["version"]
+                job = newer
+            assert job == await it.get(f"/api/jobs/{begun['id']}")
+
+    run(tmp_path, test)
 
 
 def test_a_socket_is_told_what_happens_and_goes_on_after_a_break(tmp_path: Path) -> None:

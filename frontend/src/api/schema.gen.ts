@@ -1190,6 +1190,15 @@ export type Invited = {
     invitation: string;
 };
 
+/**
+ * How far a job is by now; of one that changes often, the latest.
+ */
+export type JobChanged = {
+    data: JobItem;
+    seq: number;
+    type: 'JOB_CHANGED';
+};
+
 export type JobItem = {
     attempts: number;
     by: string;
@@ -1614,6 +1623,42 @@ export type NotificationSummary = {
 export type OneTime = {
     account: AccountItem;
     password: string;
+};
+
+/**
+ * The page that was asked for, in its order.
+ */
+export type PageColumns = {
+    alerts: Array<number>;
+    anomaly_score: Array<number | null>;
+    /**
+     * when it was listed: where many pages are watched, they take turns
+     */
+    as_of: string;
+    /**
+     * ms since the epoch
+     */
+    event_time: Array<number | null>;
+    health: Array<number | null>;
+    id: Array<string>;
+    status: Array<'reporting' | 'stale' | 'silent' | 'retired' | 'importing'>;
+    /**
+     * how many devices the filter lets through
+     */
+    total: number;
+    values: {
+        [key: string]: Array<number | null>;
+    };
+};
+
+/**
+ * The first lines of a list of devices, in the words of ``GET /api/devices``.
+ */
+export type PageWish = {
+    filter?: string;
+    limit?: number;
+    q?: string;
+    sort?: string;
 };
 
 /**
@@ -2064,6 +2109,8 @@ export type ServerMessage = ({
 } & NewAlert) | ({
     type: 'ALERT_CHANGED';
 } & AlertChanged) | ({
+    type: 'JOB_CHANGED';
+} & JobChanged) | ({
     type: 'gap';
 } & Gap) | ({
     type: 'heartbeat';
@@ -2213,7 +2260,8 @@ export type Storage = {
 export type Subscribe = {
     cursor?: string | null;
     devices?: Array<string>;
-    topics: Array<'fleet' | 'alerts' | 'devices'>;
+    page?: PageWish;
+    topics: Array<'fleet' | 'alerts' | 'devices' | 'page' | 'jobs'>;
     type: 'subscribe';
 };
 
@@ -2421,6 +2469,7 @@ export type TypeVersions = {
 export type Update = {
     devices?: DeviceColumns | null;
     fleet?: FleetSummary | null;
+    page?: PageColumns | null;
 };
 
 /**
