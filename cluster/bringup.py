@@ -608,6 +608,7 @@ def ray_environment(data: Path) -> dict[str, str]:
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # a proxy that was killed is back in seconds
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "5",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",  # else each replica waits 30 s before it ends
+        "RAY_USE_UVLOOP": "0",  # it takes one new connection a round: under load one waits behind a crowd of others
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # a SIGTERM is an order, not a crash to print a trace of
         "OMP_NUM_THREADS": "1",

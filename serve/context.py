@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from fastapi import Depends, Header
 from starlette.requests import HTTPConnection
 
 from serve.access import Access, Caller
-from serve.admission import Admission
+from serve.admission import Admission, Crowd
 from serve.catalogue import Catalogue
 from serve.config import ApiConfig
 from serve.cursors import Reached, read_stream_cursor, stream_cursor
@@ -48,13 +47,16 @@ _REBUILDS_WAITING: Final = 8
 _LOG_INS: Final = 2  # a password takes a core for a while
 _LOG_INS_WAITING: Final = 30
 _LOOK_UPS: Final = 4
-_DECODES: Final = 4  # bodies that are unpacked at a time: each becomes many times its size
+_BODIES: Final = 32  # large ones under way: a second or two of what can be taken
+_DECODERS: Final = (
+    1  # more would take turns with the event loop, and each turn of theirs is one that it waits
+)
 _TESTS: Final = 2
 _TESTS_WAITING: Final = 4
 
 _SHARED: Final = (
     "config", "metrics", "rules", "overview", "catalogue", "calls", "reads", "rebuilds", "log_ins", "look_ups", "receivers",
-    "tests", "together", "admission", "decodes", "ranks", "advisers", "preferences",
+    "tests", "together", "admission", "bodies", "decoders", "ranks", "advisers", "preferences",
 )  # fmt: skip
 """Parts of a context that know nothing of any device, or are handed what they work on."""
 
@@ -119,7 +121,8 @@ class Context:
     tests: Workers = field(init=False)
     together: Together = field(init=False)
     admission: Admission = field(init=False)
-    decodes: threading.Semaphore = field(init=False)
+    bodies: Crowd = field(init=False)
+    decoders: Workers = field(init=False)
     templates: Templates = field(init=False)
     door: Door = field(init=False)
     switchboard: Switchboard = field(default_factory=Switchboard)
@@ -138,7 +141,8 @@ class Context:
         self.receivers = Receivers(self.config.receivers)
         self.tests = Workers("tests of channels", _TESTS, _TESTS_WAITING)
         self.admission = Admission(self.config.bodies_bytes)
-        self.decodes = threading.Semaphore(_DECODES)
+        self.bodies = Crowd("bodies of readings", _BODIES)
+        self.decoders = Workers("bodies that are read", _DECODERS, _BODIES)
         self.templates = Templates(self.access.database, self.fleet.clock)
         used = self.templates if self.config.unknown == "template" else None
         self.door = Door(self.fleet, used)
@@ -147,6 +151,10 @@ class Context:
     async def call(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         """A call of the fleet, of history or of the database."""
         return await self.calls.run(work, *arguments)
+
+    async def decode(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        """A body of many readings into columns."""
+        return await self.decoders.run(work, *arguments)
 
     async def ask(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         """A question to the live table."""
@@ -215,6 +223,7 @@ class Context:
     def close(self) -> None:
         """Let threads and tables go."""
         self.calls.close()
+        self.decoders.close()
         self.reads.close()
         self.rebuilds.close()
         self.log_ins.close()

@@ -217,6 +217,11 @@ class Admitted:
         self.types = self._fleet.types
         return places
 
+    def locate_known(self, ids: pa.StringArray) -> Places | None:
+        places = self._fleet.locate_known(ids)
+        self.types = self._fleet.types
+        return places
+
 
 def _names(ids: pa.StringArray, places: Places) -> list[str]:
     """Those of ``ids`` that are in no fleet."""

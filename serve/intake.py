@@ -5,8 +5,9 @@ are parsed at once, values are gathered a channel at a time. Only what does not 
 """
 
 import math
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -19,7 +20,7 @@ from serve.formats import EXAMPLE
 from twins import fleet as fleet_module
 from twins.devices import Channel, DeviceType
 from twins.directory import Places
-from twins.fleet import NO_ROOM, NOT_FOUND, NOT_SURE, OTHER_TYPE, Fleet
+from twins.fleet import NO_ROOM, NOT_FOUND, NOT_SURE, OTHER_TYPE, Fleet, WriteResult
 from twins.readings import Fate, ReadingBatch
 
 REFUSALS_TOLD: Final = 1_000
@@ -73,6 +74,29 @@ class Refusals:
         self.total += lines
 
 
+class Shared(Refusals):
+    """Refusals of several requests whose lines are read one after the other: each is told its own.
+
+    Parameters
+    ----------
+    starts : the place of each request's first line, ascending
+    of : what each is told
+    """
+
+    def __init__(self, starts: Sequence[int], of: Sequence[Refusals]) -> None:
+        super().__init__()
+        self._starts = starts
+        self._of = of
+
+    def add(self, index: int, device: Any, code: str, reason: str) -> None:
+        number = bisect_right(self._starts, index) - 1
+        self._of[number].add(index - self._starts[number], device, code, reason)
+
+    def add_many(self, indices: NDArray[np.intp], devices: pa.Array, code: str, reason: str) -> None:
+        for index, device in zip(indices.tolist(), devices.to_pylist(), strict=True):
+            self.add(index, device, code, reason)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Intake:
     """Batches ready to be written, each with its lines' positions in the request, and what was refused."""
@@ -81,19 +105,62 @@ class Intake:
     refusals: Refusals
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request's lines: how many by fate, which were refused, the newest cursor of each host."""
+
+    refusals: Refusals = field(default_factory=Refusals)
+    accepted: Counter[str] = field(default_factory=Counter)
+    cursors: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Lines of one type, of requests that were read one after the other.
+
+    Parameters
+    ----------
+    batch : (n,) lines
+    positions : (n,) the place of each among all lines that were read
+    starts : the place of each request's first line, ascending
+    of : each request's outcome
+    """
+
+    batch: ReadingBatch
+    positions: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    of: Sequence[Outcome]
+
+    def lines(self) -> Iterator[tuple[Outcome, int]]:
+        """Whose each line is, and its place in that request."""
+        number = np.searchsorted(self.starts, self.positions, side="right") - 1
+        own = self.positions - self.starts[number]
+        return zip([self.of[each] for each in number.tolist()], own.tolist(), strict=True)
+
+
 class Membership(Protocol):
     """What there is in a fleet, and where, as ``Fleet`` knows it."""
 
-    types: dict[str, DeviceType]
+    @property
+    def types(self) -> dict[str, DeviceType]: ...
 
     def locate(self, ids: pa.StringArray) -> Places: ...
 
+    def locate_known(self, ids: pa.StringArray) -> Places | None: ...
+
 
 def gather(
-    lines: Sequence[Any], wanted: str | None, membership: Membership, covers: Covers | None = None
+    lines: Sequence[Any],
+    wanted: str | None,
+    membership: Membership,
+    covers: Covers | None = None,
+    refusals: Refusals | None = None,
 ) -> Intake:
-    """Columns of what can be read in ``lines``, by device type, each device's lines in their order."""
-    refusals = Refusals()
+    """Columns of what can be read in ``lines``, by device type, each device's lines in their order.
+
+    What cannot is added to ``refusals``, if there are any.
+    """
+    refusals = Refusals() if refusals is None else refusals
     index: list[int] = []
     devices: list[str] = []
     times: list[Any] = []
@@ -146,51 +213,53 @@ def gather(
     return Intake(batches, refusals)
 
 
-def write(fleet: Fleet, taken: Intake) -> tuple[Counter[str], dict[int, int]]:
-    """Write what was gathered; returns, once it is durable, what became of it by fate, and each host's cursor.
+def write(fleet: Fleet, taken: Intake) -> Outcome:
+    """Write what was gathered; returns, once it is durable, what became of it.
 
-    Lines that no twin took join ``taken.refusals``; one host that is away costs only its own.
+    One host that is away costs only its own lines.
     """
-    accepted: Counter[str] = Counter()
-    cursors: dict[int, int] = {}
-    results = fleet.write_many([batch for batch, _ in taken.batches], partly=True)
+    return _became(taken, fleet.write_many([batch for batch, _ in taken.batches], partly=True))
+
+
+async def write_async(fleet: Fleet, taken: Intake) -> Outcome:
+    """What ``write`` does, from an event loop."""
+    return _became(taken, await fleet.write_many_async([batch for batch, _ in taken.batches], partly=True))
+
+
+def _became(taken: Intake, results: Sequence[WriteResult]) -> Outcome:
+    outcome = Outcome(taken.refusals)
     for (_, positions), written in zip(taken.batches, results, strict=True):
-        accepted.update(written.fates)
-        cursors.update(written.cursors)
+        outcome.accepted.update(written.fates)
+        outcome.cursors.update(written.cursors)
         for line, device_id, code in written.refused:
-            taken.refusals.add(int(positions[line]), device_id, code, _REASONS[code])
-        taken.refusals.count(written.refused_total - len(written.refused))
-    return accepted, cursors
+            outcome.refusals.add(int(positions[line]), device_id, code, _REASONS[code])
+        outcome.refusals.count(written.refused_total - len(written.refused))
+    return outcome
 
 
-def write_together(fleet: Fleet, takens: Sequence[Intake]) -> list[tuple[Counter[str], dict[int, int]]]:
-    """What ``write`` does, for several that were gathered apart: one call of the fleet, and to each what became of its own.
+async def write_together(fleet: Fleet, parts: Sequence[Part]) -> None:
+    """What ``write`` does, for parts of several requests: one call of the fleet, and to each what became of its own lines.
 
     At most ``MOST_TOGETHER`` lines in all, so that each that is refused is told.
     """
-    by_type: dict[str, list[tuple[int, ReadingBatch, NDArray[np.intp]]]] = {}
-    for number, taken in enumerate(takens):
-        for batch, positions in taken.batches:
-            by_type.setdefault(batch.device_type, []).append((number, batch, positions))
-    told: list[tuple[Counter[str], dict[int, int]]] = [(Counter(), {}) for _ in takens]
-    whole = [_one_after_the_other([batch for _, batch, _ in parts]) for parts in by_type.values()]
-    results = fleet.write_many(whole, partly=True, trace=True)
-    for parts, written in zip(by_type.values(), results, strict=True):
+    by_type: dict[str, list[Part]] = {}
+    for part in parts:
+        by_type.setdefault(part.batch.device_type, []).append(part)
+    whole = [_one_after_the_other([part.batch for part in same]) for same in by_type.values()]
+    results = await fleet.write_many_async(whole, partly=True, trace=True)
+    for same, written in zip(by_type.values(), results, strict=True):
         assert written.results is not None
         refused = {line: (device_id, code) for line, device_id, code in written.refused}
-        fates = written.results.fate.tolist()
-        line = 0
-        for number, _, positions in parts:
-            accepted, cursors = told[number]
-            cursors.update(written.cursors)
-            for position in positions.tolist():
-                if line in refused:
-                    device_id, code = refused[line]
-                    takens[number].refusals.add(position, device_id, code, _REASONS[code])
-                else:
-                    accepted[Fate(fates[line]).name.lower()] += 1
-                line += 1
-    return told
+        of_line = [(owner, position) for part in same for owner, position in part.lines()]
+        for line, (fate, (owner, position)) in enumerate(
+            zip(written.results.fate.tolist(), of_line, strict=True)
+        ):
+            if line in refused:
+                device_id, code = refused[line]
+                owner.refusals.add(position, device_id, code, _REASONS[code])
+            else:
+                owner.accepted[Fate(fate).name.lower()] += 1
+            owner.cursors.update(written.cursors)
 
 
 def _one_after_the_other(batches: Sequence[ReadingBatch]) -> ReadingBatch:

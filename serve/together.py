@@ -1,30 +1,55 @@
 """Small requests that come while others are being written are written together: a commit costs what it costs."""
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from serve.intake import MOST_TOGETHER, Intake, write_together
-from twins.errors import DegradedError, FleetError, OverloadedError
+import numpy as np
+import pyarrow as pa
+
+from serve import intake
+from serve.access import Caller
+from serve.intake import MOST_TOGETHER, Covers, Membership, Outcome, Part, Shared
+from twins.devices import DeviceType
+from twins.directory import Places
+from twins.errors import DegradedError, OverloadedError
 from twins.fleet import Fleet
 
-Outcome = tuple[Intake, Counter[str], dict[int, int]]
-"""What was gathered, with all its refusals; what became of it by fate; the newest cursor of each host."""
-
-Outcomes = Sequence[Outcome | Exception]
+Gathered = tuple[list[Outcome], list[Part]]
+"""What each request is told so far, and the lines that are to be written."""
 
 _RETRY_AFTER_S: Final = 1.0
+_SHORT: Final = 64  # lines
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Small:
+    """A request of few lines.
+
+    Parameters
+    ----------
+    lines : what it sent, at most ``MOST_TOGETHER``
+    wanted : the type that all lines are of, if it said so
+    sender : who sent it
+    membership : the fleet as the sender meets it
+    covers : which devices the sender may write for; None: all
+    """
+
+    lines: Sequence[Any]
+    wanted: str | None
+    sender: Caller
+    membership: Membership
+    covers: Covers | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    """A request that waits: how to gather it, its lines, and who waits for the answer."""
+    """A request that waits, and who waits for the answer."""
 
-    gather: Callable[[], Intake]
-    lines: int
+    request: Small
     answer: "asyncio.Future[Outcome]"
 
 
@@ -39,7 +64,7 @@ class Together:
     """
 
     def __init__(
-        self, fleet: Fleet, call: Callable[[Callable[[], Outcomes]], Awaitable[Outcomes]], most: int
+        self, fleet: Fleet, call: Callable[[Callable[[], Gathered]], Awaitable[Gathered]], most: int
     ) -> None:
         self._fleet = fleet
         self._call = call
@@ -47,8 +72,8 @@ class Together:
         self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[None] | None = None
 
-    async def take(self, gather: Callable[[], Intake], lines: int) -> Outcome:
-        """What became of a request of at most ``MOST_TOGETHER`` lines, once that is durable.
+    async def take(self, request: Small) -> Outcome:
+        """What became of a request, once that is durable.
 
         Raises
         ------
@@ -57,7 +82,7 @@ class Together:
         """
         if len(self._waiting) >= self._most:
             raise OverloadedError(f"{len(self._waiting)} requests wait to be written", _RETRY_AFTER_S)
-        waiting = _Waiting(gather, lines, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if (
             self._writer is None
@@ -77,11 +102,11 @@ class Together:
         """Write as many of those that wait as go together, and answer them."""
         group: list[_Waiting] = []
         lines = 0
-        while self._waiting and (not group or lines + self._waiting[0].lines <= MOST_TOGETHER):
+        while self._waiting and (not group or lines + len(self._waiting[0].request.lines) <= MOST_TOGETHER):
             group.append(self._waiting.popleft())
-            lines += group[-1].lines
+            lines += len(group[-1].request.lines)
         try:
-            outcomes = await self._call(partial(self._written, group))
+            outcomes = await self._written([each.request for each in group])
         except asyncio.CancelledError:
             for each in group:
                 each.answer.cancel()
@@ -96,32 +121,84 @@ class Together:
             else:
                 each.answer.set_result(outcome)
 
-    def _written(self, group: Sequence[_Waiting]) -> Outcomes:
+    async def _written(self, group: Sequence[Small]) -> Sequence[Outcome | Exception]:
         """Gather and write a group; what is wrong with one of them costs no other."""
-        outcomes: list[Outcome | Exception] = []
-        gathered: list[tuple[int, Intake]] = []
-        for each in group:
-            try:
-                taken = each.gather()
-            except Exception as error:
-                outcomes.append(error)
-            else:
-                gathered.append((len(outcomes), taken))
-                outcomes.append((taken, Counter(), {}))
         try:
-            told = write_together(self._fleet, [taken for _, taken in gathered])
+            return await self._written_at_once(group)
         except (OverloadedError, DegradedError):
             raise
-        except FleetError:
+        except Exception:
             if len(group) == 1:
                 raise
-            return [self._alone(each) for each in group]
-        for (at, taken), became in zip(gathered, told, strict=True):
-            outcomes[at] = (taken, *became)
+        return [await self._alone(each) for each in group]
+
+    async def _written_at_once(self, group: Sequence[Small]) -> list[Outcome]:
+        """Gather and write all of a group in one call.
+
+        Where it is short and all its devices are known, here: to hand it to a thread and back would take as long again.
+        """
+        try:
+            if sum(len(each.lines) for each in group) > _SHORT:
+                raise _NotKnownError
+            outcomes, parts = _gathered(group, _Known)
+        except _NotKnownError:
+            outcomes, parts = await self._call(partial(_gathered, group))
+        await intake.write_together(self._fleet, parts)
         return outcomes
 
-    def _alone(self, waiting: _Waiting) -> "Outcome | Exception":
+    async def _alone(self, request: Small) -> "Outcome | Exception":
         try:
-            return self._written([waiting])[0]
-        except FleetError as error:
+            return (await self._written_at_once([request]))[0]
+        except Exception as error:
             return error
+
+
+class _NotKnownError(Exception):
+    """Who is in the fleet takes a question."""
+
+
+class _Known:
+    """A membership that asks nobody: it raises instead."""
+
+    def __init__(self, membership: Membership) -> None:
+        self._membership = membership
+
+    @property
+    def types(self) -> dict[str, DeviceType]:
+        return self._membership.types
+
+    def locate(self, ids: pa.StringArray) -> Places:
+        places = self.locate_known(ids)
+        if places is None:
+            raise _NotKnownError
+        return places
+
+    def locate_known(self, ids: pa.StringArray) -> Places | None:
+        return self._membership.locate_known(ids)
+
+
+def _gathered(
+    group: Sequence[Small], met: Callable[[Membership], Membership] = lambda membership: membership
+) -> Gathered:
+    """What can be read in the lines of a group, those of one sender at once; each is told what cannot.
+
+    ``met`` is what memberships are asked through.
+    """
+    outcomes = [Outcome() for _ in group]
+    alike: dict[tuple[Caller, str | None], list[int]] = {}
+    for number, each in enumerate(group):
+        alike.setdefault((each.sender, each.wanted), []).append(number)
+    parts: list[Part] = []
+    for numbers in alike.values():
+        first = group[numbers[0]]
+        of = [outcomes[number] for number in numbers]
+        starts = np.cumsum([0, *(len(group[number].lines) for number in numbers)])[:-1]
+        taken = intake.gather(
+            [line for number in numbers for line in group[number].lines],
+            first.wanted,
+            met(first.membership),
+            first.covers,
+            Shared(starts.tolist(), [each.refusals for each in of]),
+        )
+        parts += [Part(batch, positions, starts, of) for batch, positions in taken.batches]
+    return outcomes, parts

@@ -6,6 +6,7 @@ Ray actors, so that its directory is a copy, which it brings up to date when it 
 same contract, and the same tests hold them to it.
 """
 
+import asyncio
 import contextlib
 import itertools
 import logging
@@ -13,8 +14,9 @@ import secrets
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +45,9 @@ from twins.membership import REGISTER_CHUNK, Call, Changes, Hosts, Membership, e
 from twins.readings import Fate, ReadingBatch, ShardBatch, all_present, rounded
 from twins.service import COMMANDS_AT_ONCE, HostReply, HostService, Mark
 from twins.silence import DeclareSilent
+
+Step = list[Call] | Callable[[], Any]
+"""Calls to make of hosts, or something to learn first; either may take its time."""
 
 REFUSALS_TOLD: Final = 100
 """Refused lines of a batch that are told one by one; all are counted."""
@@ -214,6 +219,11 @@ class Fleet(ABC):
         """Where devices are. Those that are not known are asked for before they count as unknown."""
         return self._located(ids)[1]
 
+    def locate_known(self, ids: pa.StringArray) -> Places | None:
+        """Where devices are, if all of them are known; it takes no time. None: only ``locate`` can say."""
+        places = self._places(ids)[1]
+        return None if (places.host < 0).any() else places
+
     def find(self, device_id: str) -> tuple[int, str, int] | None:
         """Host, device type and row of one device, asked for as in ``locate``; None if it is not in the fleet."""
         found = self.directory.locate_one(device_id)
@@ -273,6 +283,37 @@ class Fleet(ABC):
         partly: bool = False,
     ) -> list[WriteResult]:
         """Take several batches in, of any types, the hosts working side by side; ``partly`` and errors as in ``write``."""
+        writing = self._writing(batches, now_us, trace, partly)
+        answer: Any = None
+        while True:
+            try:
+                step = writing.send(answer)
+            except StopIteration as ended:
+                written: list[WriteResult] = ended.value
+                return written
+            answer = step() if callable(step) else self._hosts.ask(step)
+
+    async def write_many_async(
+        self, batches: Sequence[ReadingBatch], *, trace: bool = False, partly: bool = False
+    ) -> list[WriteResult]:
+        """What ``write_many`` does, from an event loop: it goes on while hosts work."""
+        writing = self._writing(batches, None, trace, partly)
+        answer: Any = None
+        while True:
+            try:
+                step = writing.send(answer)
+            except StopIteration as ended:
+                written: list[WriteResult] = ended.value
+                return written
+            if callable(step):
+                answer = await asyncio.to_thread(step)
+            else:
+                answer = await self._hosts.ask_async(step)
+
+    def _writing(
+        self, batches: Sequence[ReadingBatch], now_us: int | None, trace: bool, partly: bool
+    ) -> Generator[Step, Any, list[WriteResult]]:
+        """How batches are written, step by step; whoever runs it takes each step and sends what came of it."""
         now_us = self.clock.now_us() if now_us is None else now_us
         deliveries = [_Delivery() for _ in batches]
         todo: list[tuple[int, Lines]] = [(number, slice(None)) for number in range(len(batches))]
@@ -281,14 +322,20 @@ class Fleet(ABC):
         for attempt in range(_REROUTES + 1):
             sent: list[tuple[int, _Part]] = []
             for number, lines in todo:
-                parts = self._route(batches[number], lines, deliveries[number])
+                batch = batches[number]
+                known = self._places(batch.ids)
+                if (known[1].host < 0).any():
+                    known = yield partial(self._located, batch.ids)
+                if batch.device_type not in self.types:
+                    yield self.refresh
+                parts = self._route(batch, lines, deliveries[number], *known)
                 sent += [(number, part) for part in parts]
             calls: list[Call] = [
                 (part.host, "write", (batches[number].device_type, part.batch, now_us, trace))
                 for number, part in sent
             ]
             todo = []
-            for (number, part), reply in zip(sent, self._hosts.ask(calls), strict=True):
+            for (number, part), reply in zip(sent, (yield calls), strict=True):
                 if isinstance(reply, StaleDirectoryError) and attempt < _REROUTES:
                     todo.append((number, part.lines))
                 elif partly and isinstance(reply, DegradedError):
@@ -299,7 +346,7 @@ class Fleet(ABC):
                     deliveries[number].taken.append((part, reply))
             if not todo:
                 break
-            self.relearn()
+            yield self.relearn
         if failed is None and lost and not any(delivery.taken for delivery in deliveries):
             failed = lost[0][2]
         if failed is not None:
@@ -545,13 +592,16 @@ class Fleet(ABC):
                 self._routes.popitem(last=False)
         return directory, places
 
-    def _route(self, batch: ReadingBatch, lines: "Lines", delivery: "_Delivery") -> "list[_Part]":
+    def _route(
+        self,
+        batch: ReadingBatch,
+        lines: "Lines",
+        delivery: "_Delivery",
+        directory: Directory,
+        places: Places,
+    ) -> "list[_Part]":
         """Round a batch's values and cut these of its lines by host; ``delivery`` gets those that go nowhere."""
-        directory, places = self._located(batch.ids)
         device_type = self.types.get(batch.device_type)
-        if device_type is None:
-            self.refresh()
-            device_type = self.types.get(batch.device_type)
         if device_type is None:
             raise DeviceTypeNotFoundError(batch.device_type, tuple(sorted(self.types)))
         values = rounded(batch.values[lines], device_type)
@@ -664,6 +714,7 @@ class LocalHosts:
         self._told = itertools.count(1)
         self._name = secrets.token_hex(6)
         self._untold: dict[str, int] = {}  # parents' states that not every host has heard
+        self.still = threading.RLock()  # who holds it sees hosts that nobody changes meanwhile
 
     def numbers(self) -> list[int]:
         return list(range(len(self.services)))
@@ -678,10 +729,14 @@ class LocalHosts:
 
     def ask(self, calls: Sequence[Call], patience_s: float | None = None) -> list[Any]:
         """Call one after the other; every host gets its call. Children are told what the answers say of their parents."""
-        answers = self._asked(calls)
-        self._untold.update(_news(answers))
-        self._tell_children()
+        with self.still:
+            answers = self._asked(calls)
+            self._untold.update(_news(answers))
+            self._tell_children()
         return answers
+
+    async def ask_async(self, calls: Sequence[Call]) -> list[Any]:
+        return await asyncio.to_thread(self.ask, calls)
 
     def retell(self) -> None:
         """Tell children how their parents are: whoever ended before they had heard did not."""
@@ -766,6 +821,11 @@ class LocalFleet(Fleet):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def still(self) -> contextlib.AbstractContextManager[Any]:
+        """For as long as it is entered nothing changes."""
+        return self._local.still
 
     def shard_hosts(self) -> list[ShardHost]:
         """The hosts themselves, for a recorder in this process, and for tests."""

@@ -76,6 +76,10 @@ class Hosts(Protocol):
         """
         ...
 
+    async def ask_async(self, calls: Sequence[Call]) -> list[Any]:
+        """What ``ask`` does, from an event loop."""
+        ...
+
     def is_alone(self) -> bool:
         """Whether nobody else owns this membership by now; asked where a host cannot say so itself."""
         ...

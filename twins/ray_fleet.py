@@ -1,5 +1,6 @@
 """The fleet over Ray: hosts in ``ShardActor``s, membership with the ``Registrar``; for any process of the cluster."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -102,6 +103,13 @@ class RayHosts:
             time.sleep(_ASK_AGAIN_S)
         return [_told(answer) for answer in answers]
 
+    async def ask_async(self, calls: Sequence[Call]) -> list[Any]:
+        for host in {host for host, _, _ in calls} - self._handles.keys():  # looking for one takes its time
+            with contextlib.suppress(DegradedError):
+                await asyncio.to_thread(self.handle, host)
+        sent = [(host, self._send(host, method, arguments)) for host, method, arguments in calls]
+        return [_told(await self._answer_async(host, ref)) for host, ref in sent]
+
     def handle(self, number: int) -> Any:
         """The actor; DegradedError if there is none."""
         if number not in self._handles:
@@ -144,12 +152,24 @@ class RayHosts:
             return ref
         try:
             return ray.get(ref)
-        except ray.exceptions.RayTaskError as error:
-            return error.cause if isinstance(error.cause, FleetError) else error
         except ray.exceptions.RayError as error:
-            if isinstance(error, ray.exceptions.ActorDiedError):
-                self._handles.pop(host, None)  # another of this name may be up by the next call
-            return _Away(f"{host_name(host)} does not answer: {_first_line(error)}")
+            return self._failure(host, error)
+
+    async def _answer_async(self, host: int, ref: Any) -> Any:
+        if isinstance(ref, _Away):
+            return ref
+        try:
+            return await ref
+        except ray.exceptions.RayError as error:
+            return self._failure(host, error)
+
+    def _failure(self, host: int, error: Exception) -> Any:
+        """What came instead of an answer: what the host refused, or ``_Away``."""
+        if isinstance(error, ray.exceptions.RayTaskError):
+            return error.cause if isinstance(error.cause, FleetError) else error
+        if isinstance(error, ray.exceptions.ActorDiedError):
+            self._handles.pop(host, None)  # another of this name may be up by the next call
+        return _Away(f"{host_name(host)} does not answer: {_first_line(error)}")
 
 
 @ray.remote(max_restarts=-1, max_task_retries=-1, num_cpus=0, concurrency_groups={"change": 16, "look": 8})

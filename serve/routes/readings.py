@@ -1,7 +1,7 @@
 """Readings from gateways: JSON, NDJSON or Arrow in, columns on, durable when answered."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -14,10 +14,12 @@ from serve.context import Context, InContext, Who
 from serve.door import Party
 from serve.formats import ARROW, JSON, NDJSON, Body, read_body
 from serve.gate import guarded
+from serve.guards import said_bytes
 from serve.intake import MOST_TOGETHER
 from serve.present import reply
 from serve.schemas.base import Problem
 from serve.schemas.readings import Readings, ReadingsTaken
+from serve.together import Small
 
 router = guarded(prefix="/api/readings", tags=["readings"])
 ingest = guarded(prefix="/ingest", tags=["readings"])
@@ -60,19 +62,22 @@ _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
 @router.post("", response_model=ReadingsTaken, responses=_REFUSED, openapi_extra=_ACCEPTED)
 async def readings(context: InContext, who: Who, request: Request) -> Response:
     """Take a batch in. A bad reading costs no other; what was accepted is on disk when this answers."""
+    if said_bytes(request.headers) > _SMALL_BYTES:
+        context.bodies.check()  # what there is no room for is refused unread
     body = await request.body()
     if len(body) > _SMALL_BYTES or "content-encoding" in request.headers:
-        return reply(await context.call(_take, context, who, request.headers, body))
+        return reply(await _take_large(context, who, partial(_read, context, request.headers, body)))
     found = _read(context, request.headers, body)
     if found.lines is None or len(found.lines) > MOST_TOGETHER:
-        return reply(await context.call(take, context, who, found))
+        return reply(await _take_large(context, who, lambda: found))
     return reply(await take_small(context, who, found))
 
 
-def _take(context: Context, who: Caller, headers: Headers, body: bytes) -> dict[str, Any]:
-    with context.decodes:
-        found = _read(context, headers, body)
-    return take(context, who, found)
+async def _take_large(context: Context, who: Caller, read: Callable[[], Body]) -> dict[str, Any]:
+    """Read and gather a body in a thread, and write what is in it from here."""
+    with context.bodies.one():
+        taken = await context.decode(lambda: _gathered(context, who, read()))
+        return _told(context, await intake.write_async(context.fleet, taken))
 
 
 def _read(context: Context, headers: Headers, body: bytes) -> Body:
@@ -81,33 +86,30 @@ def _read(context: Context, headers: Headers, body: bytes) -> Body:
 
 async def take_small(context: Context, who: Caller, found: Body) -> dict[str, Any]:
     """What ``take`` does, for a body of few lines: together with others that come at the same time."""
-    lines, membership, covers = found.lines or [], _membership(context, who), _covers(context, who)
-    taken, accepted, cursors = await context.together.take(
-        lambda: intake.gather(lines, found.wanted, membership, covers), len(lines)
-    )
-    return _told(context, taken, accepted, cursors)
+    membership, covers = _membership(context, who), _covers(context, who)
+    small = Small(found.lines or [], found.wanted, who, membership, covers)
+    return _told(context, await context.together.take(small))
 
 
 def take(context: Context, who: Caller, found: Body) -> dict[str, Any]:
     """Write a body's readings; what became of them, in the form of ``ReadingsTaken``. Blocks until they are durable."""
+    return _told(context, intake.write(context.fleet, _gathered(context, who, found)))
+
+
+def _gathered(context: Context, who: Caller, found: Body) -> intake.Intake:
     membership, covers = _membership(context, who), _covers(context, who)
     if found.table is not None:
-        taken = gather_table(found.table, found.wanted, membership, covers)
-    else:
-        taken = intake.gather(found.lines or [], found.wanted, membership, covers)
-    accepted, cursors = intake.write(context.fleet, taken)
-    return _told(context, taken, accepted, cursors)
+        return gather_table(found.table, found.wanted, membership, covers)
+    return intake.gather(found.lines or [], found.wanted, membership, covers)
 
 
-def _told(
-    context: Context, taken: intake.Intake, accepted: Counter[str], cursors: Mapping[int, int]
-) -> dict[str, Any]:
+def _told(context: Context, became: intake.Outcome) -> dict[str, Any]:
     return {
-        "accepted": dict(accepted),
-        "refused": taken.refusals.told,
-        "refused_total": taken.refusals.total,
+        "accepted": dict(became.accepted),
+        "refused": became.refusals.told,
+        "refused_total": became.refusals.total,
         "level": "durable",
-        "cursor": context.cursor_at(cursors),
+        "cursor": context.cursor_at(became.cursors),
     }
 
 

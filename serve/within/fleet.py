@@ -1,5 +1,6 @@
 """A fleet and its live table as an account sees them that is for some sites."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NoReturn
@@ -208,6 +209,15 @@ class FleetWithin(Fleet):
         for at, why in zip(mine, result.refused, strict=True):
             refused[at] = why
         return CommandsResult(result.cursors, refused)
+
+    def locate_known(self, ids: pa.StringArray) -> Places | None:
+        """Nothing: whether a device is of these sites may take a look."""
+        return None
+
+    async def write_many_async(
+        self, batches: Sequence[ReadingBatch], *, trace: bool = False, partly: bool = False
+    ) -> list[WriteResult]:
+        return await asyncio.to_thread(self.write_many, batches, trace=trace, partly=partly)
 
     def write_many(
         self,

@@ -1,6 +1,7 @@
 """Bodies share a budget; what goes beyond it is refused unread, and room comes back whatever becomes of a request."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.admission import Admission
+from serve.admission import Admission, Crowd
 from tests.serve.edges import Edge, edge
 from twins.errors import OverloadedError
 
@@ -65,3 +66,49 @@ def test_what_goes_beyond_the_budget_is_refused_and_comes_in_later(
             await test(it)
 
     asyncio.run(asyncio.wait_for(whole(), 60))
+
+
+class Seconds:
+    """A clock that is moved on by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def refused(crowd: Crowd, times: int) -> list[float]:
+    told = []
+    for _ in range(times):
+        with pytest.raises(OverloadedError) as error:
+            crowd.check()
+        told.append(error.value.retry_after_s)
+    return told
+
+
+def test_a_crowd_has_so_many_places_and_gives_them_back() -> None:
+    crowd = Crowd("bodies", 2, Seconds())
+    with crowd.one():
+        with crowd.one(), pytest.raises(OverloadedError), crowd.one():
+            pass
+        crowd.check()
+    with pytest.raises(RuntimeError), crowd.one():
+        raise RuntimeError
+    with crowd.one(), crowd.one():
+        pass
+
+
+def test_the_more_are_refused_the_later_they_are_told_to_come_again() -> None:
+    seconds = Seconds()
+    crowd = Crowd("bodies", 10, seconds)
+    with contextlib.ExitStack() as all_places:
+        for _ in range(10):
+            all_places.enter_context(crowd.one())
+        told = refused(crowd, 100)
+        assert (told[0], told[-1], sorted(told)) == (1.0, 11.0, told)
+        seconds.now_s = 1.5
+        assert refused(crowd, 1) == [11.0]  # as many as in the second before
+        seconds.now_s = 60.0
+        assert refused(crowd, 1) == [1.0]
+        assert max(refused(crowd, 1_000)) == 30.0

@@ -40,13 +40,13 @@ async def all_at_once(it: Edge, bodies: list[Any], headers: list[dict[str, str]]
 def test_each_is_told_of_its_own(tmp_path: Path) -> None:
     async def story(it: Edge) -> None:
         calls: list[int] = []
-        write_many = it.fleet.write_many
+        write_many = it.fleet.write_many_async
 
-        def counted(batches: Any, **options: Any) -> Any:
+        async def counted(batches: Any, **options: Any) -> Any:
             calls.append(sum(map(len, batches)))
-            return write_many(batches, **options)
+            return await write_many(batches, **options)
 
-        it.fleet.write_many = counted  # type: ignore[method-assign]
+        it.fleet.write_many_async = counted  # type: ignore[method-assign]
         bodies = [{"readings": [line(PUMPS[n % 6], n // 6)]} for n in range(60)]
         bodies += [
             {"readings": [line("nobody", 1), line("pump-01", 500), line("pump-01", 500)]},
@@ -101,14 +101,14 @@ def test_one_that_cannot_be_written_costs_others_only_what_is_down(
     tmp_path: Path, error: Exception, others: bool
 ) -> None:
     async def story(it: Edge) -> None:
-        write_many = it.fleet.write_many
+        write_many = it.fleet.write_many_async
 
-        def failing(batches: Any, **options: Any) -> Any:
+        async def failing(batches: Any, **options: Any) -> Any:
             if any("pump-05" in batch.ids.to_pylist() for batch in batches):
                 raise error
-            return write_many(batches, **options)
+            return await write_many(batches, **options)
 
-        it.fleet.write_many = failing  # type: ignore[method-assign]
+        it.fleet.write_many_async = failing  # type: ignore[method-assign]
         bodies = [{"readings": [line(each, 1)]} for each in PUMPS]
         asked = [it.client.post("/api/readings", json=body) for body in bodies]
         statuses = [answer.status_code for answer in await asyncio.gather(*asked)]

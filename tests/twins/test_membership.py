@@ -441,7 +441,8 @@ def old_part(fleet: Fleet) -> Any:
     """What a process that never looks again would send to the first host."""
     from twins.fleet import _Delivery
 
-    (part, *_) = fleet._route(readings(["d-0", "d-1", "d-2", "d-3"]), slice(None), _Delivery())
+    batch = readings(["d-0", "d-1", "d-2", "d-3"])
+    (part, *_) = fleet._route(batch, slice(None), _Delivery(), *fleet._places(batch.ids))
     return part.batch
 
 
