@@ -72,8 +72,8 @@ def taken(fleet: LocalFleet, found: Body) -> None:
         intake = gather_table(found.table, found.wanted, fleet)
     else:
         intake = gather(found.lines or [], found.wanted, fleet)
-    accepted, cursors = write(fleet, intake)
-    json.dumps([dict(accepted), cursors, intake.refusals.told]).encode()
+    became = write(fleet, intake)
+    json.dumps([dict(became.accepted), became.cursors, became.refusals.told]).encode()
 
 
 # -- readings --------------------------------------------------------------------------------------
