@@ -1,6 +1,7 @@
 """Small requests that come while others are being written are written together: a commit costs what it costs."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from serve.access import Caller
 from serve.intake import MOST_TOGETHER, Covers, Membership, Outcome, Part, Shared
 from twins.devices import DeviceType
 from twins.directory import Places
-from twins.errors import DegradedError, OverloadedError
+from twins.errors import DegradedError, FleetError, OverloadedError
 from twins.fleet import Fleet
 
 Gathered = tuple[list[Outcome], list[Part]]
@@ -23,6 +24,7 @@ Gathered = tuple[list[Outcome], list[Part]]
 
 _RETRY_AFTER_S: Final = 1.0
 _SHORT: Final = 64  # lines
+_FEW: Final = 8  # senders: what each sent is gathered by itself
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +97,10 @@ class Together:
         try:
             while self._waiting:
                 await self._write_group()
+        except asyncio.CancelledError:
+            while self._waiting:
+                self._waiting.popleft().answer.cancel()
+            raise
         finally:
             self._writer = None
 
@@ -124,41 +130,43 @@ class Together:
     async def _written(self, group: Sequence[Small]) -> Sequence[Outcome | Exception]:
         """Gather and write a group; what is wrong with one of them costs no other."""
         try:
-            return await self._written_at_once(group)
-        except (OverloadedError, DegradedError):
-            raise
+            outcomes, parts = await self._gather(group)
         except Exception:
             if len(group) == 1:
                 raise
-        return [await self._alone(each) for each in group]
-
-    async def _written_at_once(self, group: Sequence[Small]) -> list[Outcome]:
-        """Gather and write all of a group in one call.
-
-        Where it is short and all its devices are known, here: to hand it to a thread and back would take as long again.
-        """
+            return [await self._alone(each) for each in group]
         try:
-            if sum(len(each.lines) for each in group) > _SHORT:
-                raise _NotKnownError
-            outcomes, parts = _gathered(group, _Known)
-        except _NotKnownError:
-            outcomes, parts = await self._call(partial(_gathered, group))
-        await intake.write_together(self._fleet, parts)
+            await intake.write_together(self._fleet, parts)
+        except (OverloadedError, DegradedError):
+            raise
+        except FleetError:
+            if len(group) == 1:
+                raise
+            return [await self._alone(each) for each in group]
         return outcomes
+
+    async def _gather(self, group: Sequence[Small]) -> Gathered:
+        """Gather a group; where it is short, of few senders, and all its devices are known, here: to hand it to a thread and
+        back would take as long again."""
+        lines, senders = sum(len(each.lines) for each in group), len({each.sender for each in group})
+        if lines <= _SHORT and senders <= _FEW:
+            with contextlib.suppress(NotKnownError):
+                return _gathered(group, Known)
+        return await self._call(partial(_gathered, group))
 
     async def _alone(self, request: Small) -> "Outcome | Exception":
         try:
-            return (await self._written_at_once([request]))[0]
+            return (await self._written([request]))[0]
         except Exception as error:
             return error
 
 
-class _NotKnownError(Exception):
-    """Who is in the fleet takes a question."""
+class NotKnownError(Exception):
+    """Not all devices are known here: where they are takes a question."""
 
 
-class _Known:
-    """A membership that asks nobody: it raises instead."""
+class Known:
+    """A membership that asks nobody: it raises ``NotKnownError`` instead."""
 
     def __init__(self, membership: Membership) -> None:
         self._membership = membership
@@ -170,19 +178,17 @@ class _Known:
     def locate(self, ids: pa.StringArray) -> Places:
         places = self.locate_known(ids)
         if places is None:
-            raise _NotKnownError
+            raise NotKnownError
         return places
 
     def locate_known(self, ids: pa.StringArray) -> Places | None:
         return self._membership.locate_known(ids)
 
 
-def _gathered(
-    group: Sequence[Small], met: Callable[[Membership], Membership] = lambda membership: membership
-) -> Gathered:
+def _gathered(group: Sequence[Small], met: Callable[[Membership], Membership] | None = None) -> Gathered:
     """What can be read in the lines of a group, those of one sender at once; each is told what cannot.
 
-    ``met`` is what memberships are asked through.
+    ``met`` is what memberships are asked through. Requests that came at the same time have no order among them.
     """
     outcomes = [Outcome() for _ in group]
     alike: dict[tuple[Caller, str | None], list[int]] = {}
@@ -190,14 +196,15 @@ def _gathered(
         alike.setdefault((each.sender, each.wanted), []).append(number)
     parts: list[Part] = []
     for numbers in alike.values():
-        first = group[numbers[0]]
+        newest = group[numbers[-1]]
+        membership = newest.membership if met is None else met(newest.membership)
         of = [outcomes[number] for number in numbers]
         starts = np.cumsum([0, *(len(group[number].lines) for number in numbers)])[:-1]
         taken = intake.gather(
             [line for number in numbers for line in group[number].lines],
-            first.wanted,
-            met(first.membership),
-            first.covers,
+            newest.wanted,
+            membership,
+            newest.covers,
             Shared(starts.tolist(), [each.refusals for each in of]),
         )
         parts += [Part(batch, positions, starts, of) for batch, positions in taken.batches]

@@ -221,7 +221,7 @@ class Fleet(ABC):
 
     def locate_known(self, ids: pa.StringArray) -> Places | None:
         """Where devices are, if all of them are known; it takes no time. None: only ``locate`` can say."""
-        places = self._places(ids)[1]
+        places = self.directory.locate(ids)
         return None if (places.host < 0).any() else places
 
     def find(self, device_id: str) -> tuple[int, str, int] | None:

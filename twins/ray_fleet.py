@@ -80,13 +80,15 @@ class RayHosts:
 
     def ask(self, calls: Sequence[Call], patience_s: float | None = None) -> list[Any]:
         if patience_s is None:
-            sent = [(host, self._send(host, method, arguments)) for host, method, arguments in calls]
+            sent = [
+                (host, self._send(self._found(host), method, arguments)) for host, method, arguments in calls
+            ]
             return [_told(self._answer(host, ref)) for host, ref in sent]
         until_s = stopwatch_s() + patience_s
         answers: list[Any] = [None] * len(calls)
         todo = list(range(len(calls)))
         while todo:  # a host that restarts is asked again: whatever is asked with patience may be asked twice
-            refs = {at: self._send(*calls[at]) for at in todo}
+            refs = {at: self._send(self._found(calls[at][0]), *calls[at][1:]) for at in todo}
             waiting = [ref for ref in refs.values() if isinstance(ref, ray.ObjectRef)]
             left_s = max(0.0, until_s - stopwatch_s())
             in_time = (
@@ -104,20 +106,31 @@ class RayHosts:
         return [_told(answer) for answer in answers]
 
     async def ask_async(self, calls: Sequence[Call]) -> list[Any]:
-        for host in {host for host, _, _ in calls} - self._handles.keys():  # looking for one takes its time
-            with contextlib.suppress(DegradedError):
-                await asyncio.to_thread(self.handle, host)
-        sent = [(host, self._send(host, method, arguments)) for host, method, arguments in calls]
+        actors = {
+            host: self._handles.get(host) or await asyncio.to_thread(self._found, host)
+            for host in {host for host, _, _ in calls}
+        }
+        sent = [(host, self._send(actors[host], method, arguments)) for host, method, arguments in calls]
         return [_told(await self._answer_async(host, ref)) for host, ref in sent]
+
+    def _found(self, host: int) -> Any:
+        """The actor, or ``_Away``. To look for one takes its time."""
+        try:
+            return self.handle(host)
+        except DegradedError as error:
+            return _Away(error.reason)
+        except ray.exceptions.RayError as error:
+            return _Away(f"{host_name(host)} cannot be looked for: {_first_line(error)}")
 
     def handle(self, number: int) -> Any:
         """The actor; DegradedError if there is none."""
-        if number not in self._handles:
+        found = self._handles.get(number)
+        if found is None:
             try:
-                self._handles[number] = ray.get_actor(host_name(number), NAMESPACE)
+                found = self._handles[number] = ray.get_actor(host_name(number), NAMESPACE)
             except ValueError as error:
                 raise DegradedError(f"{host_name(number)} is not up") from error
-        return self._handles[number]
+        return found
 
     def is_alone(self) -> bool:
         try:
@@ -126,12 +139,10 @@ class RayHosts:
             return False
         return bool(named == ray.get_runtime_context().current_actor)
 
-    def _send(self, host: int, method: str, arguments: tuple[Any, ...]) -> Any:
+    def _send(self, actor: Any, method: str, arguments: tuple[Any, ...]) -> Any:
         """A reference to the answer, or ``_Away``. Actors have their own clock."""
-        try:
-            actor = self.handle(host)
-        except DegradedError as error:
-            return _Away(error.reason)
+        if isinstance(actor, _Away):
+            return actor
         match method:
             case "write":
                 device_type, batch, _, trace = arguments

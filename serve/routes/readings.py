@@ -19,7 +19,7 @@ from serve.intake import MOST_TOGETHER
 from serve.present import reply
 from serve.schemas.base import Problem
 from serve.schemas.readings import Readings, ReadingsTaken
-from serve.together import Small
+from serve.together import Known, NotKnownError, Small
 
 router = guarded(prefix="/api/readings", tags=["readings"])
 ingest = guarded(prefix="/ingest", tags=["readings"])
@@ -65,18 +65,28 @@ async def readings(context: InContext, who: Who, request: Request) -> Response:
     if said_bytes(request.headers) > _SMALL_BYTES:
         context.bodies.check()  # what there is no room for is refused unread
     body = await request.body()
-    if len(body) > _SMALL_BYTES or "content-encoding" in request.headers:
-        return reply(await _take_large(context, who, partial(_read, context, request.headers, body)))
-    found = _read(context, request.headers, body)
+    read = partial(_read, context, request.headers, body)
+    if len(body) > _SMALL_BYTES:
+        return reply(await _take_large(context, who, read))
+    if "content-encoding" in request.headers:
+        return reply(await context.call(lambda: take(context, who, read())))
+    found = read()
     if found.lines is None or len(found.lines) > MOST_TOGETHER:
-        return reply(await _take_large(context, who, lambda: found))
+        return reply(await context.call(take, context, who, found))
     return reply(await take_small(context, who, found))
 
 
 async def _take_large(context: Context, who: Caller, read: Callable[[], Body]) -> dict[str, Any]:
-    """Read and gather a body in a thread, and write what is in it from here."""
+    """Read and gather a body in a thread, and write what is in it from here.
+
+    Where not all of its devices are known, another thread asks: who reads the next body does not wait for that.
+    """
     with context.bodies.one():
-        taken = await context.decode(lambda: _gathered(context, who, read()))
+        found = await context.decode(read)
+        try:
+            taken = await context.decode(_gathered, context, who, found, Known)
+        except NotKnownError:
+            taken = await context.call(_gathered, context, who, found)
         return _told(context, await intake.write_async(context.fleet, taken))
 
 
@@ -96,8 +106,16 @@ def take(context: Context, who: Caller, found: Body) -> dict[str, Any]:
     return _told(context, intake.write(context.fleet, _gathered(context, who, found)))
 
 
-def _gathered(context: Context, who: Caller, found: Body) -> intake.Intake:
+def _gathered(
+    context: Context,
+    who: Caller,
+    found: Body,
+    met: Callable[[intake.Membership], intake.Membership] | None = None,
+) -> intake.Intake:
+    """What can be read in a body; ``met`` is what the membership is asked through."""
     membership, covers = _membership(context, who), _covers(context, who)
+    if met is not None:
+        membership = met(membership)
     if found.table is not None:
         return gather_table(found.table, found.wanted, membership, covers)
     return intake.gather(found.lines or [], found.wanted, membership, covers)

@@ -217,7 +217,14 @@ class FleetWithin(Fleet):
     async def write_many_async(
         self, batches: Sequence[ReadingBatch], *, trace: bool = False, partly: bool = False
     ) -> list[WriteResult]:
-        return await asyncio.to_thread(self.write_many, batches, trace=trace, partly=partly)
+        await asyncio.to_thread(self._refuse_strangers, batches)
+        return await self._fleet.write_many_async(batches, trace=trace, partly=partly)
+
+    def _refuse_strangers(self, batches: Sequence[ReadingBatch]) -> None:
+        for batch in batches:
+            strangers = np.flatnonzero(self.locate(batch.ids).host < 0)
+            if len(strangers):
+                raise self._absent(batch.ids[int(strangers[0])].as_py())
 
     def write_many(
         self,
@@ -228,10 +235,7 @@ class FleetWithin(Fleet):
         partly: bool = False,
     ) -> list[WriteResult]:
         """As the whole does. Batches hold devices of these sites only: whoever gathers them asks ``locate``."""
-        for batch in batches:
-            strangers = np.flatnonzero(self.locate(batch.ids).host < 0)
-            if len(strangers):
-                raise self._absent(batch.ids[int(strangers[0])].as_py())
+        self._refuse_strangers(batches)
         return self._fleet.write_many(batches, now_us=now_us, trace=trace, partly=partly)
 
     # -- reading ---------------------------------------------------------------------------------------------------
