@@ -48,9 +48,7 @@ _LOG_INS: Final = 2  # a password takes a core for a while
 _LOG_INS_WAITING: Final = 30
 _LOOK_UPS: Final = 4
 _BODIES: Final = 32  # large ones under way: a second or two of what can be taken
-_DECODERS: Final = (
-    1  # more would take turns with the event loop, and each turn of theirs is one that it waits
-)
+_DECODERS: Final = 1  # more would take turns with the event loop, which waits for each
 _TESTS: Final = 2
 _TESTS_WAITING: Final = 4
 

@@ -177,7 +177,7 @@ class Pages:
                 await self.list_one(view, each)
             except (
                 FleetError
-            ):  # what its filter names may have gone with a version of a type: it stays as it was
+            ):  # what its filter names may have gone with a type's version: it stays as it was
                 self._listed[each] = view.as_of_us, self._listed[each][1]
 
     def _written(self, view: View, query: DeviceQuery) -> str:

@@ -49,6 +49,9 @@ from twins.silence import DeclareSilent
 Step = list[Call] | Callable[[], Any]
 """Calls to make of hosts, or something to learn first; either may take its time."""
 
+Writing = Generator[Step, Any, list["WriteResult"]]
+"""A write that is under way: it says what to do next, is sent what came of it, and ends with what became of its batches."""
+
 REFUSALS_TOLD: Final = 100
 """Refused lines of a batch that are told one by one; all are counted."""
 
@@ -284,35 +287,25 @@ class Fleet(ABC):
     ) -> list[WriteResult]:
         """Take several batches in, of any types, the hosts working side by side; ``partly`` and errors as in ``write``."""
         writing = self._writing(batches, now_us, trace, partly)
-        answer: Any = None
-        while True:
-            try:
-                step = writing.send(answer)
-            except StopIteration as ended:
-                written: list[WriteResult] = ended.value
-                return written
-            answer = step() if callable(step) else self._hosts.ask(step)
+        step, written = _next(writing, None)
+        while written is None:
+            step, written = _next(writing, step() if callable(step) else self._hosts.ask(step))
+        return written
 
     async def write_many_async(
         self, batches: Sequence[ReadingBatch], *, trace: bool = False, partly: bool = False
     ) -> list[WriteResult]:
         """What ``write_many`` does, from an event loop: it goes on while hosts work."""
         writing = self._writing(batches, None, trace, partly)
-        answer: Any = None
-        while True:
-            try:
-                step = writing.send(answer)
-            except StopIteration as ended:
-                written: list[WriteResult] = ended.value
-                return written
-            if callable(step):
-                answer = await asyncio.to_thread(step)
-            else:
-                answer = await self._hosts.ask_async(step)
+        step, written = _next(writing, None)
+        while written is None:
+            asked = asyncio.to_thread(step) if callable(step) else self._hosts.ask_async(step)
+            step, written = _next(writing, await asked)
+        return written
 
     def _writing(
         self, batches: Sequence[ReadingBatch], now_us: int | None, trace: bool, partly: bool
-    ) -> Generator[Step, Any, list[WriteResult]]:
+    ) -> Writing:
         """How batches are written, step by step; whoever runs it takes each step and sends what came of it."""
         now_us = self.clock.now_us() if now_us is None else now_us
         deliveries = [_Delivery() for _ in batches]
@@ -659,6 +652,14 @@ class Fleet(ABC):
             results=results,
             events=events,
         )
+
+
+def _next(writing: Writing, came: Any) -> tuple[Step, list[WriteResult] | None]:
+    """The next step of a write that is sent what ``came`` of the last; with the end, what became of its batches."""
+    try:
+        return writing.send(came), None
+    except StopIteration as ended:
+        return [], ended.value
 
 
 def _raised(answers: list[Any], told: type[Exception] | tuple[()] = ()) -> list[Any]:

@@ -63,7 +63,7 @@ _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
 async def readings(context: InContext, who: Who, request: Request) -> Response:
     """Take a batch in. A bad reading costs no other; what was accepted is on disk when this answers."""
     if said_bytes(request.headers) > _SMALL_BYTES:
-        context.bodies.check()  # what there is no room for is refused unread
+        context.bodies.check()  # who says beforehand how long it is, and finds no room, is refused unread
     body = await request.body()
     read = partial(_read, context, request.headers, body)
     if len(body) > _SMALL_BYTES:
