@@ -152,6 +152,11 @@ def test_a_missing_message_brings_a_new_birth(running: Broker, fleet: LocalFleet
         assert host.status().counts["rebirths"] == 1
 
 
+def _was_away_and_is_back(online: list[bool]) -> bool:
+    """Said offline once, and last online; either may be told more than once."""
+    return False in online and online[-1]
+
+
 def test_a_primary_host_says_offline_when_it_goes_and_while_nothing_is_taken(
     running: Broker, fleet: LocalFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +167,7 @@ def test_a_primary_host_says_offline_when_it_goes_and_while_nothing_is_taken(
         watcher.subscribe("spBv1.0/STATE/twinfold", qos=1)
         with hosted(running, fleet) as host, node(running, fleet, "pump-01", primary="twinfold") as edge:
             until(lambda: said and said[-1]["online"])
+            assert edge.may_send.wait(30)
             with monkeypatch.context() as patch:
 
                 def full(*_: Any, **__: Any) -> Any:
@@ -169,8 +175,8 @@ def test_a_primary_host_says_offline_when_it_goes_and_while_nothing_is_taken(
 
                 patch.setattr(fleet, "write_many", full)
                 edge.send("pump-01", NOW_MS + 1, {"vibration": 1.0})
+                until(lambda: host.status().reason == OverloadedError.code)
                 until(lambda: not edge.may_send.is_set())
-                assert host.status().reason == OverloadedError.code
             assert edge.may_send.wait(30)
             until(lambda: vibration(fleet, "pump-01") == 1.0)
             # somebody's old will in our name does not stand
@@ -181,7 +187,7 @@ def test_a_primary_host_says_offline_when_it_goes_and_while_nothing_is_taken(
             assert sock is not None
             before = len(said)
             sock.shutdown(2)
-            until(lambda: [each["online"] for each in said[before:]][:2] == [False, True])
+            until(lambda: _was_away_and_is_back([each["online"] for each in said[before:]]))
         until(lambda: said[-1]["online"] is False)
 
 
