@@ -11,6 +11,7 @@ const python = process.env.PYTHON ?? "../.venv/bin/python"
 
 export default defineConfig({
   testDir: "../tests/e2e",
+  testIgnore: "platform/**", // those start platforms of their own, see playwright.platform.config.ts
   outputDir: "test-results",
   fullyParallel: false,
   workers: 1,

@@ -9,6 +9,8 @@ export interface DeviceListSearch {
   readonly status?: string
   /** Columns not shown. */
   readonly hide?: string
+  /** The place in the list that stands first in view, from 1. */
+  readonly row?: number
 }
 
 export interface DeviceSearch {
@@ -98,6 +100,7 @@ export function deviceListSearch(raw: Raw): DeviceListSearch {
     type: text(raw.type),
     status: text(raw.status),
     hide: text(raw.hide),
+    row: isCount(Number(raw.row)) ? Number(raw.row) : undefined,
   })
 }
 
@@ -154,10 +157,10 @@ export function auditSearch(raw: Raw): AuditSearch {
 export function typeSearch(raw: Raw): TypeSearch {
   const [first, second] = [Number(raw.first), Number(raw.second)]
   const part = oneOf(["type", "rules"] as const, raw.part)
-  return part && isVersion(first) && isVersion(second) ? { part, first, second } : {}
+  return part && isCount(first) && isCount(second) ? { part, first, second } : {}
 }
 
-function isVersion(n: number): boolean {
+function isCount(n: number): boolean {
   return Number.isInteger(n) && n >= 1
 }
 

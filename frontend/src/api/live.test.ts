@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query"
 import { beforeEach, expect, test, vi } from "vitest"
 import { apply, CALM_MS, calmly, rowsOf } from "./live"
-import { alertListQuery, deviceListQuery, keys } from "./queries"
+import { alertListQuery, devicePageQuery, keys } from "./queries"
 import type { AlertItem, DeviceColumns, DeviceDetail, DeviceItem, ServerMessage } from "./schema"
 
 const refresh = { alertLists: vi.fn(), fleetMap: vi.fn() }
@@ -39,23 +39,18 @@ test("columns become rows", () => {
 })
 
 test("changes known devices where they stand and leaves the others the same objects", () => {
-  const { queryKey } = deviceListQuery({ sort: "id" })
+  const { queryKey } = devicePageQuery({ sort: "id" }, 0)
   const untouched = { id: "b", health: 80 } as DeviceItem
   cache.setQueryData(queryKey, {
-    pages: [
-      {
-        items: [{ id: "a", health: 90 } as DeviceItem, untouched],
-        total: 2,
-        as_of: null,
-        next: null,
-        previous: null,
-        cursor: "c",
-      },
-    ],
-    pageParams: [""],
+    items: [{ id: "a", health: 90 } as DeviceItem, untouched],
+    total: 2,
+    as_of: null,
+    next: null,
+    previous: null,
+    cursor: "c",
   })
   apply(update({ id: ["a", "z"], health: [12, 5] }), cache, refresh)
-  const items = cache.getQueryData(queryKey)?.pages[0]?.items
+  const items = cache.getQueryData(queryKey)?.items
   expect(items?.[0]?.health).toBe(12)
   expect(items?.[1]).toBe(untouched)
   expect(items).toHaveLength(2)

@@ -83,10 +83,7 @@ function putColumns(cache: QueryClient, columns: DeviceColumns): void {
     if (!page.items.some(({ id }) => rows.has(id))) return page
     return { ...page, items: page.items.map((item) => mergeItem(item, rows.get(item.id))) }
   }
-  cache.setQueriesData<InfiniteData<DevicePage> | DevicePage>({ queryKey: keys.deviceLists }, (data) => {
-    if (!data) return data
-    return "pages" in data ? { ...data, pages: data.pages.map(freshen) } : freshen(data)
-  })
+  cache.setQueriesData<DevicePage>({ queryKey: keys.deviceLists }, (data) => data && freshen(data))
 }
 
 type Row = Pick<DeviceItem, "status" | "health" | "anomaly_score" | "alerts" | "event_time"> & {

@@ -99,23 +99,40 @@ export function mapCellQuery(site: string, index: number) {
   })
 }
 
-/** One page of the list: the one that `after`, the `next` of another page, names; without it the first. */
+/** Where a page of a list begins: behind or before a cursor, at an offset, or, without any, at the top. */
+export interface PagePlace {
+  readonly after?: string
+  readonly before?: string
+  readonly offset?: number
+}
+
 export function devicePage(
   choice: DeviceChoice,
-  after: string,
+  place: PagePlace,
   limit: number,
   signal: AbortSignal,
 ): Promise<DevicePage> {
-  return api<DevicePage>("/devices", { query: { ...choice, limit, after, cursor: ownCursor() }, signal })
+  return api<DevicePage>("/devices", { query: { ...choice, limit, ...place, cursor: ownCursor() }, signal })
 }
 
-export function deviceListQuery(choice: DeviceChoice) {
-  return infiniteQueryOptions({
-    queryKey: [...keys.deviceLists, choice],
-    queryFn: ({ pageParam, signal }) => devicePage(choice, pageParam, PAGE, signal),
-    initialPageParam: "",
-    getNextPageParam: (page) => page.next,
-    placeholderData: keepPreviousData,
+/** How many devices a page of the device table holds. */
+export const DEVICES_PAGE = PAGE
+
+/**
+ * A page of the device table by its number. It goes on from the page beside it where that is known, so that nothing is
+ * lost or there twice while values move; else the list is entered at an offset.
+ */
+export function devicePageQuery(choice: DeviceChoice, number: number) {
+  const keyOf = (page: number) => [...keys.deviceLists, "page", choice, page] as const
+  return queryOptions({
+    queryKey: keyOf(number),
+    queryFn: ({ client, signal }) => {
+      const beside = (page: number) => client.getQueryData<DevicePage>(keyOf(page))
+      const after = number > 0 ? beside(number - 1)?.next : undefined
+      const before = number > 0 ? beside(number + 1)?.previous : undefined
+      const place = after ? { after } : before ? { before } : { offset: number * PAGE || undefined }
+      return devicePage(choice, place, PAGE, signal)
+    },
   })
 }
 

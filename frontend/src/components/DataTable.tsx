@@ -1,13 +1,16 @@
 /**
- * A dense table of which only the rows in view exist. It knows how many rows there are in all, asks for more near its end,
- * and never moves a row under the reader's hand. On a narrow screen a row folds into two lines.
+ * A dense table of which only the rows in view exist. It knows how many rows there are in all and says which it shows, so
+ * that they are read in time, and never moves a row under the reader's hand. On a narrow screen a row folds into two lines.
  */
 import { type ColumnDef, columnVisibilityFeature, tableFeatures, useTable } from "@tanstack/react-table"
 import { useVirtualizer } from "@tanstack/react-virtual"
 import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useRef } from "react"
 import { usePreferences } from "@/words/preferences"
 import { say } from "@/words/say"
+import { DataRow } from "./DataRow"
 import css from "./DataTable.module.css"
+import { tallest } from "./tallest"
+import { useIsNarrow } from "./useIsNarrow"
 import { useKeys } from "./useKeys"
 
 export interface Column<Row> {
@@ -30,16 +33,28 @@ export interface Column<Row> {
   readonly cell: (row: Row) => ReactNode
 }
 
+/** Rows by their place; undefined where one has not been read yet. An array is one. */
+export interface Rows<Row> {
+  readonly length: number
+  readonly at: (index: number) => Row | undefined
+}
+
 interface Props<Row> {
   readonly label: string
   readonly columns: readonly Column<Row>[]
   readonly hidden?: ReadonlySet<string>
-  readonly rows: readonly Row[]
+  readonly rows: Rows<Row>
   readonly rowId: (row: Row) => string
+  /** How many rows there are, also beyond those in `rows`. */
   readonly total: number
   readonly sort?: string
   readonly onSort?: (sort: string) => void
+  /** Called where more rows are wanted behind the last of `rows`. */
   readonly onNearEnd?: () => void
+  /** Told the places of the first and the last row in view. */
+  readonly onRange?: (first: number, last: number) => void
+  /** A place to begin at; each new object is gone to. */
+  readonly goTo?: { readonly index: number } | null
   readonly onOpen?: (row: Row) => void
   readonly current?: string | null
   readonly onCurrent?: (row: Row) => void
@@ -47,7 +62,6 @@ interface Props<Row> {
   readonly onSelect?: (row: Row) => void
   /** Rows that need attention are written in ink, the others muted. */
   readonly isStrong?: (row: Row) => boolean
-  readonly onVisible?: (rows: readonly Row[]) => void
   /** Shown below a row that is opened. */
   readonly detail?: (row: Row) => ReactNode
   /** Instead of what the reader's density says, for rows of several lines. */
@@ -57,14 +71,17 @@ interface Props<Row> {
 
 const features = tableFeatures({ columnVisibilityFeature })
 const ROW_HEIGHT = { comfortable: 32, compact: 26 } as const
+const NARROW_HEIGHT = 57
 const NEAR = 20
 const GAP = 16
 const PADDING = 14
+const LINE = 1
 
 export function DataTable<Row>(props: Props<Row>) {
-  const { label, columns, rows, rowId, total, hidden, onNearEnd, onVisible, current } = props
+  const { label, columns, rows, rowId, total, hidden, onNearEnd, onRange, goTo, current } = props
   const { density } = usePreferences()
-  const rowHeight = props.rowHeight ?? ROW_HEIGHT[density]
+  const isNarrow = useIsNarrow()
+  const rowHeight = isNarrow ? NARROW_HEIGHT : (props.rowHeight ?? ROW_HEIGHT[density])
   const scroll = useRef<HTMLDivElement>(null)
   const definitions = useMemo(
     () => columns.map(({ id }): ColumnDef<typeof features, object> => ({ id })),
@@ -84,30 +101,42 @@ export function DataTable<Row>(props: Props<Row>) {
     .join(" ")
   const least = shown.reduce((sum, { width }) => sum + width + GAP, 2 * PADDING - GAP)
 
+  const shownRows = Math.min(rows.length, Math.floor(tallest() / rowHeight))
   const virtual = useVirtualizer({
-    count: rows.length,
+    count: shownRows,
     getScrollElement: () => scroll.current,
     estimateSize: () => rowHeight,
     overscan: 12,
-    getItemKey: (i) => rowId(rows[i] as Row),
+    // A list that is read in pieces may hold a row twice for a moment, and holds places that nothing is known of.
+    getItemKey: (i) => (Array.isArray(rows) ? rowId(rows[i]) : i),
   })
   const items = virtual.getVirtualItems()
-  const first = items[0]?.index ?? 0
-  const last = items.at(-1)?.index ?? -1
+  const { startIndex: first, endIndex: last } = virtual.range ?? { startIndex: 0, endIndex: -1 }
 
   useEffect(() => {
     if (last >= rows.length - NEAR && rows.length < total) onNearEnd?.()
   }, [last, rows.length, total, onNearEnd])
 
   useEffect(() => {
-    onVisible?.(rows.slice(first, last + 1))
-  }, [first, last, rows, onVisible])
+    if (last >= first) onRange?.(first, last)
+  }, [first, last, onRange])
 
-  const at = rows.findIndex((row) => rowId(row) === current)
-  const row = rows[at]
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what was measured holds for rows of the height it was measured at
+  useEffect(() => virtual.measure(), [virtual, rowHeight])
+
+  useEffect(() => {
+    if (goTo) virtual.scrollToIndex(goTo.index, { align: "start" })
+  }, [virtual, goTo])
+
+  const isCurrent = (at: number) => {
+    const row = rows.at(at)
+    return row !== undefined && rowId(row) === current
+  }
+  const at = items.find(({ index }) => isCurrent(index))?.index
+  const row = at === undefined ? undefined : rows.at(at)
   const move = (by: number) => {
-    const index = Math.min(rows.length - 1, Math.max(0, at + by))
-    const next = rows[index]
+    const index = at === undefined ? first : Math.min(rows.length - 1, Math.max(0, at + by))
+    const next = rows.at(index)
     if (!next) return
     props.onCurrent?.(next)
     virtual.scrollToIndex(index, { align: "auto" })
@@ -184,8 +213,7 @@ export function DataTable<Row>(props: Props<Row>) {
         ) : (
           <div style={{ height: virtual.getTotalSize(), position: "relative" }}>
             {items.map(({ index, key, start }) => {
-              const row = rows[index] as Row
-              const id = rowId(row)
+              const row = rows.at(index)
               return (
                 <div
                   key={key}
@@ -194,42 +222,24 @@ export function DataTable<Row>(props: Props<Row>) {
                   className={css.item}
                   style={{ transform: `translateY(${start}px)`, minHeight: rowHeight }}
                 >
-                  {/* biome-ignore lint/a11y/useKeyWithClickEvents: keys are handled for the whole table */}
-                  <div
-                    className={css.row}
-                    style={{ minHeight: rowHeight }}
-                    role="row"
-                    aria-rowindex={index + 2}
-                    tabIndex={-1}
-                    aria-selected={props.selected?.has(id)}
-                    data-current={id === current || undefined}
-                    data-strong={props.isStrong?.(row) || undefined}
-                    data-opens={props.onOpen !== undefined || undefined}
-                    onClick={(event) => {
-                      props.onCurrent?.(row)
-                      if (!(event.target as HTMLElement).closest("a, button, input, label"))
-                        props.onOpen?.(row)
-                    }}
-                  >
-                    {shown.map((column) => (
-                      <div
-                        key={column.id}
-                        role="cell"
-                        className={css.cell}
-                        data-align={column.align}
-                        data-narrow={column.narrow ?? "none"}
-                        data-title={column.named ? column.title : undefined}
-                      >
-                        {column.cell(row)}
-                      </div>
-                    ))}
-                  </div>
-                  {props.detail?.(row)}
+                  <DataRow
+                    row={row}
+                    columns={shown}
+                    index={index}
+                    height={rowHeight - LINE}
+                    isCurrent={isCurrent(index)}
+                    isSelected={row && props.selected?.has(rowId(row))}
+                    isStrong={row !== undefined && (props.isStrong?.(row) ?? false)}
+                    onCurrent={props.onCurrent}
+                    onOpen={props.onOpen}
+                  />
+                  {row === undefined ? null : props.detail?.(row)}
                 </div>
               )
             })}
           </div>
         )}
+        {shownRows < rows.length ? <p className={css.beyond}>{say("table.beyond")}</p> : null}
       </div>
     </div>
   )

@@ -155,6 +155,10 @@ export const en = {
     mediumOrWorn: "An alert of medium priority, or health below 50",
     health: "health {n}",
   },
+  table: {
+    beyond:
+      "There are more rows than this browser can show. Narrow the list, or sort it the other way round.",
+  },
   devices: {
     title: "Devices",
     count: { one: "{n} device", other: "{n} devices" },
@@ -193,6 +197,9 @@ export const en = {
     exporting: "Stop ({n} of {all})",
     exported: { one: "{n} device written into a file", other: "{n} devices written into a file" },
     notExported: "No file was made: {reason}",
+    unread: "Some rows could not be read. Try again",
+    row: "Row",
+    rowHelp: "Go to row, 1 to {total}",
   },
   device: {
     notFound: "No device {id} in this fleet",

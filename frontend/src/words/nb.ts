@@ -153,6 +153,10 @@ export const nb = {
     mediumOrWorn: "En alarm med middels prioritet, eller helse under 50",
     health: "helse {n}",
   },
+  table: {
+    beyond:
+      "Det er flere rader enn denne nettleseren kan vise. Avgrens listen, eller sorter den motsatt vei.",
+  },
   devices: {
     title: "Enheter",
     count: { one: "{n} enhet", other: "{n} enheter" },
@@ -191,6 +195,9 @@ export const nb = {
     exporting: "Stopp ({n} av {all})",
     exported: { one: "{n} enhet skrevet til en fil", other: "{n} enheter skrevet til en fil" },
     notExported: "Ingen fil ble laget: {reason}",
+    unread: "Noen rader kunne ikke leses. Prøv igjen",
+    row: "Rad",
+    rowHelp: "Gå til rad, 1 til {total}",
   },
   device: {
     notFound: "Ingen enhet {id} i denne flåten",

@@ -1,7 +1,7 @@
 /** The stretch of time that the address names, the history in it, and how to move it. */
 import { useQuery } from "@tanstack/react-query"
 import { getRouteApi, useNavigate, useRouter } from "@tanstack/react-router"
-import { useMemo } from "react"
+import { useEffect, useMemo, useState } from "react"
 import type { DeviceSearch } from "@/addresses"
 import { conditionQuery, eventsQuery, historyQuery, type Range, rangeEventsQuery } from "@/api/queries"
 import type {
@@ -19,6 +19,7 @@ import type { Moment, Stretch } from "@/components/seriesDrawing"
 import { useNow } from "@/components/useNow"
 import { parse } from "@/words/times"
 import { inShownUnit, shownUnit } from "@/words/units"
+import { grown, type Tail, withTail } from "./tail"
 
 export const PRESETS = { "1h": 3600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400 } as const
 export type Preset = keyof typeof PRESETS
@@ -51,6 +52,7 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
   const units = useMemo(() => unitsOf(type), [type])
   const go = (next: DeviceSearch) => navigate({ search: next, resetScroll: false })
   const span = end - start
+  const tail = useTail(device)
 
   return {
     preset,
@@ -58,8 +60,8 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
     end,
     units,
     channels: useMemo(
-      () => channelsOf(history.data, device.interval_s, units),
-      [history.data, device.interval_s, units],
+      () => channelsOf(history.data, preset ? tail : {}, device.interval_s, units),
+      [history.data, preset, tail, device.interval_s, units],
     ),
     bucketS: history.data?.bucket_s ?? null,
     history: history.data,
@@ -105,9 +107,27 @@ function unitsOf(type: TypeInfo | undefined): Readonly<Record<string, string>> {
   return Object.fromEntries(type?.channels.map(({ name, unit }) => [name, unit]) ?? [])
 }
 
+/** What the stream tells of a device while its page is open. */
+function useTail({ id, values }: DeviceDetail): Tail {
+  const [{ of, tail }, setTail] = useState<{ of: string; tail: Tail }>({ of: id, tail: {} })
+  useEffect(() => {
+    const told = Object.fromEntries(
+      Object.entries(values).map(([name, { time, value }]) => [name, { at: parse(time), value }]),
+    )
+    setTail((before) => {
+      const after = grown(before.of === id ? before.tail : {}, told)
+      return after === before.tail ? before : { of: id, tail: after }
+    })
+  }, [id, values])
+  return of === id ? tail : NOTHING
+}
+
+const NOTHING: Tail = {}
+
 /** The series of a history in the reader's units, broken where several readings in a row are missing. */
 function channelsOf(
   history: DeviceHistory | undefined,
+  tail: Tail,
   intervalS: number | null,
   units: Readonly<Record<string, string>>,
 ): Record<string, Series> {
@@ -116,7 +136,7 @@ function channelsOf(
   return Object.fromEntries(
     Object.entries(history?.channels ?? {}).map(([name, series]) => [
       name,
-      withGaps(inShownUnits(series, units[name] ?? ""), longestMs),
+      inShownUnits(withTail(withGaps(series, longestMs), tail[name], longestMs), units[name] ?? ""),
     ]),
   )
 }

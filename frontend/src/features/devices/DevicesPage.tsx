@@ -13,20 +13,26 @@ import { say } from "@/words/say"
 import { deviceColumns } from "./columns"
 import css from "./DevicesPage.module.css"
 import { Facets } from "./Facets"
+import { RowJump } from "./RowJump"
 import { useDevices } from "./useDevices"
 import { useExport } from "./useExport"
+import { usePlace } from "./usePlace"
 import { Views } from "./Views"
 import { hiddenIn } from "./views"
 
 const route = getRouteApi("/devices")
+/** From so many devices on there is a field for the row to go to. */
+const JUMP_FROM = 200
 
 export function DevicesPage() {
   const search = route.useSearch()
   const navigate = useNavigate({ from: "/devices" })
-  const { choice, items, total, all, isPending, error, fetchMore, sort, setVisible, facets } =
-    useDevices(search)
+  const list = useDevices(search)
+  const { choice, rows, all, sort } = list
+  const total = list.isKnown ? rows.length : null
   const file = useExport(choice)
-  const [current, setCurrent] = useState<string | null>(null)
+  const [current, setCurrent] = useState<DeviceItem | null>(null)
+  const place = usePlace(search, choice)
   const columns = useMemo(deviceColumns, [])
   const [open, setOpen] = useState<"columns" | "views" | null>(null)
   const { hide: asked } = search
@@ -35,13 +41,12 @@ export function DevicesPage() {
   const openDevice = ({ id }: DeviceItem) => navigate({ to: "/devices/$id", params: { id } })
   const narrowed = total !== null && all !== null && total !== all
   const clear = () => navigate({ search: ({ sort: kept, hide }) => ({ sort: kept, hide }) })
+  const jump = (row: number) => {
+    place.go(row)
+    navigate({ search: (before) => ({ ...before, row }), replace: true })
+  }
 
-  useKeys({
-    d: () => {
-      const row = items.find(({ id }) => id === current)
-      if (row) openDevice(row)
-    },
-  })
+  useKeys({ d: () => current && openDevice(current) })
 
   const toggleColumn = (id: string) => {
     const next = new Set(hidden)
@@ -50,25 +55,27 @@ export function DevicesPage() {
   }
 
   let body: ReactNode
-  if (error) body = <Failed error={error} retry={fetchMore} />
-  else if (isPending) body = <Skeleton rows={14} />
+  if (list.error) body = <Failed error={list.error} retry={list.retry} />
+  else if (list.isPending) body = <Skeleton rows={14} />
   else
     body = (
       <DataTable
         label={say("devices.table")}
         columns={columns}
         hidden={hidden}
-        rows={items}
+        rows={rows}
         rowId={idOf}
-        total={total ?? 0}
+        total={rows.length}
         sort={sort}
-        onSort={(next) => navigate({ search: (before) => ({ ...before, sort: next }), replace: true })}
-        onNearEnd={fetchMore}
+        onSort={(next) =>
+          navigate({ search: ({ row: _, ...before }) => ({ ...before, sort: next }), replace: true })
+        }
+        onRange={list.look}
+        goTo={place.goTo}
         onOpen={openDevice}
-        current={current}
-        onCurrent={({ id }) => setCurrent(id)}
+        current={current?.id ?? null}
+        onCurrent={setCurrent}
         isStrong={isAbnormal}
-        onVisible={setVisible}
         empty={
           <Empty title={say("devices.none")} action={<Button onClick={clear}>{say("devices.clear")}</Button>}>
             {say("devices.noneHelp", { n: count(all) })}
@@ -92,6 +99,11 @@ export function DevicesPage() {
           <Chip onClick={clear} label={`${say("devices.clear")}: ${search.filter ?? search.q}`}>
             <span className={css.filter}>{search.filter ?? search.q}</span> ×
           </Chip>
+        ) : null}
+        {list.tryAgain ? (
+          <Button onClick={list.tryAgain}>{say("devices.unread")}</Button>
+        ) : total !== null && total > JUMP_FROM ? (
+          <RowJump first={list.first} total={total} onJump={jump} />
         ) : null}
         <div className={css.tools}>
           <Button aria-expanded={open === "views"} onClick={() => show("views")}>
@@ -130,9 +142,11 @@ export function DevicesPage() {
       ) : null}
       <div className={css.body}>
         <Facets
-          groups={facets}
+          groups={list.facets}
           search={search}
-          onChoose={(key, value) => navigate({ search: (before) => ({ ...before, [key]: value }) })}
+          onChoose={(key, value) =>
+            navigate({ search: ({ row: _, ...before }) => ({ ...before, [key]: value }) })
+          }
         />
         <section className={page.card} aria-label={say("devices.table")}>
           {body}

@@ -1,15 +1,15 @@
-/** The devices that the address of the page asks for, page after page, with those in view kept live. */
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query"
+/** The devices that the address of the page asks for, with those in view kept live. */
+import { useQuery } from "@tanstack/react-query"
 import { useCallback, useMemo, useState } from "react"
 import type { DeviceListSearch } from "@/addresses"
-import { deviceListQuery, summaryQuery } from "@/api/queries"
-import type { DeviceItem, FleetSummary } from "@/api/schema"
+import { type DeviceChoice, summaryQuery } from "@/api/queries"
+import type { FleetSummary } from "@/api/schema"
 import { useWatch } from "@/api/useStream"
 import { filterOf } from "./filterOf"
+import { useDevicePages } from "./useDevicePages"
 
 export const DEFAULT_SORT = "health"
 const WATCHED = 80
-const REFRESH_MS = 15_000
 
 export interface FacetGroup {
   readonly key: "site" | "type" | "status"
@@ -18,44 +18,33 @@ export interface FacetGroup {
 
 export function useDevices(search: DeviceListSearch) {
   const sort = search.sort ?? DEFAULT_SORT
-  const choice = { filter: filterOf(search), q: search.q, sort }
-  const list = useInfiniteQuery({
-    ...deviceListQuery(choice),
-    // A page re-read by age brings order and counts up to date; deep in the list that would move what is being read.
-    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 0) <= 2 ? REFRESH_MS : false),
-  })
+  const choice: DeviceChoice = { filter: filterOf(search), q: search.q, sort }
+  const { ask, ...list } = useDevicePages(choice)
   const summary = useQuery(summaryQuery).data
-  const items = useMemo(() => unique(list.data?.pages.flatMap((page) => page.items) ?? []), [list.data])
-  const [visible, setVisibleIds] = useState<readonly string[]>([])
+  const [range, setRange] = useState({ first: 0, last: 0 })
+  const { rows } = list
+  const visible = useMemo(() => {
+    const places = Array.from({ length: Math.min(WATCHED, range.last - range.first + 1) }, (_, i) => i)
+    return places.flatMap((i) => rows.at(range.first + i)?.id ?? [])
+  }, [rows, range])
   useWatch(visible)
 
-  const setVisible = useCallback((rows: readonly DeviceItem[]) => {
-    const ids = rows.slice(0, WATCHED).map(({ id }) => id)
-    setVisibleIds((before) => (before.join("\n") === ids.join("\n") ? before : ids))
-  }, [])
-  const { fetchNextPage, hasNextPage, isFetching, isError } = list
-  const fetchMore = useCallback(() => {
-    if (hasNextPage && !isFetching) fetchNextPage()
-  }, [fetchNextPage, hasNextPage, isFetching])
-
   return {
+    ...list,
     choice,
-    items,
-    total: list.data?.pages[0]?.total ?? null,
-    all: summary?.devices ?? null,
-    isPending: list.isPending,
-    error: isError && !list.data ? list.error : null,
-    fetchMore: list.data ? fetchMore : () => void list.refetch(),
     sort,
-    setVisible,
+    all: summary?.devices ?? null,
     facets: useMemo(() => facetsOf(summary), [summary]),
+    /** The place that stands first in view. */
+    first: range.first,
+    look: useCallback(
+      (first: number, last: number) => {
+        setRange((before) => (before.first === first && before.last === last ? before : { first, last }))
+        ask(first, last)
+      },
+      [ask],
+    ),
   }
-}
-
-/** While values move, a device may come twice; the first place it was seen in holds. */
-function unique(items: readonly DeviceItem[]): DeviceItem[] {
-  const seen = new Set<string>()
-  return items.filter(({ id }) => !seen.has(id) && seen.add(id))
 }
 
 function facetsOf(summary: FleetSummary | undefined): FacetGroup[] {

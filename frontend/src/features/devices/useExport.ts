@@ -1,6 +1,7 @@
 /** The filtered list as a file, read page after page: the API has no file of it. */
 import { useRef, useState } from "react"
 import { type DeviceChoice, devicePage } from "@/api/queries"
+import type { DevicePage } from "@/api/schema"
 import { saveCsv } from "@/components/csv"
 import { notify } from "@/components/notices"
 import { count } from "@/words/figures"
@@ -42,9 +43,9 @@ async function readAll(
   tell: (read: number) => void,
 ): Promise<{ parts: string[]; devices: number }> {
   const [parts, seen] = [[CSV_HEAD], new Set<string>()]
-  let after: string | null = ""
+  let after: string | undefined | null
   while (after !== null) {
-    const page = await devicePage(choice, after, EXPORT_PAGE, signal)
+    const page: DevicePage = await devicePage(choice, { after }, EXPORT_PAGE, signal)
     const fresh = page.items.filter(({ id }) => !seen.has(id) && seen.add(id))
     parts.push(csvOf(fresh))
     tell(seen.size)
