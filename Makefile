@@ -50,6 +50,7 @@ test: setup
 	$(MAKE) -j2 kernels lint system test-app
 	$(BIN)/python -m pytest -q -m "not drill" -n 2 --no-loadscope-reorder
 	$(NPM) run --silent e2e
+	$(NPM) run --silent e2e:platform
 
 test-app: frontend
 	$(NPM) run --silent lint
@@ -60,8 +61,9 @@ test-app: frontend
 system: setup
 	$(BIN)/python tests/system.py
 
-drill: setup kernels
+drill: setup kernels frontend
 	TMPDIR=$${TMPDIR:-/tmp} $(BIN)/python -m pytest -q -m drill  # real disks
+	$(NPM) run --silent drill
 
 # pages under docs/reference/ are written from the code
 reference: setup

@@ -4,11 +4,19 @@ import type { APIRequestContext, Browser, Page } from "@playwright/test"
 const HEADERS = { "x-requested-with": "twinfold" }
 const PASSWORD = "seven brass kettles on a shelf"
 
-/** An operator of this name, and a page of theirs with a session of its own. */
-export async function another(browser: Browser, request: APIRequestContext, name: string): Promise<Page> {
+/** An operator of this name, and a page of theirs with a session of its own; `baseURL` where it is not the tests' own. */
+export async function another(
+  browser: Browser,
+  request: APIRequestContext,
+  name: string,
+  baseURL?: string,
+): Promise<Page> {
   const made = await request.post("/api/users", { data: { name, role: "operator" }, headers: HEADERS })
   const { password } = await made.json()
-  const context = await browser.newContext({ storageState: { cookies: [], origins: [] } })
+  const context = await browser.newContext({
+    storageState: { cookies: [], origins: [] },
+    ...(baseURL ? { baseURL } : {}),
+  })
   const login = (secret: string) =>
     context.request.post("/api/login", {
       data: { name, password: secret, session: "browser" },

@@ -24,7 +24,7 @@ test.beforeAll(async () => {
 })
 
 test.afterAll(async () => {
-  await platform.stop()
+  await platform?.stop()
 })
 
 test("acts at the console are answered all through a flood", async ({ browser }) => {

@@ -22,7 +22,7 @@ test.beforeAll(async () => {
 })
 
 test.afterAll(async () => {
-  await platform.stop()
+  await platform?.stop()
 })
 
 test("the whole fleet on the map, and the table at any row", async ({ browser }) => {

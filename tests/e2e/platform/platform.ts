@@ -66,7 +66,7 @@ export class Platform {
     const given = Object.fromEntries(
       Object.entries(settings).map(([name, text]) => [`TWINFOLD_${name}`, text]),
     )
-    const env = { ...process.env, ...own, ...given }
+    const env = { ...withoutSettings(process.env), ...own, ...given }
     this.process = spawn(PYTHON, argv, { cwd: ROOT, env, stdio: ["ignore", out, out], detached: true })
     const about = await until(UP_WITHIN_MS, "twinfold up", () => {
       const text = readFileSync(log, "utf8")
@@ -144,6 +144,11 @@ export class Platform {
     this.admin.password = PASSWORD
     return context
   }
+}
+
+/** An environment without what others have set for a platform, or for the browser tests. */
+function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("TWINFOLD_")))
 }
 
 async function logIn(request: APIRequestContext, name: string, password: string): Promise<void> {

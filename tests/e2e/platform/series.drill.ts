@@ -24,7 +24,7 @@ test.beforeAll(async () => {
 })
 
 test.afterAll(async () => {
-  await platform.stop()
+  await platform?.stop()
 })
 
 test("twenty series at ten hertz", async ({ browser }) => {
