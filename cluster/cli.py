@@ -17,6 +17,7 @@ import typer
 from cluster import (
     cli_accounts,
     cli_device,
+    cli_devices,
     cli_jobs,
     cli_key,
     cli_notify,
@@ -55,6 +56,7 @@ app.add_typer(cli_key.app)
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_notify.app)
 app.add_typer(cli_device.app)
+app.add_typer(cli_devices.app)
 app.add_typer(cli_templates.app)
 app.command()(cli_rehearse.rehearse)
 

@@ -53,7 +53,7 @@ def set_(
     as_json: AsJson = False,
 ) -> None:
     """Ask a device to be otherwise; it is when it reports so, see `twinfold device show`."""
-    wanted = _given(values)
+    wanted = given(values)
     with connected(settings_of({"data": data}).data) as client:
         done = client.asked.set(device, wanted, expires_s=expires_s, note=note)
     said = {each.name: each.standing.replace("_", " ") for each in done.items if each.name in wanted}
@@ -73,7 +73,7 @@ def send(
 ) -> None:
     """Ask a device to do something; it is done when the device says so, see `twinfold device show`."""
     with connected(settings_of({"data": data}).data) as client:
-        sent = client.asked.send(device, command, _given(parameters or []), expires_s, note)
+        sent = client.asked.send(device, command, given(parameters or []), expires_s, note)
     until = sent.expires_at.isoformat(timespec="seconds")
     say(sent.model_dump(mode="json"), as_json, f"command {sent.number} waits until {until}")
 
@@ -92,18 +92,18 @@ def cancel(
     say(done.model_dump(), as_json, f"command {number} is cancelled")
 
 
-def _given(values: list[str]) -> dict[str, Any]:
+def given(values: list[str]) -> dict[str, Any]:
     """``name=value`` as values: JSON where it is some, else text."""
-    given: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for each in values:
         name, equals, text = each.partition("=")
         if not equals or not name:
             raise typer.BadParameter(f"{each!r} is not of the form name=value")
         try:
-            given[name] = json.loads(text) if text else None
+            found[name] = json.loads(text) if text else None
         except ValueError:
-            given[name] = text
-    return given
+            found[name] = text
+    return found
 
 
 def _property(item: "PropertyState") -> dict[str, Any]:

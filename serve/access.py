@@ -86,6 +86,7 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "GET /api/devices/{device_id:path}/condition": ("viewer", "narrowed"),
     "GET /api/devices/{device_id:path}/events": ("viewer", "narrowed"),
     "POST /api/devices": ("engineer", "narrowed"),
+    "POST /api/devices/commands": ("operator", "narrowed"),  # some acts take more
     "GET /api/devices/{device_id:path}/maintenance": ("viewer", "narrowed"),
     "POST /api/devices/{device_id:path}/maintenance": ("operator", "narrowed"),
     "GET /api/devices/{device_id:path}/properties": ("viewer", "narrowed"),

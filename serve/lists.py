@@ -93,12 +93,7 @@ def list_devices(
     ------
     FilterError, SortError, CursorError : with what to write instead.
     """
-    condition, channels, masks = _condition(view, query, types)
-    only = _searched(view, query.search) if query.search else None
-    if only is not None and len(only) < _FEW * int(only.sum()):  # not few enough to be taken out
-        name = f"mask_{len(masks)}"
-        masks[name], only = only, None
-        condition = filters.Sql(f"{condition.text} AND {name}", condition.parameters)
+    condition, channels, masks, only = _condition(view, query, types)
     descending = query.sort.startswith("-")
     key = query.sort.removeprefix("-")
     if key not in SORT_KEYS:
@@ -161,20 +156,53 @@ def list_devices(
     )
 
 
-def devices_matching(view: View, types: Mapping[str, DeviceType], filter: str) -> pa.Array:  # noqa: A002
-    """The ids of the devices that a filter lets through, in no order.
+def devices_matching(
+    view: View,
+    types: Mapping[str, DeviceType],
+    filter: str,  # noqa: A002
+    search: str = "",
+) -> pa.Array:
+    """The ids of the devices that a filter lets through and a search finds, in no order.
 
     Raises
     ------
     FilterError : with what to write instead.
     """
-    condition, channels, masks = _condition(view, DeviceQuery(filter), types)
-    if not view.types:
+    found = _selected(view, types, DeviceQuery(filter, search), "device_id")
+    if found is None:
         return pa.array([], pa.string())
-    sql = f"SELECT device_id FROM {view.relation(channels, tuple(masks))} WHERE {condition.text}"
-    with view.cursor(masks) as cursor:
-        found = cursor.sql(sql, params=list(condition.parameters)).to_arrow_table()
     return found["device_id"].cast(pa.string()).combine_chunks()
+
+
+def count_devices(
+    view: View,
+    types: Mapping[str, DeviceType],
+    filter: str,  # noqa: A002
+    search: str = "",
+) -> dict[str, int]:
+    """How many ``devices_matching`` finds, by device type.
+
+    Raises
+    ------
+    FilterError : with what to write instead.
+    """
+    lines = "device_type, count(*) AS n"
+    found = _selected(view, types, DeviceQuery(filter, search), lines, "GROUP BY device_type")
+    if found is None:
+        return {}
+    return dict(zip(found["device_type"].to_pylist(), found["n"].to_pylist(), strict=True))
+
+
+def _selected(
+    view: View, types: Mapping[str, DeviceType], query: DeviceQuery, columns: str, tail: str = ""
+) -> pa.Table | None:
+    """What the SQL ``columns`` says of all devices that a query is about; None: there is no device at all."""
+    condition, channels, masks, only = _condition(view, query, types)
+    if not view.types:
+        return None
+    sql = f"SELECT {columns} FROM {view.relation(channels, tuple(masks))} WHERE {condition.text} {tail}"
+    with view.cursor(masks, only) as cursor:
+        return cursor.sql(sql, params=list(condition.parameters)).to_arrow_table()
 
 
 def _answer(
@@ -305,8 +333,8 @@ def alert_condition(query: AlertQuery, types: Mapping[str, DeviceType]) -> tuple
 
 def _condition(
     view: View, query: DeviceQuery, types: Mapping[str, DeviceType]
-) -> tuple[filters.Sql, list[str], dict[str, Mask]]:
-    """The filter as SQL, the channels that it reads, and the masks that it names."""
+) -> tuple[filters.Sql, list[str], dict[str, Mask], Mask | None]:
+    """Filter and search as SQL, the channels that it reads, the masks that it names, and the only lines to look at."""
     masks: dict[str, Mask] = {}
 
     def named(mask: Mask) -> str:
@@ -320,7 +348,11 @@ def _condition(
         tree = filters.parse(query.filter, vocabulary)
         condition = filters.sql(tree, vocabulary, lambda column, test: named(view.text_test(column, test)))
         channels = channels_in(tree, types, vocabulary)
-    return condition, channels, masks
+    only = _searched(view, query.search) if query.search else None
+    if only is not None and len(only) < _FEW * int(only.sum()):  # not few enough to be taken out
+        name, only = named(only), None
+        condition = filters.Sql(f"{condition.text} AND {name}", condition.parameters)
+    return condition, channels, masks, only
 
 
 def _searched(view: View, part: str) -> Mask:

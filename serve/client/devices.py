@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from serve.client.connection import Connection, in_path
 from serve.schemas.base import Priority
+from serve.schemas.device_commands import DeviceAct, DeviceCommands, DeviceMatch, DevicesDone
 from serve.schemas.devices import (
     DeviceDetail,
     DeviceItem,
@@ -94,6 +95,28 @@ class Devices:
         """Give devices a twin each; all of them, or none."""
         body = NewDevices.model_validate({"devices": list(devices)})
         return self._ask.command(Registered, "POST", "/api/devices", body, key)
+
+    def do_all(
+        self,
+        act: DeviceAct | Mapping[str, Any] | None,
+        devices: Sequence[str] | DeviceMatch,
+        *,
+        dry_run: bool = False,
+        key: str | None = None,
+    ) -> DevicesDone:
+        """Ask one thing of many devices, those named or all that match; one that is refused costs no other.
+
+        Parameters
+        ----------
+        act : a ``MaintenanceAct``, ``SendAct`` or ``RetireAct``, also as a mapping: ``{"type": "send", "command": "stop"}``;
+            None: only count
+        devices : ids, or what all of them have in common: ``DeviceMatch(filter="site = 'oslo'")``
+        dry_run : only count, too, if that may be asked for
+        key : under which it is done once to each; left out: a new one
+        """
+        which = {"matching": devices} if isinstance(devices, DeviceMatch) else {"devices": list(devices)}
+        body = DeviceCommands.model_validate({"act": act, "dry_run": dry_run or act is None, **which})
+        return self._ask.command(DevicesDone, "POST", "/api/devices/commands", body, key)
 
     # -- one -------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from typing import Final
 from serve.routes import (
     accounts,
     alerts,
+    device_commands,
     device_socket,
     devices,
     downlink,
@@ -42,6 +43,7 @@ ROUTERS: Final = (  # a path of its own goes before the ids that could look like
     maintenance.router,
     recommendations.router,
     alerts.router,
+    device_commands.router,
     downlink.router,
     devices.router,
     live.router,

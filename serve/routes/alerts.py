@@ -8,10 +8,10 @@ from fastapi import Query, Response
 
 from serve.alert_groups import GROUPINGS, Group, Grouping, group_alerts
 from serve.context import CommandId, Context, InContext, User
-from serve.errors import UnfitError
 from serve.gate import guarded
 from serve.lists import AlertQuery, list_alerts
 from serve.live import View
+from serve.many import MOST_AT_ONCE, check_number, many_counted, many_done
 from serve.notes import check_notes
 from serve.preconditions import Asked
 from serve.present import alert_item, as_of, reply
@@ -38,10 +38,6 @@ from twins.fleet import CommandsResult
 
 router = guarded(prefix="/api/alerts", tags=["alerts"])
 
-MOST_AT_ONCE = 10_000
-"""Alerts that one request may be about."""
-
-_REFUSALS_TOLD = 100
 _COMMANDS: dict[str, type[c.AlertCommand]] = {
     "acknowledge": c.AcknowledgeAlert,
     "reset": c.ResetAlert,
@@ -135,7 +131,7 @@ async def command_many(context: InContext, by: User, command_id: CommandId, body
     """Ask one thing of many alerts; one that is refused costs no other. With ``dry_run`` they are only counted."""
     wanted = await _wanted(context, body)
     if body.dry_run or not wanted:
-        return reply({"matched": len(wanted), "done": 0, "refused": [], "refused_total": 0, "cursor": None})
+        return reply(many_counted(len(wanted)))
     kind, more = _COMMANDS[body.command], _more(body)
     commands: list[c.AlertCommand] = []
     refused: list[tuple[str, FleetError]] = []
@@ -156,16 +152,8 @@ async def command_many(context: InContext, by: User, command_id: CommandId, body
         for each, why in zip(commands, result.refused, strict=True)
         if why is not None
     ]
-    told = [{"alert": alert, "code": why.code, "detail": str(why)} for alert, why in refused[:_REFUSALS_TOLD]]
-    return reply(
-        {
-            "matched": len(wanted),
-            "done": len(wanted) - len(refused),
-            "refused": told,
-            "refused_total": len(refused),
-            "cursor": context.cursor_at(result.cursors) if result.cursors else None,
-        }
-    )
+    cursor = context.cursor_at(result.cursors) if result.cursors else None
+    return reply(many_done("alert", len(wanted), refused, cursor))
 
 
 @router.post("/{alert:path}/acknowledge", response_model=Done, responses=_REFUSALS)
@@ -297,10 +285,7 @@ async def _wanted(context: Context, body: AlertCommands) -> list[str]:
         filter=m.filter,
     )  # fmt: skip
     page = await context.ask(list_alerts, await context.view(), query, context.fleet.types)
-    if page.next is not None:
-        raise UnfitError(
-            f"{page.total} alerts match, {MOST_AT_ONCE} may be changed at once", "narrow down what matches"
-        )
+    check_number("alerts", page.total)
     return [alert_id(line["device_id"], line["rule"], line["occurrence"]) for line in page.items]
 
 

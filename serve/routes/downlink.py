@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Path, Response
 
+from serve.access import Caller
 from serve.asked import command_item, command_items, properties
 from serve.context import CommandId, Context, InContext, Who
 from serve.errors import RevisionConflictError
@@ -76,10 +77,7 @@ async def send_command(
     context: InContext, who: Who, command_id: CommandId, device_id: str, body: SendCommand
 ) -> Response:
     """Ask a device to do something. It goes down when the device is there, and is done when the device says so."""
-    command = c.SendCommand(
-        command_id=command_id, by=who.name, device_id=device_id, name=body.command, parameters=body.parameters,
-        role=who.role or "", expires_s=body.expires_s, note=body.note,
-    )  # fmt: skip
+    command = sending(body, device_id, who, command_id)
     cursors = await context.call(context.fleet.command, command)
     twin, _ = await _twin(context, device_id)
     sent = next((each for each in twin["commands"] if each["command_id"] == command_id), None)
@@ -104,6 +102,14 @@ async def cancel_command(
         note=body.note if body is not None else "",
     )  # fmt: skip
     return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
+
+
+def sending(body: SendCommand, device_id: str, who: Caller, command_id: str) -> c.SendCommand:
+    """The command that ``body`` asks for."""
+    return c.SendCommand(
+        command_id=command_id, by=who.name, device_id=device_id, name=body.command, parameters=body.parameters,
+        role=who.role or "", expires_s=body.expires_s, note=body.note,
+    )  # fmt: skip
 
 
 async def _twin(context: Context, device_id: str) -> tuple[Mapping[str, Any], DeviceType]:

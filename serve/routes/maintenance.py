@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from pydantic import AwareDatetime
 
-from serve.context import CommandId, Context, InContext, User
+from serve.access import Caller
+from serve.context import CommandId, Context, InContext, User, Who
 from serve.errors import RangeError
 from serve.gate import guarded
 from serve.maintenance import MaintenanceQuery, list_maintenance, read_maintenance, was_corrected_by
@@ -96,19 +97,10 @@ async def device_maintenance(
 
 @router.post("/api/devices/{device_id:path}/maintenance", response_model=Done, responses=_REFUSALS)
 async def maintain(
-    context: InContext, by: User, command_id: CommandId, device_id: str, body: Maintenance
+    context: InContext, who: Who, command_id: CommandId, device_id: str, body: Maintenance
 ) -> Response:
     """Record what was done to a device, or found; what it resets is up to the action."""
-    command = c.RecordMaintenance(
-        command_id=command_id,
-        by=by,
-        device_id=device_id,
-        kind=body.kind,
-        action=body.action,
-        failure_mode=body.failure_mode,
-        at_us=None if body.at is None else round(body.at.timestamp() * 1e6),
-        note=body.note,
-    )
+    command = recording(body, device_id, who, command_id)
     return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
 
 
@@ -147,6 +139,20 @@ async def correct(
         withdrawn=body.withdrawn,
     )
     return reply({"cursor": context.cursor_at(await context.call(context.fleet.command, command))})
+
+
+def recording(body: Maintenance, device_id: str, who: Caller, command_id: str) -> c.RecordMaintenance:
+    """The command that ``body`` asks for."""
+    return c.RecordMaintenance(
+        command_id=command_id,
+        by=who.name,
+        device_id=device_id,
+        kind=body.kind,
+        action=body.action,
+        failure_mode=body.failure_mode,
+        at_us=None if body.at is None else round(body.at.timestamp() * 1e6),
+        note=body.note,
+    )
 
 
 async def _listed(context: Context, query: MaintenanceQuery) -> Response:

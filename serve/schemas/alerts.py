@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
-from serve.schemas.base import Name, Priority, Reply, Request, Text
+from serve.many import MOST_AT_ONCE
+from serve.schemas.base import ManyDone, Name, Priority, Refusal, Reply, Request, Text
 from serve.schemas.devices import AlertItem
 from twins.alerts import MAX_SHELF_S
 
@@ -117,7 +118,9 @@ class AlertCommands(Reason):
         "acknowledge", "reset", "shelve", "unshelve", "suppress", "unsuppress", "remove-from-service",
         "return-to-service", "assign", "comment",
     ]  # fmt: skip
-    alerts: Annotated[list[Annotated[str, Field(max_length=1_000)]], Field(max_length=10_000)] | None = None
+    alerts: (
+        Annotated[list[Annotated[str, Field(max_length=1_000)]], Field(max_length=MOST_AT_ONCE)] | None
+    ) = None
     matching: AlertMatch | None = None
     duration_s: Annotated[float, Field(gt=0, le=MAX_SHELF_S)] | None = Field(None, description="of a shelf")
     one_shot: bool = Field(False, description="shelve until each next returns to normal")
@@ -137,15 +140,9 @@ class AlertCommands(Reason):
         return self
 
 
-class AlertRefusal(Reply):
+class AlertRefusal(Refusal):
     alert: str
-    code: str
-    detail: str
 
 
-class AlertsDone(Reply):
-    matched: int
-    done: int
+class AlertsDone(ManyDone):
     refused: list[AlertRefusal] = Field(description="the first hundred")
-    refused_total: int
-    cursor: str | None = Field(description="null where nothing was done")

@@ -31,6 +31,22 @@ class ListReply(Reply):
     previous: str | None = Field(description="pass as `before`; null on the first page")
 
 
+class Refusal(Reply):
+    """One of many that something was not done to, and why not."""
+
+    code: str
+    detail: str
+
+
+class ManyDone(Reply):
+    """What became of one thing that was asked of many."""
+
+    matched: int
+    done: int
+    refused_total: int
+    cursor: str | None = Field(description="null where nothing was done")
+
+
 class Problem(Reply):
     """RFC 9457, with a stable ``code``; further members carry the facts."""
 

@@ -1,7 +1,7 @@
 """A small fleet with its edge, in one process: what the tests of this folder ask."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -122,10 +122,12 @@ class Edge:
         """The header with which ``client`` asks, for sockets."""
         return {"Authorization": self.client.headers["Authorization"]}
 
-    def member(self, name: str, role: Role = "operator") -> dict[str, str]:
-        """An account of this role, and the header with which a program of its asks."""
+    def member(
+        self, name: str, role: Role = "operator", sites: Sequence[str] | None = None
+    ) -> dict[str, str]:
+        """An account of this role, for all sites or some, and the header with which a program of its asks."""
         access = self.context.access
-        once = access.accounts.create(name, role, Actor("tests"))
+        once = access.accounts.create(name, role, Actor("tests"), sites)
         access.accounts.change_password(name, once, PASSWORD, "")
         begun = access.sessions.log_in(name, PASSWORD, "program")
         return {"Authorization": f"Bearer {access.sessions.access_token(begun.principal)[0]}"}

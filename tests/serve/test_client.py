@@ -41,6 +41,7 @@ from serve.errors import ApiError, UnansweredError
 from serve.problems import fleet_problem
 from serve.schemas.accounts import AccountChange
 from serve.schemas.alerts import AlertMatch
+from serve.schemas.device_commands import DeviceMatch, SendAct
 from serve.schemas.device_types import Activation
 from serve.schemas.devices import DeviceItem, NewDevice
 from serve.schemas.keys import KeyScope, NewKey
@@ -169,6 +170,17 @@ def devices(it: Served, client: Client) -> None:
     client.maintenance.record(odd, Maintenance(kind="repair", action="replace-bearing", note="noisy"))
     assert client.devices.one(odd).life_cycle == found.life_cycle + 1
     assert client.devices.events(odd)[0].type == "maintenance.recorded"
+    act = {"type": "maintenance", "kind": "inspection", "note": "all of them"}
+    match = DeviceMatch(filter="site = 'moss'", q="moss-")
+    counted = client.devices.do_all(act, match, dry_run=True)
+    assert (counted.matched, counted.by_type, counted.cursor) == (1, {"pump": 1}, None)
+    assert client.devices.do_all(act, match).done == 1
+    some = client.devices.do_all(SendAct(type="send", command="start"), [odd, "moss-99"], key="start")
+    assert (some.done, [(each.device, each.code) for each in some.refused]) == (
+        1,
+        [("moss-99", "device.not_found")],
+    )
+    assert client.devices.do_all(SendAct(type="send", command="start"), [odd, "moss-99"], key="start") == some
     client.devices.retire("moss-2")
     assert client.devices.one("moss-2").status == "retired"
     with pytest.raises(ApiError) as refused:

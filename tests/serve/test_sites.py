@@ -129,6 +129,19 @@ CASES: dict[str, list[Case] | None] = {
         },
         {"body": {"devices": [{"id": "nowhere-{word}", "type": "pump"}]}},
     ],
+    "POST /api/devices/commands": [
+        {"body": {"devices": ["{device}"], "dry_run": True}},
+        {"body": {"matching": {"filter": "site = '{site}'"}, "dry_run": True}},
+        {"body": {"matching": {"q": "{word}"}, "dry_run": True}},
+        {"body": {"act": {"type": "send", "command": "start"}, "devices": ["{device}"]}},
+        {"body": {"act": {"type": "maintenance", "kind": "inspection"}, "matching": {}}},
+        {
+            "body": {
+                "act": {"type": "maintenance", "kind": "repair"},
+                "matching": {"filter": "site = '{site}'"},
+            }
+        },
+    ],
     "POST /api/devices/{device_id:path}/maintenance": [
         {"device_id": "{device}", "body": {"kind": "inspection", "note": "seen"}}
     ],
@@ -328,11 +341,7 @@ class World:
         )  # fmt: skip
 
     def person(self, role: Role, sites: list[str] | None) -> dict[str, str]:
-        access = self.it.context.access
-        once = access.accounts.create("kari", role, Actor("root"), sites)
-        access.accounts.change_password("kari", once, PASSWORD, "")
-        begun = access.sessions.log_in("kari", PASSWORD, "program")
-        return {"Authorization": f"Bearer {access.sessions.access_token(begun.principal)[0]}"}
+        return self.it.member("kari", role, sites)
 
     async def foreign_state(self) -> str:
         """Everything that there is of the foreign site."""

@@ -686,6 +686,28 @@ export type DeviceColumns = {
 };
 
 /**
+ * One thing asked of several devices: of those named, or of all that match.
+ */
+export type DeviceCommands = {
+    /**
+     * null: only count, with `dry_run`
+     */
+    act?: ({
+        type: 'maintenance';
+    } & MaintenanceAct) | ({
+        type: 'send';
+    } & SendAct) | ({
+        type: 'retire';
+    } & RetireAct) | null;
+    devices?: Array<string> | null;
+    /**
+     * only count
+     */
+    dry_run?: boolean;
+    matching?: DeviceMatch | null;
+};
+
+/**
  * Everything the shard knows of one device, asked from it at this moment.
  */
 export type DeviceDetail = {
@@ -833,6 +855,20 @@ export type DeviceItem = {
     unacknowledged: number;
 };
 
+/**
+ * Devices that match all that is given; as in the list.
+ */
+export type DeviceMatch = {
+    /**
+     * as `site = 'oslo'`
+     */
+    filter?: string;
+    /**
+     * part of an id or name
+     */
+    q?: string;
+};
+
 export type DevicePage = {
     /**
      * the live table's age
@@ -856,6 +892,12 @@ export type DevicePage = {
 
 export type DeviceRecommendations = {
     items: Array<Recommendation>;
+};
+
+export type DeviceRefusal = {
+    code: string;
+    detail: string;
+    device: string;
 };
 
 /**
@@ -957,6 +999,26 @@ export type DeviceTemplateList = {
      */
     in_use: boolean;
     items: Array<DeviceTemplateItem>;
+};
+
+export type DevicesDone = {
+    /**
+     * those that match, by device type; a named one that is not there is in none
+     */
+    by_type: {
+        [key: string]: number;
+    };
+    /**
+     * null where nothing was done
+     */
+    cursor: string | null;
+    done: number;
+    matched: number;
+    /**
+     * the first hundred
+     */
+    refused: Array<DeviceRefusal>;
+    refused_total: number;
 };
 
 /**
@@ -1324,6 +1386,21 @@ export type Maintenance = {
     failure_mode?: string | null;
     kind: 'failure' | 'repair' | 'replacement' | 'inspection';
     note?: string;
+};
+
+/**
+ * Record what was done to each, or found.
+ */
+export type MaintenanceAct = {
+    action?: string | null;
+    /**
+     * when it was done; null: now
+     */
+    at?: string | null;
+    failure_mode?: string | null;
+    kind: 'failure' | 'repair' | 'replacement' | 'inspection';
+    note?: string;
+    type: 'maintenance';
 };
 
 /**
@@ -2048,6 +2125,13 @@ export type ReportedValue = {
 };
 
 /**
+ * Take each out of the living fleet.
+ */
+export type RetireAct = {
+    type: 'retire';
+};
+
+/**
  * Whom to tell so long after an alert was raised, if nobody has acknowledged it.
  */
 export type RouteStep = {
@@ -2073,6 +2157,22 @@ export type SecondFactor = {
      * six digits of an authenticator app
      */
     code: string;
+};
+
+/**
+ * Send each a command.
+ */
+export type SendAct = {
+    command: string;
+    /**
+     * null: as the type says
+     */
+    expires_s?: number | null;
+    note?: string;
+    parameters?: {
+        [key: string]: boolean | number | number | string | null;
+    };
+    type: 'send';
 };
 
 export type SendCommand = {
