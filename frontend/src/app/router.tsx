@@ -198,7 +198,7 @@ function Broken({ error }: ErrorComponentProps) {
 
 function NotFound() {
   return (
-    <Empty title={say("app.notFound")} action={<Link to="/">{say("app.toOverview")}</Link>}>
+    <Empty wholePage title={say("app.notFound")} action={<Link to="/">{say("app.toOverview")}</Link>}>
       {say("app.notFoundHelp")}
     </Empty>
   )

@@ -8,7 +8,7 @@ function flat(light: string, dark: string): MantineColorsTuple {
 }
 
 export const theme = createTheme({
-  fontFamily: "'Inter Variable', Inter, system-ui, sans-serif",
+  fontFamily: "Hyphen, 'Inter Variable', Inter, system-ui, sans-serif",
   fontFamilyMonospace: "ui-monospace, 'SF Mono', Menlo, Consolas, monospace",
   fontSizes: { xs: "11px", sm: "12px", md: "13px", lg: "15px", xl: "18px" },
   lineHeights: { xs: "1.4", sm: "1.45", md: "1.45", lg: "1.45", xl: "1.3" },
@@ -44,7 +44,16 @@ export const theme = createTheme({
     TextInput: { defaultProps: { size: "sm", withAsterisk: false } },
     Textarea: { defaultProps: { size: "sm", autosize: false, rows: 3, withAsterisk: false } },
     NativeSelect: { defaultProps: { size: "sm" } },
-    Checkbox: { defaultProps: { size: "xs", radius: "xs" } },
+    Checkbox: {
+      defaultProps: {
+        size: "xs",
+        radius: "xs",
+        styles: { label: { fontSize: "var(--mantine-font-size-md)" } },
+      },
+    },
+    InputWrapper: {
+      vars: () => ({ description: { "--input-description-size": "var(--mantine-font-size-xs)" } }),
+    },
   },
 })
 

@@ -30,14 +30,17 @@ export function Skeleton({ rows, height = 32 }: { readonly rows: number; readonl
 
 interface EmptyProps {
   readonly title: string
+  /** Where it is all that the page has to say, its title is the page's heading. */
+  readonly wholePage?: boolean
   readonly children?: ReactNode
   readonly action?: ReactNode
 }
 
-export function Empty({ title, children, action }: EmptyProps) {
+export function Empty({ title, wholePage = false, children, action }: EmptyProps) {
+  const Title = wholePage ? "h1" : "p"
   return (
     <div className={css.state}>
-      <p className={css.title}>{title}</p>
+      <Title className={css.title}>{title}</Title>
       {children ? <p className={css.help}>{children}</p> : null}
       {action ? <div className={css.action}>{action}</div> : null}
     </div>

@@ -76,7 +76,7 @@ function Line({ actor, aside }: { readonly actor: RaisedBy; readonly aside?: str
   return (
     <li className={css.line}>
       <span className={css.what}>
-        <Link to="/devices/$id" params={{ id: device_id }} preload={false} className="id">
+        <Link to="/devices/$id" params={{ id: device_id }} preload={false}>
           {device_id}
         </Link>
         <RuleLink actor={actor} />

@@ -122,12 +122,7 @@ function columnsOf(by: Props["by"]): readonly Column<AlertGroup>[] {
       narrow: "more",
       cell: ({ first }) => (
         <>
-          <Link
-            to="/devices/$id"
-            params={{ id: first.device_id }}
-            preload={false}
-            className={`id ${css.device}`}
-          >
+          <Link to="/devices/$id" params={{ id: first.device_id }} preload={false} className={css.device}>
             {first.device_id}
           </Link>{" "}
           {alertText(first)}

@@ -43,7 +43,7 @@ export function alertColumns({ header, isSelected, toggle }: Selecting): readonl
       grow: 1.2,
       narrow: "more",
       cell: ({ device_id }) => (
-        <Link to="/devices/$id" params={{ id: device_id }} preload={false} className={`id ${css.device}`}>
+        <Link to="/devices/$id" params={{ id: device_id }} preload={false} className={css.device}>
           {device_id}
         </Link>
       ),
@@ -52,7 +52,7 @@ export function alertColumns({ header, isSelected, toggle }: Selecting): readonl
       id: "alert",
       title: say("alerts.alert"),
       width: 200,
-      grow: 2.6,
+      grow: 3,
       narrow: "main",
       cell: (alert) => <span className={css.text}>{alertText(alert)}</span>,
     },
@@ -90,7 +90,7 @@ export function alertColumns({ header, isSelected, toggle }: Selecting): readonl
       id: "assigned",
       title: say("alerts.assigned"),
       width: 72,
-      grow: 0.8,
+      grow: 0.4,
       cell: ({ assignee }) => assignee,
     },
   ]

@@ -30,12 +30,12 @@ export function AlertsCard({ alerts }: { readonly alerts: readonly AlertItem[] }
           {standing.map((alert) => (
             <li key={alert.id} className={css.alert}>
               <PriorityMark priority={alert.priority} waiting={alert.state === "UNACK"} />
-              <span className={css.alertText}>
-                <span>{alertText(alert)}</span>
-                <span className={css.faint}>{alert.response}</span>
-              </span>
-              <span className={css.end}>
+              <span className={css.alertText}>{alertText(alert)}</span>
+              <span className={css.since}>
                 <Age at={alert.since} bare />
+              </span>
+              <span className={css.response}>{alert.response}</span>
+              <span className={css.act}>
                 <AcknowledgeButton alert={alert} />
               </span>
             </li>

@@ -32,6 +32,7 @@ export function DevicePage() {
   if (error instanceof ApiError && error.status === 404)
     return (
       <Empty
+        wholePage
         title={say("device.notFound", { id })}
         action={<Link to="/devices">{say("overview.allDevices")}</Link>}
       >
@@ -49,7 +50,7 @@ export function DevicePage() {
   return (
     <>
       <header className={css.header}>
-        <h1 className={`id ${css.title}`}>{device.id}</h1>
+        <h1 className={css.title}>{device.id}</h1>
         <p className={css.facts}>
           {device.name ? <span>{device.name}</span> : null}
           {facts.filter(Boolean).map((fact) => (

@@ -28,7 +28,7 @@ export const deviceColumns = (): readonly Column<DeviceItem>[] => [
     sort: "id",
     narrow: "main",
     cell: ({ id }) => (
-      <Link to="/devices/$id" params={{ id }} preload={false} className="id">
+      <Link to="/devices/$id" params={{ id }} preload={false}>
         {id}
       </Link>
     ),

@@ -39,7 +39,7 @@ export function journalColumns(): readonly Column<FleetEvent>[] {
       grow: 1,
       narrow: "more",
       cell: ({ device_id }) => (
-        <Link to="/devices/$id" params={{ id: device_id }} preload={false} className={`id ${css.device}`}>
+        <Link to="/devices/$id" params={{ id: device_id }} preload={false} className={css.device}>
           {device_id}
         </Link>
       ),

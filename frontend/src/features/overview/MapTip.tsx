@@ -27,7 +27,7 @@ export function MapTip({ pointed }: { readonly pointed: Pointed }) {
       ) : null}
       {data && settled ? (
         <>
-          <div className={`id ${css.id}`}>
+          <div className={css.id}>
             {data.priority ? <PriorityMark priority={data.priority} /> : null}
             {data.id}
           </div>

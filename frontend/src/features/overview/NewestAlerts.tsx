@@ -49,7 +49,7 @@ export function NewestAlerts({ className }: { readonly className?: string }) {
                 title={alert.consequence}
               >
                 <PriorityMark priority={alert.priority} waiting />
-                <span className={`id ${css.device}`}>{alert.device_id}</span>
+                <span className={css.device}>{alert.device_id}</span>
                 <span className={css.text}>{alertText(alert)}</span>
                 <span className={css.age}>
                   <Age at={alert.since} bare />

@@ -45,7 +45,7 @@ export function WorstDevices() {
           {items.map(({ id, health }, i) => (
             <li key={id}>
               <Link to="/devices/$id" params={{ id }} className={css.device_row}>
-                <span className={`id ${css.device}`}>{id}</span>
+                <span className={css.device}>{id}</span>
                 <HealthBar value={health} />
                 <span className={css.age}>{changeText(health, before[i]?.data)}</span>
               </Link>

@@ -46,7 +46,7 @@ function Line({ type }: { readonly type: TypeInfo }) {
         <span className={css.marks}>
           {PRIORITIES.map((priority) => (
             <span key={priority} className={css.mark}>
-              <PriorityMark priority={priority} />{" "}
+              <PriorityMark priority={priority} />
               {count(type.rules.filter((rule) => rule.priority === priority).length)}
             </span>
           ))}
