@@ -1,4 +1,6 @@
 /** How figures are told: one line of JSON each, with what it is held against, measured in the same run. */
+import { arch, type } from "node:os"
+
 export function report(
   name: string,
   figure: number,
@@ -10,7 +12,17 @@ export function report(
   const round = (n: number) => Number(n.toPrecision(4))
   const date = new Date().toISOString().slice(0, 10)
   const ratio = reference ? round(figure / reference) : null
-  const line = { name, figure: round(figure), unit, reference: round(reference), reference_is, ratio, date }
+  const machine = `${arch()} ${type()} Node ${process.versions.node}`
+  const line = {
+    name,
+    figure: round(figure),
+    unit,
+    reference: round(reference),
+    reference_is,
+    ratio,
+    date,
+    machine,
+  }
   process.stdout.write(`${JSON.stringify({ ...line, ...conditions })}\n`)
 }
 
