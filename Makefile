@@ -9,7 +9,7 @@ DATA ?= data
 PORT ?= 8700
 FARM := examples/data/la-haute-borne/scada_10min_2014_weeks_1-8.csv.gz
 
-.PHONY: setup run test test-app drill bench lint lock reference frontend kernels system clean
+.PHONY: setup run test test-app pictures drill bench lint lock reference frontend kernels system clean
 
 setup: $(VENV)/.ready
 
@@ -56,6 +56,10 @@ test-app: frontend
 	$(NPM) run --silent lint
 	$(NPM) run --silent types:check
 	$(NPM) test --silent
+
+# docs/pictures, anew: every page, wide and narrow, light and dark
+pictures: frontend kernels system
+	$(NPM) run --silent pictures
 
 # what the tests need: Chromium, PostgreSQL; root installs it, others are told
 system: setup

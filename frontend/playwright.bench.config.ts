@@ -5,6 +5,7 @@ import tests from "./playwright.config"
 export default defineConfig({
   ...tests,
   testDir: "../bench/app",
+  testIgnore: [],
   projects: [{ name: "bench" }],
   timeout: 600_000,
 })

@@ -8,6 +8,10 @@ process.env.TWINFOLD_SESSION = SESSION
 const port = Number(process.env.TWINFOLD_E2E_PORT ?? 8765)
 const given = process.env.TWINFOLD_URL
 const python = process.env.PYTHON ?? "../.venv/bin/python"
+/** Documents want pictures of a fleet to which something has happened; tests want one that is there at once. */
+const fleet = process.env.TWINFOLD_PICTURES
+  ? "--share 0.05 --warm-minutes 45"
+  : "--share 0.02 --warm-minutes 30"
 
 export default defineConfig({
   testDir: "../tests/e2e",
@@ -35,7 +39,7 @@ export default defineConfig({
   webServer: given
     ? undefined
     : {
-        command: `${python} ../tests/e2e/devfleet.py --port ${port} --share 0.02 --warm-minutes 30`,
+        command: `${python} ../tests/e2e/devfleet.py --port ${port} ${fleet}`,
         env: { PYTHONPATH: ".." },
         url: `http://127.0.0.1:${port}/api/health`,
         timeout: 600_000,

@@ -87,7 +87,7 @@ def main() -> None:
         app = create_app(
             config, fleet, history, LiveTable(LocalSource(fleet)), access, Jobs(data / "jobs", works)
         )
-        app.router.lifespan_context = with_simulator(app, simulator, recorder)
+        app.router.lifespan_context = with_simulator(app, fleet, simulator, recorder)
         uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")
 
 
@@ -104,11 +104,18 @@ def warm(fleet: LocalFleet, clock: VirtualClock, simulator: Simulator, recorder:
         lines += move(fleet, simulator, clock.now_us())
         step += 1
         if step % RECORD_EVERY == 0:
-            recorder.step()
-            recorder.flush()
+            record(fleet, recorder)
             left = (time.time_ns() // 1000 - clock.now_us()) / MINUTE_US
             print(f"{lines:,} readings, {left:.0f} min to go", file=sys.stderr, flush=True)
+    record(fleet, recorder)
     fleet.clock = WallClock()
+
+
+def record(fleet: LocalFleet, recorder: Recorder) -> None:
+    """Put everything up to now into history."""
+    recorder.step()
+    recorder.flush()
+    archive(fleet, recorder)
 
 
 def move(fleet: LocalFleet, simulator: Simulator, now_us: int) -> int:
@@ -123,7 +130,13 @@ def move(fleet: LocalFleet, simulator: Simulator, now_us: int) -> int:
     return lines
 
 
-def with_simulator(app: FastAPI, simulator: Simulator, recorder: Recorder):  # type: ignore[no-untyped-def]
+def archive(fleet: LocalFleet, recorder: Recorder) -> None:
+    """Tell each host how far history holds it."""
+    for host in fleet.shard_hosts():
+        host.archive(recorder.cursors[host.name])
+
+
+def with_simulator(app: FastAPI, fleet: LocalFleet, simulator: Simulator, recorder: Recorder):  # type: ignore[no-untyped-def]
     """The app's lifespan, with the fleet moving on and history following."""
     inner = app.router.lifespan_context
 
@@ -133,7 +146,7 @@ def with_simulator(app: FastAPI, simulator: Simulator, recorder: Recorder):  # t
             context: Context = running.state.context
             beside = [
                 asyncio.create_task(_move_on(context, simulator)),
-                asyncio.create_task(_record(recorder)),
+                asyncio.create_task(_record(context, fleet, recorder)),
             ]
             print("ready", file=sys.stderr, flush=True)
             yield
@@ -150,9 +163,10 @@ async def _move_on(context: Context, simulator: Simulator) -> None:
         await asyncio.sleep(0.5)
 
 
-async def _record(recorder: Recorder) -> None:
+async def _record(context: Context, fleet: LocalFleet, recorder: Recorder) -> None:
     while True:
         await asyncio.to_thread(recorder.step)
+        await context.call(archive, fleet, recorder)
         await asyncio.sleep(2.0)
 
 

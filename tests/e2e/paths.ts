@@ -30,9 +30,11 @@ export const NAMES = [
   "notifications",
   "channels",
   "deliveries",
+  "login",
+  "nowhere",
 ] as const
 
-export async function pages(request: APIRequestContext) {
+export async function pages(request: APIRequestContext): Promise<Record<(typeof NAMES)[number], string>> {
   const { items } = await (await request.get("/api/devices?sort=health&limit=1")).json()
   return {
     overview: "/",
@@ -54,5 +56,7 @@ export async function pages(request: APIRequestContext) {
     notifications: "/notifications",
     channels: "/notifications?tab=channels",
     deliveries: "/notifications?tab=deliveries",
+    login: "/", // for who has no session
+    nowhere: "/nowhere",
   }
 }
