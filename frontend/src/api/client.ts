@@ -36,6 +36,8 @@ export interface Ask {
   readonly yaml?: string
   /** Which revision this is a change of. */
   readonly revision?: number
+  /** Under which it is done once, however often it is sent. */
+  readonly key?: string
   /** How long an answer may take. */
   readonly patienceMs?: number
   readonly signal?: AbortSignal
@@ -46,13 +48,14 @@ export interface Ask {
 /** Ask for `path` below /api. Raises `ApiError`; an aborted request raises the abort, as fetch does. */
 export async function api<T>(
   path: string,
-  { method = "GET", query, body, yaml, revision, patienceMs = TIMEOUT_MS, signal, also }: Ask = {},
+  { method = "GET", query, body, yaml, revision, key, patienceMs = TIMEOUT_MS, signal, also }: Ask = {},
 ): Promise<T> {
   // A page of another site cannot send this header, so it cannot use this browser's session.
   const headers: Record<string, string> = { accept: "application/json", "x-requested-with": "twinfold" }
   if (body !== undefined) headers["content-type"] = "application/json"
   if (yaml !== undefined) headers["content-type"] = "application/yaml"
   if (revision !== undefined) headers["if-match"] = `"${revision}"`
+  if (key !== undefined) headers["idempotency-key"] = key
   const timeout = AbortSignal.timeout(patienceMs)
   let response: Response
   try {

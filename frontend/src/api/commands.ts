@@ -1,5 +1,6 @@
 /** What a person can do: commands to the API, and what to read anew afterwards. */
 import { type QueryClient, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query"
+import { useRef } from "react"
 import { ApiError, api, segment } from "./client"
 import { keys } from "./queries"
 import type {
@@ -9,6 +10,8 @@ import type {
   AlertOrder,
   AlertsDone,
   Correction,
+  DeviceCommands,
+  DevicesDone,
   FleetEvent,
   FleetEvents,
   Maintenance,
@@ -122,6 +125,48 @@ export function useMatchingCommand() {
     mutationFn: (act: MatchAct) => api<AlertsDone>("/alerts/commands", { method: "POST", body: act }),
     onSettled: () => readAnew(cache),
   })
+}
+
+/** Devices that something is asked of: those named, or all that match. */
+export type DeviceWhich = Pick<DeviceCommands, "devices" | "matching">
+export type DeviceAct = NonNullable<DeviceCommands["act"]>
+
+const MANY_MS = 120_000
+
+/** How many devices that are, by type; counted once for each time that it is asked on a screen. */
+export function deviceCountQuery(which: DeviceWhich) {
+  return queryOptions({
+    queryKey: ["device count", which],
+    queryFn: ({ signal }) =>
+      api<DevicesDone>("/devices/commands", { method: "POST", body: { ...which, dry_run: true }, signal }),
+    gcTime: 0,
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
+  })
+}
+
+/** Ask one thing of many devices, each by itself. Sent again after no answer came, it repeats nothing. */
+export function useDeviceCommand() {
+  const cache = useQueryClient()
+  const sent = useRef({ body: "", key: "" })
+  return useMutation({
+    mutationFn: (body: DeviceWhich & { readonly act: DeviceAct }) => {
+      const text = JSON.stringify(body)
+      if (sent.current.body !== text) sent.current = { body: text, key: newKey() }
+      const { key } = sent.current
+      return api<DevicesDone>("/devices/commands", { method: "POST", body, key, patienceMs: MANY_MS })
+    },
+    onSettled: () =>
+      Promise.all(
+        [keys.deviceLists, keys.summary, keys.map, keys.alertLists].map((queryKey) =>
+          cache.invalidateQueries({ queryKey }),
+        ),
+      ),
+  })
+}
+
+function newKey(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join("-")
 }
 
 async function send(

@@ -87,6 +87,7 @@ function scheme(tokens: Tokens): Record<string, string> {
     "--mantine-color-disabled-color": tokens.muted,
     "--mantine-color-action-filled": tokens.action,
     "--mantine-color-action-filled-hover": tokens.action,
+    "--mantine-color-action-light-color": tokens.action,
     "--mantine-primary-color-contrast": tokens.onAction,
   }
 }

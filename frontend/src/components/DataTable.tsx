@@ -58,7 +58,7 @@ interface Props<Row> {
   readonly onOpen?: (row: Row) => void
   readonly current?: string | null
   readonly onCurrent?: (row: Row) => void
-  readonly selected?: ReadonlySet<string>
+  readonly selected?: { readonly has: (id: string) => boolean }
   readonly onSelect?: (row: Row) => void
   /** Rows that need attention are written in ink, the others muted. */
   readonly isStrong?: (row: Row) => boolean

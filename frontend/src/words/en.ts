@@ -271,6 +271,40 @@ export const en = {
     greatest: "Greatest",
     conditionChart: "Health",
   },
+  selection: { clear: "Clear the selection", typeCount: "Type {n} to confirm" },
+  many: {
+    select: "Select {id}",
+    selected: { one: "{n} device selected", other: "{n} devices selected" },
+    allSelected: { one: "The one that matches", other: "All {n} that match" },
+    selectAll: { one: "Select the one that matches", other: "Select all {n} that match" },
+    names: { maintenance: "Log maintenance", send: "Send command", retire: "Retire" },
+    titles: {
+      maintenance: { one: "Log maintenance for {n} device", other: "Log maintenance for {n} devices" },
+      send: { one: "Send a command to {n} device", other: "Send a command to {n} devices" },
+      retire: { one: "Retire {n} device", other: "Retire {n} devices" },
+    },
+    does: {
+      maintenance: { one: "Log it for {n} device", other: "Log it for {n} devices" },
+      send: { one: "Send it to {n} device", other: "Send it to {n} devices" },
+      retire: { one: "Retire {n} device", other: "Retire {n} devices" },
+    },
+    done: {
+      maintenance: { one: "Maintenance logged for {n} device", other: "Maintenance logged for {n} devices" },
+      send: { one: "Command sent to {n} device", other: "Command sent to {n} devices" },
+      retire: { one: "{n} device retired", other: "{n} devices retired" },
+    },
+    refused: { one: "{n} device was refused: {reasons}", other: "{n} devices were refused: {reasons}" },
+    ofType: "{n} {type}",
+    missing: { one: "{n} that is not there", other: "{n} that are not there" },
+    command: "Command",
+    others: {
+      one: "{n} device does not have it, and will be refused.",
+      other: "{n} devices do not have it, and will be refused.",
+    },
+    noCommand: "There is no command that you may send to any of these devices.",
+    retireHelp:
+      "A retired device takes no readings, and its alerts end. Its history stays; its id is not used again. This cannot be taken back.",
+  },
   asked: {
     title: "Asked and reported",
     open: "{n} commands open",
@@ -356,7 +390,6 @@ export const en = {
     assign: "Assign…",
     comment: "Comment…",
     goToDevice: "Go to device",
-    clear: "Clear the selection",
     until: "until {time}",
     untilReturn: "until it returns",
     by: "by {name}",
@@ -437,7 +470,6 @@ export const en = {
     acknowledgeAll: "Acknowledge all {n}…",
     allHelp:
       "All that match what is shown, also those further down. Alerts raised from now on stay as they are. This cannot be taken back.",
-    typeCount: "Type {n} to confirm",
     beaten: "{by} was first. {what}, {device}, at {time}",
     story: "What was done",
     storyAll: "All of it",

@@ -269,6 +269,40 @@ export const nb = {
     greatest: "Størst",
     conditionChart: "Helse",
   },
+  selection: { clear: "Fjern utvalget", typeCount: "Skriv {n} for å bekrefte" },
+  many: {
+    select: "Velg {id}",
+    selected: { one: "{n} enhet valgt", other: "{n} enheter valgt" },
+    allSelected: { one: "Den ene som passer", other: "Alle {n} som passer" },
+    selectAll: { one: "Velg den ene som passer", other: "Velg alle {n} som passer" },
+    names: { maintenance: "Før vedlikehold", send: "Send kommando", retire: "Utranger" },
+    titles: {
+      maintenance: { one: "Før vedlikehold for {n} enhet", other: "Før vedlikehold for {n} enheter" },
+      send: { one: "Send en kommando til {n} enhet", other: "Send en kommando til {n} enheter" },
+      retire: { one: "Utranger {n} enhet", other: "Utranger {n} enheter" },
+    },
+    does: {
+      maintenance: { one: "Før det for {n} enhet", other: "Før det for {n} enheter" },
+      send: { one: "Send til {n} enhet", other: "Send til {n} enheter" },
+      retire: { one: "Utranger {n} enhet", other: "Utranger {n} enheter" },
+    },
+    done: {
+      maintenance: { one: "Vedlikehold ført for {n} enhet", other: "Vedlikehold ført for {n} enheter" },
+      send: { one: "Kommandoen er sendt til {n} enhet", other: "Kommandoen er sendt til {n} enheter" },
+      retire: { one: "{n} enhet utrangert", other: "{n} enheter utrangert" },
+    },
+    refused: { one: "{n} enhet ble avvist: {reasons}", other: "{n} enheter ble avvist: {reasons}" },
+    ofType: "{n} {type}",
+    missing: { one: "{n} som ikke finnes", other: "{n} som ikke finnes" },
+    command: "Kommando",
+    others: {
+      one: "{n} enhet har den ikke, og blir avvist.",
+      other: "{n} enheter har den ikke, og blir avvist.",
+    },
+    noCommand: "Det finnes ingen kommando som du kan sende til noen av disse enhetene.",
+    retireHelp:
+      "En utrangert enhet tar ikke imot målinger, og alarmene dens slutter. Historien blir stående; id-en brukes ikke igjen. Dette kan ikke angres.",
+  },
   asked: {
     title: "Bedt om og rapportert",
     open: "{n} åpne kommandoer",
@@ -359,7 +393,6 @@ export const nb = {
     assign: "Tildel…",
     comment: "Kommenter…",
     goToDevice: "Gå til enheten",
-    clear: "Fjern utvalget",
     until: "til {time}",
     untilReturn: "til den går tilbake",
     by: "av {name}",
@@ -440,7 +473,6 @@ export const nb = {
     acknowledgeAll: "Kvitter alle {n}…",
     allHelp:
       "Alle som passer med det som vises, også de lenger ned. Alarmer som kommer fra nå av, blir stående. Dette kan ikke angres.",
-    typeCount: "Skriv {n} for å bekrefte",
     beaten: "{by} var først. {what}, {device}, klokka {time}",
     story: "Hva som ble gjort",
     storyAll: "Alt sammen",

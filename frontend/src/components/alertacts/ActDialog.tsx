@@ -3,9 +3,9 @@ import { Button, Modal, NativeSelect, Textarea, TextInput } from "@mantine/core"
 import { useState } from "react"
 import type { AlertCommand, AlertItem, AlertOrder, NotesNeeded } from "@/api/schema"
 import { say } from "@/words/say"
+import css from "../dialogs.module.css"
 import { needsNote } from "./acts"
 import { ByPriority } from "./ByPriority"
-import css from "./dialogs.module.css"
 
 interface Props {
   readonly command: AlertCommand

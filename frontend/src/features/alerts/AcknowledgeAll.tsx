@@ -6,7 +6,7 @@ import { notesNeededQuery, useMatchingCommand } from "@/api/commands"
 import type { AlertCounts, AlertMatch } from "@/api/schema"
 import { needsNote } from "@/components/alertacts/acts"
 import { ByPriority } from "@/components/alertacts/ByPriority"
-import css from "@/components/alertacts/dialogs.module.css"
+import css from "@/components/dialogs.module.css"
 import { notify } from "@/components/notices"
 import { Failed } from "@/components/states"
 import { PRIORITIES } from "@/components/tokens"
@@ -73,7 +73,7 @@ export default function AcknowledgeAll({ matching, counts, onClose }: Props) {
           onChange={({ target }) => setNote(target.value)}
         />
         <TextInput
-          label={say("alerts.typeCount", { n })}
+          label={say("selection.typeCount", { n })}
           value={typed}
           inputMode="numeric"
           autoComplete="off"

@@ -1,10 +1,10 @@
 /** What can be done with the alerts that are meant: those selected, else the current row. The answer to them is the filled one. */
 import { Button } from "@mantine/core"
 import type { AlertCommand, AlertItem } from "@/api/schema"
+import { ActionBar } from "@/components/ActionBar"
 import { ACT_NAMES, offered } from "@/components/alertacts/acts"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
-import css from "./AlertsPage.module.css"
 
 const ANSWERS: readonly AlertCommand[] = [
   "acknowledge",
@@ -28,12 +28,10 @@ export function ActBar({ selected, meant, isPending, onCommand, onClear }: Props
   const any = selected.length > 0
   const commands = any ? offered(selected) : meant.length > 0 ? answersTo(meant) : IDLE
   return (
-    <div className={css.acts} data-any={any}>
-      {any ? (
-        <Button variant="subtle" onClick={onClear} aria-label={say("alerts.clear")}>
-          {say("alerts.selected", { n: count(selected.length) })} ×
-        </Button>
-      ) : null}
+    <ActionBar
+      selected={any ? say("alerts.selected", { n: count(selected.length) }) : null}
+      onClear={onClear}
+    >
       {commands.map((command) => (
         <Button
           key={command}
@@ -46,7 +44,7 @@ export function ActBar({ selected, meant, isPending, onCommand, onClear }: Props
             : say(ACT_NAMES[command])}
         </Button>
       ))}
-    </div>
+    </ActionBar>
   )
 }
 

@@ -1,12 +1,11 @@
 /** The columns of the alert table. */
-import { Checkbox } from "@mantine/core"
 import { Link } from "@tanstack/react-router"
 import type { ReactNode } from "react"
 import type { AlertItem } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { alertText } from "@/components/alertText"
 import type { Column } from "@/components/DataTable"
-import { PriorityMark } from "@/components/PriorityMark"
+import { MARK_WIDTH, RowMark } from "@/components/RowMark"
 import { say, sayOf } from "@/words/say"
 import { moment, parse } from "@/words/times"
 import css from "./columns.module.css"
@@ -22,18 +21,19 @@ export function alertColumns({ header, isSelected, toggle }: Selecting): readonl
     {
       id: "mark",
       title: "",
-      width: 44,
+      width: MARK_WIDTH,
       narrow: "mark",
       header,
       cell: (alert) => (
-        <span className={css.mark}>
-          <Checkbox
-            aria-label={say("alerts.select", { alert: alert.title, device: alert.device_id })}
-            checked={isSelected(alert)}
-            onChange={() => toggle(alert)}
-          />
-          <PriorityMark priority={alert.priority} waiting={alert.state === "UNACK"} />
-        </span>
+        <RowMark
+          priority={alert.priority}
+          waiting={alert.state === "UNACK"}
+          box={{
+            label: say("alerts.select", { alert: alert.title, device: alert.device_id }),
+            checked: isSelected(alert),
+            onChange: () => toggle(alert),
+          }}
+        />
       ),
     },
     {

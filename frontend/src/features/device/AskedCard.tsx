@@ -5,9 +5,9 @@ import type { DeviceDetail, PropertyState, TypeInfo } from "@/api/schema"
 import { useMe } from "@/api/session"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
+import { askable } from "@/components/deviceacts/asked"
 import { quantity } from "@/words/figures"
 import { say } from "@/words/say"
-import { askable } from "./asked"
 import css from "./cards.module.css"
 
 const AskDialog = lazy(() => import("./AskDialog"))

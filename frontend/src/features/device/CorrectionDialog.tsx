@@ -3,11 +3,11 @@ import { Button, Checkbox, Modal, TextInput } from "@mantine/core"
 import { useState } from "react"
 import { useCorrectMaintenance } from "@/api/commands"
 import type { MaintenanceItem, TypeInfo } from "@/api/schema"
+import { type Entry, MaintenanceFields, recordOf } from "@/components/deviceacts/MaintenanceFields"
+import css from "@/components/dialogs.module.css"
 import { notify } from "@/components/notices"
 import { Failed } from "@/components/states"
 import { say } from "@/words/say"
-import css from "./MaintenanceDialog.module.css"
-import { type Entry, MaintenanceFields, recordOf } from "./MaintenanceFields"
 
 interface Props {
   readonly record: MaintenanceItem

@@ -3,11 +3,11 @@ import { Button, Modal } from "@mantine/core"
 import { useState } from "react"
 import { useLogMaintenance } from "@/api/commands"
 import type { TypeInfo } from "@/api/schema"
+import { BLANK, MaintenanceFields, recordOf } from "@/components/deviceacts/MaintenanceFields"
+import css from "@/components/dialogs.module.css"
 import { notify } from "@/components/notices"
 import { Failed } from "@/components/states"
 import { say } from "@/words/say"
-import css from "./MaintenanceDialog.module.css"
-import { type Entry, MaintenanceFields, recordOf } from "./MaintenanceFields"
 
 interface Props {
   readonly id: string
@@ -17,7 +17,7 @@ interface Props {
 
 export default function MaintenanceDialog({ id, type, onClose }: Props) {
   const { mutate, isPending, error } = useLogMaintenance(id)
-  const [entry, setEntry] = useState<Entry>({ kind: "inspection", action: "", mode: "", note: "" })
+  const [entry, setEntry] = useState(BLANK)
   const save = () =>
     mutate(recordOf(entry), {
       onSuccess: () => {

@@ -2,7 +2,9 @@
 import { Button } from "@mantine/core"
 import { getRouteApi, useNavigate } from "@tanstack/react-router"
 import { type ReactNode, useMemo, useState } from "react"
+import { reaches } from "@/api/accounts"
 import type { DeviceItem } from "@/api/schema"
+import { useMe } from "@/api/session"
 import { Chip } from "@/components/Chip"
 import { DataTable } from "@/components/DataTable"
 import page from "@/components/page.module.css"
@@ -14,9 +16,11 @@ import { deviceColumns } from "./columns"
 import css from "./DevicesPage.module.css"
 import { Facets } from "./Facets"
 import { RowJump } from "./RowJump"
+import { SelectionBar } from "./SelectionBar"
 import { useDevices } from "./useDevices"
 import { useExport } from "./useExport"
 import { usePlace } from "./usePlace"
+import { isSelected, useSelection } from "./useSelection"
 import { Views } from "./Views"
 import { hiddenIn } from "./views"
 
@@ -33,7 +37,9 @@ export function DevicesPage() {
   const file = useExport(choice)
   const [current, setCurrent] = useState<DeviceItem | null>(null)
   const place = usePlace(search, choice)
-  const columns = useMemo(deviceColumns, [])
+  const maySelect = reaches(useMe()?.role, "operator")
+  const selecting = useSelection(choice, total ?? 0)
+  const columns = useMemo(() => deviceColumns(maySelect ? selecting : undefined), [maySelect, selecting])
   const [open, setOpen] = useState<"columns" | "views" | null>(null)
   const { hide: asked } = search
   const hidden = useMemo(() => hiddenIn({ hide: asked }), [asked])
@@ -75,6 +81,8 @@ export function DevicesPage() {
         onOpen={openDevice}
         current={current?.id ?? null}
         onCurrent={setCurrent}
+        selected={{ has: (id) => isSelected(selecting.selection, id) }}
+        onSelect={maySelect ? ({ id }) => selecting.toggle(id) : undefined}
         isStrong={isAbnormal}
         empty={
           <Empty title={say("devices.none")} action={<Button onClick={clear}>{say("devices.clear")}</Button>}>
@@ -105,27 +113,32 @@ export function DevicesPage() {
         ) : total !== null && total > JUMP_FROM ? (
           <RowJump first={list.first} total={total} onJump={jump} />
         ) : null}
-        <div className={css.tools}>
-          <Button aria-expanded={open === "views"} onClick={() => show("views")}>
-            {say("views.title")}
-          </Button>
-          {file.read === null ? (
-            <Button onClick={file.begin} disabled={!total}>
-              {say("devices.export")}
+        {/* While devices are selected, what can be done with them takes the place of the tools. */}
+        {selecting.n > 0 ? (
+          <SelectionBar selecting={selecting} choice={choice} />
+        ) : (
+          <div className={css.tools}>
+            <Button aria-expanded={open === "views"} onClick={() => show("views")}>
+              {say("views.title")}
             </Button>
-          ) : (
-            <Button onClick={file.stop}>
-              {say("devices.exporting", { n: count(file.read), all: count(total) })}
+            {file.read === null ? (
+              <Button onClick={file.begin} disabled={!total}>
+                {say("devices.export")}
+              </Button>
+            ) : (
+              <Button onClick={file.stop}>
+                {say("devices.exporting", { n: count(file.read), all: count(total) })}
+              </Button>
+            )}
+            <Button
+              className={css.columnsButton}
+              aria-expanded={open === "columns"}
+              onClick={() => show("columns")}
+            >
+              {say("devices.columns")}
             </Button>
-          )}
-          <Button
-            className={css.columnsButton}
-            aria-expanded={open === "columns"}
-            onClick={() => show("columns")}
-          >
-            {say("devices.columns")}
-          </Button>
-        </div>
+          </div>
+        )}
       </header>
       {open === "views" ? <Views search={search} /> : null}
       {open === "columns" ? (

@@ -1,24 +1,42 @@
 /** The columns of the device table. */
+import { Checkbox } from "@mantine/core"
 import { Link } from "@tanstack/react-router"
 import type { DeviceItem } from "@/api/schema"
 import { Age } from "@/components/Age"
 import type { Column } from "@/components/DataTable"
 import { HealthBar } from "@/components/HealthBar"
-import { PriorityMark } from "@/components/PriorityMark"
+import { MARK_WIDTH, RowMark } from "@/components/RowMark"
 import { Status } from "@/components/Status"
 import { count, fixed } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
 
-/** Made when they are drawn, since their titles are in the language in force. */
-export const deviceColumns = (): readonly Column<DeviceItem>[] => [
+import { isSelected, type Selecting } from "./useSelection"
+
+/** Made when they are drawn, since their titles are in the language in force; with `selecting`, rows can be ticked. */
+export const deviceColumns = (selecting?: Selecting): readonly Column<DeviceItem>[] => [
   {
     id: "mark",
     title: "",
-    width: 12,
+    width: selecting ? MARK_WIDTH : 12,
     narrow: "mark",
-    header: <span className="visually-hidden">{say("devices.priority")}</span>,
-    cell: ({ priority, unacknowledged }) =>
-      priority ? <PriorityMark priority={priority} waiting={unacknowledged > 0} /> : null,
+    header: selecting ? (
+      <SelectAll {...selecting} />
+    ) : (
+      <span className="visually-hidden">{say("devices.priority")}</span>
+    ),
+    cell: ({ id, priority, unacknowledged }) => (
+      <RowMark
+        priority={priority}
+        waiting={unacknowledged > 0}
+        box={
+          selecting && {
+            label: say("many.select", { id }),
+            checked: isSelected(selecting.selection, id),
+            onChange: () => selecting.toggle(id),
+          }
+        }
+      />
+    ),
   },
   {
     id: "id",
@@ -111,3 +129,15 @@ export const deviceColumns = (): readonly Column<DeviceItem>[] => [
     cell: ({ heard_at }) => <Age at={heard_at} />,
   },
 ]
+
+function SelectAll({ n, total, selectAll, clear }: Selecting) {
+  const every = n > 0 && n === total
+  return (
+    <Checkbox
+      aria-label={say("many.selectAll", { n: total, shown: count(total) })}
+      checked={every}
+      indeterminate={!every && n > 0}
+      onChange={every ? clear : selectAll}
+    />
+  )
+}

@@ -33,7 +33,8 @@ export function useDevices(search: DeviceListSearch) {
     ...list,
     choice,
     sort,
-    all: summary?.devices ?? null,
+    /** How many the list has without a filter: also those that are not of the living fleet. */
+    all: summary ? summary.devices + summary.retired + summary.importing : null,
     facets: useMemo(() => facetsOf(summary), [summary]),
     /** The place that stands first in view. */
     first: range.first,

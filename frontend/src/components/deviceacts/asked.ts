@@ -17,6 +17,26 @@ export function askable(type: TypeInfo | undefined, role: string | undefined): r
   ].filter(({ spec }) => reaches(spec.role))
 }
 
+/** What was typed for properties or parameters, by name. */
+export type Texts = Readonly<Record<string, string>>
+export type Values = Readonly<Record<string, string | number | boolean>>
+
+/** What was typed as values; undefined while one of them is none. What need not go along may be left blank. */
+export function typedValues(
+  specs: readonly (PropertyInfo | ParameterInfo)[],
+  texts: Texts,
+): Values | undefined {
+  const values: Record<string, string | number | boolean> = {}
+  for (const spec of specs) {
+    const text = texts[spec.name] ?? ""
+    if ("required" in spec && !spec.required && text.trim() === "") continue
+    const value = typedValue(spec, text)
+    if (value === undefined) return undefined
+    values[spec.name] = value
+  }
+  return values
+}
+
 /** A typed text as a value; undefined: it is none. */
 export function typedValue(
   spec: PropertyInfo | ParameterInfo,

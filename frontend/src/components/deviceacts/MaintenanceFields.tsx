@@ -12,8 +12,11 @@ export interface Entry {
   readonly note: string
 }
 
+export const BLANK: Entry = { kind: "inspection", action: "", mode: "", note: "" }
+
 interface Props {
-  readonly type: TypeInfo | undefined
+  /** Of what it is done to, as far as its actions and failure modes go. */
+  readonly type: Pick<TypeInfo, "actions" | "failure_modes"> | undefined
   readonly entry: Entry
   readonly onChange: (entry: Entry) => void
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import type { PropertyInfo, TypeInfo } from "@/api/schema"
-import { askable, typedValue } from "./asked"
+import { askable, typedValue, typedValues } from "./asked"
 
 const blank = { title: "", unit: "1", low: null, high: null, resolution: 0, choices: [] }
 const speed: PropertyInfo = {
@@ -50,4 +50,13 @@ test("a text becomes a value of the property's kind, within its range, or none",
   expect(typedValue(mode, "on")).toBeUndefined()
   expect(typedValue({ ...speed, kind: "boolean" }, "false")).toBe(false)
   expect(typedValue({ ...speed, kind: "string" }, " ")).toBeUndefined()
+})
+
+test("what is typed becomes values once each of them is one; what need not go along may be left blank", () => {
+  const ramp = { ...speed, name: "ramp", required: false }
+  expect(typedValues([speed, ramp], { speed: "1800" })).toEqual({ speed: 1800 })
+  expect(typedValues([speed, ramp], { speed: "1800", ramp: "2000" })).toEqual({ speed: 1800, ramp: 2000 })
+  expect(typedValues([speed, ramp], { speed: "1800", ramp: "soon" })).toBeUndefined()
+  expect(typedValues([speed, ramp], { ramp: "2000" })).toBeUndefined()
+  expect(typedValues([], {})).toEqual({})
 })

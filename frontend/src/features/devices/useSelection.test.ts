@@ -1,0 +1,36 @@
+import { expect, test } from "vitest"
+import { countOf, isSelected, type Selection, toggled, whichOf } from "./useSelection"
+
+const NONE: Selection = { all: false, ids: new Set() }
+const ALL: Selection = { all: true, ids: new Set() }
+const but = (selection: Selection, ...ids: string[]) => ids.reduce(toggled, selection)
+
+test("devices are selected one by one, and taken out again", () => {
+  const two = but(NONE, "pump-1", "pump-2")
+  expect(countOf(two, 100)).toBe(2)
+  expect(isSelected(two, "pump-1")).toBe(true)
+  expect(isSelected(two, "pump-3")).toBe(false)
+  expect(whichOf(two, { filter: "health < 50" })).toEqual({ devices: ["pump-1", "pump-2"] })
+  expect(countOf(but(two, "pump-1"), 100)).toBe(1)
+})
+
+test("all that match are those of the list, seen or not", () => {
+  expect(countOf(ALL, 1234)).toBe(1234)
+  expect(isSelected(ALL, "any")).toBe(true)
+  expect(whichOf(ALL, {})).toEqual({ matching: { filter: "", q: "" } })
+  expect(whichOf(ALL, { filter: "health < 50", q: "pump" })).toEqual({
+    matching: { filter: "health < 50", q: "pump" },
+  })
+})
+
+test("some of all can be left out, and come back", () => {
+  const most = but(ALL, "o'hara", "pump-2")
+  expect(countOf(most, 1234)).toBe(1232)
+  expect(isSelected(most, "pump-2")).toBe(false)
+  expect(isSelected(most, "pump-3")).toBe(true)
+  expect(whichOf(most, {}).matching?.filter).toBe("id not in ('o''hara', 'pump-2')")
+  expect(whichOf(most, { filter: "stale or silent" }).matching?.filter).toBe(
+    "(stale or silent) and id not in ('o''hara', 'pump-2')",
+  )
+  expect(but(most, "pump-2", "o'hara")).toEqual(ALL)
+})
