@@ -101,6 +101,7 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "PUT /api/templates/{template}": ("engineer", "whole"),
     "DELETE /api/templates/{template}": ("engineer", "whole"),
     "GET /api/events": ("viewer", "narrowed"),
+    "GET /api/events/counts": ("viewer", "narrowed"),
     "GET /api/events/schema": ("viewer", "platform"),
     "WS /api/live": ("viewer", "narrowed"),
     # -- alerts

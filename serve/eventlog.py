@@ -74,7 +74,7 @@ def list_events(
     ------
     FilterError, CursorError : with what to write instead.
     """
-    condition, parameters = _condition(query)
+    condition, parameters, devices = _chosen(types, view, query)
     binding = repr(
         (
             "events", query.filter, query.kinds, query.devices, query.rules, query.priorities, query.start_us,
@@ -83,7 +83,6 @@ def list_events(
     )  # fmt: skip
     keyset = Keyset(binding, _KEYS, query.limit, query.after, query.before, query.offset)
     further, where = keyset.beyond()
-    devices = devices_matching(view, types, query.filter) if query.filter.strip() else None
     sql = (
         f"{_TOLD}, matching AS MATERIALIZED (SELECT * FROM told WHERE {condition}),"
         f" page AS (SELECT * FROM matching WHERE {further} {keyset.tail()})"
@@ -98,6 +97,44 @@ def list_events(
     shown, following, previous = keyset.cut([line for line in lines if line["device_id"] is not None])
     total = lines[0]["total"] if lines else 0
     return Page([_item(line, types, rules) for line in shown], total, view.as_of_us, following, previous)
+
+
+def count_events(
+    history: History, types: Mapping[str, DeviceType], view: View, query: EventQuery
+) -> list[dict[str, Any]]:
+    """How many events of each type there are, of how many devices, and when the last was recorded; most first.
+
+    Raises
+    ------
+    FilterError : with what to write instead.
+    """
+    condition, parameters, devices = _chosen(types, view, query)
+    sql = (
+        f"{_TOLD} SELECT type, count(*) AS events, count(DISTINCT device_id) AS devices,"
+        f" max(recorded_us) AS last_us FROM told WHERE {condition} GROUP BY type ORDER BY events DESC, type"
+    )
+    try:
+        lines = history.query(sql, parameters, {"rules_known": _rules(types)}, devices).to_pylist()
+    except duckdb.CatalogException:  # nothing has happened yet
+        return []
+    return [
+        {
+            "type": line["type"],
+            "events": line["events"],
+            "devices": line["devices"],
+            "last_at": iso(line["last_us"]),
+        }
+        for line in lines
+    ]
+
+
+def _chosen(
+    types: Mapping[str, DeviceType], view: View, query: EventQuery
+) -> tuple[str, list[Any], pa.Array | None]:
+    """What an event must be, as SQL over ``told`` with its parameters, and of which devices; None: of all."""
+    condition, parameters = _condition(query)
+    devices = devices_matching(view, types, query.filter) if query.filter.strip() else None
+    return condition, parameters, devices
 
 
 def _condition(query: EventQuery) -> tuple[str, list[Any]]:

@@ -21,6 +21,7 @@ from serve.schemas.devices import (
 from serve.schemas.history import (
     ConditionHistory,
     DeviceHistory,
+    EventCounts,
     FleetEvent,
     FleetEvents,
 )
@@ -211,6 +212,18 @@ class Devices:
         }  # fmt: skip
         for page in self._ask.pages(FleetEvents, "/api/events", query):
             yield from page.items
+
+    def event_counts(
+        self,
+        filter: str = "",  # noqa: A002
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> EventCounts:
+        """How much happened of each kind to the devices that fit, from ``start`` to ``end``; a day by default."""
+        return self._ask.get(
+            EventCounts, "/api/events/counts", {"filter": filter, "start": start, "end": end}
+        )
 
 
 def _of(device_id: str, what: str = "") -> str:

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 from serve import past
 from serve.context import Context, InContext
 from serve.errors import RangeError
-from serve.eventlog import EVENT_TYPES, FAMILIES, EventQuery, list_events
+from serve.eventlog import EVENT_TYPES, FAMILIES, EventQuery, count_events, list_events
 from serve.gate import guarded
 from serve.kpis import alert_kpis
 from serve.lists import devices_matching
@@ -16,7 +16,7 @@ from serve.live import View
 from serve.present import as_of, iso, page_reply, reply
 from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Paged, Several, known
 from serve.schemas.base import Problem
-from serve.schemas.history import AlertKpis, ConditionHistory, DeviceHistory, FleetEvents
+from serve.schemas.history import AlertKpis, ConditionHistory, DeviceHistory, EventCounts, FleetEvents
 from twins.clock import DAY_US, HOUR_US
 from twins.devices import PRIORITIES
 from twins.errors import DeviceNotFoundError
@@ -100,6 +100,21 @@ async def events(
         known(priority, "priority", PRIORITIES), start_us, end_us, limit, after, before, offset,
     )  # fmt: skip
     return await _events(context, query)
+
+
+@router.get("/api/events/counts", response_model=EventCounts, responses={400: {"model": Problem}})
+async def event_counts(
+    context: InContext,
+    filter: Filter = "",  # noqa: A002
+    start: Start = None,
+    end: End = None,
+) -> Response:
+    """How much happened of each kind, and to how many devices. The filter is one of devices, as they are now."""
+    start_us, end_us = _span(context, start, end)
+    view = await context.view()
+    query = EventQuery(filter, start_us=start_us, end_us=end_us)
+    counts = await context.call(count_events, context.history, context.fleet.types, view, query)
+    return reply({"items": counts, "start": iso(start_us), "end": iso(end_us)})
 
 
 @router.get("/api/alerts/kpis", response_model=AlertKpis, responses={400: {"model": Problem}})

@@ -57,6 +57,19 @@ class FleetEvents(ListReply):
     )
 
 
+class EventCount(Reply):
+    type: str
+    events: int
+    devices: int = Field(description="to how many it happened")
+    last_at: AwareDatetime = Field(description="when the last was recorded")
+
+
+class EventCounts(Reply):
+    items: list[EventCount] = Field(description="the most frequent first")
+    start: AwareDatetime
+    end: AwareDatetime
+
+
 class Flood(Reply):
     start: AwareDatetime
     end: AwareDatetime

@@ -327,6 +327,10 @@ def alerts(it: Served, client: Client) -> None:
     told = list(client.devices.all_events("site = 'drammen'", kind=["alert"], device=["a-1"], rule=["dry"]))
     assert [each.type for each in told][-1] == "alert.raised"
     assert {each.priority for each in told} == {"critical"}
+    counted = {each.type: each.events for each in client.devices.event_counts("id = 'a-1'").items}
+    assert counted["alert.raised"] == sum(
+        each.type == "alert.raised" for each in client.devices.all_events("id = 'a-1'")
+    )
 
 
 def maintenance(it: Served, client: Client) -> None:

@@ -1,10 +1,11 @@
 """The events of all devices over HTTP: chosen, in pages, with the rule that they are about."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from serve.schemas.history import FleetEvents
+from serve.schemas.history import EventCounts, FleetEvents
 from tests.serve.edges import Edge, edge
 
 ALERT = "pump-01:vibration-high:1"
@@ -72,5 +73,31 @@ def test_events_are_chosen_and_paged_in_both_directions(tmp_path: Path) -> None:
             page = await it.get("/api/events", limit=2, before=page["previous"])
             back = [each["id"] for each in page["items"]] + back
         assert back == seen
+
+    run(tmp_path, test)
+
+
+def test_what_happened_is_counted_as_it_is_listed(tmp_path: Path) -> None:
+    async def test(it: Edge) -> None:
+        await shake(it, "pump-01", "pump-02")
+        await it.post(f"/api/alerts/{ALERT}/acknowledge", {"note": "on it"}, 200, **it.member("kari"))
+
+        async def same(**asked: Any) -> set[str]:
+            listed = (await it.get("/api/events", limit=1_000, **asked))["items"]
+            counts = EventCounts.model_validate(await it.get("/api/events/counts", **asked)).items
+            assert [each.events for each in counts] == sorted((each.events for each in counts), reverse=True)
+            for each in counts:
+                mine = [event for event in listed if event["type"] == each.type]
+                assert each.events == len(mine)
+                assert each.devices == len({event["device_id"] for event in mine})
+                assert each.last_at == max(datetime.fromisoformat(event["recorded_at"]) for event in mine)
+            assert sum(each.events for each in counts) == len(listed)
+            return {each.type for each in counts}
+
+        assert {"alert.raised", "alert.acknowledged"} <= await same()
+        assert "alert.acknowledged" not in await same(filter="id = 'pump-02'")
+        before = {"start": "2020-01-01T00:00:00Z", "end": "2020-01-02T00:00:00Z"}
+        assert await same(**before) == set()
+        assert (await it.get("/api/events/counts", 400, filter="helth < 5"))["code"] == "filter.invalid"
 
     run(tmp_path, test)

@@ -181,6 +181,7 @@ CASES: dict[str, list[Case] | None] = {
         {"query": {"filter": "site = '{site}' or site != 'oslo'"}},
         {"query": {"priority": "high", "offset": 1}},
     ],
+    "GET /api/events/counts": [{}, {"query": {"filter": "site = '{site}' or site != 'oslo'"}}],
     "GET /api/events/schema": [{}],
     "GET /api/alerts": [
         {},

@@ -13,6 +13,7 @@ import type {
   DeviceItem,
   DevicePage,
   DeviceRecommendations,
+  EventCounts,
   EventItem,
   FleetEvents,
   FleetMap,
@@ -279,6 +280,16 @@ export function journalQuery(choice: EventChoice, range: Range) {
     getNextPageParam: ({ next, bounds }): JournalPlace | undefined =>
       next ? { after: next, bounds } : undefined,
     placeholderData: keepPreviousData,
+  })
+}
+
+/** How much happened of each kind. */
+export function eventCountsQuery(range: Range) {
+  return queryOptions({
+    queryKey: [...keys.journal, "counts", range],
+    queryFn: ({ signal }) => api<EventCounts>("/events/counts", { query: bounds(range), signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: 30_000,
   })
 }
 

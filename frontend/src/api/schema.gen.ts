@@ -1031,6 +1031,28 @@ export type Done = {
     cursor: string;
 };
 
+export type EventCount = {
+    /**
+     * to how many it happened
+     */
+    devices: number;
+    events: number;
+    /**
+     * when the last was recorded
+     */
+    last_at: string;
+    type: string;
+};
+
+export type EventCounts = {
+    end: string;
+    /**
+     * the most frequent first
+     */
+    items: Array<EventCount>;
+    start: string;
+};
+
 export type Expected = {
     high: number;
     low: number;

@@ -7,6 +7,7 @@ import { Empty, Failed, Skeleton } from "@/components/states"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
 import { Kpis } from "./Kpis"
+import { LastHour } from "./LastHour"
 import { MapLegend } from "./MapLegend"
 import { MapTip } from "./MapTip"
 import { NewestAlerts } from "./NewestAlerts"
@@ -61,8 +62,9 @@ export function OverviewPage() {
         </Card>
         <NewestAlerts className={css.newest} />
       </div>
-      <div className={css.thirds}>
+      <div className={css.below}>
         <WorstDevices />
+        <LastHour />
         <Places
           title={say("overview.types")}
           by="type"
