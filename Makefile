@@ -50,7 +50,6 @@ test: setup
 	$(MAKE) -j2 kernels lint system test-app
 	$(BIN)/python -m pytest -q -m "not drill" -n 2 --no-loadscope-reorder
 	$(NPM) run --silent e2e
-	$(NPM) run --silent e2e:platform
 
 test-app: frontend
 	$(NPM) run --silent lint

@@ -1,6 +1,5 @@
 /**
- * The browser against whole platforms on Ray. Each test starts its own: `story` is short, `drill` has the loads and long
- * watches, whose figures are printed as lines of JSON.
+ * Drills: the browser against whole platforms on Ray. Each test starts its own; figures are printed as lines of JSON.
  */
 import { defineConfig } from "@playwright/test"
 import base from "./playwright.config"
@@ -12,8 +11,5 @@ export default defineConfig({
   timeout: 1_800_000,
   expect: { timeout: 60_000 },
   webServer: undefined,
-  projects: [
-    { name: "story", testMatch: "story.spec.ts" },
-    { name: "drill", testMatch: "*.drill.ts" },
-  ],
+  projects: [{ name: "drill", testMatch: "*.drill.ts" }],
 })

@@ -4,14 +4,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Final
 
-from fastapi import Depends, FastAPI, Response
-from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse
+from fastapi import Depends, FastAPI
 
 from serve.access import Access
+from serve.built_app import serve_built_app
 from serve.config import ApiConfig
 from serve.context import Context
 from serve.gate import Gate, authorize, tell_refusals
@@ -30,9 +28,6 @@ from twins.errors import FleetError
 from twins.fleet import Fleet
 
 VERSION: Final = "0.1.0"
-
-_FOREVER: Final = "public, max-age=31536000, immutable"
-_ASK_FIRST: Final = "no-cache"
 
 _log = logging.getLogger("twinfold.api")
 
@@ -96,7 +91,7 @@ def create_app(
     for router in ROUTERS:  # each has all that belongs to it, so nothing is built again for this app
         app.router.routes.extend(router.routes)
     if config.static is not None:
-        _serve_static(app, config.static)
+        serve_built_app(app, config.static)
     describe(app)
     app.add_middleware(NotModified)
     app.add_middleware(Gate, context=context, refusals=refusals)
@@ -144,29 +139,3 @@ async def _keep_fresh(context: Context, hub: Hub) -> None:
                 _log.exception("the live table stands still")
             failed = True
         await asyncio.sleep(context.config.update_every_s)
-
-
-def _serve_static(app: FastAPI, folder: Path) -> None:
-    """The built app: files under ``assets/`` are named by their content, so they may be kept for ever.
-
-    Paths without a file are places inside the app, which finds its way itself.
-    """
-    root = folder.resolve()
-
-    @app.get("/{path:path}", include_in_schema=False)
-    async def static(path: str) -> Response:
-        if path.startswith("api/") or path in ("api", "metrics"):
-            raise HTTPException(404, f"there is nothing at /{path[:100]}")
-        try:
-            file = (root / path).resolve()
-            exists = file.is_relative_to(root) and await asyncio.to_thread(file.is_file)
-        except (ValueError, OSError):  # no file has such a name
-            raise HTTPException(404, "there is nothing here") from None
-        if not file.is_relative_to(root):
-            raise HTTPException(404, "there is nothing here")
-        if exists:
-            lasting = file.is_relative_to(root / "assets")
-            return FileResponse(file, headers={"Cache-Control": _FOREVER if lasting else _ASK_FIRST})
-        if "." in path.rpartition("/")[2]:
-            raise HTTPException(404, f"there is no file {path[:100]!r}")
-        return FileResponse(root / "index.html", headers={"Cache-Control": _ASK_FIRST})

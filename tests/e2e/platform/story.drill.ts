@@ -11,7 +11,7 @@ seed: 11
 speedup: 100
 sites: [{name: oslo, title: Oslo, latitude: 60, longitude: 10, climate: {mean_c: 6, yearly_c: 11, daily_c: 3, weather_c: 3}}]
 devices: [{type: centrifugal-pump, count: 40, id: "pump-{n:02}", interval_s: 1}]
-injections: [{devices: "pump-07", start_s: 2490, mode: bearing-wear, damage: 0.3, speed: 4000}]
+injections: [{devices: "pump-07", start_s: 2440, mode: bearing-wear, damage: 0.3, speed: 12000}]
 `
 const SICK = "pump-07"
 const ALERT = "Vibration in zone C"
