@@ -29,6 +29,7 @@ WHOLE = {
     "/api/devices/{device_id}/commands": "the shard keeps so many",
     "/api/devices/{device_id}/properties": "those of its type",
     "/api/devices/{device_id}/recommendations": "as many as the device has failure modes",
+    "/api/events/counts": "one line a type of event",
     "/api/me/sessions": "the newest hundred",
     "/api/notifications/channels": "a hundred at most",
     "/api/notifications/routes": "a hundred at most",
