@@ -10,7 +10,7 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -136,7 +136,9 @@ def archive(fleet: LocalFleet, recorder: Recorder) -> None:
         host.archive(recorder.cursors[host.name])
 
 
-def with_simulator(app: FastAPI, fleet: LocalFleet, simulator: Simulator, recorder: Recorder):  # type: ignore[no-untyped-def]
+def with_simulator(
+    app: FastAPI, fleet: LocalFleet, simulator: Simulator, recorder: Recorder
+) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     """The app's lifespan, with the fleet moving on and history following."""
     inner = app.router.lifespan_context
 
