@@ -49,7 +49,7 @@ export function DevicesPage() {
   const clear = () => navigate({ search: ({ sort: kept, hide }) => ({ sort: kept, hide }) })
   const jump = (row: number) => {
     place.go(row)
-    navigate({ search: (before) => ({ ...before, row }), replace: true })
+    navigate({ search: (before) => ({ ...before, row }), replace: true, resetScroll: false })
   }
 
   useKeys({ d: () => current && openDevice(current) })
