@@ -65,3 +65,17 @@ test("many devices are selected, counted, logged for, asked and retired", async 
   const sent = await (await request.get(`/api/devices/${encodeURIComponent(`${site}/b`)}/commands`)).json()
   expect(sent.items).toHaveLength(1)
 })
+
+test("the table goes to row after row, and stays there", async ({ page, request }) => {
+  const { total } = await (await request.get("/api/devices?limit=1")).json()
+  await page.goto("/devices?sort=id")
+  for (const row of [total - 40, Math.floor(total / 2), 1]) {
+    const { items } = await (await request.get(`/api/devices?sort=id&limit=1&offset=${row - 1}`)).json()
+    await page.getByLabel(/Go to row/).fill(String(row))
+    await page.keyboard.press("Enter")
+    const shown = page.locator(`[aria-rowindex="${row + 1}"]`)
+    await expect(shown.getByRole("link", { name: items[0].id })).toBeInViewport()
+    await expect(page).toHaveURL(new RegExp(`row=${row}\\b`))
+    await expect(shown).toBeInViewport()
+  }
+})

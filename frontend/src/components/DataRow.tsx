@@ -1,5 +1,5 @@
 /** A row of a `DataTable`, or its place while it has not been read. */
-import type { MouseEvent } from "react"
+import { type MouseEvent, memo } from "react"
 import type { Column } from "./DataTable"
 import css from "./DataTable.module.css"
 
@@ -16,16 +16,12 @@ interface Props<Row> {
   readonly onOpen?: (row: Row) => void
 }
 
-export function DataRow<Row>({ row, columns, index, height, ...state }: Props<Row>) {
+function BareRow<Row>({ row, columns, index, height, ...state }: Props<Row>) {
   const place = { "aria-rowindex": index + 2, tabIndex: -1, style: { minHeight: height } }
   if (row === undefined)
     return (
       <div role="row" {...place} className={css.row} aria-busy>
-        {columns.map(({ id, align, narrow = "none" }) => (
-          <div key={id} role="cell" className={css.cell} data-align={align} data-narrow={narrow}>
-            <span className={css.unread} />
-          </div>
-        ))}
+        <div role="cell" aria-colspan={columns.length} className={css.unread} />
       </div>
     )
   const press = ({ target }: MouseEvent) => {
@@ -53,9 +49,12 @@ export function DataRow<Row>({ row, columns, index, height, ...state }: Props<Ro
           data-narrow={column.narrow ?? "none"}
           data-title={column.named ? column.title : undefined}
         >
-          {column.cell(row)}
+          {column.cell(row, state.isSelected ?? false)}
         </div>
       ))}
     </div>
   )
 }
+
+/** Drawn again only where something of it is another. */
+export const DataRow = memo(BareRow) as typeof BareRow

@@ -12,6 +12,7 @@ import css from "./DataTable.module.css"
 import { tallest } from "./tallest"
 import { useIsNarrow } from "./useIsNarrow"
 import { useKeys } from "./useKeys"
+import { useStable } from "./useStable"
 
 export interface Column<Row> {
   readonly id: string
@@ -29,8 +30,7 @@ export interface Column<Row> {
   readonly narrow?: "mark" | "main" | "side" | "more" | "end"
   /** Whether its title stands before it there, as a bare figure needs it. */
   readonly named?: boolean
-  readonly header?: ReactNode
-  readonly cell: (row: Row) => ReactNode
+  readonly cell: (row: Row, isSelected: boolean) => ReactNode
 }
 
 /** Rows by their place; undefined where one has not been read yet. An array is one. */
@@ -41,7 +41,10 @@ export interface Rows<Row> {
 
 interface Props<Row> {
   readonly label: string
+  /** Rows are drawn again when these are others. */
   readonly columns: readonly Column<Row>[]
+  /** What stands above a column instead of its title, by its id. */
+  readonly headers?: Readonly<Record<string, ReactNode>>
   readonly hidden?: ReadonlySet<string>
   readonly rows: Rows<Row>
   readonly rowId: (row: Row) => string
@@ -95,20 +98,24 @@ export function DataTable<Row>(props: Props<Row>) {
     state: { columnVisibility: visibility },
   })
   const byId = useMemo(() => new Map(columns.map((column) => [column.id, column])), [columns])
-  const shown = table.getVisibleLeafColumns().flatMap(({ id }) => byId.get(id) ?? [])
+  const visible = table.getVisibleLeafColumns()
+  const shown = useMemo(() => visible.flatMap(({ id }) => byId.get(id) ?? []), [visible, byId])
   const tracks = shown
     .map(({ width, grow = 0 }) => (grow > 0 ? `minmax(${width}px, ${grow}fr)` : `${width}px`))
     .join(" ")
   const least = shown.reduce((sum, { width }) => sum + width + GAP, 2 * PADDING - GAP)
 
+  // A list that is read in pieces may hold a row twice for a moment, and holds places that nothing is known of.
+  const list = Array.isArray(rows) ? (rows as readonly Row[]) : null
+  // All places are measured again whenever this is another function.
+  const keyOf = useMemo(() => (list ? (i: number) => rowId(list[i] as Row) : placeOf), [list, rowId])
   const shownRows = Math.min(rows.length, Math.floor(tallest() / rowHeight))
   const virtual = useVirtualizer({
     count: shownRows,
     getScrollElement: () => scroll.current,
     estimateSize: () => rowHeight,
     overscan: 12,
-    // A list that is read in pieces may hold a row twice for a moment, and holds places that nothing is known of.
-    getItemKey: (i) => (Array.isArray(rows) ? rowId(rows[i]) : i),
+    getItemKey: keyOf,
   })
   const items = virtual.getVirtualItems()
   const { startIndex: first, endIndex: last } = virtual.range ?? { startIndex: 0, endIndex: -1 }
@@ -142,6 +149,9 @@ export function DataTable<Row>(props: Props<Row>) {
     virtual.scrollToIndex(index, { align: "auto" })
   }
   useKeys({ j: () => move(1), k: () => move(-1), x: () => row && props.onSelect?.(row) })
+
+  const choose = useStable(props.onCurrent)
+  const open = useStable(props.onOpen)
 
   const steer = (event: KeyboardEvent<HTMLDivElement>) => {
     if (event.target !== event.currentTarget) return
@@ -187,7 +197,7 @@ export function DataTable<Row>(props: Props<Row>) {
               data-align={column.align}
               aria-sort={sortState(column.sort, props.sort)}
             >
-              {column.header ??
+              {props.headers?.[column.id] ??
                 (column.sort && props.onSort ? (
                   <button
                     type="button"
@@ -228,10 +238,10 @@ export function DataTable<Row>(props: Props<Row>) {
                     index={index}
                     height={rowHeight - LINE}
                     isCurrent={isCurrent(index)}
-                    isSelected={row && props.selected?.has(rowId(row))}
+                    isSelected={props.selected && row && props.selected.has(rowId(row))}
                     isStrong={row !== undefined && (props.isStrong?.(row) ?? false)}
-                    onCurrent={props.onCurrent}
-                    onOpen={props.onOpen}
+                    onCurrent={choose}
+                    onOpen={props.onOpen ? open : undefined}
                   />
                   {row === undefined ? null : props.detail?.(row)}
                 </div>
@@ -246,6 +256,10 @@ export function DataTable<Row>(props: Props<Row>) {
 }
 
 const NO_DATA: object[] = []
+
+function placeOf(index: number): number {
+  return index
+}
 
 function sortState(key: string | undefined, sort: string | undefined) {
   if (!key || !sort) return undefined

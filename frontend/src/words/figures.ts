@@ -5,10 +5,10 @@ import { language } from "./say"
 const GAP = "\u202f"
 const formats = new Map<string, Intl.NumberFormat>()
 
-/** A count, whole and grouped: 998,212. */
-export function count(n: number | null | undefined): string {
+/** A count, grouped, whole unless `decimals` are asked for: 998,212. */
+export function count(n: number | null | undefined, decimals = 0): string {
   if (!known(n)) return "–"
-  return format({ maximumFractionDigits: 0 })(n)
+  return format({ maximumFractionDigits: decimals })(n)
 }
 
 /** A large count in a narrow place: 1.00 M, 12.4 k, 980. */

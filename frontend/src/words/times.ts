@@ -3,7 +3,8 @@
  *
  * `now()` is the server's: a screen whose computer runs ten minutes fast must not call fresh data old.
  */
-import { language, say } from "./say"
+import { count } from "./figures"
+import { say } from "./say"
 
 const GAP = "\u202f"
 const SECOND = 1000
@@ -104,7 +105,7 @@ function dateParts(at: number): Readonly<Record<string, string>> {
 
 /** A number with its unit of time. */
 function written(n: number, unit: "s" | "min" | "h" | "d" | "y"): string {
-  return `${n.toLocaleString(language())}${GAP}${say(`figures.units.${unit}`)}`
+  return `${count(n, 1)}${GAP}${say(`figures.units.${unit}`)}`
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>()

@@ -19,7 +19,7 @@ const SHARES = [0.9, 0.5, 0.100001, 0.99999, 0.9, 0.25, 0.75, 0]
 let platform: Platform
 
 test.beforeAll(async () => {
-  platform = await Platform.up({ fleet: FLEET })
+  platform = await Platform.up({ fleet: FLEET, storeMb: 2400 })
 })
 
 test.afterAll(async () => {

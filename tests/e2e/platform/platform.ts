@@ -19,6 +19,8 @@ interface Options {
   readonly types?: Readonly<Record<string, string>>
   /** Settings by their environment name, without the prefix. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Where it does not suffice Ray keeps the live table on disk, and whoever reads it waits. */
+  readonly storeMb?: number
 }
 
 export class Platform {
@@ -54,14 +56,14 @@ export class Platform {
     const log = join(this.folder, "up.log")
     writeFileSync(log, "")
     const out = openSync(log, "a")
-    const { fleet, settings = {} } = this.options
+    const { fleet, settings = {}, storeMb = 400 } = this.options
     const argv = ["-c", "from cluster.cli import main; main()", "up", "--json", "--port", String(this.port)]
     argv.push("--data", join(this.folder, "data"), "--types", join(this.folder, "types"), "--hosts", "2")
     if (fleet) argv.push("--simulate", join(this.folder, "fleet.yaml"))
     const own = {
       PYTHONPATH: ROOT,
       TWINFOLD_RAY__TEMP_DIR: join(this.folder, "r"),
-      TWINFOLD_RAY__OBJECT_STORE_MB: "400",
+      TWINFOLD_RAY__OBJECT_STORE_MB: String(storeMb),
     }
     const given = Object.fromEntries(
       Object.entries(settings).map(([name, text]) => [`TWINFOLD_${name}`, text]),

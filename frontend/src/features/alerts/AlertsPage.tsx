@@ -64,21 +64,14 @@ export function AlertsPage() {
   })
 
   const every = items.length > 0 && items.every(({ id }) => selectedIds.has(id))
-  const columns = useMemo(
-    () =>
-      alertColumns({
-        header: (
-          <Checkbox
-            aria-label={say("alerts.selectAll", { n: items.length })}
-            checked={every}
-            indeterminate={!every && selectedIds.size > 0}
-            onChange={() => (every ? clear() : select(items))}
-          />
-        ),
-        isSelected: ({ id }) => selectedIds.has(id),
-        toggle,
-      }),
-    [items, every, selectedIds, toggle, clear, select],
+  const columns = useMemo(() => alertColumns(toggle), [toggle])
+  const mark = (
+    <Checkbox
+      aria-label={say("alerts.selectAll", { n: items.length })}
+      checked={every}
+      indeterminate={!every && selectedIds.size > 0}
+      onChange={() => (every ? clear() : select(items))}
+    />
   )
 
   let body: ReactNode
@@ -91,6 +84,7 @@ export function AlertsPage() {
       <DataTable
         label={say("alerts.table")}
         columns={columns}
+        headers={{ mark }}
         rows={items}
         rowId={idOf}
         total={list.total}

@@ -1,6 +1,5 @@
 /** The columns of the alert table. */
 import { Link } from "@tanstack/react-router"
-import type { ReactNode } from "react"
 import type { AlertItem } from "@/api/schema"
 import { Age } from "@/components/Age"
 import { alertText } from "@/components/alertText"
@@ -10,27 +9,20 @@ import { say, sayOf } from "@/words/say"
 import { moment, parse } from "@/words/times"
 import css from "./columns.module.css"
 
-interface Selecting {
-  readonly header: ReactNode
-  readonly isSelected: (alert: AlertItem) => boolean
-  readonly toggle: (alert: AlertItem) => void
-}
-
-export function alertColumns({ header, isSelected, toggle }: Selecting): readonly Column<AlertItem>[] {
+export function alertColumns(toggle: (alert: AlertItem) => void): readonly Column<AlertItem>[] {
   return [
     {
       id: "mark",
       title: "",
       width: MARK_WIDTH,
       narrow: "mark",
-      header,
-      cell: (alert) => (
+      cell: (alert, isSelected) => (
         <RowMark
           priority={alert.priority}
           waiting={alert.state === "UNACK"}
           box={{
             label: say("alerts.select", { alert: alert.title, device: alert.device_id }),
-            checked: isSelected(alert),
+            checked: isSelected,
             onChange: () => toggle(alert),
           }}
         />

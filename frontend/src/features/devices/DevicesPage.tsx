@@ -10,12 +10,14 @@ import { DataTable } from "@/components/DataTable"
 import page from "@/components/page.module.css"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { useKeys } from "@/components/useKeys"
+import { useStable } from "@/components/useStable"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
 import { deviceColumns } from "./columns"
 import css from "./DevicesPage.module.css"
 import { Facets } from "./Facets"
 import { RowJump } from "./RowJump"
+import { SelectAll } from "./SelectAll"
 import { SelectionBar } from "./SelectionBar"
 import { useDevices } from "./useDevices"
 import { useExport } from "./useExport"
@@ -39,7 +41,13 @@ export function DevicesPage() {
   const place = usePlace(search, choice)
   const maySelect = reaches(useMe()?.role, "operator")
   const selecting = useSelection(choice, total ?? 0)
-  const columns = useMemo(() => deviceColumns(maySelect ? selecting : undefined), [maySelect, selecting])
+  const toggle = useStable(selecting.toggle)
+  const columns = useMemo(() => deviceColumns(maySelect ? toggle : undefined), [maySelect, toggle])
+  const mark = maySelect ? (
+    <SelectAll {...selecting} />
+  ) : (
+    <span className="visually-hidden">{say("devices.priority")}</span>
+  )
   const [open, setOpen] = useState<"columns" | "views" | null>(null)
   const { hide: asked } = search
   const hidden = useMemo(() => hiddenIn({ hide: asked }), [asked])
@@ -68,6 +76,7 @@ export function DevicesPage() {
       <DataTable
         label={say("devices.table")}
         columns={columns}
+        headers={{ mark }}
         hidden={hidden}
         rows={rows}
         rowId={idOf}

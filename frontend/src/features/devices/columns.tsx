@@ -1,5 +1,4 @@
 /** The columns of the device table. */
-import { Checkbox } from "@mantine/core"
 import { Link } from "@tanstack/react-router"
 import type { DeviceItem } from "@/api/schema"
 import { Age } from "@/components/Age"
@@ -10,29 +9,22 @@ import { Status } from "@/components/Status"
 import { count, fixed } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
 
-import { isSelected, type Selecting } from "./useSelection"
-
-/** Made when they are drawn, since their titles are in the language in force; with `selecting`, rows can be ticked. */
-export const deviceColumns = (selecting?: Selecting): readonly Column<DeviceItem>[] => [
+/** Made when they are drawn, since their titles are in the language in force; with `toggle`, rows can be ticked. */
+export const deviceColumns = (toggle?: (id: string) => void): readonly Column<DeviceItem>[] => [
   {
     id: "mark",
     title: "",
-    width: selecting ? MARK_WIDTH : 12,
+    width: toggle ? MARK_WIDTH : 12,
     narrow: "mark",
-    header: selecting ? (
-      <SelectAll {...selecting} />
-    ) : (
-      <span className="visually-hidden">{say("devices.priority")}</span>
-    ),
-    cell: ({ id, priority, unacknowledged }) => (
+    cell: ({ id, priority, unacknowledged }, isSelected) => (
       <RowMark
         priority={priority}
         waiting={unacknowledged > 0}
         box={
-          selecting && {
+          toggle && {
             label: say("many.select", { id }),
-            checked: isSelected(selecting.selection, id),
-            onChange: () => selecting.toggle(id),
+            checked: isSelected,
+            onChange: () => toggle(id),
           }
         }
       />
@@ -129,15 +121,3 @@ export const deviceColumns = (selecting?: Selecting): readonly Column<DeviceItem
     cell: ({ heard_at }) => <Age at={heard_at} />,
   },
 ]
-
-function SelectAll({ n, total, selectAll, clear }: Selecting) {
-  const every = n > 0 && n === total
-  return (
-    <Checkbox
-      aria-label={say("many.selectAll", { n: total, shown: count(total) })}
-      checked={every}
-      indeterminate={!every && n > 0}
-      onChange={every ? clear : selectAll}
-    />
-  )
-}
