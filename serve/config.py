@@ -93,7 +93,7 @@ class ApiConfig:
     body_s : how long a body may take to come
     calls, reads : threads for calls of the fleet and of history, and for questions to the live table
     waiting : requests that may wait for such a thread before others are refused
-    catch_up_s : how long a list waits to include what its cursor names
+    catch_up_s : how long a list waits to include what its cursors name; longer than the live table takes to be renewed
     update_every_s, heartbeat_s : how often sockets are sent the state of the fleet, and a sign of life
     sockets, watched : open sockets, and devices that one may watch
     public : the https address of the proxy in front, if there is one; only then is believed from where a request was
@@ -116,7 +116,7 @@ class ApiConfig:
     calls: int = 16
     reads: int = 4
     waiting: int = 256
-    catch_up_s: float = 1.0
+    catch_up_s: float = 2.0
     update_every_s: float = 1.0
     heartbeat_s: float = 15.0
     sockets: int = 1_000

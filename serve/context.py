@@ -14,7 +14,7 @@ from serve.access import Access, Caller
 from serve.admission import Admission, Crowd
 from serve.catalogue import Catalogue
 from serve.config import ApiConfig
-from serve.cursors import Reached, read_stream_cursor, stream_cursor
+from serve.cursors import Reached, newest, read_stream_cursor, stream_cursor
 from serve.door import Door
 from serve.downlinks import Switchboard
 from serve.errors import LoginRequiredError
@@ -174,11 +174,11 @@ class Context:
         """A message to a receiver that may take its time."""
         return await self.tests.run(work, *arguments)
 
-    async def view(self, cursor: str | None = None) -> View:
-        """The newest view; with a cursor, one that includes it, if ``catch_up_s`` is enough for that."""
-        if cursor is None:
+    async def view(self, *cursors: str) -> View:
+        """The newest view; with cursors, one that includes them, if ``catch_up_s`` is enough for that."""
+        if not cursors:
             return self.live.view
-        wanted = {host: reached.cursor for host, reached in read_stream_cursor(cursor).items()}
+        wanted = newest(read_stream_cursor(cursor) for cursor in cursors)
         until_s = stopwatch_s() + self.config.catch_up_s
         view = self.live.view
         while not view.includes(wanted) and stopwatch_s() < until_s:

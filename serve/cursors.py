@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from serve.errors import CursorError
@@ -63,6 +63,19 @@ def read_page_cursor(text: str, binding: str, kinds: tuple[type, ...]) -> tuple[
 def stream_cursor(vector: Vector) -> str:
     """A cursor for what ``vector`` has read."""
     return _encode([[host, *vector[host]] for host in sorted(vector)])
+
+
+def newest(vectors: Iterable[Vector]) -> dict[int, int]:
+    """The furthest cursor of each host.
+
+    >>> newest([{0: Reached(1, 5), 1: Reached(1, 2)}, {0: Reached(1, 7)}])
+    {0: 7, 1: 2}
+    """
+    furthest: dict[int, int] = {}
+    for vector in vectors:
+        for host, reached in vector.items():
+            furthest[host] = max(reached.cursor, furthest.get(host, reached.cursor))
+    return furthest
 
 
 def read_stream_cursor(text: str) -> dict[int, Reached]:

@@ -15,7 +15,7 @@ from serve.many import MOST_AT_ONCE, check_number, many_counted, many_done
 from serve.notes import check_notes
 from serve.preconditions import Asked
 from serve.present import alert_item, as_of, reply
-from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
+from serve.routes.words import After, Before, Cursors, Exactly, Filter, Limit, Offset, Several, known, several
 from serve.schemas.alerts import (
     AlertCommands,
     AlertGroups,
@@ -59,7 +59,6 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 States = Annotated[Several, Query(description=f"of {', '.join(phase.name for phase in AlertPhase)}")]
 Priorities = Annotated[Several, Query(description=f"of {', '.join(PRIORITIES)}")]
-Cursor = Annotated[str | None, Query(description="wait for what this cursor names")]
 
 
 @router.get("", response_model=AlertPage, responses={400: {"model": Problem}})
@@ -76,10 +75,10 @@ async def alerts(
     after: After = None,
     before: Before = None,
     offset: Offset = None,
-    cursor: Cursor = None,
+    cursors: Cursors = None,
 ) -> Response:
     """The alerts that stand or are put aside: most urgent first, then newest first."""
-    view = await context.view(cursor)
+    view = await context.view(*cursors or ())
     if (held := asked.known(view)) is not None:
         return held
     query = AlertQuery(
@@ -109,10 +108,10 @@ async def groups(
     type: Several = None,  # noqa: A002
     site: Exactly = None,
     filter: Filter = "",  # noqa: A002
-    cursor: Cursor = None,
+    cursors: Cursors = None,
 ) -> Response:
     """The same alerts by what they have in common, each group with the one that was raised first."""
-    view = await context.view(cursor)
+    view = await context.view(*cursors or ())
     query = AlertQuery(
         known(state, "state", [phase.name for phase in AlertPhase]), known(priority, "priority", PRIORITIES),
         tuple(device or ()), several(type), tuple(site or ()), filter=filter,

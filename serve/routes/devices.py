@@ -13,7 +13,7 @@ from serve.gate import guarded
 from serve.lists import DeviceQuery, list_devices
 from serve.preconditions import Asked
 from serve.present import device_detail, device_page, reply
-from serve.routes.words import After, Before, Filter, Limit, Offset
+from serve.routes.words import After, Before, Cursors, Filter, Limit, Offset
 from serve.schemas.base import Problem
 from serve.schemas.devices import DeviceDetail, DevicePage, Done, NewDevices, Registered
 from twins import commands as c
@@ -41,10 +41,10 @@ async def devices(
     after: After = None,
     before: Before = None,
     offset: Offset = None,
-    cursor: Annotated[str | None, Query(description="wait for what this cursor names")] = None,
+    cursors: Cursors = None,
 ) -> Response:
     """One page of the fleet, from the live table."""
-    view = await context.view(cursor)
+    view = await context.view(*cursors or ())
     if (known := asked.known(view)) is not None:
         return known
     query = DeviceQuery(filter, q, sort, limit, after, before, offset)

@@ -12,19 +12,18 @@ from serve.live import View
 from serve.preconditions import Asked
 from serve.present import as_of, device_item, reply
 from serve.problems import problem
+from serve.routes.words import Cursors
 from serve.schemas.base import Problem
 from serve.schemas.devices import DeviceItem
 from serve.schemas.fleet import FleetMap, FleetSummary
 
 router = guarded(prefix="/api/fleet", tags=["fleet"])
 
-Cursor = Annotated[str | None, Query(description="wait for what this cursor names")]
-
 
 @router.get("/summary", response_model=FleetSummary)
-async def summary(context: InContext, asked: Asked, cursor: Cursor = None) -> Response:
+async def summary(context: InContext, asked: Asked, cursors: Cursors = None) -> Response:
     """Counts over the whole fleet."""
-    view = await context.view(cursor)
+    view = await context.view(*cursors or ())
     if (known := asked.known(view)) is not None:
         return known
     counts = await context.ask(context.overview.summary, view)

@@ -9,7 +9,7 @@ from serve.gate import guarded
 from serve.preconditions import Asked
 from serve.present import page_reply, reply
 from serve.recommendations import RecommendationQuery, list_recommendations, of_twin
-from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Several, known, several
+from serve.routes.words import After, Before, Cursors, Exactly, Filter, Limit, Offset, Several, known, several
 from serve.schemas.base import Problem
 from serve.schemas.recommendations import DeviceRecommendations, RecommendationPage
 from twins.devices import PRIORITIES
@@ -35,10 +35,10 @@ async def recommendations(
     after: After = None,
     before: Before = None,
     offset: Offset = None,
-    cursor: Annotated[str | None, Query(description="wait for what this cursor names")] = None,
+    cursors: Cursors = None,
 ) -> Response:
     """What to do about devices whose alerts stand: the most urgent first, then the most likely, then the worst health."""
-    view = await context.view(cursor)
+    view = await context.view(*cursors or ())
     if (held := asked.known(view)) is not None:
         return held
     query = RecommendationQuery(

@@ -24,6 +24,10 @@ Offset = Annotated[
         description="jump: skip so many lines of the list as it is now; `next` and `previous` lead on",
     ),
 ]
+Cursors = Annotated[
+    list[str] | None,
+    Query(alias="cursor", max_length=4, description="wait for what this cursor names; one or more, repeated"),
+]
 Several = Annotated[
     list[str] | None, Query(max_length=100, description="one or more, repeated or with commas")
 ]

@@ -3,10 +3,13 @@
 import type { Problem } from "./schema"
 
 const TIMEOUT_MS = 20_000
-/** For how long lists are asked to include what this person did last. */
+/** For how long lists are asked to include what this person did last, and what the stream told of alerts. */
 const REACHED_MS = 5_000
 
-let reached = { cursor: "", at: Number.NEGATIVE_INFINITY }
+const NEVER = { cursor: "", at: Number.NEGATIVE_INFINITY }
+
+type Source = "command" | "stream"
+const reached = new Map<Source, { readonly cursor: string; readonly at: number }>()
 
 /** The API refused, or did not answer: status 0. */
 export class ApiError extends Error {
@@ -71,8 +74,7 @@ export async function api<T>(
   }
   if (!response.ok && response.status !== also) throw new ApiError(await problemOf(response))
   const answer = response.status === 204 ? undefined : await contentOf(response)
-  if (method !== "GET" && typeof answer?.cursor === "string")
-    reached = { cursor: answer.cursor, at: performance.now() }
+  if (method !== "GET" && typeof answer?.cursor === "string") reach("command", answer.cursor)
   return answer as T
 }
 
@@ -81,9 +83,24 @@ function contentOf(response: Response) {
   return response.headers.get("content-type")?.includes("json") ? response.json() : response.text()
 }
 
+/** Say how far a command or the stream has got. */
+export function reach(source: Source, cursor: string): void {
+  reached.set(source, { cursor, at: performance.now() })
+}
+
 /** Where the last command got to: a list given this cursor shows what was just done. */
 export function ownCursor(): string | undefined {
-  return performance.now() - reached.at < REACHED_MS ? reached.cursor : undefined
+  return newest("command")
+}
+
+/** Where the last command and the last word of an alert got to: the live table, and with it every list, is behind the stream. */
+export function told(): string[] {
+  return [newest("command"), newest("stream")].filter((cursor) => cursor !== undefined)
+}
+
+function newest(source: Source): string | undefined {
+  const { cursor, at } = reached.get(source) ?? NEVER
+  return performance.now() - at < REACHED_MS ? cursor : undefined
 }
 
 /** A path segment from an id, which may hold any character. */

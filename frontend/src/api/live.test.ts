@@ -1,5 +1,6 @@
 import { QueryClient } from "@tanstack/react-query"
 import { beforeEach, expect, test, vi } from "vitest"
+import { ownCursor, told } from "./client"
 import { apply, CALM_MS, calmly, rowsOf } from "./live"
 import { alertListQuery, devicePageQuery, keys } from "./queries"
 import type { AlertItem, DeviceColumns, DeviceDetail, DeviceItem, ServerMessage } from "./schema"
@@ -130,4 +131,11 @@ test("ten thousand alerts ask for the lists a handful of times", () => {
   expect(act.mock.calls.length).toBeGreaterThan(5)
   calm.cancel()
   vi.useRealTimers()
+})
+
+test("lists of alerts are read no older than what the stream told of them", () => {
+  const alert = { id: "a:r:1", device_id: "a" } as never
+  apply({ type: "NEW_ALERT", seq: 1, cursor: "c7", data: alert }, cache, refresh)
+  expect(told()).toEqual(["c7"])
+  expect(ownCursor()).toBeUndefined()
 })

@@ -6,6 +6,7 @@
  */
 import type { InfiniteData, QueryClient } from "@tanstack/react-query"
 import { setSkew } from "@/words/times"
+import { reach } from "./client"
 import { keys } from "./queries"
 import type {
   AlertPage,
@@ -53,11 +54,13 @@ export function apply(message: ServerMessage, cache: QueryClient, refresh: Refre
       if (message.data.devices) putColumns(cache, message.data.devices)
       return
     case "NEW_ALERT":
+      reach("stream", message.cursor)
       refresh.alertLists()
       cache.invalidateQueries({ queryKey: keys.events(message.data.device_id) })
       cache.invalidateQueries({ queryKey: keys.device(message.data.device_id) })
       return
     case "ALERT_CHANGED":
+      reach("stream", message.cursor)
       putAlert(cache, message.data)
       refresh.alertLists()
       cache.invalidateQueries({ queryKey: keys.events(message.data.device_id) })
@@ -67,6 +70,8 @@ export function apply(message: ServerMessage, cache: QueryClient, refresh: Refre
       cache.invalidateQueries()
       return
     case "hello":
+      reach("stream", message.cursor)
+      return
     case "heartbeat":
       return
   }

@@ -1,6 +1,6 @@
 /** Every question the app asks, with its key in the query cache. The live stream writes under the same keys. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query"
-import { api, ownCursor, segment } from "./client"
+import { api, ownCursor, segment, told } from "./client"
 import type {
   AlertGrouping,
   AlertGroups,
@@ -113,7 +113,10 @@ export function devicePage(
   limit: number,
   signal: AbortSignal,
 ): Promise<DevicePage> {
-  return api<DevicePage>("/devices", { query: { ...choice, limit, ...place, cursor: ownCursor() }, signal })
+  return api<DevicePage>("/devices", {
+    query: { ...choice, limit, ...place, cursor: ownCursor() },
+    signal,
+  })
 }
 
 /** How many devices a page of the device table holds. */
@@ -216,17 +219,21 @@ export function eventsQuery(id: string) {
   })
 }
 
+/** Alerts are read anew when the stream tells of one, and at least so often. */
+const ALERTS_MS = 60_000
+
 export function alertListQuery(choice: AlertChoice) {
   return infiniteQueryOptions({
     queryKey: [...keys.alertLists, choice],
     queryFn: ({ pageParam, signal }) =>
       api<AlertPage>("/alerts", {
-        query: { ...choice, limit: PAGE, after: pageParam, cursor: ownCursor() },
+        query: { ...choice, limit: PAGE, after: pageParam, cursor: told() },
         signal,
       }),
     initialPageParam: "",
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,
+    refetchInterval: ALERTS_MS,
   })
 }
 
@@ -234,8 +241,9 @@ export function fewAlertsQuery(choice: AlertChoice, limit: number) {
   return queryOptions({
     queryKey: [...keys.alertLists, "few", choice, limit],
     queryFn: ({ signal }) =>
-      api<AlertPage>("/alerts", { query: { ...choice, limit, cursor: ownCursor() }, signal }),
+      api<AlertPage>("/alerts", { query: { ...choice, limit, cursor: told() }, signal }),
     placeholderData: keepPreviousData,
+    refetchInterval: ALERTS_MS,
   })
 }
 
@@ -243,8 +251,9 @@ export function alertGroupsQuery(choice: AlertChoice, by: AlertGrouping) {
   return queryOptions({
     queryKey: [...keys.alertLists, "groups", choice, by],
     queryFn: ({ signal }) =>
-      api<AlertGroups>("/alerts/groups", { query: { ...choice, by, cursor: ownCursor() }, signal }),
+      api<AlertGroups>("/alerts/groups", { query: { ...choice, by, cursor: told() }, signal }),
     placeholderData: keepPreviousData,
+    refetchInterval: ALERTS_MS,
   })
 }
 

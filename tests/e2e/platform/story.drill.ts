@@ -14,7 +14,8 @@ devices: [{type: centrifugal-pump, count: 40, id: "pump-{n:02}", interval_s: 1}]
 injections: [{devices: "pump-07", start_s: 2440, mode: bearing-wear, damage: 0.3, speed: 12000}]
 `
 const SICK = "pump-07"
-const ALERT = "Vibration in zone C"
+const ALERT = "Vibration in zone D"
+const LATER = "Vibration in zone C"
 const GROWS = { timeout: 300_000 }
 
 let platform: Platform
@@ -53,6 +54,11 @@ test("from the first log-in to the exported history, with a second operator, ove
       .click()
     await colleague.goto(`${platform.url}/alerts?group=none`)
     for (const each of [page, colleague]) await expect(rowOf(each)).toBeVisible(GROWS)
+    // The limit below was passed first but asks for longer: its alert follows, alone, and is on the screen just as soon.
+    for (const each of [page, colleague])
+      await expect(each.getByRole("row").filter({ hasText: SICK }).filter({ hasText: LATER })).toBeVisible(
+        GROWS,
+      )
   })
 
   await test.step("one acknowledges, the other sees who", async () => {

@@ -72,6 +72,12 @@ async def reading_to_alert(platform: Running) -> None:
             assert taken.json()["accepted"] == {"scored": 1}
             alert = await message(sock, "NEW_ALERT")
             assert alert["data"]["id"] == "pump-01:vibration-high:1"
+            # the stream is ahead of the live table: whoever is told reads the list with the message's cursor
+            both = {"cursor": [alert["cursor"], taken.json()["cursor"]]}
+            async with asyncio.timeout(30):
+                while (told := (await client.get("/api/alerts", params=both)).json())["total"] == 0:
+                    await asyncio.sleep(0.1)
+            assert [item["id"] for item in told["items"]] == ["pump-01:vibration-high:1"]
             update = await message(
                 sock, "data_update", lambda m: m["data"]["devices"]["values"]["vibration"] == [9.0]
             )
