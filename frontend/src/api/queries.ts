@@ -146,6 +146,7 @@ export function fewDevicesQuery(choice: DeviceChoice, limit: number) {
     queryFn: ({ signal }) =>
       api<DevicePage>("/devices", { query: { ...choice, limit, cursor: ownCursor() }, signal }),
     placeholderData: keepPreviousData,
+    refetchInterval: 10_000,
   })
 }
 

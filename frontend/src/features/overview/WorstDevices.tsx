@@ -16,13 +16,12 @@ const DAY_S = 86_400
 const LEAST_MS = 60_000
 
 export function WorstDevices() {
-  const { data, error, refetch } = useQuery({
-    ...fewDevicesQuery(
+  const { data, error, refetch } = useQuery(
+    fewDevicesQuery(
       { filter: "health is not null and not retired and not importing", sort: "health" },
       SHOWN,
     ),
-    refetchInterval: 10_000,
-  })
+  )
   const items = data?.items ?? []
   const before = useQueries({ queries: items.map(({ id }) => conditionQuery(id, { lastS: DAY_S })) })
   return (
