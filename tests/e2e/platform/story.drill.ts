@@ -87,7 +87,7 @@ test("from the first log-in to the exported history, with a second operator, ove
       .first()
       .click()
     await page.keyboard.press("/")
-    await page.getByRole("combobox").pressSequentially(`id = '${SICK}'`)
+    await page.getByRole("combobox", { name: "Search or filter devices" }).pressSequentially(`id = '${SICK}'`)
     await page.keyboard.press("Enter")
     await page.getByRole("row").filter({ hasText: SICK }).getByRole("cell").nth(2).click()
     await page.getByRole("button", { name: "1 h", exact: true }).click()
