@@ -1,6 +1,6 @@
 /** The way in and out: a wrong password, a first password, logging out, and a session that ends elsewhere. */
 import { createHmac } from "node:crypto"
-import { expect, test } from "@playwright/test"
+import { type BrowserContext, expect, type Page, test } from "@playwright/test"
 
 const OURS = { "x-requested-with": "twinfold" }
 const CHOSEN = "seven brass kettles on a shelf"
@@ -120,4 +120,53 @@ function code(secret: string, away: number): string {
   const mac = createHmac("sha1", key).update(step).digest()
   const at = mac[19] & 15
   return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0")
+}
+
+test("a session that ends leaves the page and what was typed; another person finds nothing of it", async ({
+  browser,
+  page,
+}) => {
+  const [ola, eva] = [`ola-${Date.now()}`, `eva-${Date.now()}`]
+  const own = await browser.newContext({ storageState: { cookies: [], origins: [] } })
+  const theirs = await own.newPage()
+  for (const name of [ola, eva]) await account(page, own, name)
+  const logIn = async (name: string) => {
+    await theirs.getByLabel("Name", { exact: true }).fill(name)
+    await theirs.getByLabel("Password", { exact: true }).fill(CHOSEN)
+    await theirs.getByRole("button", { name: "Log in" }).click()
+  }
+  await theirs.goto("/devices?sort=id")
+  await logIn(ola)
+  await theirs.getByRole("table").getByRole("link").first().click()
+  await theirs.getByRole("button", { name: "Log maintenance" }).first().click()
+  await theirs.getByRole("dialog").getByLabel("Note").fill("half a thought")
+
+  const ended = async () => {
+    for (const { id } of (await (await own.request.get("/api/me/sessions")).json()).items)
+      await own.request.delete(`/api/me/sessions/${id}`, { headers: OURS })
+    await expect(theirs.getByRole("heading", { name: "Log in" })).toBeVisible({ timeout: 30_000 })
+  }
+  await ended()
+  await logIn(ola)
+  await expect(theirs.getByRole("heading", { name: "Log in" })).toHaveCount(0)
+  await expect(theirs.getByRole("dialog").getByLabel("Note")).toHaveValue("half a thought")
+
+  await ended()
+  await logIn(eva)
+  await expect(theirs.getByRole("heading", { name: "Log in" })).toHaveCount(0)
+  await expect(theirs.getByRole("dialog")).toHaveCount(0)
+  await theirs.getByRole("link", { name: "Settings" }).click()
+  await expect(theirs.getByText(eva)).toBeVisible()
+  await own.close()
+})
+
+/** An operator's account whose password has been chosen. */
+async function account(page: Page, own: BrowserContext, name: string): Promise<void> {
+  const made = await page.request.post("/api/users", { headers: OURS, data: { name, role: "operator" } })
+  const { password } = await made.json()
+  const data = { name, password, session: "browser" }
+  expect((await own.request.post("/api/login", { headers: OURS, data })).status()).toBe(200)
+  const change = { headers: OURS, data: { old: password, new: CHOSEN } }
+  expect((await own.request.post("/api/me/password", change)).ok()).toBe(true)
+  await own.request.post("/api/logout", { headers: OURS })
 }

@@ -35,6 +35,8 @@ export interface AlertAct {
   readonly command: AlertCommand
   readonly alerts: readonly AlertItem[]
   readonly order?: AlertOrder
+  /** What follows once it was answered. */
+  readonly then?: () => void
 }
 
 /** Which commands must say why, by the alert's priority. */
@@ -44,11 +46,18 @@ export const notesNeededQuery = queryOptions({
   staleTime: 5 * 60_000,
 })
 
+/** Told what became of each command, however many are under way. */
+interface Told {
+  readonly onSuccess?: (outcome: Outcome, act: AlertAct) => void
+  readonly onError?: (error: Error) => void
+}
+
 /** Send one command about some alerts; each may be refused for itself. */
-export function useAlertCommand() {
+export function useAlertCommand(told: Told = {}) {
   const cache = useQueryClient()
   return useMutation({
     mutationFn: ({ command, alerts, order }: AlertAct) => send(command, alerts, order ?? {}),
+    ...told,
     onSettled: () => readAnew(cache),
   })
 }

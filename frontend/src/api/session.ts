@@ -1,5 +1,5 @@
 /** Who is logged in, and how that begins and ends. The session itself is a cookie that no script can read. */
-import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import { type QueryClient, queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { ApiError, api, segment } from "./client"
 import { keys } from "./queries"
 import type { LoggedIn, Me, PasswordChange, SessionList, TotpSecret } from "./schema"
@@ -12,15 +12,19 @@ export interface Credentials {
 
 const ASK_AGAIN_MS = 5 * 60_000
 
-/** Who is logged in; null: nobody. Asked again now and then, so that a session that ended elsewhere shows. */
+/** Whom this page belongs to, also when their session has ended. */
+export type Seat = Me & { readonly ended?: true }
+
+/** Who is logged in; null: nobody was yet. Asked again now and then, so that a session that ended elsewhere shows. */
 export const meQuery = queryOptions({
   queryKey: keys.me,
-  queryFn: async ({ signal }): Promise<Me | null> => {
+  queryFn: async ({ client, signal }): Promise<Seat | null> => {
     try {
       return await api<Me>("/me", { signal })
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) return null
-      throw error
+      if (!(error instanceof ApiError && error.status === 401)) throw error
+      const before = client.getQueryData<Seat>(keys.me)
+      return before ? { ...before, ended: true } : null
     }
   },
   staleTime: ASK_AGAIN_MS,
@@ -32,8 +36,13 @@ export function sessionEnded(error: unknown): boolean {
   return error instanceof ApiError && error.status === 401 && error.problem.code === "login.required"
 }
 
-/** Who is logged in, once that is known. */
-export function useMe(): Me | null {
+/** Have it asked who is logged in, where that is not known to be over. */
+export function askWho(cache: QueryClient): void {
+  if (!cache.getQueryData<Seat>(keys.me)?.ended) cache.invalidateQueries({ queryKey: keys.me })
+}
+
+/** Who is logged in, once that is known, or was until their session ended. */
+export function useMe(): Seat | null {
   return useQuery(meQuery).data ?? null
 }
 
@@ -45,19 +54,24 @@ export function useLogIn() {
         method: "POST",
         body: { ...credentials, ...(code ? { code } : {}), session: "browser" },
       }),
-    onSuccess: () => cache.invalidateQueries({ queryKey: keys.me }),
+    onSuccess: async () => {
+      await cache.invalidateQueries({ queryKey: keys.me })
+      cache.invalidateQueries()
+    },
   })
 }
 
-/** End the session; nothing of what was seen stays in this page. */
+/** End the session; the page is loaded anew, so that nothing of what was seen stays in it. */
 export function useLogOut() {
-  const cache = useQueryClient()
   return useMutation({
-    mutationFn: () => api("/logout", { method: "POST" }),
-    onSettled: () => {
-      cache.setQueryData(keys.me, null)
-      cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== keys.me[0] })
+    mutationFn: async () => {
+      try {
+        await api("/logout", { method: "POST" })
+      } catch (error) {
+        if (!sessionEnded(error)) throw error
+      }
     },
+    onSuccess: () => location.reload(),
   })
 }
 

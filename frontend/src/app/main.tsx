@@ -9,8 +9,7 @@ import { RouterProvider } from "@tanstack/react-router"
 import { StrictMode, useEffect } from "react"
 import { createRoot } from "react-dom/client"
 import { ApiError } from "@/api/client"
-import { keys } from "@/api/queries"
-import { sessionEnded } from "@/api/session"
+import { askWho, sessionEnded } from "@/api/session"
 import { LiveStream, streamAddress } from "@/api/stream"
 import { StreamContext } from "@/api/useStream"
 import { speakAs } from "@/words/languages"
@@ -25,7 +24,7 @@ const RETRIES = 2
 
 /** Whoever is told that the session is over has the app ask who is logged in. */
 const onError = (error: unknown) => {
-  if (sessionEnded(error)) cache.resetQueries({ queryKey: keys.me })
+  if (sessionEnded(error)) askWho(cache)
 }
 
 const cache: QueryClient = new QueryClient({

@@ -2,6 +2,7 @@
 import { Button } from "@mantine/core"
 import { useLogOut, useMe } from "@/api/session"
 import { Card } from "@/components/Card"
+import { notify } from "@/components/notices"
 import { say } from "@/words/say"
 import css from "./SettingsPage.module.css"
 
@@ -13,6 +14,10 @@ export interface AccountProps {
 export function AccountCard({ onPassword, onSecondFactor }: AccountProps) {
   const me = useMe()
   const logOut = useLogOut()
+  const leave = () =>
+    logOut.mutate(undefined, {
+      onError: ({ message }) => notify({ text: `${say("problems.notDone")}: ${message}`, failed: true }),
+    })
   if (!me) return null
   return (
     <Card padded title={say("settings.account")}>
@@ -31,7 +36,7 @@ export function AccountCard({ onPassword, onSecondFactor }: AccountProps) {
       <div className={css.acts}>
         <Button onClick={onPassword}>{say("settings.changePassword")}</Button>
         <Button onClick={onSecondFactor}>{say("settings.secondFactor")}</Button>
-        <Button onClick={() => logOut.mutate()} loading={logOut.isPending}>
+        <Button onClick={leave} loading={logOut.isPending}>
           {say("settings.logOut")}
         </Button>
       </div>
