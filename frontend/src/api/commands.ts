@@ -36,7 +36,7 @@ export interface AlertAct {
   readonly alerts: readonly AlertItem[]
   readonly order?: AlertOrder
   /** What follows once it was answered. */
-  readonly then?: () => void
+  readonly after?: () => void
 }
 
 /** Which commands must say why, by the alert's priority. */

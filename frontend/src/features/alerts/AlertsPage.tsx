@@ -50,7 +50,7 @@ export function AlertsPage() {
   const row = items.find(({ id }) => id === current)
   const meant = selected.length > 0 ? selected : row ? [row] : []
   const send = (command: AlertCommand, alerts: readonly AlertItem[], order?: AlertOrder) =>
-    act({ command, alerts, order, then: selected.length > 0 ? clear : undefined })
+    act({ command, alerts, order, after: selected.length > 0 ? clear : undefined })
   const command = (name: AlertCommand, alerts: readonly AlertItem[] = meant) => {
     if (!mayAct || alerts.length === 0 || group !== "none") return
     if (asksFirst(name, alerts, needed)) setQuestion({ command: name, alerts })

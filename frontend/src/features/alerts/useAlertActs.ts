@@ -9,7 +9,7 @@ import { say } from "@/words/say"
 export function useAlertActs() {
   const underway = useRef(new Set<string>())
   const { mutateAsync, isPending } = useAlertCommand({
-    onSuccess: ({ done, refused }, { command, then }) => {
+    onSuccess: ({ done, refused }, { command, after }) => {
       if (done.length > 0)
         notify({
           text: say(`alerts.done.${command}`, { n: done.length }),
@@ -20,7 +20,7 @@ export function useAlertActs() {
           text: say("alerts.failed", { n: refused.length, reason: refused[0] && refusalText(refused[0]) }),
           failed: true,
         })
-      then?.()
+      after?.()
     },
     onError: (error) => notify({ text: `${say("problems.notDone")}: ${error.message}`, failed: true }),
   })
