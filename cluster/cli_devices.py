@@ -77,18 +77,20 @@ def retire(
 def _ask(
     act: dict[str, Any], matching: str, dry_run: bool, yes: bool, data: "Path | None", as_json: bool
 ) -> None:
-    """Count, have the count confirmed, and do it to what matches then."""
+    """Count, have the count confirmed, and do it to as many as were counted."""
     from serve.schemas.device_commands import DeviceMatch
 
     which = DeviceMatch(filter=matching)
     with connected(settings_of({"data": data}).data) as client:
+        expected: int | None = None
         if dry_run or not yes:
             counted = client.devices.do_all(act, which, dry_run=True)
             if dry_run or not counted.matched:
                 say(counted.model_dump(mode="json"), as_json, _counted(counted))
                 return
             typer.confirm(f"{_counted(counted)}; go on?", abort=True, err=True)
-        done = client.devices.do_all(act, which)
+            expected = counted.matched
+        done = client.devices.do_all(act, which, expected=expected)
     say(done.model_dump(mode="json"), as_json, f"done to {done.done}, refused for {done.refused_total}")
     if done.refused and not as_json:
         out.print()

@@ -25,6 +25,17 @@ def check_number(what: Literal["alerts", "devices"], matched: int) -> None:
         )
 
 
+def check_expected(what: Literal["alerts", "devices"], matched: int, expected: int | None) -> None:
+    """Let pass what is about as many as whoever asks has counted.
+
+    Raises
+    ------
+    UnfitError : others match by now.
+    """
+    if expected not in (None, matched):
+        raise UnfitError(f"{matched} {what} match now, {expected} were counted", "count again")
+
+
 def many_counted(matched: int) -> dict[str, Any]:
     """The answer where nothing was asked of any."""
     return {"matched": matched, "done": 0, "refused": [], "refused_total": 0, "cursor": None}

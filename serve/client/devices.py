@@ -103,6 +103,7 @@ class Devices:
         devices: Sequence[str] | DeviceMatch,
         *,
         dry_run: bool = False,
+        expected: int | None = None,
         key: str | None = None,
     ) -> DevicesDone:
         """Ask one thing of many devices, those named or all that match; one that is refused costs no other.
@@ -113,10 +114,13 @@ class Devices:
             None: only count
         devices : ids, or what all of them have in common: ``DeviceMatch(filter="site = 'oslo'")``
         dry_run : only count, too, if that may be asked for
+        expected : how many match, as counted before; where others do by now, nothing is asked
         key : under which it is done once to each; left out: a new one
         """
         which = {"matching": devices} if isinstance(devices, DeviceMatch) else {"devices": list(devices)}
-        body = DeviceCommands.model_validate({"act": act, "dry_run": dry_run or act is None, **which})
+        body = DeviceCommands.model_validate(
+            {"act": act, "dry_run": dry_run or act is None, "expected": expected, **which}
+        )
         return self._ask.command(DevicesDone, "POST", "/api/devices/commands", body, key)
 
     # -- one -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from serve.access import NEEDED, Caller, check
 from serve.context import CommandId, Context, InContext, Who
 from serve.gate import guarded
 from serve.lists import count_devices, devices_matching
-from serve.many import check_number, many_counted, many_done
+from serve.many import check_expected, check_number, many_counted, many_done
 from serve.present import reply
 from serve.routes.downlink import sending
 from serve.routes.maintenance import recording
@@ -49,6 +49,7 @@ async def command_many(context: InContext, who: Who, command_id: CommandId, body
     matched, by_type, ids = await _wanted(context, body)
     if body.dry_run or body.act is None or not matched:
         return reply({**many_counted(matched), "by_type": by_type})
+    check_expected("devices", matched, body.expected)
     commands = [_command(body.act, each, who, f"{command_id}#{each}") for each in ids]
     result = await context.call(context.fleet.command_many, commands)
     refused = [(each, why) for each, why in zip(ids, result.refused, strict=True) if why is not None]

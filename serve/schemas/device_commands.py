@@ -65,6 +65,11 @@ class DeviceCommands(Request):
     devices: Annotated[list[Name], Field(max_length=MOST_AT_ONCE)] | None = None
     matching: DeviceMatch | None = None
     dry_run: bool = Field(False, description="only count")
+    expected: int | None = Field(
+        None,
+        ge=0,
+        description="how many match when it was counted: if that is another number now, nothing is asked",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -77,7 +77,10 @@ def test_all_that_match_are_counted_first_and_asked_then(tmp_path: Path) -> None
             "matched": 3, "by_type": {"pump": 3}, "done": 0, "refused": [], "refused_total": 0, "cursor": None
         }  # fmt: skip
         assert await events(it, "pump-01", "device.command_sent") == []
-        done = await it.post(COMMANDS, body)
+        others = await it.post(COMMANDS, {**body, "expected": 2}, 400)
+        assert others["detail"] == "3 devices match now, 2 were counted; count again"
+        assert await events(it, "pump-01", "device.command_sent") == []
+        done = await it.post(COMMANDS, {**body, "expected": 3})
         assert (done["matched"], done["by_type"], done["done"]) == (3, {"pump": 3}, 3)
         for device in PUMPS:
             assert len(await events(it, device, "device.command_sent")) == (device in PUMPS[1::2])

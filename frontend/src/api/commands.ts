@@ -159,7 +159,7 @@ export function useDeviceCommand() {
   const cache = useQueryClient()
   const sent = useRef({ body: "", key: "" })
   return useMutation({
-    mutationFn: (body: DeviceWhich & { readonly act: DeviceAct }) => {
+    mutationFn: (body: DeviceWhich & Pick<DeviceCommands, "act" | "expected">) => {
       const text = JSON.stringify(body)
       if (sent.current.body !== text) sent.current = { body: text, key: newKey() }
       const { key } = sent.current

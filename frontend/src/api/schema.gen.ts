@@ -704,6 +704,10 @@ export type DeviceCommands = {
      * only count
      */
     dry_run?: boolean;
+    /**
+     * how many match when it was counted: if that is another number now, nothing is asked
+     */
+    expected?: number | null;
     matching?: DeviceMatch | null;
 };
 

@@ -32,8 +32,9 @@ export function ManyForm({ name, act, which, children, onClose, onDone }: Props)
   const send = () =>
     act &&
     mutate(
-      { ...which, act },
+      { ...which, act, expected: n },
       {
+        onError: () => void counted.refetch(), // others may match by now
         onSuccess: (answer) => {
           tell(name, answer)
           onDone()
