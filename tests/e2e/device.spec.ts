@@ -105,3 +105,14 @@ test("the twin is there as the API tells it", async ({ page, request }) => {
   await page.getByText("Raw twin").click()
   await expect(page.locator("pre")).toContainText('"baseline"')
 })
+
+test("a dialog opened by the keyboard gives the focus back to its button", async ({ page, request }) => {
+  await page.goto((await pages(request)).device)
+  const button = page.getByRole("button", { name: "Log maintenance…" })
+  await button.press("Enter")
+  const dialog = page.getByRole("dialog")
+  await expect(dialog.locator(":focus")).toHaveCount(1)
+  await page.keyboard.press("Escape")
+  await expect(dialog).toHaveCount(0)
+  await expect(button).toBeFocused()
+})

@@ -1,5 +1,5 @@
 /** The keys that act, by where they do. */
-import { Modal } from "@mantine/core"
+import { Dialog } from "@/components/Dialog"
 import { type Phrase, say } from "@/words/say"
 import css from "./sheets.module.css"
 
@@ -35,12 +35,7 @@ const GROUPS: readonly (readonly [Phrase, readonly (readonly [string, Phrase])[]
 
 export default function Shortcuts({ onClose }: { readonly onClose: () => void }) {
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={say("shortcuts.title")}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog onClose={onClose} title={say("shortcuts.title")}>
       {GROUPS.map(([title, keys]) => (
         <section key={title}>
           <h3 className={css.group}>{say(title)}</h3>
@@ -58,6 +53,6 @@ export default function Shortcuts({ onClose }: { readonly onClose: () => void })
           </dl>
         </section>
       ))}
-    </Modal>
+    </Dialog>
   )
 }

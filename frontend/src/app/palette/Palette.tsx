@@ -1,6 +1,7 @@
 /** One line that leads anywhere: type part of a name, go with the arrows, take it with Enter. */
-import { Modal } from "@mantine/core"
+
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react"
+import { Dialog } from "@/components/Dialog"
 import { say } from "@/words/say"
 import css from "./Palette.module.css"
 import { type Item, usePalette } from "./usePalette"
@@ -37,8 +38,7 @@ export default function Palette({ onClose }: { readonly onClose: () => void }) {
   }
 
   return (
-    <Modal
-      opened
+    <Dialog
       onClose={onClose}
       withCloseButton={false}
       centered={false}
@@ -99,7 +99,7 @@ export default function Palette({ onClose }: { readonly onClose: () => void }) {
             ? say("palette.none")
             : say("palette.help")}
       </p>
-    </Modal>
+    </Dialog>
   )
 }
 

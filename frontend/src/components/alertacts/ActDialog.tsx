@@ -1,8 +1,10 @@
 /** The questions before some acts: how many it is about, for how long, why, to whom, what to say. */
-import { Button, Modal, NativeSelect, Textarea, TextInput } from "@mantine/core"
+
+import { Button, NativeSelect, Textarea, TextInput } from "@mantine/core"
 import { useState } from "react"
 import type { AlertCommand, AlertItem, AlertOrder, NotesNeeded } from "@/api/schema"
 import { say } from "@/words/say"
+import { Dialog } from "../Dialog"
 import css from "../dialogs.module.css"
 import { needsNote } from "./acts"
 import { ByPriority } from "./ByPriority"
@@ -25,12 +27,7 @@ export default function ActDialog({ command, alerts, needed, onAnswer, onClose }
   const required = needsNote(command, alerts, needed)
   const incomplete = required && said === ""
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={say(`alerts.titles.${command}`, { n: alerts.length })}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog onClose={onClose} title={say(`alerts.titles.${command}`, { n: alerts.length })}>
       <form
         className={css.form}
         onSubmit={(event) => {
@@ -77,7 +74,7 @@ export default function ActDialog({ command, alerts, needed, onAnswer, onClose }
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }
 

@@ -1,9 +1,11 @@
 /** Putting versions in force: what that changes is shown first. */
-import { Button, Modal, TextInput } from "@mantine/core"
+
+import { Button, TextInput } from "@mantine/core"
 import { useQuery } from "@tanstack/react-query"
 import { type FormEvent, useState } from "react"
 import type { TypeVersions } from "@/api/schema"
 import { differencesQuery, type Part, useActivate } from "@/api/types"
+import { Dialog } from "@/components/Dialog"
 import { notify } from "@/components/notices"
 import { Problem } from "@/components/Problem"
 import { Failed, Skeleton } from "@/components/states"
@@ -39,13 +41,7 @@ export function ActivateDialog({ versions: { name, in_force, revision }, wanted,
     )
   }
   return (
-    <Modal
-      opened
-      size="lg"
-      onClose={onClose}
-      title={say("types.activateTitle", { name })}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog size="lg" onClose={onClose} title={say("types.activateTitle", { name })}>
       <form className={css.form} onSubmit={submit}>
         <p>{say("types.activateHelp")}</p>
         <Difference part="type" name={name} first={in_force?.version} second={wanted.version} />
@@ -65,7 +61,7 @@ export function ActivateDialog({ versions: { name, in_force, revision }, wanted,
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }
 

@@ -1,8 +1,10 @@
 /** Staging a type or its rules from a file: every problem with its line and what would change, before anything is kept. */
-import { Button, Modal, NativeSelect, Textarea, TextInput } from "@mantine/core"
+
+import { Button, NativeSelect, Textarea, TextInput } from "@mantine/core"
 import { type ChangeEvent, type FormEvent, useState } from "react"
 import type { TypeCheck } from "@/api/schema"
 import { type Part, useStage, useValidate } from "@/api/types"
+import { Dialog } from "@/components/Dialog"
 import { notify } from "@/components/notices"
 import { Problem } from "@/components/Problem"
 import { say } from "@/words/say"
@@ -47,13 +49,7 @@ export function StageDialog({ name, revision, onClose }: Props) {
   }
   const isChecked = check.data?.valid === true
   return (
-    <Modal
-      opened
-      size="lg"
-      onClose={onClose}
-      title={say("types.stageTitle", { name })}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog size="lg" onClose={onClose} title={say("types.stageTitle", { name })}>
       <form className={css.form} onSubmit={submit}>
         <NativeSelect
           label={say("types.stagePart")}
@@ -96,7 +92,7 @@ export function StageDialog({ name, revision, onClose }: Props) {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }
 

@@ -1,11 +1,13 @@
 /** Acknowledging all alerts that match, seen or not: they are counted first, and the count is typed, since nothing takes it back. */
-import { Button, Modal, Textarea, TextInput } from "@mantine/core"
+
+import { Button, Textarea, TextInput } from "@mantine/core"
 import { useQuery } from "@tanstack/react-query"
 import { useState } from "react"
 import { notesNeededQuery, useMatchingCommand } from "@/api/commands"
 import type { AlertCounts, AlertMatch } from "@/api/schema"
 import { needsNote } from "@/components/alertacts/acts"
 import { ByPriority } from "@/components/alertacts/ByPriority"
+import { Dialog } from "@/components/Dialog"
 import css from "@/components/dialogs.module.css"
 import { notify } from "@/components/notices"
 import { Failed } from "@/components/states"
@@ -47,12 +49,7 @@ export default function AcknowledgeAll({ matching, counts, onClose }: Props) {
       },
     )
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={say("alerts.titles.acknowledge", { n })}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog onClose={onClose} title={say("alerts.titles.acknowledge", { n })}>
       <form
         className={css.form}
         onSubmit={(event) => {
@@ -87,6 +84,6 @@ export default function AcknowledgeAll({ matching, counts, onClose }: Props) {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

@@ -1,7 +1,9 @@
 /** Ask one thing of a device: a value that a property shall have, or a command with its parameters. */
-import { Button, Modal, NativeSelect, Textarea } from "@mantine/core"
+
+import { Button, NativeSelect, Textarea } from "@mantine/core"
 import { useState } from "react"
 import { useAsk } from "@/api/commands"
+import { Dialog } from "@/components/Dialog"
 import { type Offer, type Texts, typedValues } from "@/components/deviceacts/asked"
 import { ValueFields } from "@/components/deviceacts/ValueFields"
 import css from "@/components/dialogs.module.css"
@@ -37,12 +39,7 @@ export default function AskDialog({ id, version, offered, onClose }: Props) {
       },
     )
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={say("asked.of", { id })}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog onClose={onClose} title={say("asked.of", { id })}>
       <form
         className={css.form}
         onSubmit={(event) => {
@@ -76,6 +73,6 @@ export default function AskDialog({ id, version, offered, onClose }: Props) {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

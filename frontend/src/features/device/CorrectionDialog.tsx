@@ -1,8 +1,10 @@
 /** What a maintenance record should have said, and why. The record itself stays, and what it did to the twin stays, too. */
-import { Button, Checkbox, Modal, TextInput } from "@mantine/core"
+
+import { Button, Checkbox, TextInput } from "@mantine/core"
 import { useState } from "react"
 import { useCorrectMaintenance } from "@/api/commands"
 import type { MaintenanceItem, TypeInfo } from "@/api/schema"
+import { Dialog } from "@/components/Dialog"
 import { type Entry, MaintenanceFields, recordOf } from "@/components/deviceacts/MaintenanceFields"
 import css from "@/components/dialogs.module.css"
 import { notify } from "@/components/notices"
@@ -36,12 +38,7 @@ export default function CorrectionDialog({ record, type, onClose }: Props) {
       },
     )
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={say("maintenance.correctTitle")}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog onClose={onClose} title={say("maintenance.correctTitle")}>
       <form
         className={css.form}
         onSubmit={(event) => {
@@ -71,6 +68,6 @@ export default function CorrectionDialog({ record, type, onClose }: Props) {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

@@ -1,8 +1,10 @@
 /** What was done to a device, or found: an entry that opens a new life-cycle as its action says. */
-import { Button, Modal } from "@mantine/core"
+
+import { Button } from "@mantine/core"
 import { useState } from "react"
 import { useLogMaintenance } from "@/api/commands"
 import type { TypeInfo } from "@/api/schema"
+import { Dialog } from "@/components/Dialog"
 import { BLANK, MaintenanceFields, recordOf } from "@/components/deviceacts/MaintenanceFields"
 import css from "@/components/dialogs.module.css"
 import { notify } from "@/components/notices"
@@ -26,12 +28,7 @@ export default function MaintenanceDialog({ id, type, onClose }: Props) {
       },
     })
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={say("maintenance.title", { id })}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog onClose={onClose} title={say("maintenance.title", { id })}>
       <form
         className={css.form}
         onSubmit={(event) => {
@@ -49,6 +46,6 @@ export default function MaintenanceDialog({ id, type, onClose }: Props) {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

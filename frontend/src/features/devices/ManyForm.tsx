@@ -1,9 +1,11 @@
 /** The frame of an act on many devices: how many they are stands first, what is asked of them follows, and then it is done. */
-import { Button, Modal } from "@mantine/core"
+
+import { Button } from "@mantine/core"
 import { useQuery } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import { type DeviceAct, type DeviceWhich, deviceCountQuery, useDeviceCommand } from "@/api/commands"
 import type { DevicesDone } from "@/api/schema"
+import { Dialog } from "@/components/Dialog"
 import css from "@/components/dialogs.module.css"
 import { notify } from "@/components/notices"
 import { Failed, Skeleton } from "@/components/states"
@@ -42,12 +44,10 @@ export function ManyForm({ name, act, which, children, onClose, onDone }: Props)
       },
     )
   return (
-    <Modal
-      opened
+    <Dialog
       trapFocus={!counted.isPending} // until then there is no field to begin at
       onClose={onClose}
       title={n === undefined ? say(`many.names.${name}`) : say(`many.titles.${name}`, { n, shown: count(n) })}
-      closeButtonProps={{ "aria-label": say("app.close") }}
     >
       <form
         className={css.form}
@@ -74,7 +74,7 @@ export function ManyForm({ name, act, which, children, onClose, onDone }: Props)
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }
 

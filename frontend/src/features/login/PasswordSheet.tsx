@@ -1,6 +1,7 @@
 /** Changing one's password, from the settings. */
-import { Modal } from "@mantine/core"
+
 import { useMe } from "@/api/session"
+import { Dialog } from "@/components/Dialog"
 import { notify } from "@/components/notices"
 import { say } from "@/words/say"
 import { PasswordForm } from "./PasswordForm"
@@ -14,18 +15,13 @@ export function PasswordSheet({ onClose }: { readonly onClose: () => void }) {
     onClose()
   })
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={say("settings.passwordTitle")}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog onClose={onClose} title={say("settings.passwordTitle")}>
       {form.problem ? (
         <p className={css.problem} role="alert">
           {form.problem}
         </p>
       ) : null}
       <PasswordForm name={me?.name ?? ""} old={say("login.current")} form={form} />
-    </Modal>
+    </Dialog>
   )
 }

@@ -1,6 +1,8 @@
 /** A second factor: a code of an authenticator app at each log-in. */
-import { Button, Modal, TextInput } from "@mantine/core"
+
+import { Button, TextInput } from "@mantine/core"
 import { useMe } from "@/api/session"
+import { Dialog } from "@/components/Dialog"
 import { say } from "@/words/say"
 import css from "./PasswordForm.module.css"
 import { useSecondFactor } from "./useSecondFactor"
@@ -9,12 +11,7 @@ export function SecondFactorSheet({ onClose }: { readonly onClose: () => void })
   const me = useMe()
   const { secret, begin, confirm, end, problem, busy } = useSecondFactor(onClose)
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={say("factor.title")}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog onClose={onClose} title={say("factor.title")}>
       {problem ? (
         <p className={css.problem} role="alert">
           {problem}
@@ -64,6 +61,6 @@ export function SecondFactorSheet({ onClose }: { readonly onClose: () => void })
           </Button>
         </div>
       )}
-    </Modal>
+    </Dialog>
   )
 }

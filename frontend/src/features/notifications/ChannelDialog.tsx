@@ -1,8 +1,10 @@
 /** A channel, made or changed. Where it leads is a secret that is never shown again. */
-import { Button, Checkbox, Modal, NativeSelect, TextInput } from "@mantine/core"
+
+import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core"
 import { type FormEvent, useState } from "react"
 import { useAddChannel, useChangeChannel } from "@/api/notifications"
 import type { ChannelItem, ChannelMade } from "@/api/schema"
+import { Dialog } from "@/components/Dialog"
 import { names } from "@/components/names"
 import { notify } from "@/components/notices"
 import { Problem } from "@/components/Problem"
@@ -49,15 +51,13 @@ export function ChannelDialog({ channel, onClose, onKey }: Props) {
     change.mutate({ kept: channel, change: wanted }, done)
   }
   return (
-    <Modal
-      opened
+    <Dialog
       onClose={onClose}
       title={
         channel
           ? say("notifications.channel.change", { name: channel.name })
           : say("notifications.channel.add")
       }
-      closeButtonProps={{ "aria-label": say("app.close") }}
     >
       <form className={css.form} onSubmit={submit}>
         <TextInput
@@ -119,6 +119,6 @@ export function ChannelDialog({ channel, onClose, onKey }: Props) {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

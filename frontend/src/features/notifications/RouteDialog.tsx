@@ -1,11 +1,13 @@
 /** A route, made or changed: what it takes, when, and whom it tells. */
-import { Button, Checkbox, Modal, NativeSelect, TextInput } from "@mantine/core"
+
+import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core"
 import { useQuery } from "@tanstack/react-query"
 import { type FormEvent, useState } from "react"
 import { ApiError } from "@/api/client"
 import { useSaveRoute } from "@/api/notifications"
 import { summaryQuery } from "@/api/queries"
 import type { ChannelItem, NotificationRouteItem, Priority } from "@/api/schema"
+import { Dialog } from "@/components/Dialog"
 import { notify } from "@/components/notices"
 import { Problem } from "@/components/Problem"
 import { PRIORITIES } from "@/components/tokens"
@@ -48,12 +50,10 @@ export function RouteDialog({ route, channels, onClose }: Props) {
   }
   const priorities = PRIORITIES.map((value) => ({ value, label: say(`priority.${value}`) }))
   return (
-    <Modal
-      opened
+    <Dialog
       size="lg"
       onClose={onClose}
       title={route ? say("notifications.route.change", { name: route.name }) : say("notifications.route.add")}
-      closeButtonProps={{ "aria-label": say("app.close") }}
     >
       <form className={css.form} onSubmit={submit}>
         <TextInput
@@ -162,6 +162,6 @@ export function RouteDialog({ route, channels, onClose }: Props) {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

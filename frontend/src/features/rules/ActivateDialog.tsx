@@ -1,9 +1,11 @@
 /** Putting a version of the rules in force on every host: what changes, and why. */
-import { Button, Modal, TextInput } from "@mantine/core"
+
+import { Button, TextInput } from "@mantine/core"
 import { useState } from "react"
 import { ApiError } from "@/api/client"
 import { useActivateRules } from "@/api/rules"
 import type { TypeVersions } from "@/api/schema"
+import { Dialog } from "@/components/Dialog"
 import { notify } from "@/components/notices"
 import { Failed } from "@/components/states"
 import { say } from "@/words/say"
@@ -34,12 +36,7 @@ export function ActivateDialog({ versions, rules, onClose }: Props) {
       },
     )
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={say("rules.activateTitle", { n: rules })}
-      closeButtonProps={{ "aria-label": say("app.close") }}
-    >
+    <Dialog onClose={onClose} title={say("rules.activateTitle", { n: rules })}>
       <form
         className={css.form}
         onSubmit={(event) => {
@@ -70,6 +67,6 @@ export function ActivateDialog({ versions, rules, onClose }: Props) {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }
