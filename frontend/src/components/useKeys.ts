@@ -4,7 +4,7 @@ import { preferences } from "@/words/preferences"
 
 export type Keys = Readonly<Record<string, (event: KeyboardEvent) => void>>
 
-/** Act on keys by their `event.key`; "mod+k" is Ctrl or Command with k, and always works. */
+/** Act on keys by their `event.key`; "mod+k" is Ctrl or Command with k, and works while somebody types, too. */
 export function useKeys(keys: Keys): void {
   const latest = useRef(keys)
   useEffect(() => {
@@ -17,16 +17,21 @@ export function useKeys(keys: Keys): void {
       const name = modified ? `mod+${event.key.toLowerCase()}` : event.key
       const does = latest.current[name]
       if (!does || (!modified && (!preferences().keys || isBusy(event.target)))) return
+      // The browser takes it no more than the app does where a dialog is open.
       event.preventDefault()
-      does(event)
+      if (!isCovered()) does(event)
     }
     window.addEventListener("keydown", act)
     return () => window.removeEventListener("keydown", act)
   }, [])
 }
 
+function isCovered(): boolean {
+  return document.querySelector("[role=dialog]") !== null
+}
+
 function isBusy(target: EventTarget | null): boolean {
-  if (document.querySelector("[role=dialog]")) return true
+  if (isCovered()) return true
   if (!(target instanceof HTMLElement)) return false
   if (target instanceof HTMLInputElement) return target.type !== "checkbox" && target.type !== "radio"
   return (

@@ -354,7 +354,7 @@ export const en = {
     log: "Maintenance log",
     none: "Nothing is logged yet.",
     correct: "Correct…",
-    correctTitle: "Correct this entry",
+    correctTitle: "Correct this entry, {id}",
     correctDo: "Correct it",
     corrected: "The log of {id} was corrected",
     withdraw: "It never was: withdraw the entry",

@@ -357,7 +357,7 @@ export const nb = {
     log: "Vedlikeholdslogg",
     none: "Ingenting er loggført ennå.",
     correct: "Rett…",
-    correctTitle: "Rett denne oppføringen",
+    correctTitle: "Rett denne oppføringen, {id}",
     correctDo: "Rett den",
     corrected: "Loggen for {id} er rettet",
     withdraw: "Det skjedde aldri: trekk oppføringen tilbake",

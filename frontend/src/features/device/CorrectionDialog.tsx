@@ -38,7 +38,7 @@ export default function CorrectionDialog({ record, type, onClose }: Props) {
       },
     )
   return (
-    <Dialog onClose={onClose} title={say("maintenance.correctTitle")}>
+    <Dialog onClose={onClose} title={say("maintenance.correctTitle", { id: record.device_id })}>
       <form
         className={css.form}
         onSubmit={(event) => {

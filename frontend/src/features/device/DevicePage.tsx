@@ -26,6 +26,11 @@ const route = getRouteApi("/devices/$id")
 
 export function DevicePage() {
   const { id } = route.useParams()
+  return <Device key={id} id={id} />
+}
+
+/** Of one device only: what is being asked of it is never asked of the next. */
+function Device({ id }: { readonly id: string }) {
   const { device, type, error, retry } = useDevice(id)
   const [logging, setLogging] = useState(false)
 

@@ -33,7 +33,7 @@ export function RuleEditor({ versions, onClose }: Props) {
       {before === undefined ? (
         <Skeleton rows={8} />
       ) : (
-        <Draft key={name} versions={versions} before={before} onClose={onClose} />
+        <Draft versions={versions} before={before} onClose={onClose} />
       )}
     </Card>
   )

@@ -22,7 +22,12 @@ import { VersionsCard } from "./VersionsCard"
 const route = getRouteApi("/alerts/rules/$type")
 
 export function RulesPage() {
-  const { type: name } = route.useParams()
+  const { type } = route.useParams()
+  return <Rules key={type} name={type} />
+}
+
+/** Of one type only: what is begun for it is never done to the next. */
+function Rules({ name }: { readonly name: string }) {
   const { rule, rehearsal } = route.useSearch()
   const navigate = route.useNavigate()
   const { data: types } = useQuery(typesQuery)
