@@ -64,9 +64,12 @@ export function useAlertCommand(told: Told = {}) {
 
 export function useLogMaintenance(id: string) {
   const cache = useQueryClient()
+  const once = useOnce()
   return useMutation({
     mutationFn: (entry: Maintenance) =>
-      api(`/devices/${segment(id)}/maintenance`, { method: "POST", body: entry }),
+      once([id, entry], (key) =>
+        api(`/devices/${segment(id)}/maintenance`, { method: "POST", body: entry, key }),
+      ),
     onSuccess: () =>
       Promise.all([
         cache.invalidateQueries({ queryKey: keys.device(id) }),
@@ -101,24 +104,41 @@ export interface Wish {
 /** Ask one thing of a device. */
 export function useAsk(id: string) {
   const cache = useQueryClient()
+  const once = useOnce()
   return useMutation({
-    mutationFn: ({ what, name, values, note, version }: Wish) =>
-      what === "property"
-        ? api(`/devices/${segment(id)}/properties`, {
-            method: "PATCH",
-            body: { properties: values, note },
-            revision: version,
-          })
-        : api(`/devices/${segment(id)}/commands`, {
-            method: "POST",
-            body: { command: name, parameters: values, note },
-          }),
+    mutationFn: (wish: Wish) => once([id, wish], (key) => ask(id, wish, key)),
     onSuccess: () =>
       Promise.all([
         cache.invalidateQueries({ queryKey: keys.device(id) }),
         cache.invalidateQueries({ queryKey: keys.events(id) }),
       ]),
   })
+}
+
+function ask(id: string, { what, name, values, note, version }: Wish, key: string) {
+  return what === "property"
+    ? api(`/devices/${segment(id)}/properties`, {
+        method: "PATCH",
+        body: { properties: values, note },
+        revision: version,
+        key,
+      })
+    : api(`/devices/${segment(id)}/commands`, {
+        method: "POST",
+        body: { command: name, parameters: values, note },
+        key,
+      })
+}
+
+/** Send under a key that stays for the same until it succeeded: sent again after no answer came, it repeats nothing. */
+function useOnce() {
+  const sent = useRef({ text: "", key: "" })
+  return async (what: unknown, send: (key: string) => Promise<unknown>) => {
+    const text = JSON.stringify(what)
+    if (sent.current.text !== text) sent.current = { text, key: newKey() }
+    await send(sent.current.key)
+    sent.current = { text: "", key: "" }
+  }
 }
 
 export interface MatchAct {
