@@ -25,7 +25,10 @@ interface Props {
   readonly onClose: () => void
 }
 
-export function ActivateDialog({ versions: { name, in_force, revision }, wanted, onClose }: Props) {
+export function ActivateDialog({ versions, wanted, onClose }: Props) {
+  const { name, in_force } = versions
+  // What comes meanwhile was not seen: who was later is told so.
+  const [revision] = useState(versions.revision)
   const activate = useActivate(name)
   const [why, setWhy] = useState("")
   const submit = (event: FormEvent) => {

@@ -13,11 +13,13 @@ import { Changes } from "./Changes"
 
 interface Props {
   readonly name: string
+  /** That at the opening is what somebody has seen. */
   readonly revision: number
   readonly onClose: () => void
 }
 
 export function StageDialog({ name, revision, onClose }: Props) {
+  const [seen] = useState(revision)
   const [part, setPart] = useState<Part>("rules")
   const [text, setText] = useState("")
   const [why, setWhy] = useState("")
@@ -38,7 +40,7 @@ export function StageDialog({ name, revision, onClose }: Props) {
       return
     }
     stage.mutate(
-      { file: text, why, revision },
+      { file: text, why, revision: seen },
       {
         onSuccess: () => {
           notify({ text: say("types.stagedNow", { name }) })

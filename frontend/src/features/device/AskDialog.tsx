@@ -13,6 +13,7 @@ import { say } from "@/words/say"
 
 interface Props {
   readonly id: string
+  /** Of what is desired: that at the opening is what somebody has seen. */
   readonly version: number
   readonly offered: readonly Offer[]
   readonly onClose: () => void
@@ -20,6 +21,7 @@ interface Props {
 
 export default function AskDialog({ id, version, offered, onClose }: Props) {
   const { mutate, isPending, error } = useAsk(id)
+  const [seen] = useState(version)
   const [at, setAt] = useState(0)
   const [texts, setTexts] = useState<Texts>({})
   const [note, setNote] = useState("")
@@ -30,7 +32,7 @@ export default function AskDialog({ id, version, offered, onClose }: Props) {
   const send = () =>
     values &&
     mutate(
-      { what: offer.what, name: offer.spec.name, values, note: note.trim(), version },
+      { what: offer.what, name: offer.spec.name, values, note: note.trim(), version: seen },
       {
         onSuccess: () => {
           notify({ text: say("asked.sent", { id }) })
