@@ -3,9 +3,8 @@ import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@ta
 import { api, segment } from "./client"
 import { keys } from "./queries"
 import type { JobItem, Rehearsal, Staged, TypeChanges, TypeCheck, TypeStanding, TypeVersions } from "./schema"
+import { INSTALLING_MS } from "./types"
 
-/** Every host may compile the rules before it takes them. */
-const INSTALLING_MS = 180_000
 /** Days of some devices are run twice. */
 const REHEARSING_MS = 60_000
 

@@ -12,6 +12,9 @@ import type {
   TypeVersions,
 } from "./schema"
 
+/** Every host may compile a type or its rules before it takes them. */
+export const INSTALLING_MS = 180_000
+
 /** A type without its rules, or the rules alone. */
 export type Part = "type" | "rules"
 
@@ -69,7 +72,12 @@ export function useUnstage(name: string) {
 
 export function useActivate(name: string) {
   return useTypeChange(({ revision, ...body }: Activation & { readonly revision: number }) =>
-    api<TypeStanding>(`/types/${segment(name)}/activate`, { method: "POST", body, revision }),
+    api<TypeStanding>(`/types/${segment(name)}/activate`, {
+      method: "POST",
+      body,
+      revision,
+      patienceMs: INSTALLING_MS,
+    }),
   )
 }
 
