@@ -1,5 +1,6 @@
 /** One way to ask the API: JSON or YAML in, JSON or a text out, and every failure an `ApiError` that can be shown. */
 
+import { say } from "@/words/say"
 import type { Problem } from "./schema"
 
 const TIMEOUT_MS = 20_000
@@ -70,7 +71,7 @@ export async function api<T>(
     })
   } catch (error) {
     if (signal?.aborted) throw error
-    throw new ApiError(noAnswer(timeout.aborted ? `no answer within ${patienceMs / 1000} s` : ""))
+    throw new ApiError(noAnswer(timeout.aborted ? patienceMs : null))
   }
   if (!response.ok && response.status !== also) throw new ApiError(await problemOf(response))
   const answer = response.status === 204 ? undefined : await contentOf(response)
@@ -117,8 +118,16 @@ function search(query: Ask["query"]): string {
   return parameters.size === 0 ? "" : `?${parameters}`
 }
 
-function noAnswer(detail: string): Problem {
-  return { type: "about:blank", title: "No answer", status: 0, detail, code: "api.unreachable" }
+/** The one problem that is the app's to word: the API was not there to do it. */
+function noAnswer(waitedMs: number | null): Problem {
+  const detail = waitedMs === null ? "" : say("problems.noAnswer", { s: waitedMs / 1000 })
+  return {
+    type: "about:blank",
+    title: say("problems.unreachable"),
+    status: 0,
+    detail,
+    code: "api.unreachable",
+  }
 }
 
 async function problemOf(response: Response): Promise<Problem> {

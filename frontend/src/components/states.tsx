@@ -53,9 +53,7 @@ export function Failed({ error, retry }: { readonly error: unknown; readonly ret
   const unreachable = problem?.status === 0
   return (
     <div className={css.state} role="alert">
-      <p className={css.title}>
-        {unreachable ? say("problems.unreachable") : (problem?.title ?? say("problems.failed"))}
-      </p>
+      <p className={css.title}>{problem?.title ?? say("problems.failed")}</p>
       <p className={css.help}>
         {unreachable
           ? say("problems.unreachableHelp")

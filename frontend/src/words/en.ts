@@ -1269,6 +1269,7 @@ export const en = {
   },
   problems: {
     unreachable: "Twinfold does not answer",
+    noAnswer: "Twinfold did not answer within {s} s",
     unreachableHelp:
       "Check that it runs (twinfold status). What is shown is what was last read; nothing was lost.",
     failed: "This could not be read",

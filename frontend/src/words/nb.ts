@@ -1271,6 +1271,7 @@ export const nb = {
   },
   problems: {
     unreachable: "Twinfold svarer ikke",
+    noAnswer: "Twinfold svarte ikke innen {s} s",
     unreachableHelp:
       "Sjekk at den kjører (twinfold status). Det som vises, er det som sist ble lest; ingenting gikk tapt.",
     failed: "Dette kunne ikke leses",
