@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest"
 import type { ServerMessage } from "./schema"
-import { LiveStream } from "./stream"
+import { behindAt, isDelayed, LiveStream } from "./stream"
 
 /** A socket whose other end is the test. */
 class Wire {
@@ -138,6 +138,25 @@ test("measures how far the screen is behind, apart from the difference of the cl
   Wire.last.say(update("c", new Date(Date.now() - 60_000 - 200).toISOString()))
   expect(stream.status().behindMs).toBe(200)
   expect(stream.behindQuantile(0.99)).toBe(200)
+})
+
+test("falls further behind while updates stay away, though the server is heard", () => {
+  const behind = () => behindAt(stream.status(), Date.now())
+  Wire.last.open()
+  Wire.last.say({ type: "heartbeat", at: new Date().toISOString() })
+  expect(behind()).toBeNull()
+  Wire.last.say(update("c", new Date(Date.now() - 300).toISOString()))
+  vi.advanceTimersByTime(4_000)
+  expect(behind()).toBe(300)
+  expect(isDelayed(behind())).toBe(false)
+  vi.advanceTimersByTime(26_000)
+  Wire.last.say({ type: "heartbeat", at: new Date().toISOString() })
+  Wire.last.say({ type: "data_update", seq: 2, cursor: "d", data: { devices: {} } })
+  expect(stream.status().phase).toBe("live")
+  expect(behind()).toBe(30_300)
+  expect(isDelayed(behind())).toBe(true)
+  Wire.last.say(update("e", new Date(Date.now() - 200).toISOString()))
+  expect(behind()).toBe(200)
 })
 
 test("hears nothing more once stopped", () => {

@@ -13,6 +13,8 @@ export interface StreamStatus {
   readonly phase: "connecting" | "live" | "reconnecting"
   /** How far the last update was behind the devices' data, ms; null until one came. */
   readonly behindMs: number | null
+  /** When that update came, epoch ms of this computer. */
+  readonly updatedAt: number | null
   /** When the last message came, epoch ms of this computer. */
   readonly heardAt: number | null
   /** When the next attempt is due, epoch ms of this computer. */
@@ -30,6 +32,10 @@ const BASE_MS = 500
 const CEILING_MS = 30_000
 const SILENCE_MS = 40_000
 const BEHIND_KEPT = 300
+/** Updates come each second: one that is missing for so long is overdue. */
+const OVERDUE_MS = 5000
+/** Further behind than this is not live. */
+const DELAYED_MS = 5000
 
 export class LiveStream {
   private readonly url: string
@@ -46,7 +52,13 @@ export class LiveStream {
   private readonly watched = new Map<string, number>()
   private readonly listeners = new Set<(message: ServerMessage) => void>()
   private readonly statusListeners = new Set<() => void>()
-  private current: StreamStatus = { phase: "connecting", behindMs: null, heardAt: null, retryAt: null }
+  private current: StreamStatus = {
+    phase: "connecting",
+    behindMs: null,
+    updatedAt: null,
+    heardAt: null,
+    retryAt: null,
+  }
 
   constructor(url: string, world: StreamWorld = BROWSER) {
     this.url = url
@@ -176,7 +188,8 @@ export class LiveStream {
     if (message.type === "heartbeat") this.measureSkew(at, message.at)
     const behindMs = message.type === "data_update" ? this.measureBehind(at, message.data.fleet?.as_of) : null
     this.attempt = 0
-    this.setStatus({ phase: "live", heardAt: at, retryAt: null, behindMs: behindMs ?? this.current.behindMs })
+    const updated = behindMs === null ? {} : { behindMs, updatedAt: at }
+    this.setStatus({ phase: "live", heardAt: at, retryAt: null, ...updated })
     for (const listener of this.listeners) listener(message)
   }
 
@@ -210,6 +223,21 @@ const BROWSER: StreamWorld = {
   open: (url) => new WebSocket(url),
   random: Math.random,
   now: Date.now,
+}
+
+/**
+ * How far what is shown is behind the devices' data at a time (epoch ms of this computer), ms; null until an update came.
+ * It grows while updates stay away, whatever else is heard of the server.
+ */
+export function behindAt({ behindMs, updatedAt }: StreamStatus, at: number): number | null {
+  if (behindMs === null || updatedAt === null) return null
+  const waited = at - updatedAt
+  return waited > OVERDUE_MS ? behindMs + waited : behindMs
+}
+
+/** Whether that is too far for it to be called live. */
+export function isDelayed(behindMs: number | null): boolean {
+  return behindMs !== null && behindMs > DELAYED_MS
 }
 
 /** Where the live socket of this page's server is. */

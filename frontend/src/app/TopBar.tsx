@@ -5,6 +5,7 @@ import { type RefObject, useDeferredValue, useMemo, useState } from "react"
 import type { DeviceListSearch } from "@/addresses"
 import { fewDevicesQuery, summaryQuery, typesQuery } from "@/api/queries"
 import { useMe } from "@/api/session"
+import { behindAt, isDelayed } from "@/api/stream"
 import { useStream, useStreamStatus } from "@/api/useStream"
 import type { Term } from "@/components/filterline/completion"
 import { FilterLine } from "@/components/filterline/FilterLine"
@@ -154,14 +155,13 @@ function Sound() {
   )
 }
 
-const DELAYED_MS = 5000
-
 function Live() {
-  const { phase, behindMs, retryAt } = useStreamStatus()
+  const status = useStreamStatus()
+  const { phase, retryAt } = status
   const stream = useStream()
   useNow()
-  const late = behindMs !== null && behindMs > DELAYED_MS
-  const state = phase === "live" ? (late ? "delayed" : "live") : phase
+  const behindMs = behindAt(status, Date.now())
+  const state = phase === "live" ? (isDelayed(behindMs) ? "delayed" : "live") : phase
   const shown = (
     <>
       <span className={css.dot} aria-hidden />

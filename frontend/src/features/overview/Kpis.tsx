@@ -2,9 +2,11 @@
 import { Link } from "@tanstack/react-router"
 import type { ReactNode } from "react"
 import type { FleetSummary } from "@/api/schema"
+import { behindAt, isDelayed } from "@/api/stream"
 import { useStream, useStreamStatus } from "@/api/useStream"
 import { PriorityMark } from "@/components/PriorityMark"
 import { PRIORITIES } from "@/components/tokens"
+import { useNow } from "@/components/useNow"
 import { count, share, short } from "@/words/figures"
 import { say } from "@/words/say"
 import { span } from "@/words/times"
@@ -12,8 +14,10 @@ import { AlertRate } from "./AlertRate"
 import css from "./Kpis.module.css"
 
 export function Kpis({ summary }: { readonly summary: FleetSummary | undefined }) {
-  const { phase } = useStreamStatus()
-  const isOld = phase === "reconnecting"
+  const status = useStreamStatus()
+  useNow()
+  const behindMs = behindAt(status, Date.now())
+  const isOld = status.phase === "reconnecting" || isDelayed(behindMs)
   return (
     <section className={css.strip} data-old={isOld} aria-label={say("app.status")}>
       <Kpi
@@ -56,7 +60,7 @@ export function Kpis({ summary }: { readonly summary: FleetSummary | undefined }
         figure={summary && say("overview.perSecond", { n: short(summary.readings_per_s) })}
         help={say("overview.durable")}
       />
-      <Behind />
+      <Behind behindMs={behindMs} />
     </section>
   )
 }
@@ -103,9 +107,8 @@ function Waiting({ summary }: { readonly summary: FleetSummary }) {
   )
 }
 
-function Behind() {
+function Behind({ behindMs }: { readonly behindMs: number | null }) {
   const stream = useStream()
-  const { behindMs } = useStreamStatus()
   const p99 = stream.behindQuantile(0.99)
   return (
     <Kpi
