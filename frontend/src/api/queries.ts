@@ -1,5 +1,6 @@
 /** Every question the app asks, with its key in the query cache. The live stream writes under the same keys. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query"
+import { now } from "@/words/times"
 import { api, ownCursor, segment, told } from "./client"
 import type {
   AlertGrouping,
@@ -322,7 +323,7 @@ interface JournalPlace {
 }
 
 /** The bounds of a range as the API takes them, from the present where it is relative. */
-export function bounds(range: Range, present = Date.now()): { start: string; end: string } {
+export function bounds(range: Range, present = now()): { start: string; end: string } {
   const [start, end] = "lastS" in range ? [present - range.lastS * 1000, present] : [range.start, range.end]
   return { start: new Date(start).toISOString(), end: new Date(end).toISOString() }
 }

@@ -31,7 +31,8 @@ export function ConnectionLine() {
   }, [phase])
 
   if (!lost) return null
-  const time = heardAt === null ? "–" : `${clock(heardAt)} ${zoneShort(heardAt)}`
+  const at = heardAt === null ? null : heardAt - stream.skew
+  const time = at === null ? "–" : `${clock(at)} ${zoneShort(at)}`
   return (
     <div className={css.line} role="alert">
       <span>{say("live.showing", { time })}</span>

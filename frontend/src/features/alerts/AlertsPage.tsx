@@ -17,6 +17,7 @@ import { Empty, Failed, Skeleton } from "@/components/states"
 import { useKeys } from "@/components/useKeys"
 import { count } from "@/words/figures"
 import { say } from "@/words/say"
+import { now } from "@/words/times"
 import { ActBar } from "./ActBar"
 import { AlertDetail } from "./AlertDetail"
 import css from "./AlertsPage.module.css"
@@ -117,7 +118,7 @@ export function AlertsPage() {
           <Button
             className={css.all}
             onClick={() =>
-              list.matched && setQuestion({ matching: matchOf(search, Date.now()), counts: list.matched })
+              list.matched && setQuestion({ matching: matchOf(search, now()), counts: list.matched })
             }
           >
             {say("alerts.acknowledgeAll", { n: list.total, shown: count(list.total) })}

@@ -5,7 +5,7 @@ import type { DeviceDetail, TypeInfo } from "@/api/schema"
 import { channelTitle } from "@/components/channelTitle"
 import { change, count, fixed, share, health as whole } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
-import { span } from "@/words/times"
+import { now, span } from "@/words/times"
 import css from "./HealthCard.module.css"
 
 const WEEK_S = 7 * 86_400
@@ -25,7 +25,7 @@ export function HealthCard({
   const first = before?.health.findIndex((each) => each !== null) ?? -1
   const was = before?.health[first]
   const at = before?.time[first]
-  const passed = at === undefined ? 0 : Date.now() - at
+  const passed = at === undefined ? 0 : now() - at
   const rows = whatCosts(device)
   const judged = health !== null && (observed === null || observed >= LEAST_OBSERVED)
   return (

@@ -8,7 +8,7 @@ import { HealthBar } from "@/components/HealthBar"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { change } from "@/words/figures"
 import { say } from "@/words/say"
-import { span } from "@/words/times"
+import { now, span } from "@/words/times"
 import css from "./rows.module.css"
 
 const SHOWN = 6
@@ -62,7 +62,7 @@ function changeText(health: number | null, condition: ConditionHistory | undefin
   const then = condition?.health[first]
   const at = condition?.time[first]
   if (health === null || then === null || then === undefined || at === undefined) return ""
-  const passed = Date.now() - at
+  const passed = now() - at
   return passed < LEAST_MS
     ? ""
     : say("overview.change", { change: change(health - then), span: span(passed) })
