@@ -1,10 +1,10 @@
 /** The alert rules of one type: those in force, a change of them step by step, and every version that there was. */
 import { Button } from "@mantine/core"
-import { useQuery } from "@tanstack/react-query"
+import { useQuery, useQueryClient } from "@tanstack/react-query"
 import { getRouteApi, Link } from "@tanstack/react-router"
-import { useState } from "react"
+import { useEffect, useState } from "react"
 import { reaches } from "@/api/accounts"
-import { typesQuery } from "@/api/queries"
+import { keys, typesQuery } from "@/api/queries"
 import { rulesFile, ruleVersionsQuery } from "@/api/rules"
 import { useMe } from "@/api/session"
 import { AlertNav } from "@/components/AlertNav"
@@ -31,11 +31,12 @@ function Rules({ name }: { readonly name: string }) {
   const { rule, rehearsal } = route.useSearch()
   const navigate = route.useNavigate()
   const { data: types } = useQuery(typesQuery)
-  const { data: versions, error, refetch } = useQuery(ruleVersionsQuery(name))
+  const { data: versions, dataUpdatedAt, error, refetch } = useQuery(ruleVersionsQuery(name))
   const mayChange = reaches(useMe()?.role, "engineer")
   const [isEditing, setEditing] = useState(false)
   const type = types?.find((each) => each.name === name)
   const current = versions?.in_force
+  useNewest(type?.version, current?.number, dataUpdatedAt)
 
   if (types && !type)
     return (
@@ -92,4 +93,14 @@ function Rules({ name }: { readonly name: string }) {
       )}
     </>
   )
+}
+
+/** Read the types anew where others put another version in force than the one known here; looked at with each answer. */
+function useNewest(known: number | undefined, inForce: number | undefined, answeredAt: number): void {
+  const cache = useQueryClient()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a host that has not heard of it yet is asked again
+  useEffect(() => {
+    if (known !== undefined && inForce !== undefined && known !== inForce)
+      cache.invalidateQueries({ queryKey: keys.types })
+  }, [cache, known, inForce, answeredAt])
 }
