@@ -75,6 +75,8 @@ export interface AlertChoice {
 export type Range = { readonly lastS: number } | { readonly start: number; readonly end: number }
 
 const PAGE = 100
+/** What the stream does not tell is asked for again so often. */
+const FOLLOW_MS = 15_000
 
 export const summaryQuery = queryOptions({
   queryKey: keys.summary,
@@ -191,7 +193,7 @@ export function rangeEventsQuery(id: string, range: Range) {
         signal,
       }),
     placeholderData: keepPreviousData,
-    refetchInterval: "lastS" in range ? 15_000 : false,
+    refetchInterval: "lastS" in range ? FOLLOW_MS : false,
   })
 }
 
@@ -200,6 +202,7 @@ export function maintenanceQuery(id: string) {
     queryKey: [...keys.events(id), "maintenance"],
     queryFn: ({ signal }) =>
       api<MaintenancePage>("/maintenance", { query: { device: id, withdrawn: "true", limit: 20 }, signal }),
+    refetchInterval: FOLLOW_MS,
   })
 }
 
@@ -217,7 +220,7 @@ export function eventsQuery(id: string) {
     queryKey: keys.events(id),
     queryFn: ({ signal }) =>
       api<{ items: EventItem[] }>(`/devices/${segment(id)}/events`, { query: { limit: 200 }, signal }),
-    refetchInterval: 15_000,
+    refetchInterval: FOLLOW_MS,
   })
 }
 
@@ -291,6 +294,9 @@ export function journalQuery(choice: EventChoice, range: Range) {
     getNextPageParam: ({ next, bounds }): JournalPlace | undefined =>
       next ? { after: next, bounds } : undefined,
     placeholderData: keepPreviousData,
+    // What is new comes at the top; further down it would move what is being read.
+    refetchInterval: ({ state: { data } }) =>
+      "lastS" in range && (data?.pages.length ?? 0) <= 1 ? FOLLOW_MS : false,
   })
 }
 
