@@ -1,5 +1,5 @@
 /** Every question the app asks, with its key in the query cache. The live stream writes under the same keys. */
-import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query"
+import { infiniteQueryOptions, keepPreviousData, type QueryClient, queryOptions } from "@tanstack/react-query"
 import { now } from "@/words/times"
 import { api, ownCursor, segment, told } from "./client"
 import type {
@@ -130,17 +130,39 @@ export const DEVICES_PAGE = PAGE
  * lost or there twice while values move; else the list is entered at an offset.
  */
 export function devicePageQuery(choice: DeviceChoice, number: number) {
-  const keyOf = (page: number) => [...keys.deviceLists, "page", choice, page] as const
   return queryOptions({
-    queryKey: keyOf(number),
-    queryFn: ({ client, signal }) => {
-      const beside = (page: number) => client.getQueryData<DevicePage>(keyOf(page))
-      const after = number > 0 ? beside(number - 1)?.next : undefined
-      const before = number > 0 ? beside(number + 1)?.previous : undefined
-      const place = after ? { after } : before ? { before } : { offset: number * PAGE || undefined }
-      return devicePage(choice, place, PAGE, signal)
-    },
+    queryKey: devicePageKey(choice, number),
+    queryFn: ({ client, signal }) => devicePage(choice, placeOf(client, choice, number), PAGE, signal),
   })
+}
+
+/**
+ * Read pages of the device table again, in their order, so that each goes on from where the one before it ends now. One
+ * that could only be entered at an offset stays as it was read: what moved above it would move it under the reader.
+ */
+export async function refreshDevicePages(
+  client: QueryClient,
+  choice: DeviceChoice,
+  numbers: readonly number[],
+): Promise<void> {
+  for (const number of numbers) {
+    if (placeOf(client, choice, number).offset !== undefined) continue
+    const queryKey = devicePageKey(choice, number)
+    await client.refetchQueries({ queryKey, exact: true, type: "active" }, { cancelRefetch: false })
+  }
+}
+
+function devicePageKey(choice: DeviceChoice, number: number) {
+  return [...keys.deviceLists, "page", choice, number] as const
+}
+
+function placeOf(client: QueryClient, choice: DeviceChoice, number: number): PagePlace {
+  if (number === 0) return {}
+  const beside = (page: number) => client.getQueryData<DevicePage>(devicePageKey(choice, page))
+  const after = beside(number - 1)?.next
+  if (after) return { after }
+  const before = beside(number + 1)?.previous
+  return before ? { before } : { offset: number * PAGE }
 }
 
 export function fewDevicesQuery(choice: DeviceChoice, limit: number) {

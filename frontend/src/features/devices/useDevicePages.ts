@@ -1,10 +1,11 @@
 /** A list of any length, of which only what is looked at is read. */
 import { useThrottledCallback } from "@mantine/hooks"
-import { keepPreviousData, useQueries, useQuery } from "@tanstack/react-query"
-import { useCallback, useMemo, useState } from "react"
-import { DEVICES_PAGE, type DeviceChoice, devicePageQuery } from "@/api/queries"
+import { focusManager, keepPreviousData, useQueries, useQuery, useQueryClient } from "@tanstack/react-query"
+import { useCallback, useEffect, useMemo, useState } from "react"
+import { DEVICES_PAGE, type DeviceChoice, devicePageQuery, refreshDevicePages } from "@/api/queries"
 import type { DeviceItem, DevicePage } from "@/api/schema"
 import type { Rows } from "@/components/DataTable"
+import { useStable } from "@/components/useStable"
 
 const NEAR = 20
 /** While somebody scrolls on, pages are asked for no more often than this, and those passed by are given up. */
@@ -14,7 +15,8 @@ const REFRESH_MS = 15_000
 export function useDevicePages(choice: DeviceChoice) {
   const [numbers, setNumbers] = useState<readonly number[]>([])
   const atTop = numbers.length === 0
-  // Read again by age while its top is looked at; deep in the list that would move what is being read.
+  // Read again by age while its top is looked at. Further down that would move what is being read: there the pages in
+  // view are read again, from where they begin.
   const top = useQuery({
     ...devicePageQuery(choice, 0),
     placeholderData: keepPreviousData,
@@ -24,6 +26,7 @@ export function useDevicePages(choice: DeviceChoice) {
     queries: numbers.map((number) => devicePageQuery(choice, number)),
     combine: (answers) => answers.map(({ data, isError, refetch }) => ({ data, isError, refetch })),
   })
+  useRefreshed(choice, numbers)
   const pages = useMemo(() => {
     const read = new Map<number, DevicePage>()
     if (top.data) read.set(0, top.data)
@@ -48,6 +51,20 @@ export function useDevicePages(choice: DeviceChoice) {
     tryAgain: failed ? () => void failed.refetch() : null,
     ask,
   }
+}
+
+/** Read the pages in view again by age, while somebody can see them. */
+function useRefreshed(choice: DeviceChoice, numbers: readonly number[]): void {
+  const client = useQueryClient()
+  const isAny = numbers.length > 0
+  const refresh = useStable(() => {
+    if (focusManager.isFocused()) refreshDevicePages(client, choice, numbers)
+  })
+  useEffect(() => {
+    if (!isAny) return
+    const timer = setInterval(refresh, REFRESH_MS)
+    return () => clearInterval(timer)
+  }, [isAny, refresh])
 }
 
 /** The pages that hold the places from `first` to `last`, but for the first, which is always read. */
