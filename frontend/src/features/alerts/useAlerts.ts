@@ -78,7 +78,7 @@ export function useAlerts(search: AlertSearch) {
     [],
   )
   const clear = useCallback(() => setChosen(new Set()), [])
-  const { fetchNextPage, hasNextPage, isFetching } = list
+  const { fetchNextPage, hasNextPage, isFetchingNextPage, isRefetching, refetch } = list
 
   return {
     items,
@@ -92,9 +92,13 @@ export function useAlerts(search: AlertSearch) {
     isPending: list.isPending,
     error: list.isError && !list.data ? list.error : null,
     retry: () => void list.refetch(),
-    fetchMore: useCallback(() => {
-      if (hasNextPage && !isFetching) fetchNextPage()
-    }, [fetchNextPage, hasNextPage, isFetching]),
+    // In a flood the list is being read anew most of the time. More of it does not wait for that, but ends it: so what
+    // was given up for it is begun again.
+    fetchMore: useCallback(async () => {
+      if (!hasNextPage || isFetchingNextPage) return
+      await fetchNextPage()
+      if (isRefetching) refetch({ cancelRefetch: false })
+    }, [fetchNextPage, hasNextPage, isFetchingNextPage, isRefetching, refetch]),
     selected,
     selectedIds,
     toggle,
