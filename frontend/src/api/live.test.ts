@@ -1,11 +1,12 @@
-import { QueryClient } from "@tanstack/react-query"
+import { QueryClient, QueryObserver } from "@tanstack/react-query"
 import { beforeEach, expect, test, vi } from "vitest"
 import { ownCursor, told } from "./client"
-import { apply, CALM_MS, calmly, rowsOf } from "./live"
+import { apply, bindStream, CALM_MS, calmly, rereader, rowsOf } from "./live"
 import { alertListQuery, devicePageQuery, keys } from "./queries"
 import type { AlertItem, DeviceColumns, DeviceDetail, DeviceItem, ServerMessage } from "./schema"
+import type { LiveStream } from "./stream"
 
-const refresh = { alertLists: vi.fn(), fleetMap: vi.fn() }
+const refresh = { alertLists: vi.fn(), fleetMap: vi.fn(), device: vi.fn() }
 const EVENT = { type: "alert.acknowledged", at: "", recorded_at: "", detail: {} }
 let cache: QueryClient
 
@@ -13,6 +14,7 @@ beforeEach(() => {
   cache = new QueryClient()
   refresh.alertLists.mockClear()
   refresh.fleetMap.mockClear()
+  refresh.device.mockClear()
 })
 
 /** Columns as the socket sends them; what a test does not say is unknown. */
@@ -110,6 +112,7 @@ test("a changed alert changes in every list; a new one asks for the lists anew",
   expect(cache.getQueryData(queryKey)?.pages[0]?.items[0]?.state).toBe("ACKED")
   apply({ type: "NEW_ALERT", seq: 2, cursor: "c", data: { ...alert, id: "a:r:2" } }, cache, refresh)
   expect(refresh.alertLists).toHaveBeenCalledTimes(2)
+  expect(refresh.device.mock.calls).toEqual([["a"], ["a"]])
 })
 
 test("a gap makes everything be read anew", () => {
@@ -131,6 +134,57 @@ test("ten thousand alerts ask for the lists a handful of times", () => {
   expect(act.mock.calls.length).toBeGreaterThan(5)
   calm.cancel()
   vi.useRealTimers()
+})
+
+test("ten thousand messages make the cache look for what is stale a handful of times", () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] })
+  let hear: (message: ServerMessage) => void = () => undefined
+  const stream = {
+    skew: 0,
+    listen: (listener: typeof hear) => {
+      hear = listener
+      return () => undefined
+    },
+  } as unknown as LiveStream
+  const stop = bindStream(stream, cache)
+  for (const id of ["d7", "quiet"]) cache.setQueryData(keys.events(id), { items: [] })
+  const invalidate = vi.spyOn(cache, "invalidateQueries")
+  for (let i = 0; i < 10_000; i++) {
+    const alert = { id: `d${i}:r:1`, device_id: `d${i}` } as never
+    hear({ type: "NEW_ALERT", seq: i, cursor: "c", data: alert })
+    vi.advanceTimersByTime(1)
+  }
+  vi.advanceTimersByTime(CALM_MS)
+  expect(invalidate.mock.calls.length).toBeLessThanOrEqual(2 * (10_000 / CALM_MS + 2))
+  expect(cache.getQueryState(keys.events("d7"))?.isInvalidated).toBe(true)
+  expect(cache.getQueryState(keys.events("quiet"))?.isInvalidated).toBe(false)
+  stop()
+  vi.useRealTimers()
+})
+
+test("what is being read is left to end, and is then read once more, however often that was asked for", async () => {
+  const readings: { signal: AbortSignal; end: (data: string) => void }[] = []
+  const query = {
+    queryKey: keys.alertLists,
+    queryFn: ({ signal }: { signal: AbortSignal }) =>
+      new Promise<string>((end) => readings.push({ signal, end })),
+  }
+  cache.setQueryData(query.queryKey, "old")
+  const stop = new QueryObserver(cache, { ...query, staleTime: 60_000 }).subscribe(() => undefined)
+  const readAnew = rereader(cache)
+  readAnew({ queryKey: query.queryKey })
+  await vi.waitFor(() => expect(readings).toHaveLength(1))
+  for (let i = 0; i < 5; i++) readAnew({ queryKey: query.queryKey })
+  expect(readings).toHaveLength(1)
+  readings[0]?.end("begun before")
+  await vi.waitFor(() => expect(readings).toHaveLength(2))
+  expect(readings[0]?.signal.aborted).toBe(false)
+  expect(cache.getQueryData(query.queryKey)).toBe("begun before")
+  readings[1]?.end("newest")
+  await vi.waitFor(() => expect(cache.getQueryData(query.queryKey)).toBe("newest"))
+  await vi.waitFor(() => expect(cache.isFetching()).toBe(0))
+  expect(readings).toHaveLength(2)
+  stop()
 })
 
 test("lists of alerts are read no older than what the stream told of them", () => {

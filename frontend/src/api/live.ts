@@ -2,9 +2,9 @@
  * What the stream says goes into the query cache, so that REST and live data are one truth.
  *
  * Known rows are changed where they stand; counts and orders, which a message cannot know, are read anew, at most once
- * in `CALM_MS`, so that ten thousand alerts in ten seconds cost a handful of requests.
+ * in `CALM_MS`, so that ten thousand alerts in ten seconds cost a handful of requests. What is being read is left to end.
  */
-import type { InfiniteData, QueryClient } from "@tanstack/react-query"
+import type { InfiniteData, InvalidateQueryFilters, Query, QueryClient } from "@tanstack/react-query"
 import { setSkew } from "@/words/times"
 import { reach } from "./client"
 import { keys } from "./queries"
@@ -22,18 +22,37 @@ import type { LiveStream } from "./stream"
 
 export const CALM_MS = 1500
 const MAP_MS = 5000
+/** What is known of one device and changes with its alerts: the first words of its keys. */
+const DEVICE_NOUNS = new Set<unknown>([keys.device(""), keys.events("")].map(([noun]) => noun))
 
 /** Let `stream` write into `cache`; answers how to stop. */
 export function bindStream(stream: LiveStream, cache: QueryClient): () => void {
-  const alertLists = calmly(CALM_MS, () => cache.invalidateQueries({ queryKey: keys.alertLists }))
-  const fleetMap = calmly(MAP_MS, () => cache.invalidateQueries({ queryKey: keys.map, exact: true }))
+  const readAnew = rereader(cache)
+  const touched = new Set<unknown>()
+  const alertLists = calmly(CALM_MS, () => readAnew({ queryKey: keys.alertLists }))
+  const devices = calmly(CALM_MS, () => {
+    const ids = new Set(touched)
+    touched.clear()
+    readAnew({ predicate: ({ queryKey: [noun, id] }) => DEVICE_NOUNS.has(noun) && ids.has(id) })
+  })
+  const fleetMap = calmly(MAP_MS, () =>
+    cache.invalidateQueries({ queryKey: keys.map, exact: true }, { cancelRefetch: false }),
+  )
   const stopListening = stream.listen((message) => {
     setSkew(stream.skew)
-    apply(message, cache, { alertLists: alertLists.ask, fleetMap: fleetMap.ask })
+    apply(message, cache, {
+      alertLists: alertLists.ask,
+      fleetMap: fleetMap.ask,
+      device: (id) => {
+        touched.add(id)
+        devices.ask()
+      },
+    })
   })
   return () => {
     stopListening()
     alertLists.cancel()
+    devices.cancel()
     fleetMap.cancel()
   }
 }
@@ -41,6 +60,7 @@ export function bindStream(stream: LiveStream, cache: QueryClient): () => void {
 interface Refresh {
   readonly alertLists: () => void
   readonly fleetMap: () => void
+  readonly device: (id: string) => void
 }
 
 /** Put one message into the cache. */
@@ -56,15 +76,13 @@ export function apply(message: ServerMessage, cache: QueryClient, refresh: Refre
     case "NEW_ALERT":
       reach("stream", message.cursor)
       refresh.alertLists()
-      cache.invalidateQueries({ queryKey: keys.events(message.data.device_id) })
-      cache.invalidateQueries({ queryKey: keys.device(message.data.device_id) })
+      refresh.device(message.data.device_id)
       return
     case "ALERT_CHANGED":
       reach("stream", message.cursor)
       putAlert(cache, message.data)
       refresh.alertLists()
-      cache.invalidateQueries({ queryKey: keys.events(message.data.device_id) })
-      cache.invalidateQueries({ queryKey: keys.device(message.data.device_id) })
+      refresh.device(message.data.device_id)
       return
     case "gap":
       cache.invalidateQueries()
@@ -145,6 +163,28 @@ function putAlert(cache: QueryClient, { event: _, ...changed }: ChangedAlert): v
     if (!data) return data
     return "pages" in data ? { ...data, pages: data.pages.map(freshen) } : freshen(data)
   })
+}
+
+/**
+ * How to have queries read anew without throwing away what is being read: in a flood a long list would never come. Such a
+ * reading may have begun before what is now known, so once it has ended it is done once more.
+ */
+export function rereader(cache: QueryClient): (filters: InvalidateQueryFilters) => void {
+  const due = new Set<Query>()
+  return (filters) => {
+    const busy = cache.getQueryCache().findAll({ ...filters, type: "active", fetchStatus: "fetching" })
+    cache.invalidateQueries(filters, { cancelRefetch: false })
+    for (const query of busy) {
+      if (due.has(query)) continue
+      due.add(query)
+      const only = { predicate: (each: Query) => each === query }
+      // This joins the reading under way.
+      cache.refetchQueries(only, { cancelRefetch: false }).then(() => {
+        due.delete(query)
+        cache.invalidateQueries(only, { cancelRefetch: false })
+      })
+    }
+  }
 }
 
 /** Do `act` when asked, at once if it has been calm, else once when the time is up. */
