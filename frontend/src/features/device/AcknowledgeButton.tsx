@@ -1,10 +1,12 @@
-/** One alert acknowledged where it is seen; where the platform wants a note of it, that is asked for first. */
+/** One alert acknowledged where it is seen, by who may; where the platform wants a note of it, that is asked for first. */
 import { Button } from "@mantine/core"
 import { useQuery } from "@tanstack/react-query"
 import { lazy, Suspense, useState } from "react"
+import { reaches } from "@/api/accounts"
 import { notesNeededQuery, useAlertCommand } from "@/api/commands"
 import { UNACKNOWLEDGED } from "@/api/queries"
 import type { AlertItem, AlertOrder } from "@/api/schema"
+import { useMe } from "@/api/session"
 import { needsNote } from "@/components/alertacts/acts"
 import { refusalText } from "@/components/alertText"
 import { notify } from "@/components/notices"
@@ -15,8 +17,9 @@ const ActDialog = lazy(() => import("@/components/alertacts/ActDialog"))
 export function AcknowledgeButton({ alert }: { readonly alert: AlertItem }) {
   const { mutate, isPending } = useAlertCommand()
   const { data: needed } = useQuery(notesNeededQuery)
+  const mayAct = reaches(useMe()?.role, "operator")
   const [isAsking, setAsking] = useState(false)
-  if (!UNACKNOWLEDGED.includes(alert.state)) return null
+  if (!mayAct || !UNACKNOWLEDGED.includes(alert.state)) return null
   const acknowledge = (order?: AlertOrder) =>
     mutate(
       { command: "acknowledge", alerts: [alert], order },

@@ -2,7 +2,9 @@
 import { Button } from "@mantine/core"
 import { getRouteApi, Link } from "@tanstack/react-router"
 import { lazy, Suspense, useState } from "react"
+import { reaches } from "@/api/accounts"
 import { ApiError } from "@/api/client"
+import { useMe } from "@/api/session"
 import { Age } from "@/components/Age"
 import { Status } from "@/components/Status"
 import { Empty, Failed, Skeleton } from "@/components/states"
@@ -32,6 +34,7 @@ export function DevicePage() {
 /** Of one device only: what is being asked of it is never asked of the next. */
 function Device({ id }: { readonly id: string }) {
   const { device, type, error, retry } = useDevice(id)
+  const mayAct = reaches(useMe()?.role, "operator")
   const [logging, setLogging] = useState(false)
 
   if (error instanceof ApiError && error.status === 404)
@@ -77,7 +80,7 @@ function Device({ id }: { readonly id: string }) {
           {device.status === "reporting" ? null : <Status status={device.status} />}
         </p>
         <div className={css.acts}>
-          <Button onClick={() => setLogging(true)}>{say("device.maintenance")}</Button>
+          {mayAct ? <Button onClick={() => setLogging(true)}>{say("device.maintenance")}</Button> : null}
         </div>
       </header>
       <div className={css.columns}>
