@@ -31,12 +31,6 @@ export function chime(priority: Priority): void {
   for (const [i, hz] of pulses.entries()) pulse(context, hz, context.currentTime + i * gapS)
 }
 
-/** How long that takes. */
-export function chimeS(priority: Priority): number {
-  const { pulses, gapS } = TONES[priority]
-  return (pulses.length - 1) * gapS + PULSE_S
-}
-
 /** One tone that rises and falls softly: a hard edge clicks. */
 function pulse(audio: AudioContext, hz: number, at: number): void {
   const [tone, volume] = [audio.createOscillator(), audio.createGain()]
