@@ -13,6 +13,13 @@ import { cssVariables, theme } from "./src/app/theme"
 
 const platform = process.env.TWINFOLD_URL ?? "http://127.0.0.1:8000"
 
+/** What the first page needs of these comes in a few files, not in forty, each of which a slow line would wait for. */
+const GROUPS = [
+  { name: "tanstack", test: /node_modules\/@tanstack\/(react-)?(query|router|store|history)/ },
+  { name: "base", test: /src\/(api|words(?!\/nb)|addresses)/ },
+  { name: "parts", test: /src\/components\/|node_modules\/@mantine/, minShareCount: 8 },
+]
+
 export default defineConfig({
   plugins: [react(), themeStyles()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
@@ -22,6 +29,7 @@ export default defineConfig({
     target: "es2023",
     manifest: true,
     modulePreload: { polyfill: false },
+    rolldownOptions: { output: { codeSplitting: { groups: GROUPS } } },
   },
   server: {
     proxy: {

@@ -9,7 +9,7 @@ import { RouterProvider } from "@tanstack/react-router"
 import { StrictMode, useEffect } from "react"
 import { createRoot } from "react-dom/client"
 import { ApiError } from "@/api/client"
-import { askWho, sessionEnded } from "@/api/session"
+import { askWho, meQuery, sessionEnded } from "@/api/session"
 import { LiveStream, streamAddress } from "@/api/stream"
 import { StreamContext } from "@/api/useStream"
 import { speakAs } from "@/words/languages"
@@ -68,7 +68,7 @@ function App() {
 }
 
 // Texts that cannot be loaded now leave the app in English, not blank.
-await speakAs(preferences().language).catch(() => undefined)
+await Promise.all([speakAs(preferences().language).catch(() => undefined), cache.prefetchQuery(meQuery)])
 const root = document.getElementById("app")
 if (root)
   createRoot(root).render(

@@ -114,7 +114,7 @@ export function DataTable<Row>(props: Props<Row>) {
     count: shownRows,
     getScrollElement: () => scroll.current,
     estimateSize: () => rowHeight,
-    overscan: 12,
+    overscan: 6,
     getItemKey: keyOf,
   })
   const items = virtual.getVirtualItems()
