@@ -1,6 +1,6 @@
 /** A million devices: the map is painted at once, and the table goes to any row. */
 import { expect, type Page, test } from "@playwright/test"
-import { quantile, report } from "./figures"
+import { atRest, quantile, report } from "./figures"
 import { Platform } from "./platform"
 
 const SITES = ["cork", "gdansk", "lyon", "oslo", "porto"]
@@ -37,6 +37,7 @@ test("the whole fleet on the map, and the table at any row", async ({ browser })
     .toBe(TOTAL)
   // What a million registrations left to do is done before anything is timed.
   await expect.poll(() => behind(page), { timeout: 900_000 }).toBeLessThan(FEW)
+  await atRest()
 
   await page.addInitScript(watchPaints)
   const painted: Paint[] = []
