@@ -193,3 +193,9 @@ test("lists of alerts are read no older than what the stream told of them", () =
   expect(told()).toEqual(["c7"])
   expect(ownCursor()).toBeUndefined()
 })
+
+test("lists of alerts that were read before the stream began are read again once it has", () => {
+  apply({ type: "hello", cursor: "c9" } as ServerMessage, cache, refresh)
+  expect(refresh.alertLists).toHaveBeenCalledOnce()
+  expect(told()).toContain("c9")
+})

@@ -88,7 +88,9 @@ export function apply(message: ServerMessage, cache: QueryClient, refresh: Refre
       cache.invalidateQueries()
       return
     case "hello":
+      // What was raised before is not told any more, and what was read before may lack it.
       reach("stream", message.cursor)
+      refresh.alertLists()
       return
     case "heartbeat":
       return
