@@ -10,6 +10,7 @@ import { StrictMode, useEffect } from "react"
 import { createRoot } from "react-dom/client"
 import { ApiError } from "@/api/client"
 import { askWho, meQuery, sessionEnded } from "@/api/session"
+import { settingsQuery } from "@/api/settings"
 import { LiveStream, streamAddress } from "@/api/stream"
 import { StreamContext } from "@/api/useStream"
 import { speakAs } from "@/words/languages"
@@ -68,7 +69,11 @@ function App() {
 }
 
 // Texts that cannot be loaded now leave the app in English, not blank.
-await Promise.all([speakAs(preferences().language).catch(() => undefined), cache.prefetchQuery(meQuery)])
+await Promise.all([
+  speakAs(preferences().language).catch(() => undefined),
+  cache.prefetchQuery(meQuery),
+  cache.prefetchQuery(settingsQuery), // what they choose draws all anew: not under somebody's hand
+])
 const root = document.getElementById("app")
 if (root)
   createRoot(root).render(
