@@ -133,11 +133,12 @@ function ask(id: string, { what, name, values, note, version }: Wish, key: strin
 /** Send under a key that stays for the same until it succeeded: sent again after no answer came, it repeats nothing. */
 function useOnce() {
   const sent = useRef({ text: "", key: "" })
-  return async (what: unknown, send: (key: string) => Promise<unknown>) => {
+  return async <Answer>(what: unknown, send: (key: string) => Promise<Answer>) => {
     const text = JSON.stringify(what)
     if (sent.current.text !== text) sent.current = { text, key: newKey() }
-    await send(sent.current.key)
+    const answer = await send(sent.current.key)
     sent.current = { text: "", key: "" }
+    return answer
   }
 }
 
@@ -177,14 +178,12 @@ export function deviceCountQuery(which: DeviceWhich) {
 /** Ask one thing of many devices, each by itself. Sent again after no answer came, it repeats nothing. */
 export function useDeviceCommand() {
   const cache = useQueryClient()
-  const sent = useRef({ body: "", key: "" })
+  const once = useOnce()
   return useMutation({
-    mutationFn: (body: DeviceWhich & Pick<DeviceCommands, "act" | "expected">) => {
-      const text = JSON.stringify(body)
-      if (sent.current.body !== text) sent.current = { body: text, key: newKey() }
-      const { key } = sent.current
-      return api<DevicesDone>("/devices/commands", { method: "POST", body, key, patienceMs: MANY_MS })
-    },
+    mutationFn: (body: DeviceWhich & Pick<DeviceCommands, "act" | "expected">) =>
+      once(body, (key) =>
+        api<DevicesDone>("/devices/commands", { method: "POST", body, key, patienceMs: MANY_MS }),
+      ),
     onSettled: () =>
       Promise.all(
         [keys.deviceLists, keys.summary, keys.map, keys.alertLists].map((queryKey) =>

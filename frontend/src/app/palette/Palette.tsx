@@ -1,5 +1,4 @@
 /** One line that leads anywhere: type part of a name, go with the arrows, take it with Enter. */
-
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react"
 import { Dialog } from "@/components/Dialog"
 import { say } from "@/words/say"
