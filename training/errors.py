@@ -9,6 +9,10 @@
     ├── JobNotFoundError           no such job
     ├── JobEndedError              a job that has ended already cannot be cancelled
     ├── JobFailedError             a job that was waited for has failed, or was cancelled
+    ├── ModelNotFoundError         no such version of a model
+    ├── ModelDamagedError          what is kept of a model is not what was written
+    ├── ModelFormatError           a newer Twinfold wrote what is kept of a model
+    ├── NoFormerModelError         there is no version to go back to
     └── HistoryError               a table of history cannot be read or written
         ├── HistoryConflictError   another recorder writes the same history
         ├── HistoryBehindError     journal entries are gone that history does not have
@@ -83,6 +87,78 @@ class JobFailedError(FleetError):
 
     def __str__(self) -> str:
         return f"{self.job_id} {'was' if self.state == 'cancelled' else 'has'} {self.state}: {self.reason}"
+
+
+class ModelNotFoundError(FleetError):
+    """No model of the device type has this number, or, without a number, none is in force."""
+
+    code = "model.not_found"
+
+    def __init__(self, device_type: str, version: int | None = None, known: tuple[int, ...] = ()) -> None:
+        super().__init__(device_type, version, known)
+        self.device_type = device_type
+        self.version = version
+        self.known = known
+
+    def __str__(self) -> str:
+        if not self.known:
+            return f"no model of {self.device_type!r} is kept; `twinfold train {self.device_type}` makes one"
+        kept = f"of {self.device_type!r} (there are {', '.join(map(str, self.known))})"
+        if self.version is None:
+            return f"no model is in force {kept}; promote one"
+        return f"there is no model {self.version} {kept}; check the number"
+
+
+class ModelDamagedError(FleetError):
+    """What is kept of a model is not what was written. It is not used."""
+
+    code = "model.damaged"
+
+    def __init__(self, device_type: str, file: str, problem: str) -> None:
+        super().__init__(device_type, file, problem)
+        self.device_type = device_type
+        self.file = file
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file} of the model of {self.device_type!r} is damaged ({self.problem}); put it back from a backup, "
+            f"go back with `twinfold models rollback {self.device_type}`, or train again"
+        )
+
+
+class ModelFormatError(FleetError):
+    """What is kept of a model was written by a newer Twinfold, in a format that this one does not know."""
+
+    code = "model.format"
+
+    def __init__(self, device_type: str, file: str, written: int, known: int) -> None:
+        super().__init__(device_type, file, written, known)
+        self.device_type = device_type
+        self.file = file
+        self.written = written
+        self.known = known
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file} of the model of {self.device_type!r} has format {self.written}, this Twinfold reads up to "
+            f"{self.known}; update Twinfold, or train again"
+        )
+
+
+class NoFormerModelError(FleetError):
+    """No version was in force before the present one, so there is nothing to go back to."""
+
+    code = "model.no_former"
+
+    def __init__(self, device_type: str) -> None:
+        super().__init__(device_type)
+        self.device_type = device_type
+
+    def __str__(self) -> str:
+        return (
+            f"no model of {self.device_type!r} was in force before the present one; promote a version instead"
+        )
 
 
 class HistoryError(FleetError):
