@@ -25,6 +25,7 @@ from serve.access import LOCAL_FILE
 from serve.database import Database
 from training.copying import pin
 from training.jobs import FOLDER as JOBS
+from training.registry import FOLDER as MODELS
 from twins.errors import FleetError
 from twins.journal import sync_folder
 from twins.journal_copy import CopiedHost, copy_host
@@ -38,7 +39,7 @@ _DATABASE: Final = "database.jsonl"
 _DATA: Final = "data"
 _HOSTS: Final = "hosts"
 _HISTORY: Final = "history"
-_BESIDE: Final = (SECRETS, JOBS, "simulator", HOMES_FILE, ID_FILE)
+_BESIDE: Final = (SECRETS, JOBS, MODELS, "simulator", HOMES_FILE, ID_FILE)
 _TRIES: Final = 5
 _PIECE: Final = 1 << 20
 
@@ -305,8 +306,14 @@ def _beside(data: Path) -> Iterator[Path]:
     for name in _BESIDE:
         found: Iterable[Path] = [data / name] if (data / name).is_file() else sorted((data / name).rglob("*"))
         for path in found:
-            if path.is_file() and path.name != LOCAL_FILE and path.suffix != ".part":
-                yield path.relative_to(data)
+            kept = path.relative_to(data)
+            if path.is_file() and path.name != LOCAL_FILE and path.suffix != ".part" and not _is_hidden(kept):
+                yield kept
+
+
+def _is_hidden(path: Path) -> bool:
+    """Locks, and what is still being written."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _refuse_scattered(data: Path) -> None:

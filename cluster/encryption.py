@@ -11,6 +11,8 @@ from cluster.settings import Settings, announce_key
 from serve.access import FOLDER as SECRETS
 from serve.keys import SECRET_FILE
 from serve.tokens import KEYS_FILE
+from training.registry import FOLDER as MODELS
+from training.registry import MODEL_FILE
 from twins import sealing
 from twins.journal import JOURNAL_SUFFIX, SEALED_VERSION, sync_folder
 from twins.key_sources import create_key_file, key_from
@@ -56,7 +58,7 @@ def begin(settings: Settings, data: Path) -> list[str]:
             "without it nobody can read this again"
         )
     sealing.sealer_of(data)
-    for path in _secrets(data):
+    for path in [*_secrets(data), *_models(data)]:
         if not sealing.is_sealed(path.read_bytes()):
             _seal(path)
     return told
@@ -128,6 +130,7 @@ def lying(data: Path) -> list[Lying]:
         "journals": [(path, _journal(path)) for path in data.glob(f"hosts/*/journal/*{JOURNAL_SUFFIX}")],
         "snapshots": [(path, _whole(path)) for path in _snapshots(data)],
         "history": [(path, _parquet(path)) for path in data.glob("history/*/*.parquet")],
+        "models": [(path, _whole(path)) for path in _models(data)],
         "secrets": [(path, _whole(path)) for path in _secrets(data)],
     }
     return [_counted(kind, found) for kind, found in kinds.items()]
@@ -146,6 +149,10 @@ def _snapshots(data: Path) -> Iterator[Path]:
 
 def _secrets(data: Path) -> list[Path]:
     return [path for name in (SECRET_FILE, KEYS_FILE) if (path := data / SECRETS / name).is_file()]
+
+
+def _models(data: Path) -> list[Path]:
+    return [path for path in data.glob(f"{MODELS}/*/*/{MODEL_FILE}") if not path.parent.name.startswith(".")]
 
 
 def _journal(path: Path) -> bool | None:

@@ -19,11 +19,14 @@ from serve.access import FOLDER, Access
 from serve.accounts import Actor
 from serve.config import database_config
 from serve.database import Database
+from tests.models import ARRAYS, MANIFEST
 from tests.sealed import encrypt, holds
 from tests.serve.edges import PUMP
 from training.compaction import CompactionConfig
 from training.history import History
 from training.recorder import JournalSource, Recorder, RecorderConfig, journals_in
+from training.registry import FOLDER as MODELS
+from training.registry import UNFINISHED, Registry
 from training.upkeep import RetentionConfig, UpkeepConfig, upkeep
 from twins.clock import SECOND_US, VirtualClock
 from twins.devices import Device
@@ -173,6 +176,23 @@ def test_twins_come_back_as_they_were(worlds: Callable[[int], World], tmp_path: 
     restore(tmp_path / "backup", tmp_path / "new", sqlite_in)
     with LocalFleet(tmp_path / "new" / "hosts", CONFIG, VirtualClock(world.clock.now_us())) as fleet:
         assert {each: fleet.read_twin(each) for each in PUMPS} == was
+
+
+def test_models_come_back_and_nothing_of_one_that_is_being_written(
+    worlds: Callable[[int], World], tmp_path: Path
+) -> None:
+    world = worlds(1)
+    registry = Registry(world.data / MODELS)
+    registry.add(MANIFEST, ARRAYS)
+    was = registry.promote(MANIFEST.device_type, 1, "kari")
+    (world.data / MODELS / MANIFEST.device_type / f"{UNFINISHED}2").mkdir()
+    (world.data / MODELS / MANIFEST.device_type / f"{UNFINISHED}2" / "model.npz").write_bytes(b"half")
+    take(world.data, world.database, tmp_path / "backup")
+    restore(tmp_path / "backup", tmp_path / "new", sqlite_in)
+    new = Registry(tmp_path / "new" / MODELS)
+    assert new.champion(MANIFEST.device_type) == was
+    assert new.load(MANIFEST.device_type, 1).keys() == ARRAYS.keys()
+    assert not [path for path in (tmp_path / "new" / MODELS).rglob("*") if path.name.startswith(".")]
 
 
 def test_accounts_keys_and_audit_come_back(worlds: Callable[[int], World], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -21,7 +22,10 @@ from serve.notifications.book import Book
 from serve.notifications.receivers import Target
 from serve.scopes import Scope
 from serve.secret_columns import Sealed, count, seal_plain
+from tests.models import MANIFEST
 from tests.sealed import encrypt, holds
+from training.registry import FOLDER as MODELS
+from training.registry import Registry
 from twins import sealing
 from twins.key_sources import create_key_file, key_from
 from twins.sealing import (
@@ -116,6 +120,17 @@ class TestStart:
             encryption.begin(settings, data)
         assert not (data / KEYSET_FILE).exists()
         assert "is gone" in encryption.status_of(settings)["problem"]
+
+    def test_models_from_before_are_sealed_by_the_next_start(self, tmp_path: Path) -> None:
+        data = tmp_path / "data"
+        registry = Registry(data / MODELS)
+        registry.add(MANIFEST, {"text": np.frombuffer(b"a secret", np.uint8)})
+        assert holds(data, b"a secret")
+        encryption.begin(with_key(data, tmp_path / "key"), data)
+        assert not holds(data, b"a secret")
+        assert registry.load(MANIFEST.device_type, 1)["text"].tobytes() == b"a secret"
+        (models,) = (each for each in encryption.lying(data) if each.kind == "models")
+        assert (models.sealed, models.plain) == (1, 0)
 
     def test_a_data_folder_names_no_program_to_run(self, tmp_path: Path) -> None:
         (tmp_path / "twinfold.toml").write_text('[encryption]\nkey = "command:/tmp/evil"\n')

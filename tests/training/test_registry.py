@@ -14,34 +14,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from tests.models import ARRAYS, MANIFEST, measured
 from tests.sealed import encrypt, holds
 from training import registry as module
 from training.errors import ModelDamagedError, ModelFormatError, ModelNotFoundError, NoFormerModelError
 from training.registry import FOLDER, Change, Manifest, ModelVersion, Registry, verdict
 from twins.clock import VirtualClock
 from twins.errors import FleetError
-
-METRICS = {
-    "rmse_h": 80.0, "concordance": 0.8, "brier": 0.09, "coverage_90": 0.88, "rows": 400.0, "devices": 40.0,
-    "failures": 31.0, "rmse_constant_h": 200.0, "brier_constant": 0.2,
-}  # fmt: skip
-MANIFEST = Manifest(
-    device_type="pump",
-    type_version=3,
-    by="kari",
-    data={"readings_pump": 17, "events": 4},
-    trained_until_us=1_760_000_000_000_000,
-    features=("flow_mean", "vibration_ewma"),
-    failure_modes=("bearing-wear",),
-    parameters={"seed": 7, "horizon_h": 720.0, "holdout": "a1", "nested": {"trees": [1, 2]}},
-    metrics=METRICS,
-    calibration={"reliability": {"24": [{"predicted": 0.1, "observed": 0.12, "count": 40}]}},
-)
-ARRAYS = {
-    "weights": np.arange(6.0).reshape(2, 3),
-    "names": np.array(["a", "bc"]),
-    "empty": np.empty(0, np.int16),
-}
 
 
 @pytest.fixture
@@ -82,7 +61,9 @@ def test_a_version_that_is_not_there_is_told_with_those_that_are(registry: Regis
     for _ in range(2):
         registry.add(MANIFEST, ARRAYS)
     for ask in (registry.get, registry.load, lambda name, number: registry.promote(name, number, "kari")):
-        with pytest.raises(ModelNotFoundError, match=r"no model 3 of 'pump' \(there are 1, 2\)"):
+        with pytest.raises(
+            ModelNotFoundError, match=r"no model of 'pump' has the number 3 \(there are 1, 2\)"
+        ):
             ask("pump", 3)
 
 
@@ -443,10 +424,8 @@ def test_errors_cross_processes(error: FleetError) -> None:
 # -- which is better -----------------------------------------------------------------------------------------------
 
 
-def measured(version: int, holdout: str | None = "a1", **metrics: float | None) -> ModelVersion:
-    figures = {name: value for name, value in {**METRICS, **metrics}.items() if value is not None}
-    manifest = replace(MANIFEST, metrics=figures, parameters={"holdout": holdout})
-    return ModelVersion(manifest, version, 0, "", "challenger")
+def kept(version: int, holdout: str | None = "a1", **metrics: float | None) -> ModelVersion:
+    return ModelVersion(measured(holdout, **metrics), version, 0, "", "challenger")
 
 
 @pytest.mark.parametrize(
@@ -464,12 +443,12 @@ def measured(version: int, holdout: str | None = "a1", **metrics: float | None) 
     ],
 )
 def test_a_challenger_is_better_by_all_three_figures(metrics: dict[str, float], better: bool) -> None:
-    found = verdict(measured(1), measured(2, **metrics))
+    found = verdict(kept(1), kept(2, **metrics))
     assert (found.better, found.comparable, len(found.reasons)) == (better, True, 3)
 
 
 def test_the_figures_stand_side_by_side() -> None:
-    found = verdict(measured(1, rmse_h=None), measured(2, brier=0.08))
+    found = verdict(kept(1, rmse_h=None), kept(2, brier=0.08))
     figures = {each.name: (each.champion, each.challenger) for each in found.figures}
     assert figures["brier"] == (0.09, 0.08)
     assert figures["rmse_h"] == (None, 80.0)
@@ -478,19 +457,19 @@ def test_the_figures_stand_side_by_side() -> None:
 
 @pytest.mark.parametrize(("brier", "better"), [(0.19, True), (0.2, False), (0.3, False)])
 def test_the_first_is_to_beat_one_forecast_for_all(brier: float, better: bool) -> None:
-    assert verdict(None, measured(1, None, brier=brier)).better is better
+    assert verdict(None, kept(1, None, brier=brier)).better is better
 
 
 @pytest.mark.parametrize("held", [("a1", "b2"), (None, None), ("a1", None)])
 def test_other_devices_cannot_be_compared(held: tuple[str | None, str | None]) -> None:
-    found = verdict(measured(1, held[0]), measured(2, held[1], brier=0.01))
+    found = verdict(kept(1, held[0]), kept(2, held[1], brier=0.01))
     assert (found.better, found.comparable) == (False, False)
     assert "different held-out devices" in found.reasons[0]
 
 
 def test_what_was_not_measured_is_not_better() -> None:
-    found = verdict(measured(1), measured(2, brier=0.01, concordance=None))
+    found = verdict(kept(1), kept(2, brier=0.01, concordance=None))
     assert (found.better, found.reasons) == (
         False, ("version 2 cannot be judged: concordance could not be measured",),
     )  # fmt: skip
-    assert not verdict(None, measured(1, brier_constant=None)).better
+    assert not verdict(None, kept(1, brier_constant=None)).better
