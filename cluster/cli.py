@@ -20,6 +20,7 @@ from cluster import (
     cli_devices,
     cli_jobs,
     cli_key,
+    cli_models,
     cli_notify,
     cli_rehearse,
     cli_templates,
@@ -54,6 +55,7 @@ app.add_typer(cli_accounts.users)
 app.add_typer(cli_accounts.keys)
 app.add_typer(cli_key.app)
 app.add_typer(cli_jobs.app)
+app.add_typer(cli_models.app)
 app.add_typer(cli_notify.app)
 app.add_typer(cli_device.app)
 app.add_typer(cli_devices.app)

@@ -3,16 +3,14 @@
 They work on the database itself, whether or not the platform runs: whoever can read the data folder needs no account.
 """
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cluster.terminal import AsJson, Data, print_rows, say, settings_of
+from cluster.terminal import AsJson, Data, me, moment, print_rows, say, settings_of
 
 if TYPE_CHECKING:
     from serve.access import Access
@@ -190,7 +188,7 @@ def _access(data: Any) -> "Iterator[Access]":
 def _me() -> "Actor":
     from serve.accounts import Actor
 
-    return Actor(f"{getpass.getuser()} (command line)")
+    return Actor(me())
 
 
 def _one_time(name: str, made: str, as_json: bool) -> None:
@@ -208,7 +206,7 @@ def _account(account: "Account") -> dict[str, Any]:
         "role": account.role,
         "sites": "all sites" if account.sites is None else ", ".join(sorted(account.sites)),
         "state": state,
-        "since": _at(account.made_us),
+        "since": moment(account.made_us),
     }
 
 
@@ -218,7 +216,7 @@ def _key(key: "DeviceKey") -> dict[str, Any]:
         "id": key.id,
         "name": key.name,
         "for": "metrics" if key.kind == "metrics" else ", ".join(named) or "everything",
-        "made": _at(key.made_us),
+        "made": moment(key.made_us),
         "expires": _at(key.expires_us),
         "revoked": _at(key.revoked_us),
         "used": _at(key.used_us),
@@ -234,6 +232,4 @@ def _key_text(key: "DeviceKey", text: str, as_json: bool) -> None:
 
 
 def _at(at_us: int | None) -> str:
-    if at_us is None:
-        return ""
-    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return "" if at_us is None else moment(at_us)

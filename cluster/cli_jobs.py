@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
-from cluster.terminal import AsJson, Data, bar, err, print_rows, say, settings_of
+from cluster.terminal import AsJson, Data, ListsAlone, bar, err, moment, print_rows, say, settings_of
 from training.errors import JobFailedError, JobNotFoundError
 
 if TYPE_CHECKING:
@@ -22,17 +20,8 @@ _AWAY_FOR_S: Final = 120.0
 JobId = Annotated[str, typer.Argument(help="Id of the job, as `twinfold jobs` has it.")]
 
 
-class _Jobs(TyperGroup):
-    """``twinfold jobs`` alone lists."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--help" not in args and not (args and args[0] in self.commands):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
-    name="jobs", cls=_Jobs, help="Runs that take long, such as imports: list, show, follow, cancel."
+    name="jobs", cls=ListsAlone, help="Runs that take long, such as imports: list, show, follow, cancel."
 )
 
 
@@ -119,10 +108,6 @@ def _row(job: "Job") -> dict[str, Any]:
         "progress": progress,
         "said": job.message,
         "by": job.by,
-        "created": _when(job.created_us),
-        "ended": _when(job.ended_us),
+        "created": moment(job.created_us),
+        "ended": None if job.ended_us is None else moment(job.ended_us),
     }
-
-
-def _when(at_us: int | None) -> str | None:
-    return None if at_us is None else datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat()

@@ -1,16 +1,14 @@
 """``twinfold types …``: what device types there are, their versions, and putting one in force. No logic of its own."""
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from cluster.terminal import AsJson, Data, err, out, print_rows, say, settings_of
+from cluster.terminal import AsJson, Data, err, me, moment, out, print_rows, say, settings_of
 from twins.errors import DeviceTypeNotFoundError
 
 if TYPE_CHECKING:
@@ -97,7 +95,7 @@ def show(name: Name, data: Data = None, as_json: AsJson = False) -> None:
             "version": current.type_number,
             "rules": current.rules_number,
             "by": current.by,
-            "at": _at(current.at_us),
+            "at": moment(current.at_us),
             "why": current.why,
             "staged version": head.staged_type,
             "staged rules": head.staged_rules,
@@ -120,7 +118,7 @@ def versions(name: Name, data: Data = None, as_json: AsJson = False) -> None:
         made = [
             {
                 "part": each.part, "version": each.number, "in force": "yes" if held[each.part] == each.number else "",
-                "from": each.source, "by": each.by, "at": _at(each.at_us), "why": each.why,
+                "from": each.source, "by": each.by, "at": moment(each.at_us), "why": each.why,
             }
             for part in ("type", "rules")
             for each in store.versions(name, part)
@@ -128,7 +126,8 @@ def versions(name: Name, data: Data = None, as_json: AsJson = False) -> None:
         put = [
             {
                 "in force": each.number, "version": each.type_number, "rules": each.rules_number,
-                "state": each.state.replace("_", " "), "by": each.by, "at": _at(each.at_us), "why": each.why or each.problem,
+                "state": each.state.replace("_", " "), "by": each.by, "at": moment(each.at_us),
+                "why": each.why or each.problem,
             }
             for each in store.installations(name, 50)
         ]  # fmt: skip
@@ -202,8 +201,8 @@ def install(
         with _versions(settings) as store:
             assert store is not None
             documents = parted(wanted)
-            first = store.stage(wanted.name, "type", documents[0], "edit", _me(), why, None)
-            second = store.stage(wanted.name, "rules", documents[1], "edit", _me(), why, None)
+            first = store.stage(wanted.name, "type", documents[0], "edit", me(), why, None)
+            second = store.stage(wanted.name, "rules", documents[1], "edit", me(), why, None)
         next_step = f"`twinfold types activate {wanted.name}` puts it in force on a running platform"
         text = f"{wanted.name}: version {first.number} with rules {second.number} is staged; {next_step}"
         say(
@@ -213,9 +212,9 @@ def install(
         )
         return
     with _running(settings) as catalogue:
-        first, second = catalogue.add(wanted, "edit", _me(), why)
+        first, second = catalogue.add(wanted, "edit", me(), why)
         _told(
-            catalogue.activate(wanted.name, _me(), why, type_number=first.number, rules_number=second.number),
+            catalogue.activate(wanted.name, me(), why, type_number=first.number, rules_number=second.number),
             as_json,
         )
 
@@ -237,7 +236,7 @@ def activate(
             if version is None and rules is None:
                 say({"staged": False}, as_json, f"nothing of {name} is staged; name a version or --rules")
                 raise typer.Exit(1)
-        _told(catalogue.activate(name, _me(), why, type_number=version, rules_number=rules), as_json)
+        _told(catalogue.activate(name, me(), why, type_number=version, rules_number=rules), as_json)
 
 
 @contextmanager
@@ -306,12 +305,3 @@ def _told(installation: "Installation", as_json: bool) -> None:
         f"is in force on every host, as number {installation.number}"
     )
     say(found, as_json, text)
-
-
-def _at(at_us: int) -> str:
-    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _me() -> str:
-    """Who sits at the command line: whoever can read the data folder needs no account."""
-    return f"{getpass.getuser()} (command line)"

@@ -1,9 +1,11 @@
-"""What all commands share: the options that each has, and how results are shown on a terminal or to a program."""
+"""What all commands share: their options, who gives them, and how results are shown on a terminal or to a program."""
 
+import getpass
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +13,32 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from typer.core import TyperGroup
 
 out = Console()
 err = Console(stderr=True)
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of journals, history and models.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+class ListsAlone(TyperGroup):
+    """Commands about one noun, the noun alone being `list`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--help" not in args and not (args and args[0] in self.commands):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+def me() -> str:
+    """Who sits at the command line: whoever can read the data folder needs no account."""
+    return f"{getpass.getuser()} (command line)"
+
+
+def moment(at_us: int) -> str:
+    """As it is shown: UTC, to the second."""
+    return datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat().replace("+00:00", "Z")
 
 
 def settings_of(options: dict[str, Any]) -> Any:

@@ -103,10 +103,10 @@ class ModelNotFoundError(FleetError):
     def __str__(self) -> str:
         if not self.known:
             return f"no model of {self.device_type!r} is kept; `twinfold train {self.device_type}` makes one"
-        kept = f"of {self.device_type!r} (there are {', '.join(map(str, self.known))})"
+        known = f"there are {', '.join(map(str, self.known))}"
         if self.version is None:
-            return f"no model is in force {kept}; promote one"
-        return f"there is no model {self.version} {kept}; check the number"
+            return f"no model of {self.device_type!r} is in force ({known}); promote one"
+        return f"no model of {self.device_type!r} has the number {self.version} ({known}); check it"
 
 
 class ModelDamagedError(FleetError):

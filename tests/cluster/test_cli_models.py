@@ -1,0 +1,84 @@
+"""`twinfold models`: what is kept of models in a data folder, and putting one in force, without a platform."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cluster.cli import app
+from tests.models import ARRAYS, MANIFEST, measured
+from training.errors import ModelNotFoundError, NoFormerModelError
+from training.registry import FOLDER, Registry
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with two versions of a pump's model, of which none is in force."""
+    registry = Registry(tmp_path / FOLDER)
+    registry.add(MANIFEST, ARRAYS)
+    registry.add(measured(brier=0.08), ARRAYS)
+    return tmp_path
+
+
+def models(data: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["models", *arguments, "--data", str(data)])
+
+
+def found(data: Path, *arguments: str) -> Any:
+    result = models(data, *arguments, "--json")
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    return json.loads(result.stdout)
+
+
+def said(data: Path, *arguments: str) -> str:
+    result = models(data, *arguments)
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    return result.stdout
+
+
+def test_alone_it_lists(data: Path) -> None:
+    listed = found(data)
+    assert [(row["version"], row["role"], row["brier"]) for row in listed] == [
+        (2, "challenger", 0.08), (1, "challenger", 0.09),
+    ]  # fmt: skip
+    assert found(data, "list", "pump") == listed
+    assert found(data, "fan") == []
+    assert found(data / "nowhere") == []
+    assert "challenger" in said(data)
+
+
+def test_what_is_put_in_force_is_shown_with_who_and_why(data: Path) -> None:
+    assert "version 1 of the model of pump is in force" in said(data, "promote", "pump", "1")
+    assert found(data, "promote", "pump", "2", "--reason", "better") == {"type": "pump", "version": 2}
+    shown = found(data, "show", "pump")
+    assert shown["version"] == 2
+    assert shown["manifest"]["features"] == list(MANIFEST.features)
+    (put,) = shown["put_in_force"]
+    assert (put["former"], put["reason"]) == (1, "better")
+    assert put["by"].endswith("(command line)")
+    text = said(data, "show", "pump")
+    assert "readings_pump 17, events 4" in text
+    assert "better" in text
+    assert found(data, "rollback", "pump", "--reason", "cries wolf")["version"] == 1
+    assert [row["role"] for row in found(data)] == ["retired", "champion"]
+    assert isinstance(models(data, "rollback", "pump").exception, NoFormerModelError)
+
+
+def test_compares_two_and_says_which_is_better(data: Path) -> None:
+    assert found(data, "compare", "pump", "1", "2")["better"] is True
+    text = said(data, "compare", "pump", "2", "1")
+    assert "version 1 is not better than 2" in text
+    assert "its Brier score is 0.0900 after 0.0800: not lower" in text
+
+
+def test_what_is_not_there_is_told_with_what_is(data: Path) -> None:
+    for arguments, problem in (
+        (("show", "pump"), "no model of 'pump' is in force (there are 1, 2); promote one"),
+        (("show", "pump", "9"), "no model of 'pump' has the number 9 (there are 1, 2); check it"),
+        (("promote", "fan", "1"), "no model of 'fan' is kept; `twinfold train fan` makes one"),
+    ):
+        error = models(data, *arguments).exception
+        assert isinstance(error, ModelNotFoundError)
+        assert str(error) == problem
