@@ -168,6 +168,13 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "DELETE /api/types/{name}/staged": ("engineer", "whole"),
     "DELETE /api/types/{name}/rules/staged": ("engineer", "whole"),
     "POST /api/types/{name}/activate": ("engineer", "whole"),
+    # -- models: of a type, from devices of all sites, and of no one device
+    "GET /api/models": ("viewer", "platform"),
+    "GET /api/models/{name}/{version}": ("viewer", "platform"),
+    "GET /api/models/{name}/compare": ("viewer", "platform"),
+    "GET /api/models/{name}/changes": ("viewer", "platform"),
+    "POST /api/models/{name}/{version}/promote": ("engineer", "whole"),
+    "POST /api/models/{name}/rollback": ("engineer", "whole"),
 }
 """Method and path of every route, as it was declared → the least that is needed to come in, and what it is about."""
 

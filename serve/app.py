@@ -24,6 +24,7 @@ from serve.routes import ROUTERS
 from serve.system import NoParts, Parts
 from training.history import History
 from training.jobs import Runner
+from training.registry import Registry
 from twins.errors import FleetError
 from twins.fleet import Fleet
 
@@ -39,6 +40,7 @@ def create_app(
     live: LiveTable,
     access: Access,
     jobs: Runner,
+    models: Registry,
     journals: Callable[[Context], Journals] = PolledJournals,
     parts: Parts | None = None,
 ) -> FastAPI:
@@ -52,10 +54,11 @@ def create_app(
     live : the live table; the app keeps it fresh
     access : who may do what; the tables of its database are up to date
     jobs : who runs what takes long
+    models : versions of trained models, and which are in force
     journals : how push follows the journals
     parts : where what runs beside the hosts is asked; None: nothing does
     """
-    context = Context(config, fleet, history, live, access, jobs, parts or NoParts())
+    context = Context(config, fleet, history, live, access, jobs, models, parts or NoParts())
     hub = Hub(context, journals(context))
     refusals = RefusalLog()
 

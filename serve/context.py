@@ -37,6 +37,7 @@ from serve.within.past import HistoryWithin
 from serve.within.people import BookWithin, DeskWithin, JobsWithin, KeysWithin
 from training.history import History
 from training.jobs import Runner
+from training.registry import Registry
 from twins.clock import stopwatch_s
 from twins.errors import OverloadedError
 from twins.fleet import Fleet
@@ -54,7 +55,7 @@ _TESTS_WAITING: Final = 4
 
 _SHARED: Final = (
     "config", "metrics", "rules", "overview", "catalogue", "calls", "reads", "rebuilds", "log_ins", "look_ups", "receivers",
-    "tests", "together", "admission", "bodies", "decoders", "ranks", "advisers", "preferences",
+    "tests", "together", "admission", "bodies", "decoders", "ranks", "advisers", "preferences", "models",
 )  # fmt: skip
 """Parts of a context that know nothing of any device, or are handed what they work on."""
 
@@ -99,6 +100,7 @@ class Context:
     live: LiveTable
     access: Access
     jobs: Runner
+    models: Registry
     parts: Parts = field(default_factory=NoParts)
     metrics: Metrics = field(default_factory=Metrics)
     rules: Rules = field(default_factory=Rules)

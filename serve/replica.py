@@ -23,6 +23,8 @@ from serve.live import Generation, LiveTable
 from serve.system import Part, part
 from training.history import History
 from training.jobs import ACTOR, Job
+from training.registry import FOLDER as MODELS
+from training.registry import Registry
 from twins.actors import NAMESPACE, ActorSource, Published, host_actors, host_number, take_short_turns
 from twins.clock import stopwatch_s
 from twins.errors import DegradedError
@@ -245,4 +247,7 @@ def build_app(
         return ActorJournals(hosts)
 
     access = Access(Database(database), data / FOLDER)
-    return Unmounted(create_app(config, fleet, history, live, access, ActorJobs(), journals, ActorParts()))
+    models = Registry(data / MODELS)
+    return Unmounted(
+        create_app(config, fleet, history, live, access, ActorJobs(), models, journals, ActorParts())
+    )

@@ -18,7 +18,7 @@ MANIFEST = Manifest(
     trained_until_us=1_760_000_000_000_000,
     features=("flow_mean", "vibration_ewma"),
     failure_modes=("bearing-wear",),
-    parameters={"seed": 7, "horizon_h": 720.0, "holdout": "a1", "nested": {"trees": [1, 2]}},
+    parameters={"seed": 7, "failures": 102, "horizon_h": 720.0, "holdout": "a1", "nested": {"trees": [1, 2]}},
     metrics=METRICS,
     calibration={"reliability": {"24": [{"predicted": 0.1, "observed": 0.12, "count": 40}]}},
 )

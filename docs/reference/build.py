@@ -96,12 +96,14 @@ def api_document() -> dict[str, Any]:
     from serve.live import LiveTable, LocalSource
     from training.history import History
     from training.jobs import Jobs
+    from training.registry import Registry
     from twins.fleet import LocalFleet
 
     with tempfile.TemporaryDirectory() as folder, LocalFleet() as fleet:
         access = Access(Database(database_config("", Path(folder))), Path(folder))
         live, jobs = LiveTable(LocalSource(fleet)), Jobs(Path(folder) / "jobs", {})
-        return create_app(ApiConfig(), fleet, History(Path(folder), []), live, access, jobs).openapi()
+        models = Registry(Path(folder) / "models")
+        return create_app(ApiConfig(), fleet, History(Path(folder), []), live, access, jobs, models).openapi()
 
 
 def _api() -> str:

@@ -18,6 +18,7 @@ from serve.client.devices import Devices
 from serve.client.jobs import Jobs
 from serve.client.live import Live
 from serve.client.maintenance import MaintenanceRecords
+from serve.client.models import Models
 from serve.client.notifications import Notifications
 from serve.client.preferences import Preferences
 from serve.client.readings import Readings, send
@@ -76,6 +77,7 @@ class Client:
         self.preferences = Preferences(self._ask)
         self.types = DeviceTypes(self._ask)
         self.templates = DeviceTemplates(self._ask)
+        self.models = Models(self._ask)
         self.jobs = Jobs(self._ask)
         self.notifications = Notifications(self._ask)
         self.account = OwnAccount(self._ask)

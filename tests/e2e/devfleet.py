@@ -33,6 +33,8 @@ from training import rehearsal_jobs  # noqa: E402
 from training.history import History  # noqa: E402
 from training.jobs import Jobs  # noqa: E402
 from training.recorder import JournalSource, Recorder  # noqa: E402
+from training.registry import FOLDER as MODELS  # noqa: E402
+from training.registry import Registry  # noqa: E402
 from twins.clock import MINUTE_US, SECOND_US, VirtualClock, WallClock  # noqa: E402
 from twins.fleet import FleetConfig, LocalFleet  # noqa: E402
 from twins.fleetfiles import FleetSpec, load_fleet  # noqa: E402
@@ -84,9 +86,8 @@ def main() -> None:
         access.accounts.change_password(NAME, once, PASSWORD, "")
         print(f"log in as {NAME} with: {PASSWORD}", file=sys.stderr, flush=True)
         works = {rehearsal_jobs.KIND: partial(rehearsal_jobs.work, lambda: fleet, history.past)}
-        app = create_app(
-            config, fleet, history, LiveTable(LocalSource(fleet)), access, Jobs(data / "jobs", works)
-        )
+        jobs, models = Jobs(data / "jobs", works), Registry(data / MODELS)
+        app = create_app(config, fleet, history, LiveTable(LocalSource(fleet)), access, jobs, models)
         app.router.lifespan_context = with_simulator(app, fleet, simulator, recorder)
         uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")
 

@@ -25,6 +25,8 @@ from training.history import History
 from training.jobs import FOLDER as JOBS_FOLDER
 from training.jobs import Jobs
 from training.recorder import JournalSource
+from training.registry import FOLDER as MODELS
+from training.registry import Registry
 from twins.clock import SECOND_US, VirtualClock
 from twins.devices import (
     AlertRule,
@@ -179,7 +181,8 @@ def make_app(fleet: LocalFleet, folder: Path, **config: Any) -> FastAPI:
         rehearsal_jobs.KIND: partial(rehearsal_jobs.work, lambda: fleet, history.past),
     }
     jobs = Jobs(folder / JOBS_FOLDER, works)
-    return create_app(settings, fleet, history, LiveTable(LocalSource(fleet)), access, jobs)
+    models = Registry(folder / MODELS, fleet.clock)
+    return create_app(settings, fleet, history, LiveTable(LocalSource(fleet)), access, jobs, models)
 
 
 @asynccontextmanager

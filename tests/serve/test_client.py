@@ -32,6 +32,7 @@ from serve.client.device_types import DeviceTypes
 from serve.client.devices import Devices
 from serve.client.jobs import Jobs
 from serve.client.maintenance import MaintenanceRecords
+from serve.client.models import Models
 from serve.client.notifications import Notifications
 from serve.client.preferences import Preferences
 from serve.client.recommendations import Recommendations
@@ -52,6 +53,7 @@ from serve.schemas.readings import Reading
 from serve.schemas.rehearsals import Rehearsal
 from serve.schemas.stream import DataUpdate, Gap, NewAlert
 from serve.schemas.templates import DeviceTemplate
+from tests.models import ARRAYS, MANIFEST, measured
 from tests.serve.edges import PASSWORD
 from tests.serve.notices import hook
 from tests.serve.served import Line, Served, served, until
@@ -72,7 +74,7 @@ NOT_FOR_PROGRAMS = {
 }
 NOUNS: list[type] = [
     Client, Devices, Alerts, Asked, MaintenanceRecords, Recommendations, Preferences, DeviceTypes, DeviceTemplates,
-    Jobs, Notifications,
+    Models, Jobs, Notifications,
     OwnAccount, Accounts, Keys,
 ]  # fmt: skip
 
@@ -426,6 +428,20 @@ def jobs(it: Served, client: Client) -> None:
     assert refused.value.code == "job.ended"
 
 
+def models(it: Served, client: Client) -> None:
+    for manifest in (MANIFEST, measured(brier=0.08)):
+        it.app.state.context.models.add(manifest, ARRAYS)
+    assert [each.version for each in client.models.all("pump")] == [2, 1]
+    assert client.models.promote("pump", 1, "the first").role == "champion"
+    assert client.models.one("pump", 1).features == list(MANIFEST.features)
+    found = client.models.compare("pump", 2)
+    assert (found.champion, found.better) == (1, True)
+    assert client.models.compare("pump", 1, champion=2).better is False
+    client.models.promote("pump", 2)
+    assert client.models.rollback("pump", "it cries wolf").version == 1
+    assert [each.reason for each in client.models.changes("pump")] == ["it cries wolf", "", "the first"]
+
+
 def notifications(it: Served, client: Client) -> None:
     desk = client.notifications
     with hook() as receiver:
@@ -570,7 +586,7 @@ def live(it: Served, client: Client) -> None:
 
 STORIES = [
     fleet, devices, history, readings, parts, alerts, asked, maintenance, recommendations,
-    preferences, types, templates, jobs, notifications, accounts, sessions,
+    preferences, types, templates, models, jobs, notifications, accounts, sessions,
     keys, live,
 ]  # fmt: skip
 _done: set[Callable[..., None]] = set()

@@ -23,6 +23,7 @@ from serve.scopes import Scope
 from serve.within.fleet import FleetWithin
 from serve.within.past import HistoryWithin, PastWithin
 from serve.within.people import BookWithin, DeskWithin, JobsWithin, KeysWithin
+from tests.models import ARRAYS, MANIFEST
 from tests.serve.edges import PASSWORD, T0, Edge, edge
 from tests.serve.notices import ROUTE
 from tests.serve.test_access import places_of
@@ -43,6 +44,7 @@ Case = dict[str, Any]
 
 ALERT: list[Case] = [{"body": {}}]
 TYPE: list[Case] = [{"name": "pump", "number": 1}]
+MODEL: list[Case] = [{"name": "pump", "version": 1, "body": {}}]
 CASES: dict[str, list[Case] | None] = {
     "GET /api/health": [{}],
     "GET /api/ready": [{}],
@@ -262,6 +264,12 @@ CASES: dict[str, list[Case] | None] = {
     "PUT /api/types/{name}/rules/staged": [{"name": "pump", "content": "type: x"}],
     "POST /api/types/{name}/activate": [{"name": "pump", "body": {"why": "x"}}],
     "GET /api/types/{name}/differences": [{"name": "pump", "query": {"first": 1, "second": 1}}],
+    "GET /api/models": [{}, {"query": {"type": "{word}"}}],
+    "GET /api/models/{name}/{version}": MODEL,
+    "GET /api/models/{name}/compare": [{"name": "pump", "query": {"b": 1}}],
+    "GET /api/models/{name}/changes": [{"name": "pump"}],
+    "POST /api/models/{name}/{version}/promote": MODEL,
+    "POST /api/models/{name}/rollback": [{"name": "pump", "body": {}}],
     **{
         place: TYPE
         for place in NEEDED
@@ -327,6 +335,7 @@ class World:
         channel = context.book.add_channel("pager", target, Actor("root"))[0].id
         self.mine["channel"] = self.theirs["channel"] = self.nobodys["channel"] = channel
         context.desk.tick()
+        await context.call(context.models.add, MANIFEST, ARRAYS)
         request = {"mapping": f"/{CANARY}.yaml", "files": [f"/{CANARY}.csv"], "live": False}
         self.theirs["job"] = (await context.call(context.jobs.submit, import_jobs.KIND, request, "root")).id
         self.mine["job"] = (

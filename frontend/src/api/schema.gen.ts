@@ -378,6 +378,20 @@ export type Baseline = {
     readings: number;
 };
 
+/**
+ * Whether what a model says comes about as often as it says.
+ */
+export type Calibration = {
+    coverage: Array<CoveragePoint>;
+    forecast: Array<ForecastPoint>;
+    /**
+     * by horizon in hours
+     */
+    reliability: {
+        [key: string]: Array<ReliabilityPoint>;
+    };
+};
+
 export type CancelCommand = {
     note?: string;
 };
@@ -596,6 +610,14 @@ export type CorrectionItem = {
     reason: string;
     recorded_at: string;
     withdrawn: boolean;
+};
+
+/**
+ * The share of true lives in an interval that should hold the share ``nominal``.
+ */
+export type CoveragePoint = {
+    nominal: number;
+    observed: number;
 };
 
 export type DataUpdate = {
@@ -1170,6 +1192,17 @@ export type FollowedItem = {
 };
 
 /**
+ * What was forecast where about ``true_h`` was left: median and 5 and 95 % quantiles of the remaining life, h.
+ */
+export type ForecastPoint = {
+    count: number;
+    p05_h: number;
+    p50_h: number;
+    p95_h: number;
+    true_h: number;
+};
+
+/**
  * Messages were left out: fetch the lists again.
  */
 export type Gap = {
@@ -1546,6 +1579,152 @@ export type Me = {
      */
     sites: Array<string> | null;
     totp: boolean;
+};
+
+/**
+ * One version took the place of another.
+ */
+export type ModelChange = {
+    act: 'promoted' | 'rolled_back';
+    at: string;
+    by: string;
+    /**
+     * the one in force before; null: none was
+     */
+    former: number | null;
+    reason: string;
+    version: number;
+};
+
+/**
+ * Those that are remembered, the newest first.
+ */
+export type ModelChanges = {
+    changes: Array<ModelChange>;
+};
+
+/**
+ * Whether a version should take the place of another.
+ */
+export type ModelComparison = {
+    better: boolean;
+    challenger: number;
+    /**
+     * the version that is to be beaten; null: one forecast for all
+     */
+    champion: number | null;
+    /**
+     * false where they were not measured on the same devices, and so neither is better
+     */
+    comparable: boolean;
+    figures: Array<ModelFigure>;
+    reasons: Array<string>;
+    type: string;
+};
+
+export type ModelDetail = {
+    /**
+     * who had it trained
+     */
+    by: string;
+    calibration: Calibration;
+    /**
+     * that put it in force, or another in its place
+     */
+    changes: Array<ModelChange>;
+    created: string;
+    /**
+     * the Delta version of each table that it was trained on
+     */
+    data: {
+        [key: string]: number;
+    };
+    failure_modes: Array<string>;
+    /**
+     * that it learned from
+     */
+    failures: number | null;
+    features: Array<string>;
+    /**
+     * `brier`, `concordance`, `coverage_90`, `rmse_h`; of one forecast for all devices `brier_constant` and `rmse_constant_h`; of how many `rows`, `devices` and `failures`
+     */
+    metrics: {
+        [key: string]: number;
+    };
+    parameters: {
+        [key: string]: unknown;
+    };
+    /**
+     * champion: in force; challenger: newer than that, and never in force
+     */
+    role: 'champion' | 'challenger' | 'retired';
+    /**
+     * of its arrays
+     */
+    sha256: string;
+    /**
+     * nothing after it was used
+     */
+    trained_until: string;
+    type: string;
+    type_version: number;
+    version: number;
+};
+
+/**
+ * A metric side by side; null: it was not measured.
+ */
+export type ModelFigure = {
+    challenger: number | null;
+    champion: number | null;
+    name: string;
+};
+
+/**
+ * A version in a list. Metrics are of devices that no part of the model has seen; what was not measured is not there.
+ */
+export type ModelItem = {
+    /**
+     * who had it trained
+     */
+    by: string;
+    created: string;
+    /**
+     * that it learned from
+     */
+    failures: number | null;
+    /**
+     * `brier`, `concordance`, `coverage_90`, `rmse_h`; of one forecast for all devices `brier_constant` and `rmse_constant_h`; of how many `rows`, `devices` and `failures`
+     */
+    metrics: {
+        [key: string]: number;
+    };
+    /**
+     * champion: in force; challenger: newer than that, and never in force
+     */
+    role: 'champion' | 'challenger' | 'retired';
+    type: string;
+    version: number;
+};
+
+export type ModelList = {
+    items: Array<ModelItem>;
+    /**
+     * pass as `after`; null on the last page
+     */
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
+};
+
+/**
+ * Why another version is put in force.
+ */
+export type ModelReason = {
+    reason?: string;
 };
 
 export type NewAccount = {
@@ -2136,6 +2315,15 @@ export type RehearsedRule = {
      */
     stood: number;
     vanished: number;
+};
+
+/**
+ * Forecasts of about one probability: what was forecast, the share that failed, and how many there were.
+ */
+export type ReliabilityPoint = {
+    count: number;
+    observed: number;
+    predicted: number;
 };
 
 export type ReportedValue = {

@@ -20,6 +20,7 @@ from serve.live import LiveTable, LocalSource
 from serve.schemas.stream import ServerMessage, Subscribe
 from training.history import History
 from training.jobs import Jobs
+from training.registry import Registry
 from twins.fleet import LocalFleet
 
 REF = "#/components/schemas/{model}"
@@ -31,7 +32,8 @@ def document() -> dict[str, Any]:
         database = Database(database_config("", Path(folder)))
         access = Access(database, Path(folder))
         live, jobs = LiveTable(LocalSource(fleet)), Jobs(Path(folder) / "jobs", {})
-        app = create_app(ApiConfig(), fleet, History(Path(folder), []), live, access, jobs)
+        models = Registry(Path(folder) / "models")
+        app = create_app(ApiConfig(), fleet, History(Path(folder), []), live, access, jobs, models)
         whole: dict[str, Any] = app.openapi()
     schemas = whole["components"]["schemas"]
     for name, model in (("ServerMessage", TypeAdapter(ServerMessage)), ("Subscribe", TypeAdapter(Subscribe))):

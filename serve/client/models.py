@@ -1,0 +1,52 @@
+"""Versions of trained models: those that there are, which is better, and putting one in force."""
+
+from collections.abc import Iterator
+
+from serve.client.connection import Connection, in_path
+from serve.schemas.models import (
+    ModelChange,
+    ModelChanges,
+    ModelComparison,
+    ModelDetail,
+    ModelItem,
+    ModelList,
+    ModelReason,
+)
+
+
+class Models:
+    """What can be asked about models."""
+
+    def __init__(self, ask: Connection) -> None:
+        self._ask = ask
+
+    def all(self, device_type: str | None = None) -> Iterator[ModelItem]:
+        """Every version, by type, the newest first; with ``device_type`` those of one."""
+        for page in self._ask.pages(ModelList, "/api/models", {"type": device_type, "limit": 1_000}):
+            yield from page.items
+
+    def one(self, device_type: str, version: int) -> ModelDetail:
+        """What a version was trained on, how well it did, and when it was in force."""
+        return self._ask.get(ModelDetail, _of(device_type, version))
+
+    def compare(self, device_type: str, challenger: int, champion: int | None = None) -> ModelComparison:
+        """Whether a version is better than another; without ``champion`` than the one in force."""
+        query = {"a": champion, "b": challenger}
+        return self._ask.get(ModelComparison, _of(device_type) + "/compare", query)
+
+    def changes(self, device_type: str) -> list[ModelChange]:
+        """Which versions were put in force, when, by whom and why, the newest first."""
+        return self._ask.get(ModelChanges, _of(device_type) + "/changes").changes
+
+    def promote(self, device_type: str, version: int, reason: str = "") -> ModelItem:
+        """Put a version in force, an older one too."""
+        path = _of(device_type, version) + "/promote"
+        return self._ask.send(ModelItem, "POST", path, ModelReason(reason=reason))
+
+    def rollback(self, device_type: str, reason: str = "") -> ModelItem:
+        """Put the version in force again that was before the present one; once more goes further back."""
+        return self._ask.send(ModelItem, "POST", _of(device_type) + "/rollback", ModelReason(reason=reason))
+
+
+def _of(*parts: object) -> str:
+    return f"/api/models/{in_path(*parts)}"

@@ -1,0 +1,157 @@
+"""Versions of trained models: what there is, which is better, and putting one in force."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+
+from serve.context import Context, InContext, User
+from serve.gate import guarded
+from serve.keyset import Key
+from serve.present import iso, reply
+from serve.routes.types import InPathNumber, Name, Number
+from serve.routes.words import Paged
+from serve.row_pages import lines_page
+from serve.schemas.base import Problem
+from serve.schemas.models import (
+    ModelChanges,
+    ModelComparison,
+    ModelDetail,
+    ModelItem,
+    ModelList,
+    ModelReason,
+)
+from training.registry import Change, ModelVersion, verdict
+
+router = guarded(prefix="/api/models", tags=["models"])
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem} for status in (400, 401, 403, 404, 409, 422, 429, 500, 503)
+}
+_ORDER = (Key("type", str), Key("version", int, descending=True))
+
+
+@router.get("", response_model=ModelList, responses=_REFUSALS)
+async def models(
+    context: InContext,
+    spot: Paged,
+    name: Annotated[
+        str | None, Query(alias="type", max_length=200, description="only those of this device type")
+    ] = None,
+) -> Response:
+    """Every version of every type's model, by type, the newest first."""
+    found = await context.call(_all, context, name)
+    page = lines_page(found, spot.of(repr(("models", name)), _ORDER), _key)
+    return reply(page.shown(_item))
+
+
+@router.get("/{name}/compare", response_model=ModelComparison, responses=_REFUSALS)
+async def compare(
+    context: InContext,
+    name: Name,
+    b: Annotated[Number, Query(description="the version that is to be better")],
+    a: Annotated[
+        Number | None,
+        Query(
+            description="than this one; left out: than the one in force or, where none is, than one forecast for all"
+        ),
+    ] = None,
+) -> Response:
+    """Figures of two versions side by side, and whether one should take the other's place."""
+    return reply(await context.call(_compare, context, name, a, b))
+
+
+@router.get("/{name}/changes", response_model=ModelChanges, responses=_REFUSALS)
+async def changes(context: InContext, name: Name) -> Response:
+    """Which versions were put in force, when, by whom and why, the newest first."""
+    found = await context.call(context.models.changes, name)
+    return reply({"changes": [_change(each) for each in found]})
+
+
+@router.get("/{name}/{version}", response_model=ModelDetail, responses=_REFUSALS)
+async def one(context: InContext, name: Name, version: InPathNumber) -> Response:
+    """One version: what it was trained on, how well it did, and when it was in force."""
+    return reply(await context.call(_one, context, name, version))
+
+
+@router.post("/{name}/{version}/promote", response_model=ModelItem, responses=_REFUSALS)
+async def promote(
+    context: InContext, by: User, name: Name, version: InPathNumber, body: ModelReason
+) -> Response:
+    """Put a version in force, an older one too. One that is in force stays so."""
+    return reply(_item(await context.call(context.models.promote, name, version, by, body.reason)))
+
+
+@router.post("/{name}/rollback", response_model=ModelItem, responses=_REFUSALS)
+async def rollback(context: InContext, by: User, name: Name, body: ModelReason) -> Response:
+    """Put the version in force again that was before the present one; once more goes further back."""
+    return reply(_item(await context.call(context.models.rollback, name, by, body.reason)))
+
+
+# -- what they do, in a thread -------------------------------------------------------------------------------------
+
+
+def _all(context: Context, name: str | None) -> Sequence[ModelVersion]:
+    names = context.models.types() if name is None else [name]
+    return [each for kind in names for each in context.models.versions(kind)]
+
+
+def _one(context: Context, name: str, version: int) -> dict[str, Any]:
+    found = context.models.get(name, version)
+    manifest = found.manifest
+    return {
+        **_item(found),
+        "type_version": manifest.type_version,
+        "trained_until": iso(manifest.trained_until_us),
+        "data": manifest.data,
+        "features": manifest.features,
+        "failure_modes": manifest.failure_modes,
+        "parameters": manifest.parameters,
+        "calibration": {"reliability": {}, "coverage": [], "forecast": [], **manifest.calibration},
+        "sha256": found.sha256,
+        "changes": [
+            _change(each) for each in context.models.changes(name) if version in (each.version, each.former)
+        ],
+    }
+
+
+def _compare(context: Context, name: str, a: int | None, b: int) -> dict[str, Any]:
+    challenger = context.models.get(name, b)
+    champion = context.models.champion(name) if a is None else context.models.get(name, a)
+    return {
+        "type": name,
+        "champion": None if champion is None else champion.version,
+        "challenger": b,
+        **asdict(verdict(champion, challenger)),
+    }
+
+
+# -- showing what is found -----------------------------------------------------------------------------------------
+
+
+def _key(found: ModelVersion) -> dict[str, Any]:
+    return {"type": found.manifest.device_type, "version": found.version}
+
+
+def _item(found: ModelVersion) -> dict[str, Any]:
+    manifest = found.manifest
+    return {
+        **_key(found),
+        "role": found.role,
+        "by": manifest.by,
+        "created": iso(found.created_us),
+        "failures": manifest.parameters.get("failures"),
+        "metrics": manifest.metrics,
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "version": change.version,
+        "former": change.former,
+        "act": change.act,
+        "by": change.by,
+        "at": iso(change.at_us),
+        "reason": change.reason,
+    }

@@ -1,0 +1,126 @@
+"""Versions of trained models: what they were trained on, how well they did, and which is in force."""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from serve.schemas.base import ListReply, Reply, Request, Text
+
+
+class ModelItem(Reply):
+    """A version in a list. Metrics are of devices that no part of the model has seen; what was not measured is not there."""
+
+    type: str
+    version: int
+    role: Literal["champion", "challenger", "retired"] = Field(
+        description="champion: in force; challenger: newer than that, and never in force"
+    )
+    by: str = Field(description="who had it trained")
+    created: AwareDatetime
+    failures: int | None = Field(description="that it learned from")
+    metrics: dict[str, float] = Field(
+        description="`brier`, `concordance`, `coverage_90`, `rmse_h`; of one forecast for all devices `brier_constant` and "
+        "`rmse_constant_h`; of how many `rows`, `devices` and `failures`",
+        examples=[{"brier": 0.081, "concordance": 0.84, "coverage_90": 0.89, "rmse_h": 71.5}],
+    )
+
+
+class ModelList(ListReply):
+    items: list[ModelItem]
+
+
+class ReliabilityPoint(Reply):
+    """Forecasts of about one probability: what was forecast, the share that failed, and how many there were."""
+
+    predicted: float
+    observed: float
+    count: int
+
+
+class CoveragePoint(Reply):
+    """The share of true lives in an interval that should hold the share ``nominal``."""
+
+    nominal: float
+    observed: float
+
+
+class ForecastPoint(Reply):
+    """What was forecast where about ``true_h`` was left: median and 5 and 95 % quantiles of the remaining life, h."""
+
+    true_h: float
+    p05_h: float
+    p50_h: float
+    p95_h: float
+    count: int
+
+
+class Calibration(Reply):
+    """Whether what a model says comes about as often as it says."""
+
+    reliability: dict[str, list[ReliabilityPoint]] = Field(
+        description="by horizon in hours",
+        examples=[{"24": [{"predicted": 0.1, "observed": 0.12, "count": 40}]}],
+    )
+    coverage: list[CoveragePoint]
+    forecast: list[ForecastPoint]
+
+
+class ModelChange(Reply):
+    """One version took the place of another."""
+
+    version: int
+    former: int | None = Field(description="the one in force before; null: none was")
+    act: Literal["promoted", "rolled_back"]
+    by: str
+    at: AwareDatetime
+    reason: str
+
+
+class ModelChanges(Reply):
+    """Those that are remembered, the newest first."""
+
+    changes: list[ModelChange]
+
+
+class ModelDetail(ModelItem):
+    type_version: int
+    trained_until: AwareDatetime = Field(description="nothing after it was used")
+    data: dict[str, int] = Field(
+        description="the Delta version of each table that it was trained on", examples=[{"events": 17}]
+    )
+    features: list[str]
+    failure_modes: list[str]
+    parameters: dict[str, Any]
+    calibration: Calibration
+    sha256: str = Field(description="of its arrays")
+    changes: list[ModelChange] = Field(description="that put it in force, or another in its place")
+
+
+class ModelFigure(Reply):
+    """A metric side by side; null: it was not measured."""
+
+    name: str
+    champion: float | None
+    challenger: float | None
+
+
+class ModelComparison(Reply):
+    """Whether a version should take the place of another."""
+
+    type: str
+    champion: int | None = Field(description="the version that is to be beaten; null: one forecast for all")
+    challenger: int
+    better: bool
+    comparable: bool = Field(
+        description="false where they were not measured on the same devices, and so neither is better"
+    )
+    reasons: list[str]
+    figures: list[ModelFigure]
+
+
+class ModelReason(Request):
+    """Why another version is put in force."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "forecasts bearings earlier"}]})
+
+    reason: Text = ""

@@ -1,0 +1,118 @@
+"""Models over the API: lists, one of them, which is better, and putting one in force."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from serve.schemas.models import ModelChanges, ModelComparison, ModelDetail, ModelItem, ModelList
+from tests.models import ARRAYS, MANIFEST, measured
+from tests.serve.edges import Edge, edge
+from training.registry import FOLDER
+
+
+def story(folder: Path, tell: Callable[[Edge], Awaitable[None]]) -> None:
+    """Tell something on an edge with three versions of a pump's model, none in force, and one of a meter's."""
+
+    async def around() -> None:
+        async with edge(folder) as it:
+            for manifest in (MANIFEST, measured(brier=0.08), measured("b2", brier=0.01)):
+                it.context.models.add(manifest, ARRAYS)
+            it.context.models.add(replace(MANIFEST, device_type="meter"), ARRAYS)
+            await tell(it)
+
+    asyncio.run(around())
+
+
+def test_lists_by_type_the_newest_first_in_pages(tmp_path: Path) -> None:
+    async def tell(it: Edge) -> None:
+        found = ModelList.model_validate(await it.get("/api/models"))
+        assert [(each.type, each.version) for each in found.items] == [
+            ("meter", 1), ("pump", 3), ("pump", 2), ("pump", 1),
+        ]  # fmt: skip
+        assert found.items[0].metrics == MANIFEST.metrics
+        first = await it.get("/api/models", type="pump", limit=2)
+        assert (first["total"], [each["version"] for each in first["items"]]) == (3, [3, 2])
+        second = await it.get("/api/models", type="pump", limit=2, after=first["next"])
+        assert [each["version"] for each in second["items"]] == [1]
+        assert (await it.get("/api/models", type="fan"))["items"] == []
+
+    story(tmp_path, tell)
+
+
+def test_one_tells_what_it_was_trained_on(tmp_path: Path) -> None:
+    async def tell(it: Edge) -> None:
+        found = ModelDetail.model_validate(await it.get("/api/models/pump/1"))
+        assert (found.by, found.failures, found.data) == (MANIFEST.by, 102, MANIFEST.data)
+        assert tuple(found.features) == MANIFEST.features
+        assert found.calibration.reliability["24"][0].observed == 0.12
+        assert found.calibration.forecast == []
+        assert found.changes == []
+        for path, code in (("pump/9", "model.not_found"), ("fan/1", "model.not_found")):
+            assert (await it.get(f"/api/models/{path}", 404))["code"] == code
+        await it.get("/api/models/pump/0", 422)
+        await it.get("/api/models/..%2Fsecrets/1", 404)
+
+    story(tmp_path, tell)
+
+
+def test_an_engineer_puts_in_force_and_takes_back_and_the_audit_tells(tmp_path: Path) -> None:
+    async def tell(it: Edge) -> None:
+        kari, ola = it.member("kari", "engineer"), it.member("ola", "operator")
+        found = await it.post("/api/models/pump/2/promote", {"reason": "better"}, **kari)
+        assert ModelItem.model_validate(found).role == "champion"
+        await it.post("/api/models/pump/3/promote", {}, **kari)
+        refused = await it.post("/api/models/pump/1/promote", {}, 403, **ola)
+        assert refused["code"] == "access.forbidden"
+        assert (await it.post("/api/models/pump/rollback", {"reason": "cries wolf"}, **kari))["version"] == 2
+        refused = await it.post("/api/models/pump/rollback", {}, 409, **kari)
+        assert refused["code"] == "model.no_former"
+        told = ModelChanges.model_validate(await it.get("/api/models/pump/changes")).changes
+        assert [(each.version, each.former, each.act, each.by, each.reason) for each in told] == [
+            (2, 3, "rolled_back", "kari", "cries wolf"),
+            (3, 2, "promoted", "kari", ""),
+            (2, None, "promoted", "kari", "better"),
+        ]
+        shown = ModelDetail.model_validate(await it.get("/api/models/pump/3"))
+        assert (shown.role, shown.changes) == ("retired", told[:2])
+        lines = (await it.get("/api/audit", by="kari"))["items"]
+        assert [each["subject"] for each in lines if "models" in each["what"]] == [
+            "/api/models/pump/rollback", "/api/models/pump/3/promote", "/api/models/pump/2/promote",
+        ]  # fmt: skip
+
+    story(tmp_path, tell)
+
+
+def test_compares_with_another_with_the_champion_or_with_nothing(tmp_path: Path) -> None:
+    async def tell(it: Edge) -> None:
+        async def compare(**query: int) -> ModelComparison:
+            return ModelComparison.model_validate(await it.get("/api/models/pump/compare", **query))
+
+        alone = await compare(b=1)
+        assert (alone.champion, alone.better) == (None, True)
+        two = await compare(a=1, b=2)
+        assert (two.champion, two.challenger, two.better, len(two.reasons)) == (1, 2, True, 3)
+        assert (two.figures[0].name, two.figures[0].champion, two.figures[0].challenger) == (
+            "brier",
+            0.09,
+            0.08,
+        )
+        await it.post("/api/models/pump/2/promote", {})
+        assert (await compare(b=1)).champion == 2
+        other = await compare(b=3)
+        assert (other.better, other.comparable) == (False, False)
+        await it.get("/api/models/pump/compare", 422)
+
+    story(tmp_path, tell)
+
+
+def test_a_damaged_one_is_told_and_cannot_be_put_in_force(tmp_path: Path) -> None:
+    async def tell(it: Edge) -> None:
+        (tmp_path / FOLDER / "pump" / "1" / "model.npz").write_bytes(b"")
+        told = await it.post("/api/models/pump/1/promote", {}, 500)
+        assert told["code"] == "model.damaged"
+        assert str(tmp_path) not in str(told)
+        (tmp_path / FOLDER / "pump" / "2" / "manifest.json").write_text("")
+        assert [each["version"] for each in (await it.get("/api/models", type="pump"))["items"]] == [3, 1]
+
+    story(tmp_path, tell)
