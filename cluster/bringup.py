@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from cluster.nodes import DATA_VARIABLE, LABEL, NodeError, NodePlacement, home_of, start_command, survey
 from cluster.processes import Underneath, end_leftovers, own_process_group
-from cluster.settings import Settings
+from cluster.settings import RaySettings, Settings
 from serve.whereabouts import RUN_FILE
 from twins.clock import stopwatch_s
 from twins.errors import FleetError
@@ -342,18 +342,7 @@ class Platform:
                 remedy = "start its head with `twinfold node`, and see that the token is the same"
                 raise NodeError(f"there is no cluster at {s.address}: {error}", remedy) from None
         else:
-            with own_process_group():
-                ray.init(
-                    address="local",
-                    namespace="twinfold",
-                    include_dashboard=False,
-                    num_cpus=s.num_cpus or None,
-                    object_store_memory=(s.object_store_mb << 20) or None,
-                    _node_ip_address="127.0.0.1",
-                    _temp_dir=s.temp_dir or _short_folder(),
-                    log_to_driver=False,
-                    logging_level="error",
-                )
+            start_own_ray(s, s.num_cpus)
             self._underneath = Underneath()
         self._down.append(("Ray", ray.shutdown))
         if s.address:
@@ -518,6 +507,24 @@ def _proxy_folder(data: Path) -> Path:
     """Ray puts a node's id of 56 characters below it, and HAProxy takes paths of sockets up to 97."""
     owner = f"{os.getuid()} {data}".encode(errors="surrogateescape")
     return Path(f"/tmp/twinfold-{hashlib.sha256(owner).hexdigest()[:8]}")  # noqa: S108
+
+
+def start_own_ray(config: RaySettings, cpus: int) -> None:
+    """Start Ray on this machine, reached by nobody else; 0 ``cpus``: as many as there are. ``ray_environment`` is set."""
+    import ray
+
+    with own_process_group():
+        ray.init(
+            address="local",
+            namespace="twinfold",
+            include_dashboard=False,
+            num_cpus=cpus or None,
+            object_store_memory=(config.object_store_mb << 20) or None,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=config.temp_dir or _short_folder(),
+            log_to_driver=False,
+            logging_level="error",
+        )
 
 
 def _short_folder() -> str:

@@ -24,6 +24,7 @@ from cluster import (
     cli_notify,
     cli_rehearse,
     cli_templates,
+    cli_train,
     cli_types,
 )
 from cluster.compiled import use_kernel_cache
@@ -61,6 +62,8 @@ app.add_typer(cli_device.app)
 app.add_typer(cli_devices.app)
 app.add_typer(cli_templates.app)
 app.command()(cli_rehearse.rehearse)
+app.command()(cli_train.train)
+app.command()(cli_train.predict)
 
 
 def main() -> None:

@@ -13,6 +13,9 @@
     ├── ModelDamagedError          what is kept of a model is not what was written
     ├── ModelFormatError           a newer Twinfold wrote what is kept of a model
     ├── NoFormerModelError         there is no version to go back to
+    ├── NoChampionError            no model of the type is in force
+    ├── TooFewFailuresError        history tells of too few failures to learn from
+    ├── TrainingFailedError        a training run ended without a model
     └── HistoryError               a table of history cannot be read or written
         ├── HistoryConflictError   another recorder writes the same history
         ├── HistoryBehindError     journal entries are gone that history does not have
@@ -158,6 +161,57 @@ class NoFormerModelError(FleetError):
     def __str__(self) -> str:
         return (
             f"no model of {self.device_type!r} was in force before the present one; promote a version instead"
+        )
+
+
+class NoChampionError(FleetError):
+    """No model of a device type is in force."""
+
+    code = "model.none_in_force"
+
+    def __init__(self, device_type: str) -> None:
+        super().__init__(device_type)
+        self.device_type = device_type
+
+    def __str__(self) -> str:
+        return (
+            f"no model of type {self.device_type!r} is in force; `twinfold train {self.device_type}` makes one, "
+            f"`twinfold models promote {self.device_type} VERSION` puts one in force"
+        )
+
+
+class TooFewFailuresError(FleetError):
+    """History tells of too few failures of a type for a model of it."""
+
+    code = "training.too_few_failures"
+
+    def __init__(self, device_type: str, failures: int, wanted: int) -> None:
+        super().__init__(device_type, failures, wanted)
+        self.device_type = device_type
+        self.failures = failures
+        self.wanted = wanted
+
+    def __str__(self) -> str:
+        return (
+            f"history tells of {self.failures} failures of type {self.device_type!r}, and a model takes {self.wanted}; "
+            "record failures as they happen, or import lives that ended in one (`run_to_failure` of a mapping)"
+        )
+
+
+class TrainingFailedError(FleetError):
+    """A training run ended without a model; what is in force stays so."""
+
+    code = "training.failed"
+
+    def __init__(self, device_type: str, reason: str) -> None:
+        super().__init__(device_type, reason)
+        self.device_type = device_type
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"training for {self.device_type!r} ended without a model: {self.reason}; what was done is kept, and "
+            "training again goes on from it"
         )
 
 

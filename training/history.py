@@ -145,6 +145,11 @@ class History:
                 found[name] = rollups.SCHEMA if name.startswith(ROLLUP) else schema
             return dict(sorted(found.items()))
 
+    def versions(self) -> dict[str, int]:
+        """The Delta version of each table on disk."""
+        with self._lock:
+            return {name: self._table(name).version(()).number for name in sorted(self._stored_names())}
+
     def storage(self) -> dict[str, tuple[int, int, int]]:
         """Files, rows and bytes of each table on disk; what is retained until a vacuum is not counted."""
         with self._lock:

@@ -5,7 +5,7 @@ another's but through commands. Where the entries come from is up to ``past.py``
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -59,6 +59,7 @@ class Rebuilding:
     shard : the twins; None: no version of their type is in force yet
     from_snapshot_us : shard time of that snapshot
     readings : how many lines were taken since
+    pieces : how a batch of readings is cut; each piece is applied before the next is asked for, so that who cuts may look
     """
 
     def __init__(self, actor: str, device_type: str, wanted: pa.Array | None) -> None:
@@ -69,6 +70,7 @@ class Rebuilding:
         self.shard: Shard | None = None
         self.from_snapshot_us: int | None = None
         self.readings = 0
+        self.pieces: Callable[[Shard, ShardBatch], Iterator[ShardBatch]] = _whole
         self._held = False
         self._config = ShardConfig()
         self._lost: Entry | None = None
@@ -130,7 +132,7 @@ class Rebuilding:
                 batch = self._batch(entry)
                 if batch is not None and len(batch):
                     self.readings += len(batch)
-                    return self.shard.apply(batch, entry.now_us).events
+                    return self._apply(batch, entry.now_us)
         return EventBatch.empty()
 
     def advance(self, now_us: int) -> EventBatch:
@@ -155,6 +157,12 @@ class Rebuilding:
     def local(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Rows of the actor's shard as rows here; -1 for devices that are not wanted."""
         return self._place[rows]
+
+    def _apply(self, batch: ShardBatch, now_us: int) -> EventBatch:
+        assert self.shard is not None
+        return EventBatch.join(
+            [self.shard.apply(piece, now_us).events for piece in self.pieces(self.shard, batch)]
+        )
 
     def _chosen(self, ids: pa.Array) -> NDArray[np.int64]:
         if self.wanted is None:
@@ -227,6 +235,10 @@ class Rebuilding:
         dtype = self.shard.device_type.dtype
         rows, event_us, values, present = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return ShardBatch(rows.astype(np.int32), event_us, values.astype(dtype), present)
+
+
+def _whole(_: Shard, batch: ShardBatch) -> Iterator[ShardBatch]:
+    yield batch
 
 
 def of_journal(stored: StoredEntry) -> Entry:

@@ -10,7 +10,6 @@ lock; one writes at a time. Nothing is ever unpickled.
 
 import fcntl
 import hashlib
-import io
 import json
 import logging
 import os
@@ -23,9 +22,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
+from training.arrays import packed, unpacked, write
 from training.errors import ModelDamagedError, ModelFormatError, ModelNotFoundError, NoFormerModelError
 from twins import sealing
 from twins.clock import Clock, WallClock
@@ -204,7 +203,7 @@ class Registry:
         """
         if not _TYPE.fullmatch(manifest.device_type):
             raise ValueError(f"no device type can be called {manifest.device_type!r}")
-        block = _packed(arrays)
+        block = packed(arrays)
         with self._writing():
             folder = self._folder / manifest.device_type
             version = self._next(manifest.device_type)
@@ -217,8 +216,8 @@ class Registry:
             part, whole = folder / f"{UNFINISHED}{version}", folder / str(version)
             try:
                 part.mkdir()
-                _write(part / MODEL_FILE, sealing.stored(whole / MODEL_FILE, block))
-                _write(part / MANIFEST_FILE, text.encode())
+                write(part / MODEL_FILE, sealing.stored(whole / MODEL_FILE, block))
+                write(part / MANIFEST_FILE, text.encode())
                 sync_folder(part)
                 os.rename(part, whole)
             except BaseException:
@@ -245,8 +244,7 @@ class Registry:
         if hashlib.sha256(block).hexdigest() != kept.sha256:
             raise ModelDamagedError(device_type, file, "its bytes are not those that were added")
         try:
-            with np.load(io.BytesIO(block), allow_pickle=False) as arrays:
-                return dict(arrays)
+            return unpacked(block)
         except (ValueError, zipfile.BadZipFile) as error:
             raise ModelDamagedError(device_type, file, f"it holds no arrays: {error}") from error
 
@@ -355,7 +353,7 @@ class Registry:
         document = {"format": FORMAT, "changes": [asdict(each) for each in (change, *changes)][:KEPT]}
         path = self._folder / device_type / CHAMPION_FILE
         part = path.with_name(UNFINISHED + CHAMPION_FILE)
-        _write(part, json.dumps(document, indent=1).encode())
+        write(part, json.dumps(document, indent=1).encode())
         os.replace(part, path)
         sync_folder(path.parent)
 
@@ -458,12 +456,6 @@ def _stack(changes: Sequence[Change]) -> list[int]:
     return stack
 
 
-def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    held = io.BytesIO()
-    np.savez(held, allow_pickle=False, **arrays)
-    return held.getvalue()
-
-
 def _sweep(folder: Path) -> None:
     """Take away what killed writers have left."""
     for left in folder.glob(UNFINISHED + "*"):
@@ -471,10 +463,3 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(left)
         else:
             left.unlink()
-
-
-def _write(path: Path, block: bytes | bytearray | memoryview) -> None:
-    with path.open("wb") as file:
-        file.write(block)
-        file.flush()
-        os.fsync(file.fileno())

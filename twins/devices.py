@@ -244,7 +244,7 @@ class DeviceType:
 
     ``interval_s`` is the nominal time between two readings of a device; None: the median gap of the device's
     baseline. ``baseline_readings`` is how many first readings a device's own healthy baseline is learned
-    from.
+    from. ``horizon_h`` is how far ahead a forecast is expected to see; None: as history suggests.
     """
 
     name: str
@@ -261,6 +261,7 @@ class DeviceType:
     properties: tuple[Property, ...] = ()
     commands: tuple[DeviceCommand, ...] = ()
     downtime_cost_per_h: float = 0.0
+    horizon_h: float | None = None
     ambient_reference_c: float = 20.0
     sources: tuple[str, ...] = ()
     load: LoadProfile = field(default_factory=LoadProfile)

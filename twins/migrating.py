@@ -6,6 +6,7 @@ version what was other
 1       no ceilings, no HABIT: devices are taken for grown up, without an excursion on record
 2       word, stamp and timer of every (device, rule), those at rest too; event times of every channel
 3       nothing was asked of devices: no ``downlinks`` beside the arrays
+4       no trend: it begins with the next reading, and the machine's age with the youth that was on record
 ======= =====================================================================================================
 """
 
@@ -34,6 +35,8 @@ def migrated(version: int, arrays: Arrays, device_type: DeviceType) -> Arrays:
         arrays = _with_ceilings(arrays)
     if version < 3:
         arrays = _with_entries(arrays, device_type)
+    if version < 5:
+        arrays = _with_trend(arrays)
     return arrays
 
 
@@ -74,6 +77,18 @@ def _with_entries(arrays: Arrays, device_type: DeviceType) -> Arrays:
         "core.lag_high": high,
         "alerts.occurrence": np.minimum(occurrence, _MOST).astype(np.uint16),
         "alerts.entries": entries,
+    }
+
+
+def _with_trend(arrays: Arrays) -> Arrays:
+    seen_us, mean = arrays["signals.seen_us"], arrays["signals.mean"]
+    days = np.where(seen_us == NEVER_US, 0, seen_us // DAY_US)
+    youth = days - ((days - arrays["signals.first_day"].astype(np.int64)) & _MOST)
+    return {
+        **arrays,
+        "signals.since_us": np.where(seen_us == NEVER_US, NEVER_US, youth * DAY_US),
+        "signals.trend": np.full(mean.shape, np.nan, np.float32),
+        "signals.share": np.zeros(mean.shape[:2], np.float32),
     }
 
 

@@ -29,7 +29,7 @@ from twins.readings import ShardBatch
 from twins.silence import DeclareSilent
 from twins.state import HAS_CHILDREN, IMPORTING, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
 
-SNAPSHOT_VERSION: Final = 4
+SNAPSHOT_VERSION: Final = 5
 
 _BUFFER: Final = 16_384
 _NOT_YET: Final = "its past is being imported; wait until that has ended"

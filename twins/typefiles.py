@@ -235,6 +235,9 @@ def read_type(root: Section) -> DeviceType:
     interval_s = root.maybe_number("interval_s")
     if interval_s is not None and interval_s <= 0:
         root.wrong("interval_s", f"interval_s is {interval_s:g}", "give seconds above zero, or leave it out")
+    horizon_h = root.maybe_number("horizon_h")
+    if horizon_h is not None and horizon_h <= 0:
+        root.wrong("horizon_h", f"horizon_h is {horizon_h:g}", "give hours above zero, or leave it out")
     return DeviceType(
         name=_name(root, _TYPE_NAME, "centrifugal-pump"),
         version=root.integer("version", 1, low=1),
@@ -250,6 +253,7 @@ def read_type(root: Section) -> DeviceType:
         properties=read_properties(root),
         commands=read_commands(root),
         downtime_cost_per_h=root.number("downtime_cost_per_h", 0.0, low=0.0),
+        horizon_h=horizon_h,
         ambient_reference_c=root.number("ambient_reference_c", 20.0, low=-90.0, high=100.0),
         sources=root.texts("sources"),
         load=load,

@@ -18,6 +18,7 @@ Happening = tuple[str, int, str, float, float]
 """What happened, channel or -1, pattern or "", and the two numbers."""
 
 FAST_SHARE = 2.0 / 21.0
+TREND_SHARE = 2.0 / 81.0
 REFERENCE_SHARE = 1.0 / 600.0
 WANDER_SHARE = 1.0 / 2500.0
 LEAST_WANDER = FAST_SHARE / (2.0 - FAST_SHARE)
@@ -136,6 +137,12 @@ class NaiveSignals:
         self.forget()
 
     def forget(self) -> None:
+        self.since_us: int | None = None
+        self.shares = [0.0] * self.regimes
+        self.unlearn()
+        self.trends = [[math.nan] * len(self.features) for _ in range(self.regimes)]
+
+    def unlearn(self) -> None:
         self.features = [
             Feature(i, channel.resolution, [Regime() for _ in range(self.regimes)])
             for i, channel in enumerate(self.type.channels)
@@ -185,6 +192,9 @@ class NaiveSignals:
             self.seen_us = t_us
         g = self.regime(x, scored)
         self.happened: list[Happening] = []
+        if self.since_us is None:
+            self.since_us = t_us
+        self.lean(g, x, scored, steps)
         if self.learned:
             self.follow(g, t_us, x, scored, steps)
         else:
@@ -203,13 +213,25 @@ class NaiveSignals:
         self.now_in = number
         return number
 
+    def lean(self, g: int, x: Sequence[float], scored: Sequence[bool], steps: float) -> None:
+        left = 1.0 - TREND_SHARE if steps <= 1.5 else math.exp(steps * math.log(1.0 - TREND_SHARE))
+        self.shares = [f32(share * left) if share * left > 1e-12 else 0.0 for share in self.shares]
+        weight = self.shares[g] + TREND_SHARE
+        self.shares[g] = f32(weight)
+        for j, f in enumerate(self.features):
+            if scored[f.channel]:
+                value, was = float(x[f.channel]), self.trends[g][j]
+                self.trends[g][j] = f32(
+                    value if math.isnan(was) else was + TREND_SHARE / weight * (value - was)
+                )
+
     # learning
 
     def learn(self, g: int, t_us: int, x: Sequence[float], scored: Sequence[bool], steps: float) -> None:
         if self.lines > 36 and any(abs(f.fast) > 3.9 for f in self.features):
             self.disturbed += 1
             if 2 * self.disturbed >= self.type.baseline_readings:
-                self.forget()
+                self.unlearn()
                 self.seen_us = t_us
                 self.first_day = day_of(t_us)
                 g = self.regime(x, scored)
@@ -291,6 +313,7 @@ class NaiveSignals:
             ]
         self.anomaly_score, self.anomalous, self.peak, self.streak = 0.0, False, 0.0, 0
         self.calm = 65535
+        self.shares = [0.0] * self.regimes
         self.settle()
         for f in self.features:
             f.fast = f.level = 0.0

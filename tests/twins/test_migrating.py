@@ -14,6 +14,7 @@ from twins.clock import DAY_US, SECOND_US
 from twins.packing import Arrays, pack, unpack
 from twins.readings import ShardBatch, rounded
 from twins.shard import Shard
+from twins.state import NEVER_US
 from twins.traces import HABIT, WANDER_USUAL
 
 DEVICES = [f"pump-{i}" for i in range(8)]
@@ -43,9 +44,26 @@ def feed(shard: Shard, lines: list[Any]) -> list[tuple[Any, ...]]:
     return told
 
 
+def without_trend(shard: Shard) -> None:
+    """Let a shard know of trends and ages what one does that was restored from before there were any."""
+    signals = shard.state.signals
+    was = signals.seen_us != NEVER_US
+    youth = signals.seen_us // DAY_US - ((signals.seen_us // DAY_US - signals.first_day) & 0xFFFF)
+    signals.since_us[:] = np.where(was, youth * DAY_US, NEVER_US)
+    signals.trend[:], signals.share[:] = np.nan, 0.0
+
+
+def as_version_4(shard: Shard) -> tuple[dict[str, Any], Arrays]:
+    """A snapshot as that version laid it out."""
+    meta, arrays = shard.snapshot()
+    for name in ("since_us", "trend", "share"):
+        del arrays[f"signals.{name}"]
+    return unpack(pack({**meta, "version": 4}, arrays))
+
+
 def as_version_2(shard: Shard) -> tuple[dict[str, Any], Arrays]:
     """A snapshot as that version laid it out: everything of every alert, and every channel's event time."""
-    meta, arrays = shard.snapshot()
+    meta, arrays = as_version_4(shard)
     n, rules = len(shard), len(PUMP.rules)
     entries = arrays.pop("alerts.entries")
     word = arrays.pop("alerts.occurrence").astype(np.int32) << 8
@@ -81,6 +99,7 @@ def test_a_shard_goes_on_from_a_snapshot_of_version_2(seed: int) -> None:
         shard.now_us,
     )
     restored = Shard.restore(*as_version_2(shard))
+    without_trend(shard)
     assert len(state.to_arrays(shard.state, 8)["alerts.entries"])
     same(restored, shard)
     assert feed(restored, lines[stop:]) == feed(shard, lines[stop:])
@@ -91,6 +110,7 @@ def test_rows_can_be_chosen_from_a_snapshot_of_version_2() -> None:
     shard = pump_shard()
     feed(shard, random_lines(np.random.default_rng(5), DEVICES, 80))
     only = np.array([6, 1, 2])
+    without_trend(shard)
     same(Shard.restore(*as_version_2(shard), only=only), Shard.restore(*shard.snapshot(), only=only))
 
 
@@ -111,9 +131,21 @@ def test_devices_from_before_ceilings_are_taken_for_grown_up() -> None:
     assert (T0 // DAY_US - int(restored.first_day[0])) % 65536 == YOUTH_DAYS
 
 
+def test_a_trend_begins_anew_after_a_snapshot_of_version_4() -> None:
+    lines = random_lines(np.random.default_rng(7), DEVICES, 120)
+    shard = pump_shard()
+    feed(shard, lines[:80])
+    restored = Shard.restore(*as_version_4(shard))
+    without_trend(shard)
+    same(restored, shard)
+    assert feed(restored, lines[80:]) == feed(shard, lines[80:])
+    same(restored, shard)
+    assert np.isfinite(restored.state.signals.trend[0]).any()
+
+
 def test_a_snapshot_of_a_later_version_is_refused() -> None:
     meta, arrays = pump_shard().snapshot()
-    with pytest.raises(ValueError, match="snapshot version 7, this Twinfold reads 1 to 4"):
+    with pytest.raises(ValueError, match="snapshot version 7, this Twinfold reads 1 to 5"):
         Shard.restore({**meta, "version": 7}, arrays)
 
 

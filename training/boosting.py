@@ -1,0 +1,176 @@
+"""Gradient-boosted trees as plain arrays: fitted by scikit-learn, kept without pickle, walked by compiled code.
+
+What is kept of a model is read by anyone and runs nothing. A fit depends on its rows, settings and seed alone, not on who
+fits it or beside whom.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+Matrix = NDArray[np.float32]
+
+_LEAF_SHARE: Final = 0.02  # of all rows, that a leaf asks for where there are few
+
+
+@dataclass(frozen=True, slots=True)
+class Boosting:
+    """How trees are grown. The defaults serve every type; leaves of fewer rows are allowed where there are few in all."""
+
+    rounds: int = 250
+    rate: float = 0.04
+    leaves: int = 15
+    leaf_rows: int = 60
+    ridge: float = 5.0
+    columns: float = 0.3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trees:
+    """The sum of some trees over a constant. Node i goes to ``left[i]`` where its column is at most ``threshold[i]``.
+
+    ``column`` is -1 in a leaf; ``by_default`` says that an unknown value goes left. ``value`` is that of a leaf, and in a
+    node what its leaves come to on average: what a step down adds to that is what its column contributes.
+    """
+
+    constant: NDArray[np.float64]  # (1,)
+    roots: NDArray[np.int32]  # (trees,)
+    column: NDArray[np.int16]  # (nodes,)
+    threshold: NDArray[np.float64]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    by_default: NDArray[np.bool_]
+    value: NDArray[np.float64]
+
+    def predict(self, x: Matrix) -> NDArray[np.float64]:
+        """(n,) for (n, columns); NaN is an unknown value."""
+        out = np.full(len(x), self.constant[0])
+        _walk(
+            x,
+            self.roots,
+            self.column,
+            self.threshold,
+            self.left,
+            self.right,
+            self.by_default,
+            self.value,
+            out,
+        )
+        return out
+
+    def contributions(self, x: Matrix) -> NDArray[np.float64]:
+        """(n, columns) how much each column moved each prediction, on its way down the trees, from the mean of all rows
+        (Saabas 2014).
+        """
+        out = np.zeros(x.shape)
+        _share_out(
+            x,
+            self.roots,
+            self.column,
+            self.threshold,
+            self.left,
+            self.right,
+            self.by_default,
+            self.value,
+            out,
+        )
+        return out
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """All of it under names that begin with ``prefix``."""
+        return {f"{prefix}{each.name}": getattr(self, each.name) for each in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], prefix: str) -> Self:
+        """What ``arrays`` gave; KeyError if some of it is not there."""
+        return cls(**{each.name: arrays[f"{prefix}{each.name}"] for each in fields(cls)})
+
+
+def fit(x: Matrix, y: NDArray[np.float64], how: Boosting, seed: int) -> Trees:
+    """Trees for the mean of ``y`` given ``x``.
+
+    Parameters
+    ----------
+    x : (n, columns), n at least 1; NaN where a value is unknown
+    y : (n,)
+    """
+    model = HistGradientBoostingRegressor(
+        max_iter=how.rounds, learning_rate=how.rate, max_leaf_nodes=how.leaves,
+        min_samples_leaf=min(how.leaf_rows, max(1, int(_LEAF_SHARE * len(x)))), l2_regularization=how.ridge,
+        max_features=how.columns, early_stopping=False, random_state=seed,
+    )  # fmt: skip
+    model.fit(x, y)
+    return _kept(model)
+
+
+def _kept(model: HistGradientBoostingRegressor) -> Trees:
+    grown = [each[0].nodes for each in model._predictors]
+    sizes = np.array([len(nodes) for nodes in grown], np.int64)
+    roots = np.concatenate([[0], np.cumsum(sizes)])[:-1]
+    nodes = np.concatenate(grown)
+    offset = np.repeat(roots, sizes)
+    leaf = nodes["is_leaf"].astype(bool)
+    values = np.where(leaf, nodes["value"], nodes["value"] * model.learning_rate)
+    return Trees(
+        constant=np.array([float(np.ravel(model._baseline_prediction)[0])]),
+        roots=roots.astype(np.int32),
+        column=np.where(leaf, -1, nodes["feature_idx"]).astype(np.int16),
+        threshold=nodes["num_threshold"].astype(np.float64),
+        left=(nodes["left"] + offset).astype(np.int32),
+        right=(nodes["right"] + offset).astype(np.int32),
+        by_default=nodes["missing_go_to_left"].astype(bool),
+        value=values.astype(np.float64),
+    )
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _walk(
+    x: Matrix,
+    roots: Any,
+    column: Any,
+    threshold: Any,
+    left: Any,
+    right: Any,
+    by_default: Any,
+    value: Any,
+    out: Any,
+) -> None:
+    for i in range(len(x)):
+        total = out[i]
+        for root in roots:
+            node = root
+            while column[node] >= 0:
+                seen = x[i, column[node]]
+                go_left = by_default[node] if np.isnan(seen) else seen <= threshold[node]
+                node = left[node] if go_left else right[node]
+            total += value[node]
+        out[i] = total
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _share_out(
+    x: Matrix,
+    roots: Any,
+    column: Any,
+    threshold: Any,
+    left: Any,
+    right: Any,
+    by_default: Any,
+    value: Any,
+    out: Any,
+) -> None:
+    for i in range(len(x)):
+        for root in roots:
+            node = root
+            while column[node] >= 0:
+                asked = column[node]
+                seen = x[i, asked]
+                go_left = by_default[node] if np.isnan(seen) else seen <= threshold[node]
+                after = left[node] if go_left else right[node]
+                out[i, asked] += value[after] - value[node]
+                node = after

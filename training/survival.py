@@ -1,0 +1,429 @@
+"""One survival model of a device type: from what a twin knows to how long its device may last.
+
+In three steps, each learned from landmarks of past lives (``features.py``):
+
+1. A **norm**: where healthy devices of the type lie in each operating regime and channel. By it the covariates become
+   columns that mean the same for every device: where a channel lies now, where of late, what its own baseline was.
+2. A **score**: the restricted mean of what is left of the life, min(T, horizon), by gradient-boosted trees, from
+   pseudo-observations (Andersen, Klein and Rosthøj 2003, Biometrika 90), which for a censored life is the contribution it
+   makes to Kaplan and Meier's estimate. Trees are *cross-fitted*: each fold's trees have seen no device of that fold.
+3. A **curve** for each score: the lives of landmarks whose cross-fitted scores were like it, by Kaplan and Meier, near ones
+   weighing more (Beran 1981), made monotone in the score. As no curve comes from devices that its score was fitted to, the
+   probabilities are calibrated as they stand, censoring included; quantiles and means are read off the curve.
+
+A failure mode's part of the risk is its share among failures of devices that look so, learned by trees likewise. The model
+is the mean of the folds' trees and says of each device whether it resembles those it was trained on.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
+
+from training.boosting import Boosting, Matrix, Trees, fit
+from twins.covariates import Covariates
+
+FOLDS: Final = 10
+"""Into how many parts devices are put; each part's scores come from trees that were fitted to the others."""
+
+VIEWS: Final = ("present", "own", "baseline", "late", "change")
+"""What is said of each channel: where it is, by the type's norm; by the device's own baseline; where that is; where the
+channel was of late; how far it is from there."""
+
+_GRAIN: Final = 64.0  # parts of a standard deviation: less tells of rounding, and by that of age
+_FAR: Final = 50.0  # standard deviations
+_KNOTS: Final = 64
+_NEAR: Final = 0.06  # share of all landmarks that a curve is made of
+_TIMES: Final = 128
+_TAIL_TIMES: Final = 40
+_UNLIKE: Final = 0.005  # share of the landmarks that are called unlike the others
+_MARGIN: Final = 1.5  # times these limits: devices that are new were not there when they were set
+_KEPT_VARIANCE: Final = 0.95
+_FEWEST_READINGS: Final = 5.0  # per feature; with less nothing can be said
+
+
+class Norm(NamedTuple):
+    """Where channels of healthy devices lie: R regimes, F features."""
+
+    mean: NDArray[np.float64]  # (R, F) channel units
+    spread: NDArray[np.float64]  # (R, F) standard deviation over devices and readings
+
+    @staticmethod
+    def learned(ends: Covariates) -> "Norm":
+        """From devices as they were last: each one's baseline counts by its readings.
+
+        A regime that no device met has no norm: what lies in it says nothing.
+        """
+        weight = ends.counted.astype(np.float64)
+        total = weight.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = (weight * ends.mean).sum(axis=0) / total
+            square = (weight * (ends.spread.astype(np.float64) ** 2 + (ends.mean - mean) ** 2)).sum(
+                axis=0
+            ) / total
+        return Norm(mean, np.sqrt(square) + 1.0e-4 * np.abs(mean) + 1.0e-9)
+
+
+def columns_of(features: Sequence[str], with_age: bool) -> tuple[str, ...]:
+    """The names of the columns that ``design`` gives."""
+    return (
+        *(f"{feature}.{view}" for view in VIEWS for feature in features),
+        *(("age_h",) if with_age else ()),
+    )
+
+
+def design(known: Covariates, norm: Norm, with_age: bool) -> Matrix:
+    """(n, columns) what the trees are asked about, in the norm's standard deviations; the last column is the age, h.
+
+    Rounded, so that no column tells more than a channel can know. NaN where a channel was never heard.
+    """
+    with np.errstate(invalid="ignore"):
+        offset = np.clip((known.mean - norm.mean) / norm.spread, -_FAR, _FAR)
+        wide = known.spread / norm.spread
+        late = np.clip((known.trend - norm.mean) / norm.spread, -_FAR, _FAR)
+    counted = np.where(np.isfinite(offset), known.counted, 0.0)
+    baseline, scale = _weighed(offset, counted), np.sqrt(_weighed(wide * wide, counted))
+    share = np.where(np.isfinite(late), known.share[:, :, None], 0.0)
+    of_late = _weighed(late, share)
+    level = known.level.astype(np.float64)
+    present = baseline + level * scale
+    parts = [present, level, baseline, of_late, present - of_late]
+    found = np.round(np.clip(np.concatenate(parts, axis=1), -_FAR, _FAR) * _GRAIN) / _GRAIN
+    if with_age:
+        found = np.concatenate([found, known.age_h], axis=1)
+    return np.ascontiguousarray(found, np.float32)
+
+
+def _weighed(values: NDArray[np.float64], weights: NDArray[Any]) -> NDArray[np.float64]:
+    """(n, F) means over regimes of (n, R, F); NaN where nothing weighs."""
+    total = weights.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: NDArray[np.float64] = np.where(weights > 0, values * weights, 0.0).sum(axis=1) / total
+    return mean
+
+
+def fold_of(device_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
+    """(n,) the fold of each device: by its id alone, so that it is the same in every model."""
+    digests = (hashlib.blake2b(each.encode(), digest_size=8, person=b"fold").digest() for each in device_ids)
+    return np.array([int.from_bytes(each) % FOLDS for each in digests], np.int64)
+
+
+# -- time left -----------------------------------------------------------------------------------------------------
+
+
+def restricted(
+    remaining_h: NDArray[np.float64], failed: NDArray[np.bool_], horizon_h: float
+) -> NDArray[np.float64]:
+    """(n,) pseudo-observations of min(T, horizon): with a censored life, what it adds to the mean by Kaplan and Meier.
+
+    Infinitesimal jackknife; min(T, horizon) itself where no life is censored before the horizon.
+    """
+    capped = np.minimum(remaining_h, horizon_h)
+    if not (~failed & (remaining_h < horizon_h)).any():
+        return capped
+    times, place = np.unique(capped, return_inverse=True)
+    ends = failed & (remaining_h <= horizon_h)
+    deaths = np.bincount(place, ends, len(times))
+    at_risk = np.cumsum(np.bincount(place, minlength=len(times))[::-1])[::-1]
+    hazard = deaths / at_risk
+    survival = np.cumprod(1.0 - hazard)
+    before = np.concatenate([[1.0], survival[:-1]])
+    steps = np.diff(np.concatenate([[0.0], times]))
+    area = np.cumsum(before * steps)
+    rest = area[-1] - area
+    total = len(capped)
+    inflow = np.cumsum(total * hazard / at_risk)
+    inflow_before = np.concatenate([[0.0], inflow[:-1]])
+    spent = np.cumsum(before * steps * inflow_before)
+    gained = spent[place] + inflow[place] * rest[place]
+    lost = np.where(ends, total / at_risk[place] * rest[place], 0.0)
+    found: NDArray[np.float64] = area[-1] + gained - lost
+    return found
+
+
+def times_for(remaining_h: NDArray[np.float64], horizon_h: float) -> NDArray[np.float64]:
+    """Hours at which curves are kept: evenly to the horizon, then ever further apart, to the longest life known."""
+    near_h = np.linspace(0.0, horizon_h, _TIMES)
+    longest_h = max(float(remaining_h.max(initial=0.0)), 1.01 * horizon_h)
+    return np.concatenate([near_h, np.geomspace(horizon_h, longest_h, _TAIL_TIMES)[1:]])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """Survival by score: ``survival[k, j]`` is the probability to last ``times_h[j]`` with the score ``scores[k]``."""
+
+    scores: NDArray[np.float64]  # (knots,) ascending
+    times_h: NDArray[np.float64]  # (times,) ascending from 0
+    survival: NDArray[np.float64]  # (knots, times) falling along times, rising along scores
+
+    @staticmethod
+    def learned(
+        scores: NDArray[np.float64],
+        remaining_h: NDArray[np.float64],
+        failed: NDArray[np.bool_],
+        times_h: NDArray[np.float64],
+    ) -> "Curves":
+        """From cross-fitted scores and what was left of each life, for the times of ``times_for``."""
+        knots = np.unique(np.quantile(scores, np.linspace(0.0, 1.0, _KNOTS)))
+        place = np.minimum(np.searchsorted(times_h, remaining_h, "left"), len(times_h) - 1)
+        count = min(len(scores) - 1, max(200, int(_NEAR * len(scores))))
+        survival = np.stack([_beran(knot, scores, place, failed, len(times_h), count) for knot in knots])
+        rising = IsotonicRegression(increasing=True)
+        for j in range(len(times_h)):
+            survival[:, j] = rising.fit_transform(knots, survival[:, j])
+        return Curves(knots, times_h, survival)
+
+    def of(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, times) the curves of some scores, between those that are known."""
+        place = np.clip(np.searchsorted(self.scores, scores) - 1, 0, max(0, len(self.scores) - 2))
+        after = np.minimum(place + 1, len(self.scores) - 1)
+        gap = np.where(after > place, self.scores[after] - self.scores[place], 1.0)
+        part = np.clip((scores - self.scores[place]) / gap, 0.0, 1.0)[:, None]
+        found: NDArray[np.float64] = self.survival[place] * (1.0 - part) + self.survival[after] * part
+        return found
+
+
+def _beran(
+    knot: float,
+    scores: NDArray[np.float64],
+    place: NDArray[np.int64],
+    failed: NDArray[np.bool_],
+    times: int,
+    count: int,
+) -> NDArray[np.float64]:
+    """(times,) Kaplan and Meier's estimate from the ``count`` scores nearest to one, near ones weighing more (tricube)."""
+    away = np.abs(scores - knot)
+    reach = np.partition(away, count)[count] + 1.0e-9
+    weight = np.clip(1.0 - (away / reach) ** 3, 0.0, None) ** 3
+    leaving = np.bincount(place, weight, times)
+    deaths = np.bincount(place, weight * failed, times)
+    at_risk = np.cumsum(leaving[::-1])[::-1]
+    hazard = np.divide(deaths, at_risk, out=np.zeros(times), where=at_risk > 0.0)
+    return np.asarray(np.cumprod(1.0 - np.clip(hazard, 0.0, 1.0)), np.float64)
+
+
+# -- likeness ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likeness:
+    """Whether a device resembles those that were learned from: Hotelling's T² and Q of principal components.
+
+    Source: Jackson and Mudholkar (1979), Technometrics 21; limits are quantiles of what was seen.
+    """
+
+    centre: NDArray[np.float64]  # (columns,)
+    scale: NDArray[np.float64]
+    axes: NDArray[np.float64]  # (columns, components)
+    variance: NDArray[np.float64]  # (components,)
+    limits: NDArray[np.float64]  # (2,) of T² and of Q
+
+    @staticmethod
+    def learned(x: Matrix) -> "Likeness":
+        """From the columns of landmarks; an unknown value counts as ordinary."""
+        seen = x.astype(np.float64)
+        centre = np.nan_to_num(np.nanmean(seen, axis=0)) if len(seen) else np.zeros(x.shape[1])
+        scale = np.nan_to_num(np.nanstd(seen, axis=0))
+        scale = np.where(scale > 1.0 / _GRAIN, scale, np.inf)  # a column that never moved tells nothing
+        z = np.nan_to_num((seen - centre) / scale)
+        variance, axes = np.linalg.eigh(z.T @ z / max(1, len(z)))
+        variance, axes = variance[::-1], axes[:, ::-1]
+        total = max(float(variance.sum()), 1.0e-12)
+        kept = int(np.searchsorted(np.cumsum(variance) / total, _KEPT_VARIANCE)) + 1
+        found = Likeness(
+            centre, scale, axes[:, :kept], np.maximum(variance[:kept], 1.0e-9), np.full(2, np.inf)
+        )
+        limits = np.quantile(found.statistics(x), 1.0 - _UNLIKE, axis=0) if len(z) else found.limits
+        return Likeness(found.centre, found.scale, found.axes, found.variance, limits)
+
+    def statistics(self, x: Matrix) -> NDArray[np.float64]:
+        """(n, 2) T² and Q."""
+        z = np.nan_to_num((x.astype(np.float64) - self.centre) / self.scale)
+        along = z @ self.axes
+        t2 = (along * along / self.variance).sum(axis=1)
+        q = np.maximum((z * z).sum(axis=1) - (along * along).sum(axis=1), 0.0)
+        return np.stack([t2, q], axis=1)
+
+    def holds(self, x: Matrix) -> NDArray[np.bool_]:
+        """(n,) whether each row is like those that were learned from."""
+        return np.asarray((self.statistics(x) <= _MARGIN * self.limits).all(axis=1))
+
+
+# -- the whole -----------------------------------------------------------------------------------------------------
+
+
+class Forecast(NamedTuple):
+    """What is said of n devices, by ``any`` failure and by each failure mode.
+
+    ``share`` (n, modes) is each mode's part of the risk; ``survival`` (n, times) the probability that nothing fails by then.
+    """
+
+    score_h: NDArray[np.float64]
+    times_h: NDArray[np.float64]
+    survival: NDArray[np.float64]
+    share: NDArray[np.float64]
+    in_distribution: NDArray[np.bool_]
+
+    def probability(self, within_h: float, mode: int | None = None) -> NDArray[np.float64]:
+        """(n,) of a failure, by one mode or by any, within some hours."""
+        failing = 1.0 - lasting(self.survival, self.times_h, within_h)
+        return failing if mode is None else failing * self.share[:, mode]
+
+    def quantile(self, p: float, mode: int | None = None) -> NDArray[np.float64]:
+        """(n,) hours within which the failure comes with probability ``p``; NaN: not as far as history reaches."""
+        failing = 1.0 - self.survival
+        if mode is not None:
+            failing = failing * self.share[:, mode, None]
+        return _crossing(failing, self.times_h, p)
+
+    def mean(self, horizon_h: float, mode: int | None = None) -> NDArray[np.float64]:
+        """(n,) hours that are left on average until a failure, by one mode or by any, no more than the horizon counting."""
+        steps = np.diff(np.minimum(self.times_h, horizon_h))
+        failing = 1.0 - (self.survival[:, 1:] + self.survival[:, :-1]) / 2.0
+        if mode is not None:
+            failing = failing * self.share[:, mode, None]
+        found: NDArray[np.float64] = (steps * (1.0 - failing)).sum(axis=1)
+        return found
+
+
+def lasting(survival: NDArray[np.float64], times_h: NDArray[np.float64], at_h: float) -> NDArray[np.float64]:
+    """(n,) the probability to last so long, from curves (n, times); beyond the last time as there."""
+    place = int(np.clip(np.searchsorted(times_h, at_h, "right") - 1, 0, len(times_h) - 2))
+    part = min(1.0, (at_h - times_h[place]) / (times_h[place + 1] - times_h[place]))
+    found: NDArray[np.float64] = survival[:, place] * (1.0 - part) + survival[:, place + 1] * part
+    return found
+
+
+def _crossing(failing: NDArray[np.float64], times_h: NDArray[np.float64], p: float) -> NDArray[np.float64]:
+    reached = failing >= p
+    first = np.argmax(reached, axis=1)
+    rows = np.arange(len(failing))
+    before = np.maximum(first - 1, 0)
+    low, high = failing[rows, before], failing[rows, first]
+    part = np.where(high > low, (p - low) / np.where(high > low, high - low, 1.0), 0.0)
+    found = times_h[before] + np.clip(part, 0.0, 1.0) * (times_h[first] - times_h[before])
+    return np.where(reached.any(axis=1), np.where(first == 0, 0.0, found), np.nan)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SurvivalModel:
+    """A trained model; see the module's text. ``causes[k][m]`` are fold k's trees of failure mode m; none without labels."""
+
+    norm: Norm
+    with_age: bool
+    horizon_h: float
+    folds: tuple[Trees, ...]
+    causes: tuple[tuple[Trees, ...], ...]
+    curves: Curves
+    likeness: Likeness
+
+    def forecast(self, known: Covariates) -> Forecast:
+        """What is to be expected of devices, from what their twins know."""
+        x = design(known, self.norm, self.with_age)
+        scores = np.mean([trees.predict(x) for trees in self.folds], axis=0)
+        return self.told(known, x, scores, self._shares(x, range(len(self.causes))))
+
+    def told(
+        self, known: Covariates, x: Matrix, scores: NDArray[np.float64], share: NDArray[np.float64]
+    ) -> Forecast:
+        """The forecast that scores stand for."""
+        enough = known.counted.sum(axis=1).max(axis=1, initial=0.0) >= _FEWEST_READINGS
+        inside = self.likeness.holds(x) & enough
+        return Forecast(scores, self.curves.times_h, self.curves.of(scores), share, inside)
+
+    def cross_fitted(self, known: Covariates, fold: NDArray[np.int64]) -> Forecast:
+        """The same where each device is judged by the trees of its own fold, which have not seen it."""
+        x = design(known, self.norm, self.with_age)
+        scores = np.zeros(len(x))
+        share = np.zeros((len(x), len(self.causes[0]) if self.causes else 0))
+        for number in range(len(self.folds)):
+            mine = fold == number
+            scores[mine] = self.folds[number].predict(x[mine])
+            if self.causes:
+                share[mine] = self._shares(x[mine], [number])
+        return self.told(known, x, scores, share)
+
+    def contributions(self, known: Covariates) -> NDArray[np.float64]:
+        """(n, columns) hours by which each column moves the score, averaged over folds; ``columns_of`` names them."""
+        x = design(known, self.norm, self.with_age)
+        found: NDArray[np.float64] = np.mean([trees.contributions(x) for trees in self.folds], axis=0)
+        return found
+
+    def _shares(self, x: Matrix, folds: Sequence[int] | range) -> NDArray[np.float64]:
+        if not self.causes:
+            return np.zeros((len(x), 0))
+        parts = [[trees.predict(x) for trees in self.causes[number]] for number in folds]
+        return shares(np.mean(parts, axis=0).T)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything, to be kept; ``from_arrays`` makes the model of it again."""
+        found: dict[str, NDArray[Any]] = {
+            "norm.mean": self.norm.mean,
+            "norm.spread": self.norm.spread,
+            "settings": np.array([float(self.with_age), self.horizon_h, len(self.folds), self._modes()]),
+            "curves.scores": self.curves.scores,
+            "curves.times_h": self.curves.times_h,
+            "curves.survival": self.curves.survival,
+            **{f"likeness.{name}": getattr(self.likeness, name) for name in Likeness.__slots__},
+        }
+        for number, trees in enumerate(self.folds):
+            found |= trees.arrays(f"fold.{number}.")
+        for number, modes in enumerate(self.causes):
+            for mode, trees in enumerate(modes):
+                found |= trees.arrays(f"cause.{number}.{mode}.")
+        return found
+
+    def _modes(self) -> int:
+        return len(self.causes[0]) if self.causes else 0
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The model that ``arrays`` described; KeyError if some of it is not there."""
+        with_age, horizon_h, folds, modes = arrays["settings"].tolist()
+        numbers = range(int(folds))
+        return cls(
+            Norm(arrays["norm.mean"], arrays["norm.spread"]),
+            bool(with_age),
+            horizon_h,
+            tuple(Trees.from_arrays(arrays, f"fold.{number}.") for number in numbers),
+            tuple(
+                tuple(Trees.from_arrays(arrays, f"cause.{number}.{mode}.") for mode in range(int(modes)))
+                for number in numbers
+            )
+            if modes
+            else (),
+            Curves(*(arrays[f"curves.{name}"] for name in Curves.__slots__)),
+            Likeness(**{name: arrays[f"likeness.{name}"] for name in Likeness.__slots__}),
+        )
+
+
+def unseen_curves(
+    scores: NDArray[np.float64], remaining_h: NDArray[np.float64], failed: NDArray[np.bool_], fold: NDArray[np.int64],
+    times_h: NDArray[np.float64],
+) -> NDArray[np.float64]:  # fmt: skip
+    """(n, times) curves of landmarks, each learned from the devices of other folds alone: what figures are taken from."""
+    found = np.ones((len(scores), len(times_h)))
+    for number in np.unique(fold):
+        mine, others = fold == number, fold != number
+        found[mine] = Curves.learned(scores[others], remaining_h[others], failed[others], times_h).of(
+            scores[mine]
+        )
+    return found
+
+
+def shares(raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, modes) parts of one that are in proportion to what trees say, none of them quite nothing."""
+    part = np.clip(raw, 1.0e-3, 1.0)
+    found: NDArray[np.float64] = part / part.sum(axis=1, keepdims=True)
+    return found
+
+
+def fit_causes(
+    x: Matrix, cause: NDArray[np.int64], modes: int, how: Boosting, seed: int
+) -> tuple[Trees, ...]:
+    """The trees of one fold for each failure mode's share, from landmarks of lives whose failure says its mode."""
+    return tuple(fit(x, (cause == mode).astype(np.float64), how, seed + mode) for mode in range(modes))

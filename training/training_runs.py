@@ -1,0 +1,370 @@
+"""A training run, step by step, in a folder of its own: parts of history to landmarks, folds to trees, all to a model.
+
+Each step writes one file, whole or not at all, and is passed over where that is there: whoever dies, the run goes on from
+what was done. What a step writes depends on the plan alone, so a run comes to the same bits with however many workers. A
+step holds one part of history, or the landmarks, of which the plan bounds the number; never all of history.
+"""
+
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from training import features, lifecycles
+from training.arrays import keep, packed, unpacked
+from training.boosting import Boosting, Matrix, Trees, fit
+from training.errors import TooFewFailuresError
+from training.evaluation import calibration, measured
+from training.features import Landmarks, Window
+from training.history import History
+from training.recorder import journals_in
+from training.registry import Manifest
+from training.survival import (
+    FOLDS,
+    Curves,
+    Forecast,
+    Likeness,
+    Norm,
+    SurvivalModel,
+    columns_of,
+    design,
+    fit_causes,
+    fold_of,
+    restricted,
+    times_for,
+    unseen_curves,
+)
+from training.tables import READINGS, sql_name
+from twins import sealing, typefiles
+from twins.covariates import shape_of, width_of
+from twins.devices import DeviceType
+from twins.traces import feature_channels
+
+FOLDER: Final = "training"
+"""Where a data folder has the runs that are under way."""
+
+FEWEST_FAILURES: Final = 10
+"""With fewer failures in history no model is made."""
+
+_PLAN: Final = "plan.json"
+_DEVICES: Final = "devices.json"
+_MANIFEST: Final = "manifest.json"
+_MODEL: Final = "model.npz"
+_STOP: Final = "stop"
+_CELLS: Final = 60_000_000  # numbers in all landmarks' covariates together
+_MOST_LANDMARKS: Final = 400_000
+_PART_ROWS: Final = 2_000_000  # readings of history in a part, more or less
+_FEWEST_PARTS: Final = 8
+_CAUSE_ROUNDS: Final = 80
+_LOOK_EVERY_S: Final = 0.2
+
+
+class TrainingStopped(Exception):  # noqa: N818  (no error: the run was told to end)
+    """Raised inside a run that was told to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is to do; see ``begin``.
+
+    Attributes
+    ----------
+    history, hosts : folders of the data that it reads
+    device_type : the document of the type in force
+    until_us : shard time; nothing that came later is used
+    with_age : whether a device's age may tell
+    horizon_h : how far ahead the score sees; None: as the lives suggest
+    stride, parts : every so manyth reading is a landmark; into how many parts the devices are put
+    seed : of the trees
+    data : Delta version of each table
+    """
+
+    history: str
+    hosts: str
+    device_type: Mapping[str, Any]
+    until_us: int
+    by: str
+    with_age: bool
+    horizon_h: float | None
+    stride: int
+    parts: int
+    seed: int
+    data: Mapping[str, int]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The plan of a run."""
+        return cls(**json.loads(sealing.read(folder / _PLAN)))
+
+
+def begin(
+    folder: Path, data: Path, device_type: DeviceType, until_us: int, *, by: str, with_age: bool = True, seed: int = 0,
+    landmarks: int | None = None,
+) -> Plan:  # fmt: skip
+    """Decide what a run does and keep that in ``folder``; where it was decided before, that stands.
+
+    Parameters
+    ----------
+    data : a data folder
+    landmarks : about how many are learned from; None: as many as memory is meant to bear
+
+    Raises
+    ------
+    TooFewFailuresError : history tells of too few failures to learn from.
+    """
+    if (folder / _PLAN).exists():
+        return Plan.read(folder)
+    name = device_type.name
+    with History(data / "history", journals_in(data / "hosts")) as history:
+        ids = features.devices(history, name)
+        failures = int(lifecycles.read(history, name, ids, (), until_us).failed.sum())
+        if failures < FEWEST_FAILURES:
+            raise TooFewFailuresError(name, failures, FEWEST_FAILURES)
+        most = landmarks or min(_MOST_LANDMARKS, _CELLS // width_of(device_type))
+        rows = history.storage().get(READINGS + sql_name(name), (0, 0, 0))[1]
+        plan = Plan(
+            history=str(data / "history"),
+            hosts=str(data / "hosts"),
+            device_type=typefiles.to_document(device_type),
+            until_us=until_us,
+            by=by,
+            with_age=with_age,
+            horizon_h=device_type.horizon_h,
+            stride=max(1, -(-rows // most)),
+            parts=min(len(ids), max(_FEWEST_PARTS, -(-rows // _PART_ROWS))),
+            seed=seed,
+            data=history.versions(),
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    keep(folder / _DEVICES, json.dumps(ids).encode())
+    keep(folder / _PLAN, json.dumps(asdict(plan)).encode())
+    return plan
+
+
+def stop(folder: Path) -> None:
+    """Have the run's workers end at their next step; what they did stays."""
+    (folder / _STOP).touch()
+
+
+def go_on(folder: Path) -> None:
+    """Let a run that was stopped go on."""
+    (folder / _STOP).unlink(missing_ok=True)
+
+
+def progress(folder: Path) -> tuple[float, str]:
+    """How much of a run is done, 0 to 1, and what it is at."""
+    plan = Plan.read(folder)
+    parts = len(list(folder.glob("part-*.arrow")))
+    folds = len(list(folder.glob("fold-*.npz")))
+    if parts < plan.parts:
+        return 0.7 * parts / plan.parts, f"history: {parts} of {plan.parts} parts"
+    return 0.7 + 0.25 * folds / FOLDS, f"trees: {folds} of {FOLDS} folds"
+
+
+def outcome(folder: Path) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+    """What a run came to; FileNotFoundError if it has not ended."""
+    arrays = unpacked(sealing.read(folder / _MODEL))
+    said = json.loads(sealing.read(folder / _MANIFEST))
+    return Manifest(
+        **{**said, "features": tuple(said["features"]), "failure_modes": tuple(said["failure_modes"])}
+    ), arrays
+
+
+def remove(folder: Path) -> None:
+    """Take away all that is kept of a run."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Worker:
+    """One of those that do a run together; they meet in its folder alone.
+
+    Parameters
+    ----------
+    folder : of the run, which was begun
+    rank, workers : which of how many this is
+    """
+
+    def __init__(self, folder: Path, rank: int = 0, workers: int = 1) -> None:
+        self._folder = folder
+        self._rank = rank
+        self._workers = workers
+        self._plan = Plan.read(folder)
+        self._type = typefiles.from_document(self._plan.device_type)
+        self._modes = tuple(mode.name for mode in self._type.failure_modes)
+        self._parts = [folder / f"part-{number:04}.arrow" for number in range(self._plan.parts)]
+        self._folds = [folder / f"fold-{number:02}.npz" for number in range(FOLDS)]
+        self._pause = threading.Event()
+
+    def work(self) -> None:
+        """Do this worker's share of every step, and wait for the others' in between.
+
+        Raises
+        ------
+        TrainingStopped : the run was told to end.
+        MomentNotKeptError, OSError, … : a step cannot be done; what was done before stays.
+        """
+        with threadpool_limits(1):
+            for number in self._mine(self._parts):
+                keep(self._parts[number], self._part(number))
+            self._meet(self._parts)
+            wanted = self._mine(self._folds)
+            rows = self._landmarks() if wanted or self._rank == 0 else None
+            for number in wanted:
+                assert rows is not None
+                keep(self._folds[number], packed(self._fold(rows, number)))
+            self._meet(self._folds)
+            if rows is not None and self._rank == 0 and not (self._folder / _MODEL).exists():
+                manifest, model = self._whole(rows)
+                keep(self._folder / _MANIFEST, json.dumps(asdict(manifest)).encode())
+                keep(self._folder / _MODEL, packed(model.arrays()))
+
+    def check(self) -> None:
+        """Raises ``TrainingStopped`` if the run is to end."""
+        if (self._folder / _STOP).exists():
+            raise TrainingStopped
+
+    def _mine(self, files: Sequence[Path]) -> list[int]:
+        """Which of a step's files are this worker's and not there yet."""
+        self.check()
+        return [
+            number for number in range(self._rank, len(files), self._workers) if not files[number].exists()
+        ]
+
+    def _meet(self, files: Sequence[Path]) -> None:
+        while not all(file.exists() for file in files):
+            self.check()
+            self._pause.wait(_LOOK_EVERY_S)
+
+    # -- steps ------------------------------------------------------------------------------------------------------
+
+    def _part(self, number: int) -> bytes:
+        """The landmarks of one part of the devices."""
+        self.check()
+        ids: list[str] = json.loads(sealing.read(self._folder / _DEVICES))
+        mine = ids[number * len(ids) // self._plan.parts : (number + 1) * len(ids) // self._plan.parts]
+        window = Window(self._type.name, self._plan.until_us, self._plan.stride)
+        with History(self._plan.history, journals_in(Path(self._plan.hosts))) as history:
+            lives = lifecycles.read(history, self._type.name, mine, self._modes, self._plan.until_us)
+            found = features.landmarks(history.past(), window, lives, mine, self.check)
+        return b"" if found is None else _as_bytes(found.table())
+
+    def _landmarks(self) -> Landmarks:
+        """All landmarks, in the order of devices and times."""
+        blocks = [sealing.read(path) for path in self._parts]
+        table = pa.concat_tables([pa.ipc.open_stream(block).read_all() for block in blocks if block])
+        return features.from_table(table, *shape_of(self._type))
+
+    def _fold(self, rows: Landmarks, number: int) -> dict[str, NDArray[Any]]:
+        """The trees of one fold, from the devices of all others."""
+        self.check()
+        x, horizon_h = self._design(rows), self._horizon_h(rows)
+        others = fold_of(rows.device_id) != number
+        target = restricted(rows.remaining_h, rows.failed, horizon_h)
+        seed = self._plan.seed + 100 * number
+        arrays = fit(x[others], target[others], Boosting(), seed).arrays("score.")
+        if self._has_causes(rows):
+            named = others & rows.failed & (rows.cause >= 0) & (rows.remaining_h <= horizon_h)
+            how = Boosting(rounds=_CAUSE_ROUNDS)
+            for mode, trees in enumerate(
+                fit_causes(x[named], rows.cause[named], len(self._modes), how, seed + 1)
+            ):
+                arrays |= trees.arrays(f"cause.{mode}.")
+        return arrays
+
+    def _whole(self, rows: Landmarks) -> tuple[Manifest, SurvivalModel]:
+        """The model, and what is said of it."""
+        kept = [unpacked(sealing.read(path)) for path in self._folds]
+        modes = range(len(self._modes)) if self._has_causes(rows) else range(0)
+        horizon_h = self._horizon_h(rows)
+        times_h = times_for(rows.remaining_h, horizon_h)
+        scores = tuple(Trees.from_arrays(arrays, "score.") for arrays in kept)
+        causes = tuple(tuple(Trees.from_arrays(arrays, f"cause.{m}.") for m in modes) for arrays in kept)
+        fold, x = fold_of(rows.device_id), self._design(rows)
+        unseen = np.zeros(len(x))
+        for number, trees in enumerate(scores):
+            unseen[fold == number] = trees.predict(x[fold == number])
+        model = SurvivalModel(
+            norm=norm_of(rows),
+            with_age=self._plan.with_age,
+            horizon_h=horizon_h,
+            folds=scores,
+            causes=causes if modes else (),
+            curves=Curves.learned(unseen, rows.remaining_h, rows.failed, times_h),
+            likeness=Likeness.learned(x),
+        )
+        survival = unseen_curves(unseen, rows.remaining_h, rows.failed, fold, times_h)
+        told = model.cross_fitted(rows.covariates, fold)._replace(survival=survival)
+        return self._manifest(rows, model, told), model
+
+    def _manifest(self, rows: Landmarks, model: SurvivalModel, told: Forecast) -> Manifest:
+        lives = set(zip(rows.device_id.tolist(), rows.life.tolist(), rows.failed.tolist(), strict=True))
+        counts = {
+            "rows": len(rows.at_us),
+            "devices": len({device for device, _, _ in lives}),
+            "life_cycles": len(lives),
+            "failures": sum(failed for _, _, failed in lives),
+        }
+        channels = [self._type.channels[c].name for c in feature_channels(self._type)]
+        seen = (rows.remaining_h, rows.failed, model.horizon_h)
+        return Manifest(
+            device_type=self._type.name,
+            type_version=self._type.version,
+            by=self._plan.by,
+            data=self._plan.data,
+            trained_until_us=self._plan.until_us,
+            features=columns_of(channels, model.with_age),
+            failure_modes=self._modes if model.causes else (),
+            parameters={
+                "with_age": model.with_age, "horizon_h": model.horizon_h, "seed": self._plan.seed,
+                "stride": self._plan.stride, "folds": FOLDS, "holdout": digest_of(rows), **asdict(Boosting()), **counts,
+            },
+            metrics=_known({**measured(told, *seen), **counts}),
+            calibration=calibration(told, *seen),
+        )  # fmt: skip
+
+    def _design(self, rows: Landmarks) -> Matrix:
+        return design(rows.covariates, norm_of(rows), self._plan.with_age)
+
+    def _horizon_h(self, rows: Landmarks) -> float:
+        """As the type says; else what half of all landmarks of lives that failed had left."""
+        if self._plan.horizon_h is not None:
+            return self._plan.horizon_h
+        return max(1.0e-3, float(np.median(rows.remaining_h[rows.failed])))
+
+    @staticmethod
+    def _has_causes(rows: Landmarks) -> bool:
+        return bool((rows.failed & (rows.cause >= 0)).any())
+
+
+def norm_of(rows: Landmarks) -> Norm:
+    """The norm, by the last landmark of each device."""
+    last = np.append(rows.device_id[1:] != rows.device_id[:-1], True)
+    return Norm.learned(rows.covariates.take(np.flatnonzero(last)))
+
+
+def digest_of(rows: Landmarks) -> str:
+    """What tells whether figures of two models were taken from the same landmarks, none seen by the trees that judged it."""
+    seen = hashlib.sha256("\n".join(rows.device_id.tolist()).encode())
+    seen.update(rows.at_us.tobytes())
+    return seen.hexdigest()[:16]
+
+
+def _known(figures: Mapping[str, float]) -> dict[str, float]:
+    """Those that could be measured: NaN is no JSON."""
+    return {name: value for name, value in figures.items() if not np.isnan(value)}
+
+
+def _as_bytes(table: pa.Table) -> pa.Buffer:
+    held = pa.BufferOutputStream()
+    with pa.ipc.new_stream(held, table.schema) as writer:
+        writer.write_table(table)
+    return held.getvalue()
