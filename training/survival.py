@@ -2,8 +2,8 @@
 
 In three steps, each learned from landmarks of past lives (``features.py``):
 
-1. A **norm**: where healthy devices of the type lie in each operating regime and channel. By it the covariates become
-   columns that mean the same for every device: where a channel lies now, where of late, what its own baseline was.
+1. A **norm**: where devices of the type lie in each operating regime and channel. By it the covariates become columns that
+   mean the same in every regime: where a channel lies now, where of late, and the change.
 2. A **score**: the restricted mean of what is left of the life, min(T, horizon), by gradient-boosted trees, from
    pseudo-observations (Andersen, Klein and Rosthøj 2003, Biometrika 90), which for a censored life is the contribution it
    makes to Kaplan and Meier's estimate. Trees are *cross-fitted*: each fold's trees have seen no device of that fold.
@@ -30,9 +30,8 @@ from twins.covariates import Covariates
 FOLDS: Final = 10
 """Into how many parts devices are put; each part's scores come from trees that were fitted to the others."""
 
-VIEWS: Final = ("present", "own", "baseline", "late", "change")
-"""What is said of each channel: where it is, by the type's norm; by the device's own baseline; where that is; where the
-channel was of late; how far it is from there."""
+VIEWS: Final = ("now", "late", "change")
+"""What is said of each channel: its short trend, its long one, and how far the first is from the second."""
 
 _GRAIN: Final = 64.0  # parts of a standard deviation: less tells of rounding, and by that of age
 _FAR: Final = 50.0  # standard deviations
@@ -43,28 +42,30 @@ _TAIL_TIMES: Final = 40
 _UNLIKE: Final = 0.005  # share of the landmarks that are called unlike the others
 _MARGIN: Final = 1.5  # times these limits: devices that are new were not there when they were set
 _KEPT_VARIANCE: Final = 0.95
-_FEWEST_READINGS: Final = 5.0  # per feature; with less nothing can be said
+_LEAST_SHARE: Final = (
+    0.4  # of the short trend that readings stand for, 5 of them; with less nothing can be said
+)
 
 
 class Norm(NamedTuple):
-    """Where channels of healthy devices lie: R regimes, F features."""
+    """Where channels of the type lie: R regimes, F features."""
 
     mean: NDArray[np.float64]  # (R, F) channel units
-    spread: NDArray[np.float64]  # (R, F) standard deviation over devices and readings
+    spread: NDArray[np.float64]  # (R, F) standard deviation
 
     @staticmethod
-    def learned(ends: Covariates) -> "Norm":
-        """From devices as they were last: each one's baseline counts by its readings.
+    def learned(known: Covariates) -> "Norm":
+        """From landmarks: each one's trends count by how much of its late past they stand for.
 
         A regime that no device met has no norm: what lies in it says nothing.
         """
-        weight = ends.counted.astype(np.float64)
+        trend = known.trend[:, 0].astype(np.float64)
+        weight = np.where(np.isfinite(trend), known.share[:, 0, :, None], 0.0)
+        trend = np.where(weight > 0.0, trend, 0.0)
         total = weight.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = (weight * ends.mean).sum(axis=0) / total
-            square = (weight * (ends.spread.astype(np.float64) ** 2 + (ends.mean - mean) ** 2)).sum(
-                axis=0
-            ) / total
+            mean = (weight * trend).sum(axis=0) / total
+            square = (weight * (trend - mean) ** 2).sum(axis=0) / total
         return Norm(mean, np.sqrt(square) + 1.0e-4 * np.abs(mean) + 1.0e-9)
 
 
@@ -79,31 +80,19 @@ def columns_of(features: Sequence[str], with_age: bool) -> tuple[str, ...]:
 def design(known: Covariates, norm: Norm, with_age: bool) -> Matrix:
     """(n, columns) what the trees are asked about, in the norm's standard deviations; the last column is the age, h.
 
-    Rounded, so that no column tells more than a channel can know. NaN where a channel was never heard.
+    Rounded, so that no column tells more than a channel can know: an exact mean of a steady channel would tell by its last
+    bits how often it was taken, which is an age in disguise. NaN where a channel was never heard.
     """
     with np.errstate(invalid="ignore"):
-        offset = np.clip((known.mean - norm.mean) / norm.spread, -_FAR, _FAR)
-        wide = known.spread / norm.spread
-        late = np.clip((known.trend - norm.mean) / norm.spread, -_FAR, _FAR)
-    counted = np.where(np.isfinite(offset), known.counted, 0.0)
-    baseline, scale = _weighed(offset, counted), np.sqrt(_weighed(wide * wide, counted))
-    share = np.where(np.isfinite(late), known.share[:, :, None], 0.0)
-    of_late = _weighed(late, share)
-    level = known.level.astype(np.float64)
-    present = baseline + level * scale
-    parts = [present, level, baseline, of_late, present - of_late]
-    found = np.round(np.clip(np.concatenate(parts, axis=1), -_FAR, _FAR) * _GRAIN) / _GRAIN
+        z = np.clip((known.trend - norm.mean) / norm.spread, -_FAR, _FAR)
+    share = np.where(np.isfinite(z), known.share[..., None], 0.0)
+    total = share.sum(axis=2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        now, late = np.moveaxis(np.where(share > 0.0, z * share, 0.0).sum(axis=2) / total, 1, 0)
+    found = np.round(np.concatenate([now, late, now - late], axis=1) * _GRAIN) / _GRAIN
     if with_age:
         found = np.concatenate([found, known.age_h], axis=1)
     return np.ascontiguousarray(found, np.float32)
-
-
-def _weighed(values: NDArray[np.float64], weights: NDArray[Any]) -> NDArray[np.float64]:
-    """(n, F) means over regimes of (n, R, F); NaN where nothing weighs."""
-    total = weights.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean: NDArray[np.float64] = np.where(weights > 0, values * weights, 0.0).sum(axis=1) / total
-    return mean
 
 
 def fold_of(device_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
@@ -331,7 +320,7 @@ class SurvivalModel:
         self, known: Covariates, x: Matrix, scores: NDArray[np.float64], share: NDArray[np.float64]
     ) -> Forecast:
         """The forecast that scores stand for."""
-        enough = known.counted.sum(axis=1).max(axis=1, initial=0.0) >= _FEWEST_READINGS
+        enough = known.share[:, 0].sum(axis=1) >= _LEAST_SHARE
         inside = self.likeness.holds(x) & enough
         return Forecast(scores, self.curves.times_h, self.curves.of(scores), share, inside)
 

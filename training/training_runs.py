@@ -53,7 +53,7 @@ FOLDER: Final = "training"
 """Where a data folder has the runs that are under way."""
 
 FEWEST_FAILURES: Final = 10
-"""With fewer failures in history no model is made."""
+"""With fewer failures in history, or failures of hardly more than one device, no model is made."""
 
 _PLAN: Final = "plan.json"
 _DEVICES: Final = "devices.json"
@@ -126,9 +126,10 @@ def begin(
     name = device_type.name
     with History(data / "history", journals_in(data / "hosts")) as history:
         ids = features.devices(history, name)
-        failures = int(lifecycles.read(history, name, ids, (), until_us).failed.sum())
-        if failures < FEWEST_FAILURES:
-            raise TooFewFailuresError(name, failures, FEWEST_FAILURES)
+        lives = lifecycles.read(history, name, ids, (), until_us)
+        failed = [lives.ids[device] for device in lives.device[lives.failed].tolist()]
+        if len(failed) < FEWEST_FAILURES or len(np.unique(fold_of(failed))) < 2:
+            raise TooFewFailuresError(name, len(failed), FEWEST_FAILURES)
         most = landmarks or min(_MOST_LANDMARKS, _CELLS // width_of(device_type))
         rows = history.storage().get(READINGS + sql_name(name), (0, 0, 0))[1]
         plan = Plan(
@@ -293,7 +294,7 @@ class Worker:
         for number, trees in enumerate(scores):
             unseen[fold == number] = trees.predict(x[fold == number])
         model = SurvivalModel(
-            norm=norm_of(rows),
+            norm=Norm.learned(rows.covariates),
             with_age=self._plan.with_age,
             horizon_h=horizon_h,
             folds=scores,
@@ -332,7 +333,7 @@ class Worker:
         )  # fmt: skip
 
     def _design(self, rows: Landmarks) -> Matrix:
-        return design(rows.covariates, norm_of(rows), self._plan.with_age)
+        return design(rows.covariates, Norm.learned(rows.covariates), self._plan.with_age)
 
     def _horizon_h(self, rows: Landmarks) -> float:
         """As the type says; else what half of all landmarks of lives that failed had left."""
@@ -343,12 +344,6 @@ class Worker:
     @staticmethod
     def _has_causes(rows: Landmarks) -> bool:
         return bool((rows.failed & (rows.cause >= 0)).any())
-
-
-def norm_of(rows: Landmarks) -> Norm:
-    """The norm, by the last landmark of each device."""
-    last = np.append(rows.device_id[1:] != rows.device_id[:-1], True)
-    return Norm.learned(rows.covariates.take(np.flatnonzero(last)))
 
 
 def digest_of(rows: Landmarks) -> str:

@@ -2,7 +2,8 @@
 
 A model is trained on the covariates of twins rebuilt from history and scores those of live ones. Both are copies of the
 same arrays, which the same kernel wrote: there is no second definition that could differ. What makes them comparable
-between devices, regimes and channels is learned with the model (``training/survival.py``).
+between regimes and channels is learned with the model (``training/survival.py``). A device's own baseline is not among
+them: it tells devices apart, which is for health, and a model would learn who is who.
 """
 
 from typing import Final, NamedTuple, Self
@@ -12,23 +13,19 @@ from numpy.typing import NDArray
 
 from twins.devices import DeviceType
 from twins.state import NEVER_US, ShardState
-from twins.traces import LEVEL, feature_channels, signal_params
+from twins.traces import TREND_SPANS, feature_channels, signal_params
 
 _HOUR_US: Final = 3_600_000_000
 
 
 class Covariates(NamedTuple):
-    """Of n devices, each at a moment; R regimes, F features, as in ``twins/traces.py``.
+    """Of n devices, each at a moment; S spans, R regimes, F features, as in ``twins/traces.py``.
 
     Unknown is NaN: the trend of a feature in a regime that was never met, the age of a device never heard.
     """
 
-    trend: NDArray[np.float32]  # (n, R, F) mean of late in each regime, channel units
-    share: NDArray[np.float32]  # (n, R) how much of the late past each regime was
-    mean: NDArray[np.float32]  # (n, R, F) of the baseline, channel units
-    spread: NDArray[np.float32]  # (n, R, F) standard deviation of the baseline
-    counted: NDArray[np.float32]  # (n, R, F) readings behind mean and spread
-    level: NDArray[np.float32]  # (n, F) newest mean against the baseline, in spreads
+    trend: NDArray[np.float32]  # (n, S, R, F) mean of late in each regime, channel units
+    share: NDArray[np.float32]  # (n, S, R) how much of the late past each regime was
     age_h: NDArray[np.float32]  # (n, 1) event time since the machine's first line
 
     @property
@@ -61,28 +58,23 @@ def width_of(device_type: DeviceType) -> int:
 
 def from_matrix(matrix: NDArray[np.float32], regimes: int, features: int) -> Covariates:
     """What ``Covariates.matrix`` laid side by side."""
-    n, widths = len(matrix), _widths(regimes, features)
-    parts = np.split(matrix, np.cumsum(widths)[:-1], axis=1)
-    shapes = [(regimes, features), (regimes,), *[(regimes, features)] * 3, (features,), (1,)]
-    return Covariates(*(part.reshape(n, *shape) for part, shape in zip(parts, shapes, strict=True)))
-
-
-def _widths(regimes: int, features: int) -> list[int]:
-    wide = regimes * features
-    return [wide, regimes, wide, wide, wide, features, 1]
+    trend, share, age_h = np.split(matrix, np.cumsum(_widths(regimes, features))[:-1], axis=1)
+    spans = len(TREND_SPANS)
+    return Covariates(
+        trend.reshape(-1, spans, regimes, features),
+        share.reshape(-1, spans, regimes),
+        np.ascontiguousarray(age_h),
+    )
 
 
 def covariates(state: ShardState, rows: NDArray[np.integer]) -> Covariates:
     """Copies of what is known of the devices in some rows of a shard."""
-    core, sig = state.core, state.signals
-    heard = sig.since_us[rows] != NEVER_US
-    age_h = np.where(heard, (core.event_us[rows] - np.where(heard, sig.since_us[rows], 0)) / _HOUR_US, np.nan)
-    return Covariates(
-        trend=sig.trend[rows],
-        share=sig.share[rows],
-        mean=sig.mean[rows],
-        spread=sig.spread[rows],
-        counted=sig.counted[rows].astype(np.float32),
-        level=sig.track[rows, LEVEL],
-        age_h=age_h.astype(np.float32)[:, None],
-    )
+    since_us, event_us = state.signals.since_us[rows], state.core.event_us[rows]
+    heard = since_us != NEVER_US
+    age_h = np.where(heard, (event_us - np.where(heard, since_us, 0)) / _HOUR_US, np.nan)
+    return Covariates(state.signals.trend[rows], state.signals.share[rows], age_h.astype(np.float32)[:, None])
+
+
+def _widths(regimes: int, features: int) -> list[int]:
+    spans = len(TREND_SPANS)
+    return [spans * regimes * features, spans * regimes, 1]

@@ -22,7 +22,7 @@ from twins.devices import DeviceType
 from twins.packing import Arrays
 from twins.rules import compile_rules
 from twins.state import NEVER_US, lags
-from twins.traces import HABIT, WANDER_USUAL
+from twins.traces import HABIT, TREND_SPANS, WANDER_USUAL
 
 _MOST: Final = 0xFFFF
 _MS: Final = 1000
@@ -87,8 +87,8 @@ def _with_trend(arrays: Arrays) -> Arrays:
     return {
         **arrays,
         "signals.since_us": np.where(seen_us == NEVER_US, NEVER_US, youth * DAY_US),
-        "signals.trend": np.full(mean.shape, np.nan, np.float32),
-        "signals.share": np.zeros(mean.shape[:2], np.float32),
+        "signals.trend": np.full((len(mean), len(TREND_SPANS), *mean.shape[1:]), np.nan, np.float32),
+        "signals.share": np.zeros((len(mean), len(TREND_SPANS), mean.shape[1]), np.float32),
     }
 
 

@@ -11,7 +11,7 @@ a window:
   each smoothed value against the mean of what came before (Dawid 1984), which is honest where readings are
   autocorrelated; and it keeps learning, so that excursions which turn out to be ordinary stop being news.
 * LEVEL and NOISE, span 20: against the baseline alone, for health.
-* ``trend``, span 80: each regime's own mean in channel units, weighted by how long ago its readings were, and
+* ``trend``, spans 20 and 80: each regime's own mean in channel units, weighted by how long ago its readings were, and
   ``share``, how much of that weight is in which regime. It knows no baseline, so that devices can be compared with
   each other by whatever norm is learned from all of them: for forecasts.
 
@@ -275,19 +275,22 @@ def _lean(
     s: SignalState, p: SignalParams, r: int, g: int, x: NDArray[Any], scored: np.uint64, steps: float
 ) -> None:
     """Let the trend of regime ``g`` take the line in, and all regimes weigh less by the time that passed."""
-    keep = 1.0 - p.trend if steps <= _GAP_FROM else math.exp(steps * math.log(1.0 - p.trend))
-    for h in range(s.share.shape[1]):
-        left = np.float64(s.share[r, h]) * keep
-        s.share[r, h] = left if left > _FAINT else 0.0
-    weight = np.float64(s.share[r, g]) + p.trend
-    s.share[r, g] = weight
-    step = p.trend / weight
-    for j in range(len(p.channel)):
-        c = int(p.channel[j]) & (MAX_CHANNELS - 1)
-        if (scored >> np.uint64(c)) & np.uint64(1):
-            value = np.float64(x[c])
-            trend = np.float64(s.trend[r, g, j])
-            s.trend[r, g, j] = trend + step * (value - trend) if trend == trend else value
+    for i in range(len(p.trend)):
+        keep = 1.0 - p.trend[i]
+        if steps > _GAP_FROM:
+            keep = math.exp(steps * math.log(keep))
+        for h in range(s.share.shape[2]):
+            left = np.float64(s.share[r, i, h]) * keep
+            s.share[r, i, h] = left if left > _FAINT else 0.0
+        weight = np.float64(s.share[r, i, g]) + p.trend[i]
+        s.share[r, i, g] = weight
+        step = p.trend[i] / weight
+        for j in range(len(p.channel)):
+            c = int(p.channel[j]) & (MAX_CHANNELS - 1)
+            if (scored >> np.uint64(c)) & np.uint64(1):
+                value = np.float64(x[c])
+                trend = np.float64(s.trend[r, i, g, j])
+                s.trend[r, i, g, j] = trend + step * (value - trend) if trend == trend else value
 
 
 @inlined

@@ -22,7 +22,7 @@ LANES: Final = MAX_CHANNELS + 8
 LANE_ROWS: Final = 20
 
 FAST_SPAN: Final = 20.0
-TREND_SPAN: Final = 80.0
+TREND_SPANS: Final = (20.0, 80.0)
 REFERENCE_SPAN: Final = 600.0
 WANDER_SPAN: Final = 2500.0
 TAIL_SPAN: Final = 2000.0
@@ -73,7 +73,7 @@ class SignalParams(NamedTuple):
     reference: float  # weight of an ordinary reading in REFERENCE
     wander: float
     tail: float
-    trend: float  # weight of a new reading in ``trend`` and ``share``
+    trend: NDArray[np.float64]  # (2,) weight of a new reading in ``trend`` and ``share``, short and long
     clip: float  # standard deviations from REFERENCE beyond which a reading moves FAST no more
     doubt: float  # scale of the Cauchy weights of REFERENCE, in square roots of WANDER
     shrink: float  # share of the unit matrix in the correlation matrix
@@ -117,8 +117,8 @@ class SignalState(NamedTuple):
     since_us: NDArray[
         np.int64
     ]  # (n,) event time of the first line of this life-cycle's machine; INT64_MIN before
-    trend: NDArray[np.float32]  # (n, R, F) mean of late in each regime, channel units; NaN before the first
-    share: NDArray[np.float32]  # (n, R) how much of the late past each regime was, 0 to 1 together
+    trend: NDArray[np.float32]  # (n, 2, R, F) mean of late in each regime, channel units; NaN before the first
+    share: NDArray[np.float32]  # (n, 2, R) how much of the late past each regime was, 0 to 1 together
     mean: NDArray[np.float32]  # (n, R, F) channel units
     spread: NDArray[np.float32]  # (n, R, F) standard deviation, channel units
     counted: NDArray[np.uint16]  # (n, R, F) readings behind them, at most 65535
@@ -168,7 +168,7 @@ def signal_params(device_type: DeviceType) -> SignalParams:
         reference=1.0 / REFERENCE_SPAN,
         wander=1.0 / WANDER_SPAN,
         tail=1.0 / TAIL_SPAN,
-        trend=2.0 / (TREND_SPAN + 1.0),
+        trend=2.0 / (np.array(TREND_SPANS) + 1.0),
         clip=4.0,
         doubt=2.0,
         shrink=0.2,
@@ -209,8 +209,8 @@ def blank_signals(capacity: int, device_type: DeviceType) -> SignalState:
         disturbed=np.zeros(n, np.uint16),
         seen_us=np.full(n, np.iinfo(np.int64).min, np.int64),
         since_us=np.full(n, np.iinfo(np.int64).min, np.int64),
-        trend=np.full((n, regimes, features), np.nan, np.float32),
-        share=np.zeros((n, regimes), np.float32),
+        trend=np.full((n, len(TREND_SPANS), regimes, features), np.nan, np.float32),
+        share=np.zeros((n, len(TREND_SPANS), regimes), np.float32),
         mean=np.zeros((n, regimes, features), np.float32),
         spread=np.zeros((n, regimes, features), np.float32),
         counted=np.zeros((n, regimes, features), np.uint16),

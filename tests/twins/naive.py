@@ -18,7 +18,7 @@ Happening = tuple[str, int, str, float, float]
 """What happened, channel or -1, pattern or "", and the two numbers."""
 
 FAST_SHARE = 2.0 / 21.0
-TREND_SHARE = 2.0 / 81.0
+TREND_SHARES = (2.0 / 21.0, 2.0 / 81.0)
 REFERENCE_SHARE = 1.0 / 600.0
 WANDER_SHARE = 1.0 / 2500.0
 LEAST_WANDER = FAST_SHARE / (2.0 - FAST_SHARE)
@@ -138,9 +138,9 @@ class NaiveSignals:
 
     def forget(self) -> None:
         self.since_us: int | None = None
-        self.shares = [0.0] * self.regimes
+        self.shares = [[0.0] * self.regimes for _ in TREND_SHARES]
         self.unlearn()
-        self.trends = [[math.nan] * len(self.features) for _ in range(self.regimes)]
+        self.trends = [[[math.nan] * len(self.features) for _ in range(self.regimes)] for _ in TREND_SHARES]
 
     def unlearn(self) -> None:
         self.features = [
@@ -214,16 +214,15 @@ class NaiveSignals:
         return number
 
     def lean(self, g: int, x: Sequence[float], scored: Sequence[bool], steps: float) -> None:
-        left = 1.0 - TREND_SHARE if steps <= 1.5 else math.exp(steps * math.log(1.0 - TREND_SHARE))
-        self.shares = [f32(share * left) if share * left > 1e-12 else 0.0 for share in self.shares]
-        weight = self.shares[g] + TREND_SHARE
-        self.shares[g] = f32(weight)
-        for j, f in enumerate(self.features):
-            if scored[f.channel]:
-                value, was = float(x[f.channel]), self.trends[g][j]
-                self.trends[g][j] = f32(
-                    value if math.isnan(was) else was + TREND_SHARE / weight * (value - was)
-                )
+        for shares, trends, new in zip(self.shares, self.trends, TREND_SHARES, strict=True):
+            left = 1.0 - new if steps <= 1.5 else math.exp(steps * math.log(1.0 - new))
+            shares[:] = [f32(share * left) if share * left > 1e-12 else 0.0 for share in shares]
+            weight = shares[g] + new
+            shares[g] = f32(weight)
+            for j, f in enumerate(self.features):
+                if scored[f.channel]:
+                    value, was = float(x[f.channel]), trends[g][j]
+                    trends[g][j] = f32(value if math.isnan(was) else was + new / weight * (value - was))
 
     # learning
 
@@ -313,7 +312,7 @@ class NaiveSignals:
             ]
         self.anomaly_score, self.anomalous, self.peak, self.streak = 0.0, False, 0.0, 0
         self.calm = 65535
-        self.shares = [0.0] * self.regimes
+        self.shares = [[0.0] * self.regimes for _ in TREND_SHARES]
         self.settle()
         for f in self.features:
             f.fast = f.level = 0.0
