@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final
@@ -13,11 +13,12 @@ from typing import Any, Final
 from cluster.bringup import ray_environment, start_own_ray
 from cluster.settings import Settings
 from training import training_runs
-from training.errors import NoChampionError
+from training.errors import ModelDamagedError, NoChampionError
 from training.history import History
 from training.recorder import journals_in
 from training.registry import FOLDER as MODELS
 from training.registry import ModelVersion, Registry, Verdict, verdict
+from training.survival import SurvivalModel
 from training.training_runs import FOLDER as RUNS
 from twins.devices import DeviceType
 from twins.errors import DeviceTypeNotFoundError
@@ -84,7 +85,10 @@ def train(
         run(folder, min(workers, plan.parts))
     registry = Registry(data / MODELS)
     before = registry.champion(name)
-    made = registry.add(*training_runs.outcome(folder))
+    manifest, arrays = training_runs.outcome(folder)
+    if before is not None:
+        manifest = replace(manifest, against=_judged(registry, before, folder))
+    made = registry.add(manifest, arrays)
     training_runs.remove(folder)
     found = verdict(before, made)
     if promote and found.better:
@@ -102,7 +106,6 @@ def predict(settings: Settings, name: str, out: Path, version: int | None) -> tu
     import pyarrow.parquet as pq
 
     from training.forecasts import ANY, forecasts
-    from training.survival import SurvivalModel
 
     data = settings.data
     device_type = _type(data, name)
@@ -127,6 +130,15 @@ def _type(data: Path, name: str) -> DeviceType:
     if name not in documents:
         raise DeviceTypeNotFoundError(name, tuple(sorted(documents)))
     return from_document(json.loads(documents[name]))
+
+
+def _judged(registry: Registry, before: ModelVersion, folder: Path) -> dict[str, Any]:
+    """What the model in force comes to on the landmarks of a run; nothing where it cannot be asked about them."""
+    try:
+        model = SurvivalModel.from_arrays(registry.load(before.manifest.device_type, before.version))
+        return {"version": before.version, "metrics": training_runs.judged(folder, model)}
+    except (ValueError, KeyError, ModelDamagedError):
+        return {}
 
 
 @contextmanager

@@ -193,8 +193,8 @@ class TooFewFailuresError(FleetError):
 
     def __str__(self) -> str:
         return (
-            f"history tells of {self.failures} failures of type {self.device_type!r}, and a model takes {self.wanted}, of "
-            "several devices; record failures as they happen, or import lives that ended in one (`run_to_failure` of a mapping)"
+            f"history tells of {self.failures} failures of type {self.device_type!r}, and a model takes {self.wanted}, "
+            "of several devices; record failures as they happen, or import lives that ended so (`run_to_failure`)"
         )
 
 

@@ -18,7 +18,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -79,6 +79,7 @@ class Manifest:
     metrics : on devices that no part of it has seen. ``rmse_h`` (remaining life, up to the horizon, h), ``concordance``,
         ``brier`` (integrated up to the horizon), ``coverage_90`` (share of true lives inside the 5–95 % interval), for
         reference ``rmse_constant_h`` and ``brier_constant`` (one forecast for all); ``rows``, ``devices``, ``failures``
+    against : the version that was in force then, and its metrics on the very same: ``version``, ``metrics``; empty: none was
     calibration : on the same. ``reliability`` by horizon in hours: predicted, observed, count; ``coverage``: nominal,
         observed; ``forecast``: ``true_h``, ``p05_h``, ``p50_h``, ``p95_h``, count
     """
@@ -93,6 +94,7 @@ class Manifest:
     parameters: Mapping[str, Any]
     metrics: Mapping[str, float]
     calibration: Mapping[str, Any]
+    against: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +379,7 @@ def verdict(champion: ModelVersion | None, challenger: ModelVersion) -> Verdict:
     It is better if its Brier score is lower, its concordance lower by no more than 0.005, and the coverage of its 90 %
     interval further from 90 % by no more than 0.02. Without a champion it is to beat one forecast for all devices.
     """
+    champion = _judged_alike(champion, challenger)
     before: Mapping[str, float] = champion.manifest.metrics if champion is not None else {}
     after = challenger.manifest.metrics
     figures = tuple(
@@ -389,6 +392,16 @@ def verdict(champion: ModelVersion | None, challenger: ModelVersion) -> Verdict:
         return Verdict(False, False, (obstacle,), figures)
     judged = _against_constant(after) if champion is None else _against_champion(before, after)
     return Verdict(all(holds for holds, _ in judged), True, tuple(text for _, text in judged), figures)
+
+
+def _judged_alike(champion: ModelVersion | None, challenger: ModelVersion) -> ModelVersion | None:
+    """The champion with the figures it came to on what the challenger was judged by, where these were taken."""
+    against, after = challenger.manifest.against, challenger.manifest
+    if champion is None or against.get("version") != champion.version:
+        return champion
+    parameters = {**champion.manifest.parameters, "holdout": after.parameters.get("holdout")}
+    manifest = replace(champion.manifest, metrics=against["metrics"], parameters=parameters)
+    return replace(champion, manifest=manifest)
 
 
 def _obstacle(champion: ModelVersion | None, challenger: ModelVersion) -> str | None:

@@ -16,7 +16,7 @@ is the mean of the folds' trees and says of each device whether it resembles tho
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
@@ -313,7 +313,7 @@ class SurvivalModel:
     def forecast(self, known: Covariates) -> Forecast:
         """What is to be expected of devices, from what their twins know."""
         x = design(known, self.norm, self.with_age)
-        scores = np.mean([trees.predict(x) for trees in self.folds], axis=0)
+        scores = _mean(trees.predict(x) for trees in self.folds)
         return self.told(known, x, scores, self._shares(x, range(len(self.causes))))
 
     def told(
@@ -339,14 +339,13 @@ class SurvivalModel:
     def contributions(self, known: Covariates) -> NDArray[np.float64]:
         """(n, columns) hours by which each column moves the score, averaged over folds; ``columns_of`` names them."""
         x = design(known, self.norm, self.with_age)
-        found: NDArray[np.float64] = np.mean([trees.contributions(x) for trees in self.folds], axis=0)
-        return found
+        return _mean(trees.contributions(x) for trees in self.folds)
 
     def _shares(self, x: Matrix, folds: Sequence[int] | range) -> NDArray[np.float64]:
         if not self.causes:
             return np.zeros((len(x), 0))
-        parts = [[trees.predict(x) for trees in self.causes[number]] for number in folds]
-        return shares(np.mean(parts, axis=0).T)
+        parts = (np.stack([trees.predict(x) for trees in self.causes[number]], axis=1) for number in folds)
+        return shares(_mean(parts))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything, to be kept; ``from_arrays`` makes the model of it again."""
@@ -388,6 +387,15 @@ class SurvivalModel:
             Curves(*(arrays[f"curves.{name}"] for name in Curves.__slots__)),
             Likeness(**{name: arrays[f"likeness.{name}"] for name in Likeness.__slots__}),
         )
+
+
+def _mean(parts: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Of equal shapes, added one after the other: a device comes to the same bits whoever is scored beside it."""
+    first, *others = parts
+    total = first.copy()
+    for part in others:
+        total += part
+    return total / (1 + len(others))
 
 
 def unseen_curves(

@@ -180,6 +180,24 @@ def outcome(folder: Path) -> tuple[Manifest, dict[str, NDArray[Any]]]:
     ), arrays
 
 
+def judged(folder: Path, model: SurvivalModel) -> dict[str, float]:
+    """The metrics of another model on the landmarks of a run, each device judged by the trees that have not seen it.
+
+    Folds are of device ids alone, so these are held out for both. Its curves have seen the devices that it learned from,
+    which is to its favour.
+
+    Raises
+    ------
+    ValueError : it is of other regimes or channels.
+    """
+    worker = Worker(folder)
+    rows = worker.landmarks()
+    if model.norm.mean.shape != rows.covariates.trend.shape[2:]:
+        raise ValueError("the model is of other regimes or channels")
+    told = model.cross_fitted(rows.covariates, fold_of(rows.device_id))
+    return _known(measured(told, rows.remaining_h, rows.failed, worker.horizon_h(rows)))
+
+
 def remove(folder: Path) -> None:
     """Take away all that is kept of a run."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -218,7 +236,7 @@ class Worker:
                 keep(self._parts[number], self._part(number))
             self._meet(self._parts)
             wanted = self._mine(self._folds)
-            rows = self._landmarks() if wanted or self._rank == 0 else None
+            rows = self.landmarks() if wanted or self._rank == 0 else None
             for number in wanted:
                 assert rows is not None
                 keep(self._folds[number], packed(self._fold(rows, number)))
@@ -258,7 +276,7 @@ class Worker:
             found = features.landmarks(history.past(), window, lives, mine, self.check)
         return b"" if found is None else _as_bytes(found.table())
 
-    def _landmarks(self) -> Landmarks:
+    def landmarks(self) -> Landmarks:
         """All landmarks, in the order of devices and times."""
         blocks = [sealing.read(path) for path in self._parts]
         table = pa.concat_tables([pa.ipc.open_stream(block).read_all() for block in blocks if block])
@@ -267,7 +285,7 @@ class Worker:
     def _fold(self, rows: Landmarks, number: int) -> dict[str, NDArray[Any]]:
         """The trees of one fold, from the devices of all others."""
         self.check()
-        x, horizon_h = self._design(rows), self._horizon_h(rows)
+        x, horizon_h = self._design(rows), self.horizon_h(rows)
         others = fold_of(rows.device_id) != number
         target = restricted(rows.remaining_h, rows.failed, horizon_h)
         seed = self._plan.seed + 100 * number
@@ -285,7 +303,7 @@ class Worker:
         """The model, and what is said of it."""
         kept = [unpacked(sealing.read(path)) for path in self._folds]
         modes = range(len(self._modes)) if self._has_causes(rows) else range(0)
-        horizon_h = self._horizon_h(rows)
+        horizon_h = self.horizon_h(rows)
         times_h = times_for(rows.remaining_h, horizon_h)
         scores = tuple(Trees.from_arrays(arrays, "score.") for arrays in kept)
         causes = tuple(tuple(Trees.from_arrays(arrays, f"cause.{m}.") for m in modes) for arrays in kept)
@@ -335,7 +353,7 @@ class Worker:
     def _design(self, rows: Landmarks) -> Matrix:
         return design(rows.covariates, Norm.learned(rows.covariates), self._plan.with_age)
 
-    def _horizon_h(self, rows: Landmarks) -> float:
+    def horizon_h(self, rows: Landmarks) -> float:
         """As the type says; else what half of all landmarks of lives that failed had left."""
         if self._plan.horizon_h is not None:
             return self._plan.horizon_h
