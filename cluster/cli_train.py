@@ -30,6 +30,7 @@ def train(
 
     What was done of a training that was cut off is kept, and the next one goes on from there.
     """
+    from cluster.training import text_of
     from cluster.training import train as run
 
     unknown = [each for each in without or [] if each != "age"]
@@ -41,7 +42,7 @@ def train(
             settings, device_type, by=_BY, with_age=not without, workers=workers, seed=seed, promote=promote,
             progress=show,
         )  # fmt: skip
-    say(found.as_json(), as_json, found.as_text())
+    say(dict(found), as_json, text_of(found))
 
 
 def predict(

@@ -3,97 +3,79 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any, Final
 
 from cluster.bringup import ray_environment, start_own_ray
 from cluster.settings import Settings
-from training import training_runs
-from training.errors import ModelDamagedError, NoChampionError
+from training import training_jobs
+from training.errors import NoChampionError
+from training.evaluation import summary
 from training.history import History
+from training.jobs import Job, Run
 from training.recorder import journals_in
 from training.registry import FOLDER as MODELS
-from training.registry import ModelVersion, Registry, Verdict, verdict
+from training.registry import Registry
 from training.survival import SurvivalModel
-from training.training_runs import FOLDER as RUNS
 from twins.devices import DeviceType
 from twins.errors import DeviceTypeNotFoundError
 from twins.typefiles import from_document
 
 Progress = Callable[[float | None, str], None]
 
-_LOOK_EVERY_S: Final = 0.5
 _NEWEST: Final = """
 SELECT device_type, last(document ORDER BY version, recorded_at) AS document FROM types GROUP BY device_type
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A model that was made, how it compares with the one in force, and whether it took its place."""
-
-    model: ModelVersion
-    verdict: Verdict
-    promoted: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything, as JSON values."""
-        return {**asdict(self.model), "verdict": asdict(self.verdict), "promoted": self.promoted}
-
-    def as_text(self) -> str:
-        """A few lines for a person."""
-        from training.evaluation import summary
-
-        manifest = self.model.manifest
-        learned = manifest.parameters
-        state = "in force" if self.promoted else "not put in force"
-        lives = f"{learned['failures']:,} failures in {learned['life_cycles']:,} lives of {learned['devices']:,} devices"
-        lines = [
-            f"version {self.model.version} of the {manifest.device_type} model, {state}",
-            f"learned from {lives}, {learned['rows']:,} moments; on devices it had not seen:",
-            summary(manifest.metrics),
-            *self.verdict.reasons,
-        ]
-        return "\n".join(lines)
-
-
 def train(
     settings: Settings, name: str, *, by: str, with_age: bool, workers: int, seed: int, promote: bool,
     progress: Progress,
-) -> Trained:  # fmt: skip
+) -> Mapping[str, Any]:  # fmt: skip
     """Make a model of a type from the history of the data folder, and put it in force if it is better.
+
+    Gives what ``training_jobs.work`` gives. A training that was cut off goes on from what was done.
 
     Raises
     ------
     DeviceTypeNotFoundError, TooFewFailuresError, TrainingFailedError : there is none; what is in force stays so.
     """
     data = settings.data
-    device_type = _type(data, name)
-    folder = data / RUNS / f"{name}{'' if with_age else '-without-age'}-{seed}"
-    plan = training_runs.begin(
-        folder, data, device_type, time.time_ns() // 1000, by=by, with_age=with_age, seed=seed
-    )
-    training_runs.go_on(folder)
-    progress(0.0, "starting Ray")
-    with _ray(settings, workers), _watched(folder, progress):
-        from training.trainer import train as run  # only now: Ray reads its environment when it is imported
+    request = training_jobs.request(name, with_age=with_age, seed=seed, promote=promote)
+    job = Job(f"{name}{'' if with_age else '-without-age'}-{seed}", training_jobs.KIND, request, by)
 
-        run(folder, min(workers, plan.parts))
-    registry = Registry(data / MODELS)
-    before = registry.champion(name)
-    manifest, arrays = training_runs.outcome(folder)
-    if before is not None:
-        manifest = replace(manifest, against=_judged(registry, before, folder))
-    made = registry.add(manifest, arrays)
-    training_runs.remove(folder)
-    found = verdict(before, made)
-    if promote and found.better:
-        made = registry.promote(name, made.version, by, "better than what was in force")
-    return Trained(made, found, promote and found.better)
+    def run(folder: Path) -> None:
+        with _ray(settings):
+            from training.trainer import (
+                train as by_ray,  # only now: Ray reads its environment when it is imported
+            )
+
+            by_ray(folder, workers)
+
+    def tell(share: float | None, said: str, _: Mapping[str, Any] | None) -> None:
+        progress(share, said)
+
+    return training_jobs.work(
+        data, partial(_type, data), run, Run(replace(job, created_us=time.time_ns() // 1000), tell)
+    )
+
+
+def text_of(found: Mapping[str, Any]) -> str:
+    """What a training came to, in a few lines for a person."""
+    learned = found["parameters"]
+    lives = f"{learned['failures']:,} failures in {learned['life_cycles']:,} lives of {learned['devices']:,} devices"
+    state = "in force" if found["promoted"] else "not put in force"
+    lines = [
+        f"version {found['model']} of the {found['type']} model, {state}",
+        f"learned from {lives}, {learned['rows']:,} moments; on devices it had not seen:",
+        summary(found["metrics"]),
+        *found["verdict"]["reasons"],
+    ]
+    return "\n".join(lines)
 
 
 def predict(settings: Settings, name: str, out: Path, version: int | None) -> tuple[int, int]:
@@ -132,44 +114,14 @@ def _type(data: Path, name: str) -> DeviceType:
     return from_document(json.loads(documents[name]))
 
 
-def _judged(registry: Registry, before: ModelVersion, folder: Path) -> dict[str, Any]:
-    """What the model in force comes to on the landmarks of a run; nothing where it cannot be asked about them."""
-    try:
-        model = SurvivalModel.from_arrays(registry.load(before.manifest.device_type, before.version))
-        return {"version": before.version, "metrics": training_runs.judged(folder, model)}
-    except (ValueError, KeyError, ModelDamagedError):
-        return {}
-
-
 @contextmanager
-def _ray(settings: Settings, workers: int) -> Iterator[None]:
-    """Ray for as long as it takes, with room for the workers."""
+def _ray(settings: Settings) -> Iterator[None]:
+    """Ray for as long as it takes."""
     os.environ.update(ray_environment(settings.data.resolve()))
     import ray  # only now, as above
 
-    start_own_ray(settings.ray, workers + 1)
+    start_own_ray(settings.ray, settings.ray.num_cpus)
     try:
         yield
     finally:
         ray.shutdown()
-
-
-@contextmanager
-def _watched(folder: Path, progress: Progress) -> Iterator[None]:
-    """Tell how far the run is, meanwhile; end it where this is left by force."""
-    ended = Event()
-
-    def look() -> None:
-        while not ended.wait(_LOOK_EVERY_S):
-            progress(*training_runs.progress(folder))
-
-    thread = Thread(target=look, name="training progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    except BaseException:
-        training_runs.stop(folder)
-        raise
-    finally:
-        ended.set()
-        thread.join()

@@ -175,6 +175,7 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "GET /api/models/{name}/changes": ("viewer", "platform"),
     "POST /api/models/{name}/{version}/promote": ("engineer", "whole"),
     "POST /api/models/{name}/rollback": ("engineer", "whole"),
+    "POST /api/models/{name}/train": ("engineer", "whole"),
 }
 """Method and path of every route, as it was declared → the least that is needed to come in, and what it is about."""
 

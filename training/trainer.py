@@ -5,6 +5,7 @@ A worker that dies is started again with the others, and the run goes on from th
 """
 
 import logging
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,17 +20,16 @@ FAILURES_BORNE: Final = 3
 """How often workers that died are started again."""
 
 _STORAGE: Final = "ray"
+_CPUS: Final = (
+    0.01  # of Ray, that a worker takes: it gives way to everything that is live, and waits for no place
+)
+_NICENESS: Final = 15
 
 _log = logging.getLogger("twinfold.training")
 
 
-def train(folder: Path, workers: int, cpus: float = 1.0) -> None:
-    """Do the run in ``folder``, which was begun; returns when it has ended or was stopped.
-
-    Parameters
-    ----------
-    workers : how many share the work
-    cpus : of Ray, that each takes
+def train(folder: Path, workers: int) -> None:
+    """Do the run in ``folder``, which was begun, with so many workers; returns when it has ended or was stopped.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def train(folder: Path, workers: int, cpus: float = 1.0) -> None:
     trainer = DataParallelTrainer(
         _share,
         train_loop_config={"folder": str(folder)},
-        scaling_config=ScalingConfig(num_workers=workers, resources_per_worker={"CPU": cpus}),
+        scaling_config=ScalingConfig(num_workers=workers, resources_per_worker={"CPU": _CPUS}),
         run_config=RunConfig(
             name=folder.name,
             storage_path=str(folder / _STORAGE),
@@ -53,6 +53,7 @@ def train(folder: Path, workers: int, cpus: float = 1.0) -> None:
 
 def _share(config: dict[str, Any]) -> None:
     """What each worker does."""
+    os.nice(_NICENESS)
     context = ray.train.get_context()
     try:
         Worker(Path(config["folder"]), context.get_world_rank(), context.get_world_size()).work()

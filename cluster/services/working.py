@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cluster.services.service import STOP_WITHIN_S, Service, journal_sources
-from training import import_jobs, rehearsal_jobs
+from training import import_jobs, rehearsal_jobs, training_jobs
 from training.jobs import ACTOR, FOLDER, Job, Jobs, Work
 from training.past import Past
 from twins.actors import host_actors
@@ -14,6 +14,8 @@ from twins.fleet import Fleet
 from twins.journal import JournalConfig
 from twins.placement import Placement
 from twins.ray_fleet import RayFleet
+
+_WORKERS: Final = 8
 
 
 class Working:
@@ -24,6 +26,9 @@ class Working:
         works: dict[str, Work] = {
             import_jobs.KIND: partial(import_jobs.work, find, JournalConfig().max_bytes // 2),
             rehearsal_jobs.KIND: partial(rehearsal_jobs.work, find, partial(_past, Path(data))),
+            training_jobs.KIND: partial(
+                training_jobs.work, Path(data), lambda name: find().types[name], _train
+            ),
         }
         self._jobs = Jobs(Path(data) / FOLDER, works)
 
@@ -50,6 +55,15 @@ class Working:
     def stop(self) -> None:
         """End; what is under way is begun again at the next start."""
         self._jobs.stop(STOP_WITHIN_S)
+
+
+def _train(folder: Path) -> None:
+    """Do a training run with a worker for each core of the cluster, up to some."""
+    import ray
+
+    from training.trainer import train
+
+    train(folder, max(1, min(_WORKERS, int(ray.cluster_resources().get("CPU", 1)))))
 
 
 def _past(data: Path) -> Past:

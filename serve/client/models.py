@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from serve.client.connection import Connection, in_path
+from serve.schemas.jobs import JobItem
 from serve.schemas.models import (
     ModelChange,
     ModelChanges,
@@ -11,6 +12,7 @@ from serve.schemas.models import (
     ModelItem,
     ModelList,
     ModelReason,
+    NewTraining,
 )
 
 
@@ -37,6 +39,13 @@ class Models:
     def changes(self, device_type: str) -> list[ModelChange]:
         """Which versions were put in force, when, by whom and why, the newest first."""
         return self._ask.get(ModelChanges, _of(device_type) + "/changes").changes
+
+    def train(
+        self, device_type: str, *, with_age: bool = True, promote: bool = True, seed: int = 0
+    ) -> JobItem:
+        """Begin to make a version from the failures in history, as a job; see ``jobs``."""
+        body = NewTraining(with_age=with_age, promote=promote, seed=seed)
+        return self._ask.send(JobItem, "POST", _of(device_type) + "/train", body)
 
     def promote(self, device_type: str, version: int, reason: str = "") -> ModelItem:
         """Put a version in force, an older one too."""

@@ -9,11 +9,12 @@ from fastapi import Query, Response
 from serve.context import Context, InContext, User
 from serve.gate import guarded
 from serve.keyset import Key
-from serve.present import iso, reply
+from serve.present import iso, job_item, reply
 from serve.routes.types import InPathNumber, Name, Number
 from serve.routes.words import Paged
 from serve.row_pages import lines_page
 from serve.schemas.base import Problem
+from serve.schemas.jobs import JobItem
 from serve.schemas.models import (
     ModelChanges,
     ModelComparison,
@@ -21,8 +22,12 @@ from serve.schemas.models import (
     ModelItem,
     ModelList,
     ModelReason,
+    NewTraining,
 )
+from training import training_jobs
+from training.jobs import Job
 from training.registry import Change, ModelVersion, verdict
+from twins.errors import DeviceTypeNotFoundError
 
 router = guarded(prefix="/api/models", tags=["models"])
 
@@ -89,6 +94,15 @@ async def rollback(context: InContext, by: User, name: Name, body: ModelReason) 
     return reply(_item(await context.call(context.models.rollback, name, by, body.reason)))
 
 
+@router.post("/{name}/train", response_model=JobItem, responses=_REFUSALS, status_code=202)
+async def train(context: InContext, by: User, name: Name, body: NewTraining) -> Response:
+    """Learn from the failures in history what a twin looks like before one, as a job: its result is a version.
+
+    Where that is better than the version in force and no worse calibrated it takes its place, if that is wanted.
+    """
+    return reply(job_item(await context.call(_trained, context, name, body, by)), 202)
+
+
 # -- what they do, in a thread -------------------------------------------------------------------------------------
 
 
@@ -114,6 +128,13 @@ def _one(context: Context, name: str, version: int) -> dict[str, Any]:
             _change(each) for each in context.models.changes(name) if version in (each.version, each.former)
         ],
     }
+
+
+def _trained(context: Context, name: str, body: NewTraining, by: str) -> Job:
+    if name not in context.fleet.types:
+        raise DeviceTypeNotFoundError(name, tuple(sorted(context.fleet.types)))
+    request = training_jobs.request(name, with_age=body.with_age, seed=body.seed, promote=body.promote)
+    return context.jobs.submit(training_jobs.KIND, request, by)
 
 
 def _compare(context: Context, name: str, a: int | None, b: int) -> dict[str, Any]:

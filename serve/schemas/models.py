@@ -118,6 +118,18 @@ class ModelComparison(Reply):
     figures: list[ModelFigure]
 
 
+class NewTraining(Request):
+    """How a model is to be made."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"with_age": True, "promote": True, "seed": 0}]}
+    )
+
+    with_age: bool = Field(True, description="whether the time since the machine was new may tell")
+    promote: bool = Field(True, description="put it in force if it is better than what is")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="the same seed and history, the same model")
+
+
 class ModelReason(Request):
     """Why another version is put in force."""
 

@@ -80,6 +80,9 @@ class HistoryWithin(History):
     def register(self, name: str, table: Any) -> None:
         self._closed()
 
+    def versions(self) -> dict[str, int]:
+        self._closed()
+
     def storage(self) -> dict[str, tuple[int, int, int]]:
         self._closed()
 

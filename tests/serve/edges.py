@@ -20,13 +20,14 @@ from serve.config import ApiConfig, database_config
 from serve.context import Context
 from serve.database import Database
 from serve.live import LiveTable, LocalSource
-from training import import_jobs, rehearsal_jobs
+from training import import_jobs, rehearsal_jobs, training_jobs
 from training.history import History
 from training.jobs import FOLDER as JOBS_FOLDER
 from training.jobs import Jobs
 from training.recorder import JournalSource
 from training.registry import FOLDER as MODELS
 from training.registry import Registry
+from training.training_runs import Worker
 from twins.clock import SECOND_US, VirtualClock
 from twins.devices import (
     AlertRule,
@@ -179,6 +180,9 @@ def make_app(fleet: LocalFleet, folder: Path, **config: Any) -> FastAPI:
     works = {
         import_jobs.KIND: partial(import_jobs.work, LocalFleet, 1 << 30),  # a fleet of its own
         rehearsal_jobs.KIND: partial(rehearsal_jobs.work, lambda: fleet, history.past),
+        training_jobs.KIND: partial(
+            training_jobs.work, folder, fleet.types.__getitem__, lambda run: Worker(run).work()
+        ),
     }
     jobs = Jobs(folder / JOBS_FOLDER, works)
     models = Registry(folder / MODELS, fleet.clock)

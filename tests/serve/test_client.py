@@ -432,6 +432,8 @@ def models(it: Served, client: Client) -> None:
     for manifest in (MANIFEST, measured(brier=0.08)):
         it.app.state.context.models.add(manifest, ARRAYS)
     assert [each.version for each in client.models.all("pump")] == [2, 1]
+    *_, job = client.jobs.follow(client.models.train("pump", with_age=False).id)
+    assert (job.state, job.code) == ("failed", "training.too_few_failures")
     assert client.models.promote("pump", 1, "the first").role == "champion"
     assert client.models.one("pump", 1).features == list(MANIFEST.features)
     found = client.models.compare("pump", 2)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+from serve.schemas.jobs import JobItem
 from serve.schemas.models import ModelChanges, ModelComparison, ModelDetail, ModelItem, ModelList
 from tests.models import ARRAYS, MANIFEST, measured
 from tests.serve.edges import Edge, edge
@@ -114,5 +115,19 @@ def test_a_damaged_one_is_told_and_cannot_be_put_in_force(tmp_path: Path) -> Non
         assert str(tmp_path) not in str(told)
         (tmp_path / FOLDER / "pump" / "2" / "manifest.json").write_text("")
         assert [each["version"] for each in (await it.get("/api/models", type="pump"))["items"]] == [3, 1]
+
+    story(tmp_path, tell)
+
+
+def test_training_is_a_job_that_says_why_it_made_no_model(tmp_path: Path) -> None:
+    async def tell(it: Edge) -> None:
+        begun = JobItem.model_validate(await it.post("/api/models/pump/train", {"with_age": False}, 202))
+        assert (begun.kind, begun.request["type"], begun.request["with_age"]) == ("training", "pump", False)
+        last = begun
+        while last.state in ("queued", "running"):
+            last = JobItem.model_validate(await it.get(f"/api/jobs/{begun.id}", after=last.version))
+        assert (last.state, last.code) == ("failed", "training.too_few_failures")
+        assert "0 failures of type 'pump'" in last.message
+        assert (await it.post("/api/models/fan/train", {}, 404))["code"] == "device_type.not_found"
 
     story(tmp_path, tell)

@@ -270,6 +270,7 @@ CASES: dict[str, list[Case] | None] = {
     "GET /api/models/{name}/changes": [{"name": "pump"}],
     "POST /api/models/{name}/{version}/promote": MODEL,
     "POST /api/models/{name}/rollback": [{"name": "pump", "body": {}}],
+    "POST /api/models/{name}/train": [{"name": "pump", "body": {}}],
     **{
         place: TYPE
         for place in NEEDED

@@ -93,7 +93,7 @@ def test_only_plain_values_are_kept(registry: Registry, manifest: Manifest, arra
 def test_what_is_pickled_is_refused(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_packed", lambda arrays: pickle.dumps(dict(arrays)))
+    monkeypatch.setattr(module, "packed", lambda arrays: pickle.dumps(dict(arrays)))
     registry.add(MANIFEST, ARRAYS)
     with pytest.raises(ModelDamagedError, match="it holds no arrays"):
         registry.load("pump", 1)

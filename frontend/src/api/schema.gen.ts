@@ -1793,6 +1793,24 @@ export type NewKey = {
     scope?: KeyScope | null;
 };
 
+/**
+ * How a model is to be made.
+ */
+export type NewTraining = {
+    /**
+     * put it in force if it is better than what is
+     */
+    promote?: boolean;
+    /**
+     * the same seed and history, the same model
+     */
+    seed?: number;
+    /**
+     * whether the time since the machine was new may tell
+     */
+    with_age?: boolean;
+};
+
 export type Note = {
     note?: string;
 };
