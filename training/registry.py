@@ -409,43 +409,43 @@ def _obstacle(champion: ModelVersion | None, challenger: ModelVersion) -> str | 
     needed = ("brier", "brier_constant") if champion is None else _JUDGED
     for each in (champion, challenger):
         if each is not None and (missing := [name for name in needed if name not in each.manifest.metrics]):
-            return f"version {each.version} cannot be judged: {', '.join(missing)} could not be measured"
+            return f"Version {each.version} cannot be judged: {', '.join(missing)} could not be measured."
     if champion is None:
         return None
     held = [each.manifest.parameters.get("holdout") for each in (champion, challenger)]
     if held[0] is None or held[0] != held[1]:
         return (
-            f"versions {champion.version} and {challenger.version} were measured on different held-out devices, "
-            "so their figures cannot be compared"
+            f"Versions {champion.version} and {challenger.version} were measured on different held-out devices, "
+            "so their figures cannot be compared."
         )
     return None
 
 
 def _against_constant(after: Mapping[str, float]) -> list[tuple[bool, str]]:
-    figures = f"its Brier score is {after['brier']:.4f}, and that of one forecast for all {after['brier_constant']:.4f}"
-    return [_judged(after["brier"] < after["brier_constant"], figures, "lower")]
+    brier, constant = after["brier"], after["brier_constant"]
+    than = f"{'lower' if brier < constant else 'not lower'} than the {constant:.4f} of one forecast for all devices"
+    return [(brier < constant, f"Its Brier score is {brier:.4f}, {than}.")]
 
 
 def _against_champion(before: Mapping[str, float], after: Mapping[str, float]) -> list[tuple[bool, str]]:
     brier, concordance, coverage = ((before[name], after[name]) for name in _JUDGED)
+    lower = brier[1] < brier[0]
+    worse = concordance[1] < concordance[0] - _CONCORDANCE_MARGIN
     off = [abs(each - _NOMINAL_COVERAGE) for each in coverage]
+    further = off[1] > off[0] + _COVERAGE_MARGIN
+    said = f"Its Brier score is {brier[1]:.4f}, {'lower' if lower else 'not lower'} than {brier[0]:.4f}."
+    ranks = f"Its concordance is {concordance[1]:.3f} against {concordance[0]:.3f}"
+    holds = (
+        f"Its 90 % interval holds {coverage[1] * 100:.1f} % of true lives against {coverage[0] * 100:.1f} %"
+    )
     return [
-        _judged(brier[1] < brier[0], f"its Brier score is {brier[1]:.4f} after {brier[0]:.4f}", "lower"),
-        _judged(
-            concordance[1] >= concordance[0] - _CONCORDANCE_MARGIN,
-            f"its concordance is {concordance[1]:.3f} after {concordance[0]:.3f}",
-            f"as high, to {_CONCORDANCE_MARGIN:g}",
-        ),
-        _judged(
-            off[1] <= off[0] + _COVERAGE_MARGIN,
-            f"its 90 % interval holds {coverage[1]:.1%} of the true lives after {coverage[0]:.1%}",
-            f"as near to 90 %, to {_COVERAGE_MARGIN * 100:g} points",
+        (lower, said),
+        (not worse, f"{ranks}: {'lower' if worse else 'not lower'} by more than {_CONCORDANCE_MARGIN:g}."),
+        (
+            not further,
+            f"{holds}: {'further' if further else 'not further'} from 90 % by more than {_COVERAGE_MARGIN * 100:g} points.",
         ),
     ]
-
-
-def _judged(holds: bool, figures: str, wanted: str) -> tuple[bool, str]:
-    return holds, f"{figures}: {'' if holds else 'not '}{wanted}"
 
 
 def _role(version: int, changes: Sequence[Change]) -> Role:

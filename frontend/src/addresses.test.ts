@@ -1,11 +1,13 @@
 import { expect, test } from "vitest"
-import { alertKpiSearch, alertSearch, deviceSearch, journalSearch } from "./addresses"
+import { alertKpiSearch, alertSearch, deviceSearch, journalSearch, modelSearch } from "./addresses"
 
 test("what an address may not hold is left out", () => {
   expect(alertSearch({ tab: "nowhere", group: "moon", rule: "hot" })).toEqual({ rule: "hot" })
   expect(alertKpiSearch({ hours: "168", filter: "" })).toEqual({ hours: 168 })
   expect(alertKpiSearch({ hours: 5 })).toEqual({})
   expect(journalSearch({ range: "7d", priority: "loud" })).toEqual({ range: "7d" })
+  expect(modelSearch({ horizon: "168" })).toEqual({ horizon: 168 })
+  expect(modelSearch({ horizon: "soon" })).toEqual({})
 })
 
 test("a stretch of time has both its ends, the right way round", () => {

@@ -89,6 +89,11 @@ export interface TypeSearch {
   readonly second?: number
 }
 
+export interface ModelSearch {
+  /** How far ahead the forecasts reach whose reliability is shown, h. */
+  readonly horizon?: number
+}
+
 type Raw = Readonly<Record<string, unknown>>
 
 export function deviceListSearch(raw: Raw): DeviceListSearch {
@@ -158,6 +163,10 @@ export function typeSearch(raw: Raw): TypeSearch {
   const [first, second] = [Number(raw.first), Number(raw.second)]
   const part = oneOf(["type", "rules"] as const, raw.part)
   return part && isCount(first) && isCount(second) ? { part, first, second } : {}
+}
+
+export function modelSearch(raw: Raw): ModelSearch {
+  return isCount(Number(raw.horizon)) ? { horizon: Number(raw.horizon) } : {}
 }
 
 function isCount(n: number): boolean {

@@ -452,7 +452,7 @@ def test_the_figures_stand_side_by_side() -> None:
     figures = {each.name: (each.champion, each.challenger) for each in found.figures}
     assert figures["brier"] == (0.09, 0.08)
     assert figures["rmse_h"] == (None, 80.0)
-    assert found.reasons[0] == "its Brier score is 0.0800 after 0.0900: lower"
+    assert found.reasons[0] == "Its Brier score is 0.0800, lower than 0.0900."
 
 
 @pytest.mark.parametrize(("brier", "better"), [(0.19, True), (0.2, False), (0.3, False)])
@@ -470,6 +470,6 @@ def test_other_devices_cannot_be_compared(held: tuple[str | None, str | None]) -
 def test_what_was_not_measured_is_not_better() -> None:
     found = verdict(kept(1), kept(2, brier=0.01, concordance=None))
     assert (found.better, found.reasons) == (
-        False, ("version 2 cannot be judged: concordance could not be measured",),
+        False, ("Version 2 cannot be judged: concordance could not be measured.",),
     )  # fmt: skip
     assert not verdict(None, kept(1, brier_constant=None)).better

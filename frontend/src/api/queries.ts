@@ -40,6 +40,7 @@ export const keys = {
   summary: ["fleet", "summary"],
   map: ["fleet", "map"],
   types: ["types"],
+  models: ["models"],
   deviceLists: ["devices"],
   device: (id: string) => ["device", id],
   history: (id: string) => ["history", id],

@@ -16,6 +16,7 @@ import {
   deviceListSearch,
   deviceSearch,
   journalSearch,
+  modelSearch,
   notificationSearch,
   rulesSearch,
   typeSearch,
@@ -89,6 +90,19 @@ const rulesOfType = createRoute({
   path: "/alerts/rules/$type",
   validateSearch: rulesSearch,
   component: lazyRouteComponent(() => import("@/features/rules/RulesPage"), "RulesPage"),
+})
+
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  component: lazyRouteComponent(() => import("@/features/models/ModelsPage"), "ModelsPage"),
+})
+
+const model = createRoute({
+  getParentRoute: () => root,
+  path: "/models/$type/$version",
+  validateSearch: modelSearch,
+  component: lazyRouteComponent(() => import("@/features/models/ModelPage"), "ModelPage"),
 })
 
 const admin = createRoute({
@@ -165,6 +179,8 @@ const tree = root.addChildren([
   alertKpis,
   rules,
   rulesOfType,
+  models,
+  model,
   people,
   settings,
   notifications,

@@ -6,6 +6,7 @@ import type { TypeStanding } from "@/api/schema"
 import { type Part, useUnstage } from "@/api/types"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
+import facts from "@/components/facts.module.css"
 import { Problem } from "@/components/Problem"
 import { say } from "@/words/say"
 import type { Wanted } from "./ActivateDialog"
@@ -48,7 +49,7 @@ export function Standing({ standing, acts, onActivate }: Props) {
   return (
     <Card className={css.whole} title={say("types.standing")} aside={<div className={css.acts}>{acts}</div>}>
       <Problem error={unstage.error} />
-      <dl className={css.facts}>
+      <dl className={facts.facts}>
         <dt>{say("types.inForce")}</dt>
         <dd>
           {in_force ? (

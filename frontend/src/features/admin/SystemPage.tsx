@@ -6,6 +6,7 @@ import type { FollowedItem, HostInfo } from "@/api/schema"
 import { useMe } from "@/api/session"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
+import facts from "@/components/facts.module.css"
 import { type PlainColumn, PlainTable } from "@/components/PlainTable"
 import { Failed, Skeleton } from "@/components/states"
 import { bytes, count } from "@/words/figures"
@@ -24,7 +25,7 @@ export function SystemPage() {
   return (
     <>
       <Card className={css.whole} title={say("system.title")}>
-        <dl className={css.facts}>
+        <dl className={facts.facts}>
           <dt>{say("system.state")}</dt>
           <dd>
             {ready ? say("system.ready") : <span className={css.abnormal}>{say("system.notReady")}</span>}

@@ -4,6 +4,7 @@ import { systemQuery } from "@/api/platform"
 import type { PartInfo, SystemInfo } from "@/api/schema"
 import { useMe } from "@/api/session"
 import { Card } from "@/components/Card"
+import facts from "@/components/facts.module.css"
 import { type PlainColumn, PlainTable } from "@/components/PlainTable"
 import { bytes, count } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
@@ -18,7 +19,7 @@ export function SystemParts() {
       <Parts parts={[...data.services, ...data.applications]} />
       <Storage {...data} />
       <Card className={css.whole} title={say("system.software")}>
-        <dl className={css.facts}>
+        <dl className={facts.facts}>
           {Object.entries(data.software).flatMap(([name, version]) => [
             <dt key={`${name}-name`}>{name}</dt>,
             <dd key={name}>{version}</dd>,

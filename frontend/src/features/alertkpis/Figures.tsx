@@ -1,5 +1,6 @@
 /** The figures, each with its unit, its period and what is still good. One beyond it is marked, by colour and a word. */
 import type { AlertKpis } from "@/api/schema"
+import { Figure, FigureStrip } from "@/components/Figure"
 import { PriorityMark } from "@/components/PriorityMark"
 import { PRIORITIES } from "@/components/tokens"
 import { count, quantity, share } from "@/words/figures"
@@ -18,7 +19,7 @@ export function Figures({ kpis, period }: Props) {
   const { per_hour, acceptable_per_hour, manageable_per_hour, most_in_10_min } = kpis
   const flooded = parse(kpis.flooded_since)
   return (
-    <section className={css.strip} aria-label={say("kpis.figures")}>
+    <FigureStrip label={say("kpis.figures")}>
       <Figure
         title={say("kpis.rate")}
         figure={say("kpis.perHour", { n: quantity(per_hour, "", 2) })}
@@ -71,35 +72,12 @@ export function Figures({ kpis, period }: Props) {
         })}
       />
       <Figure title={say("kpis.stale")} figure={count(kpis.stale)} help={say("kpis.staleHelp")} />
-    </section>
+    </FigureStrip>
   )
 }
 
 function seconds(s: number | null): string {
   return s === null ? "–" : span(s * 1000)
-}
-
-interface FigureProps {
-  readonly title: string
-  readonly figure: string
-  readonly help: string
-  /** What is wrong with it, if anything. */
-  readonly over?: string
-  readonly children?: React.ReactNode
-}
-
-function Figure({ title, figure, help, over, children }: FigureProps) {
-  return (
-    <div className={css.figure}>
-      <h2 className={css.name}>{title}</h2>
-      <p className={css.value}>
-        {figure}
-        {over ? <span className={css.over}>{over}</span> : null}
-      </p>
-      {children}
-      <p className={css.help}>{help}</p>
-    </div>
-  )
 }
 
 /** A value as a bar, with a line at each limit. */

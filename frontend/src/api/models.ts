@@ -1,0 +1,61 @@
+/** Versions of trained models: those that there are, which is better, and putting one in force. */
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query"
+import { api, segment } from "./client"
+import { keys } from "./queries"
+import type { ModelChanges, ModelComparison, ModelDetail, ModelItem, ModelList } from "./schema"
+
+/** Others put models in force, and trainings end, without a word of the socket. */
+const FOLLOW_MS = 15_000
+
+function place(type: string, version?: number): string {
+  return `/models/${segment(type)}${version === undefined ? "" : `/${version}`}`
+}
+
+export const modelsQuery = queryOptions({
+  queryKey: [...keys.models, "all"],
+  queryFn: ({ signal }) => api<ModelList>("/models", { query: { limit: 1000 }, signal }),
+  refetchInterval: FOLLOW_MS,
+})
+
+export function modelQuery(type: string, version: number) {
+  return queryOptions({
+    queryKey: [...keys.models, type, version],
+    queryFn: ({ signal }) => api<ModelDetail>(place(type, version), { signal }),
+    refetchInterval: FOLLOW_MS,
+  })
+}
+
+/** A version against the one in force or, where none is, against one forecast for all devices. */
+export function comparisonQuery(type: string, version: number) {
+  return queryOptions({
+    queryKey: [...keys.models, type, "against", version],
+    queryFn: ({ signal }) =>
+      api<ModelComparison>(`${place(type)}/compare`, { query: { b: version }, signal }),
+    refetchInterval: FOLLOW_MS,
+  })
+}
+
+export function modelChangesQuery(type: string) {
+  return queryOptions({
+    queryKey: [...keys.models, type, "changes"],
+    queryFn: ({ signal }) => api<ModelChanges>(`${place(type)}/changes`, { signal }),
+    refetchInterval: FOLLOW_MS,
+  })
+}
+
+export interface ModelWish {
+  readonly act: "promote" | "rollback"
+  readonly reason: string
+}
+
+/** Put a version in force or, where it is, the one before it. */
+export function useModelChange(type: string, version: number) {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: ({ act, reason }: ModelWish) => {
+      const path = act === "promote" ? place(type, version) : place(type)
+      return api<ModelItem>(`${path}/${act}`, { method: "POST", body: { reason } })
+    },
+    onSettled: () => cache.invalidateQueries({ queryKey: keys.models }),
+  })
+}

@@ -1,0 +1,12 @@
+/** The figures that models are judged by, as people read them. */
+import { count, fixed, quantity, share } from "@/words/figures"
+
+const DECIMALS: Readonly<Record<string, number>> = { brier: 4, brier_constant: 4, concordance: 3 }
+
+/** A metric with its unit; a dash where it was not measured. */
+export function metricText(name: string, value: number | null | undefined): string {
+  if (name.startsWith("coverage")) return share(value)
+  if (name.endsWith("_h")) return quantity(value, "h", 3)
+  const decimals = DECIMALS[name]
+  return decimals === undefined ? count(value) : fixed(value, decimals)
+}
