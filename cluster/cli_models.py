@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster.terminal import AsJson, Data, ListsAlone, me, moment, out, print_rows, say, settings_of
-from training.errors import ModelNotFoundError
+from training.errors import NoChampionError
 
 if TYPE_CHECKING:
     from training.registry import Manifest, ModelVersion, Registry
@@ -120,7 +120,7 @@ def _registry(data: Path | None) -> "Registry":
 def _in_force(registry: "Registry", name: str) -> "ModelVersion":
     found = registry.champion(name)
     if found is None:
-        raise ModelNotFoundError(name, None, tuple(sorted(each.version for each in registry.versions(name))))
+        raise NoChampionError(name)
     return found
 
 

@@ -93,11 +93,11 @@ class JobFailedError(FleetError):
 
 
 class ModelNotFoundError(FleetError):
-    """No model of the device type has this number, or, without a number, none is in force."""
+    """No model of the device type has this number."""
 
     code = "model.not_found"
 
-    def __init__(self, device_type: str, version: int | None = None, known: tuple[int, ...] = ()) -> None:
+    def __init__(self, device_type: str, version: int, known: tuple[int, ...]) -> None:
         super().__init__(device_type, version, known)
         self.device_type = device_type
         self.version = version
@@ -106,10 +106,8 @@ class ModelNotFoundError(FleetError):
     def __str__(self) -> str:
         if not self.known:
             return f"no model of {self.device_type!r} is kept; `twinfold train {self.device_type}` makes one"
-        known = f"there are {', '.join(map(str, self.known))}"
-        if self.version is None:
-            return f"no model of {self.device_type!r} is in force ({known}); promote one"
-        return f"no model of {self.device_type!r} has the number {self.version} ({known}); check it"
+        known = ", ".join(map(str, self.known))
+        return f"no model of {self.device_type!r} has the number {self.version} (there are {known}); check it"
 
 
 class ModelDamagedError(FleetError):

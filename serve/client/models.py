@@ -28,7 +28,7 @@ class Models:
             yield from page.items
 
     def one(self, device_type: str, version: int) -> ModelDetail:
-        """What a version was trained on, how well it did, and when it was in force."""
+        """What a version was trained on, and how well it did."""
         return self._ask.get(ModelDetail, _of(device_type, version))
 
     def compare(self, device_type: str, challenger: int, champion: int | None = None) -> ModelComparison:

@@ -76,7 +76,7 @@ async def changes(context: InContext, name: Name) -> Response:
 
 @router.get("/{name}/{version}", response_model=ModelDetail, responses=_REFUSALS)
 async def one(context: InContext, name: Name, version: InPathNumber) -> Response:
-    """One version: what it was trained on, how well it did, and when it was in force."""
+    """One version: what it was trained on, and how well it did."""
     return reply(await context.call(_one, context, name, version))
 
 
@@ -124,9 +124,6 @@ def _one(context: Context, name: str, version: int) -> dict[str, Any]:
         "parameters": manifest.parameters,
         "calibration": {"reliability": {}, "coverage": [], "forecast": [], **manifest.calibration},
         "sha256": found.sha256,
-        "changes": [
-            _change(each) for each in context.models.changes(name) if version in (each.version, each.former)
-        ],
     }
 
 

@@ -93,7 +93,6 @@ class ModelDetail(ModelItem):
     parameters: dict[str, Any]
     calibration: Calibration
     sha256: str = Field(description="of its arrays")
-    changes: list[ModelChange] = Field(description="that put it in force, or another in its place")
 
 
 class ModelFigure(Reply):

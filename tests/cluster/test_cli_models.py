@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from cluster.cli import app
 from tests.models import ARRAYS, MANIFEST, measured
-from training.errors import ModelNotFoundError, NoFormerModelError
+from training.errors import ModelNotFoundError, NoChampionError, NoFormerModelError
 from training.registry import FOLDER, Registry
 
 
@@ -73,9 +73,13 @@ def test_compares_two_and_says_which_is_better(data: Path) -> None:
     assert "Its Brier score is 0.0900, not lower than 0.0800." in text
 
 
+def test_where_none_is_in_force_a_version_is_to_be_named(data: Path) -> None:
+    assert isinstance(models(data, "show", "pump").exception, NoChampionError)
+    assert found(data, "show", "pump", "1")["role"] == "challenger"
+
+
 def test_what_is_not_there_is_told_with_what_is(data: Path) -> None:
     for arguments, problem in (
-        (("show", "pump"), "no model of 'pump' is in force (there are 1, 2); promote one"),
         (("show", "pump", "9"), "no model of 'pump' has the number 9 (there are 1, 2); check it"),
         (("promote", "fan", "1"), "no model of 'fan' is kept; `twinfold train fan` makes one"),
     ):

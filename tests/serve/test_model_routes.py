@@ -48,7 +48,6 @@ def test_one_tells_what_it_was_trained_on(tmp_path: Path) -> None:
         assert tuple(found.features) == MANIFEST.features
         assert found.calibration.reliability["24"][0].observed == 0.12
         assert found.calibration.forecast == []
-        assert found.changes == []
         for path, code in (("pump/9", "model.not_found"), ("fan/1", "model.not_found")):
             assert (await it.get(f"/api/models/{path}", 404))["code"] == code
         await it.get("/api/models/pump/0", 422)
@@ -74,8 +73,7 @@ def test_an_engineer_puts_in_force_and_takes_back_and_the_audit_tells(tmp_path: 
             (3, 2, "promoted", "kari", ""),
             (2, None, "promoted", "kari", "better"),
         ]
-        shown = ModelDetail.model_validate(await it.get("/api/models/pump/3"))
-        assert (shown.role, shown.changes) == ("retired", told[:2])
+        assert (await it.get("/api/models/pump/3"))["role"] == "retired"
         lines = (await it.get("/api/audit", by="kari"))["items"]
         assert [each["subject"] for each in lines if "models" in each["what"]] == [
             "/api/models/pump/rollback", "/api/models/pump/3/promote", "/api/models/pump/2/promote",

@@ -408,8 +408,7 @@ def test_arrays_are_sealed_where_the_folder_is(
 @pytest.mark.parametrize(
     "error",
     [
-        ModelNotFoundError("pump"),
-        ModelNotFoundError("pump", None, (1, 2)),
+        ModelNotFoundError("pump", 1, ()),
         ModelNotFoundError("pump", 3, (1, 2)),
         ModelDamagedError("pump", "1/model.npz", "its bytes are not those that were added"),
         ModelFormatError("pump", "1/manifest.json", 2, 1),

@@ -1628,10 +1628,6 @@ export type ModelDetail = {
      */
     by: string;
     calibration: Calibration;
-    /**
-     * that put it in force, or another in its place
-     */
-    changes: Array<ModelChange>;
     created: string;
     /**
      * the Delta version of each table that it was trained on
