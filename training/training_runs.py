@@ -181,10 +181,10 @@ def outcome(folder: Path) -> tuple[Manifest, dict[str, NDArray[Any]]]:
 
 
 def judged(folder: Path, model: SurvivalModel) -> dict[str, float]:
-    """The metrics of another model on the landmarks of a run, each device judged by the trees that have not seen it.
+    """The metrics of another model on the landmarks of a run, taken as the run's own are.
 
-    Folds are of device ids alone, so these are held out for both. Its curves have seen the devices that it learned from,
-    which is to its favour.
+    Each device is judged by the trees of its fold, which have not seen it: folds are of device ids alone, so it is held
+    out for both. Curves are learned anew from the scores of other folds, for the one as for the other.
 
     Raises
     ------
@@ -194,8 +194,7 @@ def judged(folder: Path, model: SurvivalModel) -> dict[str, float]:
     rows = worker.landmarks()
     if model.norm.mean.shape != rows.covariates.trend.shape[2:]:
         raise ValueError("the model is of other regimes or channels")
-    told = model.cross_fitted(rows.covariates, fold_of(rows.device_id))
-    return _known(measured(told, rows.remaining_h, rows.failed, worker.horizon_h(rows)))
+    return _known(worker.measured(rows, model.cross_fitted(rows.covariates, fold_of(rows.device_id))))
 
 
 def remove(folder: Path) -> None:
@@ -320,9 +319,18 @@ class Worker:
             curves=Curves.learned(unseen, rows.remaining_h, rows.failed, times_h),
             likeness=Likeness.learned(x),
         )
-        survival = unseen_curves(unseen, rows.remaining_h, rows.failed, fold, times_h)
-        told = model.cross_fitted(rows.covariates, fold)._replace(survival=survival)
+        told = self._unseen(rows, model.cross_fitted(rows.covariates, fold))
         return self._manifest(rows, model, told), model
+
+    def _unseen(self, rows: Landmarks, told: Forecast) -> Forecast:
+        """The same forecasts with curves that have not seen the device either."""
+        times_h, fold = times_for(rows.remaining_h, self.horizon_h(rows)), fold_of(rows.device_id)
+        survival = unseen_curves(told.score_h, rows.remaining_h, rows.failed, fold, times_h)
+        return told._replace(times_h=times_h, survival=survival)
+
+    def measured(self, rows: Landmarks, told: Forecast) -> dict[str, float]:
+        """The figures of cross-fitted forecasts on the run's landmarks."""
+        return measured(self._unseen(rows, told), rows.remaining_h, rows.failed, self.horizon_h(rows))
 
     def _manifest(self, rows: Landmarks, model: SurvivalModel, told: Forecast) -> Manifest:
         lives = set(zip(rows.device_id.tolist(), rows.life.tolist(), rows.failed.tolist(), strict=True))
