@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -42,6 +42,8 @@ from training.features import Landmarks, Window  # noqa: E402
 from training.forecasts import ANY  # noqa: E402
 from training.history import History  # noqa: E402
 from training.recorder import journals_in  # noqa: E402
+from training.registry import FOLDER as MODELS  # noqa: E402
+from training.registry import Manifest, Registry  # noqa: E402
 from training.survival import Norm, design  # noqa: E402
 from training.training_runs import digest_of  # noqa: E402
 from twins.covariates import Covariates, covariates  # noqa: E402
@@ -125,13 +127,10 @@ def judged(name: str, files: Sequence[Path], seed: int) -> list[Row]:
         data = Path(place) / "data"
         twinfold(data, "import", ROOT / "examples/mappings/cmapss.yaml", whole.resolve())
         made = {age: trained(data, age, seed) for age in (True, False)}
-        learned = landmarks(data, made[True]["manifest"])
+        learned = landmarks(data, Registry(data / MODELS).get(TYPE, made[True]).manifest)
         twinfold(data, "import", ROOT / "examples/mappings/cmapss-test.yaml", cut.resolve())
         ends = cut_off(data, np.loadtxt(truth))
-        ours = [
-            Row("Twinfold", age, predicted(data, version["version"], ends.truth))
-            for age, version in made.items()
-        ]
+        ours = [Row("Twinfold", age, predicted(data, version, ends.truth)) for age, version in made.items()]
     published = [Row(by, None, Score(*sets[name])) for by, sets in PUBLISHED.items() if name in sets]
     return [*ours, *simple(learned, ends, seed), *published]
 
@@ -139,9 +138,10 @@ def judged(name: str, files: Sequence[Path], seed: int) -> list[Row]:
 # -- the platform --------------------------------------------------------------------------------------------------
 
 
-def trained(data: Path, with_age: bool, seed: int) -> dict[str, Any]:
-    """A version of the model: its number and its manifest."""
-    return twinfold(data, "train", TYPE, "--seed", seed, *([] if with_age else ["--without", "age"]))
+def trained(data: Path, with_age: bool, seed: int) -> int:
+    """The number of a new version of the model."""
+    said = twinfold(data, "train", TYPE, "--seed", seed, *([] if with_age else ["--without", "age"]))
+    return int(said["model"])
 
 
 def predicted(data: Path, version: int, truth: Floats) -> Score:
@@ -160,13 +160,13 @@ def history_of(data: Path) -> History:
     return History(data / "history", journals_in(data / "hosts"))
 
 
-def landmarks(data: Path, manifest: dict[str, Any]) -> Landmarks:
+def landmarks(data: Path, manifest: Manifest) -> Landmarks:
     """What a model was trained on."""
-    said = manifest["parameters"]
+    said = manifest.parameters
     with history_of(data) as history:
         ids = features.devices(history, TYPE)
-        lives = lifecycles.read(history, TYPE, ids, (), manifest["trained_until_us"])
-        window = Window(TYPE, manifest["trained_until_us"], said["stride"])
+        lives = lifecycles.read(history, TYPE, ids, (), manifest.trained_until_us)
+        window = Window(TYPE, manifest.trained_until_us, said["stride"])
         found = features.landmarks(history.past(), window, lives, ids)
     assert found is not None
     assert digest_of(found) == said["holdout"], "these are not the moments that the model was trained on"
