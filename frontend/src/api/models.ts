@@ -2,7 +2,7 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query"
 import { api, segment } from "./client"
 import { keys } from "./queries"
-import type { ModelChanges, ModelComparison, ModelDetail, ModelItem, ModelList } from "./schema"
+import type { JobItem, ModelChanges, ModelComparison, ModelDetail, ModelItem, ModelList } from "./schema"
 
 /** Others put models in force, and trainings end, without a word of the socket. */
 const FOLLOW_MS = 15_000
@@ -40,6 +40,22 @@ export function modelChangesQuery(type: string) {
     queryKey: [...keys.models, type, "changes"],
     queryFn: ({ signal }) => api<ModelChanges>(`${place(type)}/changes`, { signal }),
     refetchInterval: FOLLOW_MS,
+  })
+}
+
+export interface TrainingWish {
+  readonly type: string
+  readonly with_age: boolean
+  readonly promote: boolean
+}
+
+/** Have a version made from the failures in history, as a job. */
+export function useTraining() {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: ({ type, ...body }: TrainingWish) =>
+      api<JobItem>(`${place(type)}/train`, { method: "POST", body: { ...body, seed: 0 } }),
+    onSettled: () => cache.invalidateQueries({ queryKey: keys.jobs }),
   })
 }
 

@@ -15,6 +15,7 @@ import { ModelAct } from "./ModelAct"
 import { metricText } from "./metricText"
 import css from "./models.module.css"
 import { RoleChip } from "./RoleChip"
+import { TrainAct } from "./TrainAct"
 
 export function ModelsPage() {
   const { data, error, refetch } = useQuery(modelsQuery)
@@ -26,6 +27,7 @@ export function ModelsPage() {
       <header className={page.header}>
         <h1 className={page.title}>{say("models.title")}</h1>
         <span className={css.muted}>{say("models.help")}</span>
+        <TrainAct />
       </header>
       {data ? null : error ? <Failed error={error} retry={refetch} /> : <Skeleton rows={6} />}
       {data && types.length === 0 ? <Empty title={say("models.none")}>{say("models.noneHelp")}</Empty> : null}
