@@ -117,7 +117,7 @@ class SignalState(NamedTuple):
     since_us: NDArray[
         np.int64
     ]  # (n,) event time of the first line of this life-cycle's machine; INT64_MIN before
-    trend: NDArray[np.float32]  # (n, 2, R, F) mean of late in each regime, channel units; NaN before the first
+    trend: NDArray[np.float32]  # (n, 2, R, F) late mean in each regime, channel units; NaN before
     share: NDArray[np.float32]  # (n, 2, R) how much of the late past each regime was, 0 to 1 together
     mean: NDArray[np.float32]  # (n, R, F) channel units
     spread: NDArray[np.float32]  # (n, R, F) standard deviation, channel units
