@@ -48,7 +48,7 @@ from training.survival import (  # noqa: E402
 from training.training_runs import Worker  # noqa: E402
 from twins.covariates import Covariates  # noqa: E402
 from twins.devices import DeviceType  # noqa: E402
-from twins.traces import TREND_SPANS  # noqa: E402
+from twins.trends import SPANS  # noqa: E402
 from twins.typefiles import load_catalog  # noqa: E402
 
 TYPE: Final = "turbofan"
@@ -175,8 +175,8 @@ def measure_scoring(devices: int) -> None:
 def pumps(rng: np.random.Generator, count: int) -> Covariates:
     """Devices as they might be: each channel around a level of its own, and an age."""
     level = rng.normal(50.0, 5.0, (count, 1, 1, CHANNELS))
-    change = rng.normal(0.0, 1.0, (count, len(TREND_SPANS), 1, CHANNELS))
-    share = np.ones((count, len(TREND_SPANS), 1), np.float32)
+    change = rng.normal(0.0, 1.0, (count, len(SPANS), 1, CHANNELS))
+    share = np.ones((count, len(SPANS), 1), np.float32)
     return Covariates(
         (level + change).astype(np.float32), share, rng.uniform(0, 1e4, (count, 1)).astype(np.float32)
     )

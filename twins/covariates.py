@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from twins.devices import DeviceType
 from twins.state import NEVER_US, ShardState
-from twins.traces import TREND_SPANS, feature_channels, signal_params
+from twins.traces import feature_channels, signal_params
+from twins.trends import SPANS
 
 _HOUR_US: Final = 3_600_000_000
 
 
 class Covariates(NamedTuple):
-    """Of n devices, each at a moment; S spans, R regimes, F features, as in ``twins/traces.py``.
+    """Of n devices, each at a moment; S spans, R regimes, F features, as in ``twins/trends.py``.
 
     Unknown is NaN: the trend of a feature in a regime that was never met, the age of a device never heard.
     """
@@ -59,7 +60,7 @@ def width_of(device_type: DeviceType) -> int:
 def from_matrix(matrix: NDArray[np.float32], regimes: int, features: int) -> Covariates:
     """What ``Covariates.matrix`` laid side by side."""
     trend, share, age_h = np.split(matrix, np.cumsum(_widths(regimes, features))[:-1], axis=1)
-    spans = len(TREND_SPANS)
+    spans = len(SPANS)
     return Covariates(
         trend.reshape(-1, spans, regimes, features),
         share.reshape(-1, spans, regimes),
@@ -69,12 +70,12 @@ def from_matrix(matrix: NDArray[np.float32], regimes: int, features: int) -> Cov
 
 def covariates(state: ShardState, rows: NDArray[np.integer]) -> Covariates:
     """Copies of what is known of the devices in some rows of a shard."""
-    since_us, event_us = state.signals.since_us[rows], state.core.event_us[rows]
+    since_us, event_us = state.trends.since_us[rows], state.core.event_us[rows]
     heard = since_us != NEVER_US
     age_h = np.where(heard, (event_us - np.where(heard, since_us, 0)) / _HOUR_US, np.nan)
-    return Covariates(state.signals.trend[rows], state.signals.share[rows], age_h.astype(np.float32)[:, None])
+    return Covariates(state.trends.trend[rows], state.trends.share[rows], age_h.astype(np.float32)[:, None])
 
 
 def _widths(regimes: int, features: int) -> list[int]:
-    spans = len(TREND_SPANS)
+    spans = len(SPANS)
     return [spans * regimes * features, spans * regimes, 1]

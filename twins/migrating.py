@@ -22,7 +22,8 @@ from twins.devices import DeviceType
 from twins.packing import Arrays
 from twins.rules import compile_rules
 from twins.state import NEVER_US, lags
-from twins.traces import HABIT, TREND_SPANS, WANDER_USUAL
+from twins.traces import HABIT, WANDER_USUAL
+from twins.trends import SPANS
 
 _MOST: Final = 0xFFFF
 _MS: Final = 1000
@@ -86,9 +87,10 @@ def _with_trend(arrays: Arrays) -> Arrays:
     youth = days - ((days - arrays["signals.first_day"].astype(np.int64)) & _MOST)
     return {
         **arrays,
-        "signals.since_us": np.where(seen_us == NEVER_US, NEVER_US, youth * DAY_US),
-        "signals.trend": np.full((len(mean), len(TREND_SPANS), *mean.shape[1:]), np.nan, np.float32),
-        "signals.share": np.zeros((len(mean), len(TREND_SPANS), mean.shape[1]), np.float32),
+        "trends.trend": np.full((len(mean), len(SPANS), *mean.shape[1:]), np.nan, np.float32),
+        "trends.share": np.zeros((len(mean), len(SPANS), mean.shape[1]), np.float32),
+        "trends.regime": arrays["signals.regime"],
+        "trends.since_us": np.where(seen_us == NEVER_US, NEVER_US, youth * DAY_US),
     }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from twins import alerts, kernels, migrating, signals, state, typefiles
+from twins import alerts, kernels, migrating, signals, state, trends, typefiles
 from twins import commands as c
 from twins.alerts import AlertBook, AlertTarget
 from twins.clock import SECOND_US
@@ -113,6 +113,10 @@ class Shard:
             parts.append(self._drain())
             if done >= len(batch):
                 break
+        trends.lean(
+            self.state.trends, self._trend_params, rows, event_us, values, present, out.fate,
+            out.bad | out.late | out.duplicate,
+        )  # fmt: skip
         return Applied(out, self._marked(self._followed(np.concatenate(parts))))
 
     def check_shape(self, batch: ShardBatch) -> None:
@@ -320,6 +324,7 @@ class Shard:
             device_type, config.max_ahead_s, config.stale_intervals, config.stale_at_least_s
         )
         self.signal_params = signals.signal_params(device_type)
+        self._trend_params = trends.trend_params(self.signal_params)
         self.alert_params = alerts.compile_rules(device_type, config.stale_intervals, config.stale_at_least_s)
 
     def _move_to(self, now_us: int) -> int:
@@ -384,8 +389,11 @@ class Shard:
                 self.book = self.book.carried_over(old, device_type)
             if old.channels != device_type.channels or old.conditions != device_type.conditions:
                 # what a device's baseline is made of has changed: it is learned anew
-                blank = signals.blank_signals(self.state.capacity, device_type)
-                self.state = self.state._replace(signals=blank)
+                capacity = self.state.capacity
+                self.state = self.state._replace(
+                    signals=signals.blank_signals(capacity, device_type),
+                    trends=trends.blank_trends(capacity, device_type),
+                )
         self._put_in_force(device_type)
         told = self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
         rows = self._in_service(np.arange(len(self), dtype=np.int32))
@@ -478,8 +486,10 @@ class Shard:
             core.life_cycle[row] += 1
             if command.kind == "replacement" or (action is not None and action.relearn):
                 signals.relearn(self.state.signals, self.signal_params, row)
+                trends.forget(self.state.trends, row)
             else:
                 signals.reset_detectors(self.state.signals, self.signal_params, row)
+                trends.settle(self.state.trends, row)
         core.version[row] += 1
         return self._told(
             Kind.MAINTENANCE_RECORDED, [row], now_us, _said_of(command), a=float(core.life_cycle[row])

@@ -11,9 +11,6 @@ a window:
   each smoothed value against the mean of what came before (Dawid 1984), which is honest where readings are
   autocorrelated; and it keeps learning, so that excursions which turn out to be ordinary stop being news.
 * LEVEL and NOISE, span 20: against the baseline alone, for health.
-* ``trend``, spans 20 and 80: each regime's own mean in channel units, weighted by how long ago its readings were, and
-  ``share``, how much of that weight is in which regime. It knows no baseline, so that devices can be compared with
-  each other by whatever norm is learned from all of them: for forecasts.
 
 ``(FAST - REFERENCE) / sqrt(WANDER)`` has a squared length under the device's shrunk correlation matrix:
 Hotelling's T² of an EWMA (Lowry et al. 1992, Technometrics 34). ``anomalous`` is that length with hysteresis.
@@ -87,7 +84,6 @@ MAX_EVENTS: Final = 7 * MAX_CHANNELS + 2
 """The most events that one ``observe`` emits: each pattern of each channel, the anomaly, the baseline."""
 
 _NEVER_US: Final = np.iinfo(np.int64).min
-_FAINT: Final = 1.0e-12  # a share below this is none
 _FEW: Final = 5  # readings that do not yet say how far is far
 _WHOLLY: Final = 3.9  # further off than this, all of its last readings are
 _GAP_FROM: Final = 1.5  # intervals of silence that count as such
@@ -132,9 +128,6 @@ def observe(
             steps = min((t_us - s.seen_us[r]) / interval_us, _LONGEST)
         s.seen_us[r] = t_us
     g = _regime(s, p, r, x, scored)
-    if s.since_us[r] == _NEVER_US:
-        s.since_us[r] = t_us
-    _lean(s, p, r, g, x, scored, steps)
     if s.learned[r]:
         _follow(s, p, r, g, t_us, x, scored, steps, ev)
     else:
@@ -144,15 +137,6 @@ def observe(
 @kernel
 def relearn(s: SignalState, p: SignalParams, r: int) -> None:
     """Forget everything of device ``r``: it is another machine now, with a baseline to be learned."""
-    s.since_us[r] = _NEVER_US
-    s.trend[r] = np.nan
-    s.share[r] = 0.0
-    _unlearn(s, r)
-
-
-@inlined
-def _unlearn(s: SignalState, r: int) -> None:
-    """Forget the baseline of device ``r`` and all that was judged by it."""
     s.health[r] = np.nan
     s.observed[r] = 0.0
     s.anomaly_score[r] = 0.0
@@ -187,7 +171,6 @@ def reset_detectors(s: SignalState, p: SignalParams, r: int) -> None:
     end_excursion(s, p, r)
     s.patterns[r] = 0
     s.peak[r] = 0.0
-    s.share[r] = 0.0
     _settle(s, p, r)
     for j in range(len(p.channel)):
         s.track[r, FAST, j] = 0.0
@@ -271,29 +254,6 @@ def _regime(s: SignalState, p: SignalParams, r: int, x: NDArray[Any], scored: np
 
 
 @inlined
-def _lean(
-    s: SignalState, p: SignalParams, r: int, g: int, x: NDArray[Any], scored: np.uint64, steps: float
-) -> None:
-    """Let the trend of regime ``g`` take the line in, and all regimes weigh less by the time that passed."""
-    for i in range(len(p.trend)):
-        keep = 1.0 - p.trend[i]
-        if steps > _GAP_FROM:
-            keep = math.exp(steps * math.log(keep))
-        for h in range(s.share.shape[2]):
-            left = np.float64(s.share[r, i, h]) * keep
-            s.share[r, i, h] = left if left > _FAINT else 0.0
-        weight = np.float64(s.share[r, i, g]) + p.trend[i]
-        s.share[r, i, g] = weight
-        step = p.trend[i] / weight
-        for j in range(len(p.channel)):
-            c = int(p.channel[j]) & (MAX_CHANNELS - 1)
-            if (scored >> np.uint64(c)) & np.uint64(1):
-                value = np.float64(x[c])
-                trend = np.float64(s.trend[r, i, g, j])
-                s.trend[r, i, g, j] = trend + step * (value - trend) if trend == trend else value
-
-
-@inlined
 def _clamp(value: float, limit: float) -> float:
     return min(max(value, -limit), limit)
 
@@ -341,7 +301,7 @@ def _learn(
         s.disturbed[r] = min(int(s.disturbed[r]) + 1, 65535)
         if 2 * int(s.disturbed[r]) >= min(p.baseline, 65535):
             # what looked like a disturbance has become the rule: what came before was the exception
-            _unlearn(s, r)
+            relearn(s, p, r)
             s.seen_us[r] = t_us
             begin_youth(s, r, t_us)
             g = _regime(s, p, r, x, scored)

@@ -16,6 +16,7 @@ from twins.alert_state import AlertState, blank_alerts
 from twins.devices import DeviceType
 from twins.packing import Arrays
 from twins.signals import SignalState, blank_signals
+from twins.trends import TrendState, blank_trends
 
 NEVER_US: Final = np.iinfo(np.int64).min
 """The time of what has not happened yet."""
@@ -61,6 +62,7 @@ class ShardState(NamedTuple):
     core: CoreState
     signals: SignalState
     alerts: AlertState
+    trends: TrendState
 
     @property
     def capacity(self) -> int:
@@ -69,7 +71,7 @@ class ShardState(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes in use, unused rows included."""
-        return sum(array.nbytes for array in (*self.core, *self.signals)) + self.alerts.nbytes
+        return sum(array.nbytes for array in (*self.core, *self.signals, *self.trends)) + self.alerts.nbytes
 
 
 def blank_core(capacity: int, device_type: DeviceType) -> CoreState:
@@ -97,6 +99,7 @@ def blank_state(capacity: int, device_type: DeviceType) -> ShardState:
         blank_core(capacity, device_type),
         blank_signals(capacity, device_type),
         blank_alerts(capacity, device_type),
+        blank_trends(capacity, device_type),
     )
 
 

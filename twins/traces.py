@@ -22,7 +22,6 @@ LANES: Final = MAX_CHANNELS + 8
 LANE_ROWS: Final = 20
 
 FAST_SPAN: Final = 20.0
-TREND_SPANS: Final = (20.0, 80.0)
 REFERENCE_SPAN: Final = 600.0
 WANDER_SPAN: Final = 2500.0
 TAIL_SPAN: Final = 2000.0
@@ -73,7 +72,6 @@ class SignalParams(NamedTuple):
     reference: float  # weight of an ordinary reading in REFERENCE
     wander: float
     tail: float
-    trend: NDArray[np.float64]  # (2,) weight of a new reading in ``trend`` and ``share``, short and long
     clip: float  # standard deviations from REFERENCE beyond which a reading moves FAST no more
     doubt: float  # scale of the Cauchy weights of REFERENCE, in square roots of WANDER
     shrink: float  # share of the unit matrix in the correlation matrix
@@ -114,11 +112,6 @@ class SignalState(NamedTuple):
     readings: NDArray[np.uint32]  # (n,) lines taken since learning began
     disturbed: NDArray[np.uint16]  # (n,) lines learned from while a feature was wholly off
     seen_us: NDArray[np.int64]  # (n,) event time of the newest line; INT64_MIN before
-    since_us: NDArray[
-        np.int64
-    ]  # (n,) event time of the first line of this life-cycle's machine; INT64_MIN before
-    trend: NDArray[np.float32]  # (n, 2, R, F) late mean in each regime, channel units; NaN before
-    share: NDArray[np.float32]  # (n, 2, R) how much of the late past each regime was, 0 to 1 together
     mean: NDArray[np.float32]  # (n, R, F) channel units
     spread: NDArray[np.float32]  # (n, R, F) standard deviation, channel units
     counted: NDArray[np.uint16]  # (n, R, F) readings behind them, at most 65535
@@ -168,7 +161,6 @@ def signal_params(device_type: DeviceType) -> SignalParams:
         reference=1.0 / REFERENCE_SPAN,
         wander=1.0 / WANDER_SPAN,
         tail=1.0 / TAIL_SPAN,
-        trend=2.0 / (np.array(TREND_SPANS) + 1.0),
         clip=4.0,
         doubt=2.0,
         shrink=0.2,
@@ -208,9 +200,6 @@ def blank_signals(capacity: int, device_type: DeviceType) -> SignalState:
         readings=np.zeros(n, np.uint32),
         disturbed=np.zeros(n, np.uint16),
         seen_us=np.full(n, np.iinfo(np.int64).min, np.int64),
-        since_us=np.full(n, np.iinfo(np.int64).min, np.int64),
-        trend=np.full((n, len(TREND_SPANS), regimes, features), np.nan, np.float32),
-        share=np.zeros((n, len(TREND_SPANS), regimes), np.float32),
         mean=np.zeros((n, regimes, features), np.float32),
         spread=np.zeros((n, regimes, features), np.float32),
         counted=np.zeros((n, regimes, features), np.uint16),

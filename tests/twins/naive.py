@@ -125,6 +125,53 @@ class Tail:
         return (over / max(excess, 1e-3) - math.log(0.02)) / 2.302585092994046
 
 
+class NaiveTrends:
+    """Where the features of one device have been of late, in each regime: one mean, reading by reading."""
+
+    def __init__(self, device_type: DeviceType) -> None:
+        self.conditions = [
+            (device_type.channel_index(c.channel), sorted(c.edges)) for c in device_type.conditions
+        ]
+        self.regimes = math.prod(len(edges) + 1 for _, edges in self.conditions)
+        self.channels = [
+            i
+            for i, channel in enumerate(device_type.channels)
+            if channel.kind == "gauge" and not channel.condition
+        ]
+        self.bins = [0] * len(self.conditions)
+        self.forget()
+
+    def forget(self) -> None:
+        self.since_us: int | None = None
+        self.trends = [[[math.nan] * len(self.channels) for _ in range(self.regimes)] for _ in TREND_SHARES]
+        self.settle()
+
+    def settle(self) -> None:
+        self.shares = [[0.0] * self.regimes for _ in TREND_SHARES]
+
+    @property
+    def regime(self) -> int:
+        number, stride = 0, 1
+        for b, (_, edges) in zip(self.bins, self.conditions, strict=True):
+            number, stride = number + b * stride, stride * (len(edges) + 1)
+        return number
+
+    def lean(self, t_us: int, x: Sequence[float], scored: Sequence[bool]) -> None:
+        self.since_us = t_us if self.since_us is None else self.since_us
+        for i, (channel, edges) in enumerate(self.conditions):
+            if scored[channel]:
+                self.bins[i] = sum(x[channel] >= edge for edge in edges)
+        for shares, trends, new in zip(self.shares, self.trends, TREND_SHARES, strict=True):
+            shares[:] = [f32(each * (1.0 - new)) if each * (1.0 - new) > 1e-12 else 0.0 for each in shares]
+            weight = shares[self.regime] + new
+            shares[self.regime] = f32(weight)
+            mine = trends[self.regime]
+            for j, channel in enumerate(self.channels):
+                if scored[channel]:
+                    value, was = float(x[channel]), mine[j]
+                    mine[j] = f32(value if math.isnan(was) else was + new / weight * (value - was))
+
+
 class NaiveSignals:
     """Analytics of one device."""
 
@@ -137,12 +184,6 @@ class NaiveSignals:
         self.forget()
 
     def forget(self) -> None:
-        self.since_us: int | None = None
-        self.shares = [[0.0] * self.regimes for _ in TREND_SHARES]
-        self.unlearn()
-        self.trends = [[[math.nan] * len(self.features) for _ in range(self.regimes)] for _ in TREND_SHARES]
-
-    def unlearn(self) -> None:
         self.features = [
             Feature(i, channel.resolution, [Regime() for _ in range(self.regimes)])
             for i, channel in enumerate(self.type.channels)
@@ -192,9 +233,6 @@ class NaiveSignals:
             self.seen_us = t_us
         g = self.regime(x, scored)
         self.happened: list[Happening] = []
-        if self.since_us is None:
-            self.since_us = t_us
-        self.lean(g, x, scored, steps)
         if self.learned:
             self.follow(g, t_us, x, scored, steps)
         else:
@@ -213,24 +251,13 @@ class NaiveSignals:
         self.now_in = number
         return number
 
-    def lean(self, g: int, x: Sequence[float], scored: Sequence[bool], steps: float) -> None:
-        for shares, trends, new in zip(self.shares, self.trends, TREND_SHARES, strict=True):
-            left = 1.0 - new if steps <= 1.5 else math.exp(steps * math.log(1.0 - new))
-            shares[:] = [f32(share * left) if share * left > 1e-12 else 0.0 for share in shares]
-            weight = shares[g] + new
-            shares[g] = f32(weight)
-            for j, f in enumerate(self.features):
-                if scored[f.channel]:
-                    value, was = float(x[f.channel]), trends[g][j]
-                    trends[g][j] = f32(value if math.isnan(was) else was + new / weight * (value - was))
-
     # learning
 
     def learn(self, g: int, t_us: int, x: Sequence[float], scored: Sequence[bool], steps: float) -> None:
         if self.lines > 36 and any(abs(f.fast) > 3.9 for f in self.features):
             self.disturbed += 1
             if 2 * self.disturbed >= self.type.baseline_readings:
-                self.unlearn()
+                self.forget()
                 self.seen_us = t_us
                 self.first_day = day_of(t_us)
                 g = self.regime(x, scored)
@@ -312,7 +339,6 @@ class NaiveSignals:
             ]
         self.anomaly_score, self.anomalous, self.peak, self.streak = 0.0, False, 0.0, 0
         self.calm = 65535
-        self.shares = [[0.0] * self.regimes for _ in TREND_SHARES]
         self.settle()
         for f in self.features:
             f.fast = f.level = 0.0

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.twins.naive import Happening, NaiveSignals
+from tests.twins.naive import Happening, NaiveSignals, NaiveTrends
 from tests.twins.naive_alerts import NaiveAlert, NaiveTwin, stale_after_us
 from twins.devices import Channel, Device, DeviceType
 from twins.events import KINDS, PATTERNS, Kind
@@ -89,6 +89,7 @@ class NaiveDevice:
         self.life_cycle = 0
         self.version = 0
         self.signals = NaiveSignals(device_type)
+        self.trends = NaiveTrends(device_type)
         self.alerts = NaiveTwin(device_type)
         self.book: dict[str, Note] = {}
         self.notes: dict[int, dict[str, Any]] = {}  # what events say beyond their numbers, by their place
@@ -153,6 +154,7 @@ class NaiveDevice:
             names = self.type.channel_names
             values = [good.get(name, NAN) for name in names]
             scored = [name in good for name in names]
+            self.trends.lean(t_us, values, scored)
             for happening in self.signals.observe(t_us, values, scored, self.interval_us):
                 self._tell_signal(t_us, happening)
         self._know()
@@ -258,8 +260,10 @@ class NaiveDevice:
             self.life_cycle += 1
             if kind == "replacement" or (action is not None and known[action].relearn):
                 self.signals.forget()
+                self.trends.forget()
             else:
                 self.signals.reset_detectors()
+                self.trends.settle()
             self._know()
         self.version += 1
         said = {"by": by, "kind": kind, "action": action, "note": note}
@@ -313,7 +317,7 @@ class NaiveDevice:
                         )
             self.alerts.under(device_type)
         if old.channels != device_type.channels or old.conditions != device_type.conditions:
-            self.signals = NaiveSignals(device_type)
+            self.signals, self.trends = NaiveSignals(device_type), NaiveTrends(device_type)
         self.signals.type = device_type
         self._know()
         self.follow_parent(now_us)

@@ -19,7 +19,12 @@ Row = dict[str, Any]
 
 def row_of(twin: NaiveDevice, p: AlertParams) -> Row:
     """Every array's row under ``section.name``, as ``state.to_arrays`` names them; ``p`` says which bit is which test."""
-    parts = {"core": core_row(twin), "signals": signals_row(twin), "alerts": alerts_row(twin, p)}
+    parts = {
+        "core": core_row(twin),
+        "signals": signals_row(twin),
+        "alerts": alerts_row(twin, p),
+        "trends": trends_row(twin),
+    }
     return {f"{section}.{name}": value for section, row in parts.items() for name, value in row.items()}
 
 
@@ -87,9 +92,6 @@ def signals_row(twin: NaiveDevice) -> Row:
         "readings": s.lines,
         "disturbed": s.disturbed,
         "seen_us": NEVER if s.seen_us is None else s.seen_us,
-        "since_us": NEVER if s.since_us is None else s.since_us,
-        "trend": s.trends,
-        "share": s.shares,
         "mean": [[f.regimes[g].mean for f in s.features] for g in regimes],
         "spread": [[f.regimes[g].spread for f in s.features] for g in regimes],
         "counted": [[f.regimes[g].count for f in s.features] for g in regimes],
@@ -98,6 +100,16 @@ def signals_row(twin: NaiveDevice) -> Row:
         "marks": marks,
         "tail": [[t.quantile * told, t.excess * told, t.scatter * told] for t in s.tails],
         "peak": s.peak,
+    }
+
+
+def trends_row(twin: NaiveDevice) -> Row:
+    t = twin.trends
+    return {
+        "trend": t.trends,
+        "share": t.shares,
+        "regime": t.regime,
+        "since_us": NEVER if t.since_us is None else t.since_us,
     }
 
 

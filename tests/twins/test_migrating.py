@@ -44,21 +44,20 @@ def feed(shard: Shard, lines: list[Any]) -> list[tuple[Any, ...]]:
     return told
 
 
-def without_trend(shard: Shard) -> None:
+def without_trends(shard: Shard) -> None:
     """Let a shard know of trends and ages what one does that was restored from before there were any."""
-    signals = shard.state.signals
+    signals, trends = shard.state.signals, shard.state.trends
     was = signals.seen_us != NEVER_US
     youth = signals.seen_us // DAY_US - ((signals.seen_us // DAY_US - signals.first_day) & 0xFFFF)
-    signals.since_us[:] = np.where(was, youth * DAY_US, NEVER_US)
-    signals.trend[:], signals.share[:] = np.nan, 0.0
+    trends.since_us[:] = np.where(was, youth * DAY_US, NEVER_US)
+    trends.trend[:], trends.share[:], trends.regime[:] = np.nan, 0.0, signals.regime
 
 
 def as_version_4(shard: Shard) -> tuple[dict[str, Any], Arrays]:
     """A snapshot as that version laid it out."""
     meta, arrays = shard.snapshot()
-    for name in ("since_us", "trend", "share"):
-        del arrays[f"signals.{name}"]
-    return unpack(pack({**meta, "version": 4}, arrays))
+    old = {name: array for name, array in arrays.items() if not name.startswith("trends.")}
+    return unpack(pack({**meta, "version": 4}, old))
 
 
 def as_version_2(shard: Shard) -> tuple[dict[str, Any], Arrays]:
@@ -99,7 +98,7 @@ def test_a_shard_goes_on_from_a_snapshot_of_version_2(seed: int) -> None:
         shard.now_us,
     )
     restored = Shard.restore(*as_version_2(shard))
-    without_trend(shard)
+    without_trends(shard)
     assert len(state.to_arrays(shard.state, 8)["alerts.entries"])
     same(restored, shard)
     assert feed(restored, lines[stop:]) == feed(shard, lines[stop:])
@@ -110,7 +109,7 @@ def test_rows_can_be_chosen_from_a_snapshot_of_version_2() -> None:
     shard = pump_shard()
     feed(shard, random_lines(np.random.default_rng(5), DEVICES, 80))
     only = np.array([6, 1, 2])
-    without_trend(shard)
+    without_trends(shard)
     same(Shard.restore(*as_version_2(shard), only=only), Shard.restore(*shard.snapshot(), only=only))
 
 
@@ -136,11 +135,11 @@ def test_a_trend_begins_anew_after_a_snapshot_of_version_4() -> None:
     shard = pump_shard()
     feed(shard, lines[:80])
     restored = Shard.restore(*as_version_4(shard))
-    without_trend(shard)
+    without_trends(shard)
     same(restored, shard)
     assert feed(restored, lines[80:]) == feed(shard, lines[80:])
     same(restored, shard)
-    assert np.isfinite(restored.state.signals.trend[0]).any()
+    assert np.isfinite(restored.state.trends.trend[0]).any()
 
 
 def test_a_snapshot_of_a_later_version_is_refused() -> None:
