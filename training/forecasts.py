@@ -55,7 +55,7 @@ def forecasts(history: History, model: SurvivalModel, device_type: DeviceType, a
         event_us = place.shard.state.core.event_us[: len(names)]
         rows = np.flatnonzero(event_us != NEVER_US)
         known = covariates(place.shard.state, rows)
-        parts.append(told(model, modes, names[rows], event_us[rows], model.forecast(known)))
+        parts.append(told(model, modes, names[rows], event_us[rows], model.forecast(known, names[rows])))
     return pa.concat_tables([FORECASTS.empty_table(), *parts]).sort_by(
         [("device_id", "ascending"), ("failure_mode", "ascending")]
     )

@@ -33,6 +33,7 @@ FOLDS: Final = 10
 VIEWS: Final = ("now", "late", "change")
 """What is said of each channel: its short trend, its long one, and how far the first is from the second."""
 
+_NONE: Final = -1  # no fold
 _GRAIN: Final = 64.0  # parts of a standard deviation: less tells of rounding, and by that of age
 _FAR: Final = 50.0  # standard deviations
 _KNOTS: Final = 64
@@ -95,10 +96,15 @@ def design(known: Covariates, norm: Norm, with_age: bool) -> Matrix:
     return np.ascontiguousarray(found, np.float32)
 
 
-def fold_of(device_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
-    """(n,) the fold of each device: by its id alone, so that it is the same in every model."""
+def keys_of(device_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.uint64]:
+    """(n,) what stands for each device in a model: of its id alone, so that it is the same in every one."""
     digests = (hashlib.blake2b(each.encode(), digest_size=8, person=b"fold").digest() for each in device_ids)
-    return np.array([int.from_bytes(each) % FOLDS for each in digests], np.int64)
+    return np.array([int.from_bytes(each) for each in digests], np.uint64)
+
+
+def fold_of(device_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
+    """(n,) the fold of each device."""
+    return (keys_of(device_ids) % np.uint64(FOLDS)).astype(np.int64)
 
 
 # -- time left -----------------------------------------------------------------------------------------------------
@@ -300,7 +306,11 @@ def _crossing(failing: NDArray[np.float64], times_h: NDArray[np.float64], p: flo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SurvivalModel:
-    """A trained model; see the module's text. ``causes[k][m]`` are fold k's trees of failure mode m; none without labels."""
+    """A trained model; see the module's text.
+
+    ``causes[k][m]`` are fold k's trees of failure mode m; none without labels. ``seen`` are the keys of the devices that it
+    was learned from.
+    """
 
     norm: Norm
     with_age: bool
@@ -309,32 +319,31 @@ class SurvivalModel:
     causes: tuple[tuple[Trees, ...], ...]
     curves: Curves
     likeness: Likeness
+    seen: NDArray[np.uint64]
 
-    def forecast(self, known: Covariates) -> Forecast:
-        """What is to be expected of devices, from what their twins know."""
+    def forecast(self, known: Covariates, device_ids: Sequence[str] | NDArray[np.object_]) -> Forecast:
+        """What is to be expected of devices, from what their twins know.
+
+        A device that was learned from is judged by the trees of its own fold, which have not seen it: those that have would
+        remember that it lasted. Of any other all trees are asked.
+        """
+        keys = keys_of(device_ids)
+        fold = (keys % np.uint64(FOLDS)).astype(np.int64)
+        return self.by_folds(known, np.where(np.isin(keys, self.seen), fold, _NONE))
+
+    def by_folds(self, known: Covariates, fold: NDArray[np.int64]) -> Forecast:
+        """The same by the trees of some fold for each device; -1: by those of all."""
         x = design(known, self.norm, self.with_age)
-        scores = _mean(trees.predict(x) for trees in self.folds)
-        return self.told(known, x, scores, self._shares(x, range(len(self.causes))))
-
-    def told(
-        self, known: Covariates, x: Matrix, scores: NDArray[np.float64], share: NDArray[np.float64]
-    ) -> Forecast:
-        """The forecast that scores stand for."""
+        scores = np.zeros(len(x))
+        share = np.zeros((len(x), self._modes()))
+        for number in np.unique(fold):
+            mine = fold == number
+            folds = range(len(self.folds)) if number == _NONE else [number]
+            scores[mine] = _mean(self.folds[each].predict(x[mine]) for each in folds)
+            share[mine] = self._shares(x[mine], folds)
         enough = known.share[:, 0].sum(axis=1) >= _LEAST_SHARE
         inside = self.likeness.holds(x) & enough
         return Forecast(scores, self.curves.times_h, self.curves.of(scores), share, inside)
-
-    def cross_fitted(self, known: Covariates, fold: NDArray[np.int64]) -> Forecast:
-        """The same where each device is judged by the trees of its own fold, which have not seen it."""
-        x = design(known, self.norm, self.with_age)
-        scores = np.zeros(len(x))
-        share = np.zeros((len(x), len(self.causes[0]) if self.causes else 0))
-        for number in range(len(self.folds)):
-            mine = fold == number
-            scores[mine] = self.folds[number].predict(x[mine])
-            if self.causes:
-                share[mine] = self._shares(x[mine], [number])
-        return self.told(known, x, scores, share)
 
     def contributions(self, known: Covariates) -> NDArray[np.float64]:
         """(n, columns) hours by which each column moves the score, averaged over folds; ``columns_of`` names them."""
@@ -357,6 +366,7 @@ class SurvivalModel:
             "curves.times_h": self.curves.times_h,
             "curves.survival": self.curves.survival,
             **{f"likeness.{name}": getattr(self.likeness, name) for name in Likeness.__slots__},
+            "seen": self.seen,
         }
         for number, trees in enumerate(self.folds):
             found |= trees.arrays(f"fold.{number}.")
@@ -386,6 +396,7 @@ class SurvivalModel:
             else (),
             Curves(*(arrays[f"curves.{name}"] for name in Curves.__slots__)),
             Likeness(**{name: arrays[f"likeness.{name}"] for name in Likeness.__slots__}),
+            arrays["seen"],
         )
 
 

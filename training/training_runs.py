@@ -39,6 +39,7 @@ from training.survival import (
     design,
     fit_causes,
     fold_of,
+    keys_of,
     restricted,
     times_for,
     unseen_curves,
@@ -194,7 +195,7 @@ def judged(folder: Path, model: SurvivalModel) -> dict[str, float]:
     rows = worker.landmarks()
     if model.norm.mean.shape != rows.covariates.trend.shape[2:]:
         raise ValueError("the model is of other regimes or channels")
-    return _known(worker.measured(rows, model.cross_fitted(rows.covariates, fold_of(rows.device_id))))
+    return _known(worker.measured(rows, model.by_folds(rows.covariates, fold_of(rows.device_id))))
 
 
 def remove(folder: Path) -> None:
@@ -318,8 +319,9 @@ class Worker:
             causes=causes if modes else (),
             curves=Curves.learned(unseen, rows.remaining_h, rows.failed, times_h),
             likeness=Likeness.learned(x),
+            seen=np.unique(keys_of(np.unique(rows.device_id))),
         )
-        told = self._unseen(rows, model.cross_fitted(rows.covariates, fold))
+        told = self._unseen(rows, model.by_folds(rows.covariates, fold))
         return self._manifest(rows, model, told), model
 
     def _unseen(self, rows: Landmarks, told: Forecast) -> Forecast:

@@ -19,6 +19,7 @@ from training.survival import (
     columns_of,
     design,
     fold_of,
+    keys_of,
     restricted,
     shares,
     times_for,
@@ -27,6 +28,7 @@ from training.survival import (
 from twins.covariates import Covariates
 
 HORIZON_H = 100.0
+IDS = [f"device-{number}" for number in range(400)]
 lives_of = st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=30)
 
 
@@ -170,21 +172,36 @@ def model_of(seed: int = 0, modes: int = 2) -> tuple[SurvivalModel, Covariates]:
     )
     scores = np.mean([trees.predict(x) for trees in folds], axis=0)
     curves = Curves.learned(scores, remaining_h, np.ones(400, bool), times_for(remaining_h, HORIZON_H))
-    return SurvivalModel(norm, True, HORIZON_H, folds, causes, curves, Likeness.learned(x)), known
+    seen = np.unique(keys_of(IDS[:200]))
+    return SurvivalModel(norm, True, HORIZON_H, folds, causes, curves, Likeness.learned(x), seen), known
 
 
 def test_a_model_is_the_same_after_it_was_kept() -> None:
     model, known = model_of()
     again = SurvivalModel.from_arrays(unpacked(packed(model.arrays())))
-    for one, other in zip(model.forecast(known), again.forecast(known), strict=True):
+    for one, other in zip(model.forecast(known, IDS), again.forecast(known, IDS), strict=True):
         assert one.tobytes() == other.tobytes()
-    alone = [again.forecast(known.take(np.array([row]))).survival[0] for row in range(5)]
-    np.testing.assert_array_equal(np.stack(alone), model.forecast(known).survival[:5])
+    alone = [again.forecast(known.take(np.array([row])), IDS[row : row + 1]).survival[0] for row in range(5)]
+    np.testing.assert_array_equal(np.stack(alone), model.forecast(known, IDS).survival[:5])
+
+
+def test_a_device_is_judged_by_trees_that_have_not_seen_it() -> None:
+    model, known = model_of()
+    fold = fold_of(IDS)
+    told, own, all_of_them = (
+        model.forecast(known, IDS), model.by_folds(known, fold), model.by_folds(known, np.full(400, -1))
+    )  # fmt: skip
+    np.testing.assert_array_equal(told.score_h[:200], own.score_h[:200])
+    np.testing.assert_array_equal(told.score_h[200:], all_of_them.score_h[200:])
+    x = design(known, model.norm, with_age=True)
+    for number in range(FOLDS):
+        mine = fold == number
+        np.testing.assert_array_equal(own.score_h[mine], model.folds[number].predict(x[mine]))
 
 
 def test_failure_modes_share_the_risk_of_any() -> None:
     model, known = model_of()
-    told = model.forecast(known)
+    told = model.forecast(known, IDS)
     for within_h in (1.0, 24.0, 80.0):
         parts = sum(told.probability(within_h, mode) for mode in range(2))
         np.testing.assert_allclose(parts, told.probability(within_h), atol=1e-12)
@@ -196,11 +213,11 @@ def test_failure_modes_share_the_risk_of_any() -> None:
 
 def test_what_is_unlike_the_past_or_hardly_heard_is_said_not_to_be_known() -> None:
     model, known = model_of()
-    assert model.forecast(known).in_distribution.mean() > 0.98
+    assert model.forecast(known, IDS).in_distribution.mean() > 0.98
     strange = known._replace(trend=known.trend + 30.0)
-    assert not model.forecast(strange).in_distribution.any()
+    assert not model.forecast(strange, IDS).in_distribution.any()
     young = known._replace(share=known.share * 0.2)
-    assert not model.forecast(young).in_distribution.any()
+    assert not model.forecast(young, IDS).in_distribution.any()
 
 
 def test_a_device_is_always_in_the_same_fold() -> None:
