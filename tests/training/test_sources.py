@@ -316,7 +316,7 @@ def test_files_without_rows_give_nothing(tmp_path):
 
 SAMPLES = {
     # mapping: files, devices, rows, lines, records
-    "cmapss": ("cmapss/train*", 5, 1116, 1116, 5),
+    "cmapss": ("cmapss/train*", 20, 4168, 4168, 20),
     "cmapss-test": ("cmapss/test*", 5, 410, 410, 0),
     "nab": ("nab/*/*.csv", 2, 8394, 8394, 0),
     "la-haute-borne": ("la-haute-borne/*", 4, 32256, 32256, 0),
