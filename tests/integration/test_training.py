@@ -95,7 +95,7 @@ def test_a_worker_that_is_killed_and_a_driver_that_is_killed_cost_nothing(shell:
     until(lambda: len(list(run.glob("fold-*.npz"))) >= 2 or first.poll() is not None)
     assert first.poll() is None
     os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
+    first.communicate()
     assert shell.say("models", "list") == []
     kept = {path.name: path.stat().st_mtime_ns for path in run.glob("part-*.arrow")}
     assert kept
