@@ -35,8 +35,7 @@ class Boosting:
 class Trees:
     """The sum of some trees over a constant. Node i goes to ``left[i]`` where its column is at most ``threshold[i]``.
 
-    ``column`` is -1 in a leaf; ``by_default`` says that an unknown value goes left. ``value`` is that of a leaf, and in a
-    node what its leaves come to on average: what a step down adds to that is what its column contributes.
+    ``column`` is -1 in a leaf, of which ``value`` is what it adds; ``by_default`` says that an unknown value goes left.
     """
 
     constant: NDArray[np.float64]  # (1,)
@@ -52,24 +51,6 @@ class Trees:
         """(n,) for (n, columns); NaN is an unknown value."""
         out = np.full(len(x), self.constant[0])
         _walk(
-            x,
-            self.roots,
-            self.column,
-            self.threshold,
-            self.left,
-            self.right,
-            self.by_default,
-            self.value,
-            out,
-        )
-        return out
-
-    def contributions(self, x: Matrix) -> NDArray[np.float64]:
-        """(n, columns) how much each column moved each prediction, on its way down the trees, from the mean of all rows
-        (Saabas 2014).
-        """
-        out = np.zeros(x.shape)
-        _share_out(
             x,
             self.roots,
             self.column,
@@ -116,7 +97,6 @@ def _kept(model: HistGradientBoostingRegressor) -> Trees:
     nodes = np.concatenate(grown)
     offset = np.repeat(roots, sizes)
     leaf = nodes["is_leaf"].astype(bool)
-    values = np.where(leaf, nodes["value"], nodes["value"] * model.learning_rate)
     return Trees(
         constant=np.array([float(np.ravel(model._baseline_prediction)[0])]),
         roots=roots.astype(np.int32),
@@ -125,11 +105,11 @@ def _kept(model: HistGradientBoostingRegressor) -> Trees:
         left=(nodes["left"] + offset).astype(np.int32),
         right=(nodes["right"] + offset).astype(np.int32),
         by_default=nodes["missing_go_to_left"].astype(bool),
-        value=values.astype(np.float64),
+        value=nodes["value"].astype(np.float64),
     )
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba says no types; twins' kernels may not allocate
 def _walk(
     x: Matrix,
     roots: Any,
@@ -150,27 +130,3 @@ def _walk(
                     go_left = by_default[node] if np.isnan(seen) else seen <= threshold[node]
                     node = left[node] if go_left else right[node]
                 out[i] += value[node]
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _share_out(
-    x: Matrix,
-    roots: Any,
-    column: Any,
-    threshold: Any,
-    left: Any,
-    right: Any,
-    by_default: Any,
-    value: Any,
-    out: Any,
-) -> None:
-    for i in range(len(x)):
-        for root in roots:
-            node = root
-            while column[node] >= 0:
-                asked = column[node]
-                seen = x[i, asked]
-                go_left = by_default[node] if np.isnan(seen) else seen <= threshold[node]
-                after = left[node] if go_left else right[node]
-                out[i, asked] += value[after] - value[node]
-                node = after

@@ -345,11 +345,6 @@ class SurvivalModel:
         inside = self.likeness.holds(x) & enough
         return Forecast(scores, self.curves.times_h, self.curves.of(scores), share, inside)
 
-    def contributions(self, known: Covariates) -> NDArray[np.float64]:
-        """(n, columns) hours by which each column moves the score, averaged over folds; ``columns_of`` names them."""
-        x = design(known, self.norm, self.with_age)
-        return _mean(trees.contributions(x) for trees in self.folds)
-
     def _shares(self, x: Matrix, folds: Sequence[int] | range) -> NDArray[np.float64]:
         if not self.causes:
             return np.zeros((len(x), 0))

@@ -46,6 +46,7 @@ from training.survival import (
 )
 from training.tables import READINGS, sql_name
 from twins import sealing, typefiles
+from twins.clock import DAY_US
 from twins.covariates import shape_of, width_of
 from twins.devices import DeviceType
 from twins.traces import feature_channels
@@ -111,7 +112,7 @@ def begin(
     folder: Path, data: Path, device_type: DeviceType, until_us: int, *, by: str, with_age: bool = True, seed: int = 0,
     landmarks: int | None = None,
 ) -> Plan:  # fmt: skip
-    """Decide what a run does and keep that in ``folder``; where it was decided before, that stands.
+    """Decide what a run does and keep that in ``folder``; where it was decided within the last day, that stands.
 
     Parameters
     ----------
@@ -122,8 +123,12 @@ def begin(
     ------
     TooFewFailuresError : history tells of too few failures to learn from.
     """
+    document = typefiles.to_document(device_type)
     if (folder / _PLAN).exists():
-        return Plan.read(folder)
+        kept = Plan.read(folder)
+        if kept.device_type == document and until_us - kept.until_us < DAY_US:
+            return kept
+        remove(folder)  # of a type as it was, or of a history that has gone on
     name = device_type.name
     with History(data / "history", journals_in(data / "hosts")) as history:
         ids = features.devices(history, name)
@@ -136,7 +141,7 @@ def begin(
         plan = Plan(
             history=str(data / "history"),
             hosts=str(data / "hosts"),
-            device_type=typefiles.to_document(device_type),
+            device_type=document,
             until_us=until_us,
             by=by,
             with_age=with_age,

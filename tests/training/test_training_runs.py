@@ -16,7 +16,7 @@ from training.importing import import_files
 from training.recorder import journals_in
 from training.survival import SurvivalModel
 from training.training_runs import TrainingStopped, Worker, begin, go_on, outcome, progress, stop
-from twins.clock import WallClock
+from twins.clock import DAY_US, WallClock
 from twins.devices import DeviceType
 from twins.typefiles import load_catalog
 
@@ -111,6 +111,15 @@ def test_a_run_ends_where_it_is_told_to_and_can_go_on(run: Path, data: Path, tmp
     assert progress(folder)[0] == 0.0
     go_on(folder)
     Worker(folder, 0, 1).check()
+
+
+def test_what_was_begun_days_ago_is_begun_anew(data: Path, tmp_path: Path) -> None:
+    folder, now_us = begun(tmp_path / "old", data), WallClock().now_us()
+    (folder / "part-0000.arrow").write_bytes(b"of then")
+    assert begin(folder, data, TYPE, now_us + DAY_US // 2, by="ann").stride > 1
+    assert (folder / "part-0000.arrow").exists()
+    assert begin(folder, data, TYPE, now_us + 2 * DAY_US, by="ann").until_us == now_us + 2 * DAY_US
+    assert not (folder / "part-0000.arrow").exists()
 
 
 def test_what_is_learned_orders_engines_it_has_not_seen(run: Path) -> None:
