@@ -231,6 +231,8 @@ class Platform:
                 self._start_notifier()
             with self._progress("start the jobs"):
                 self._start_jobs()
+            with self._progress("start the scorer"):
+                self._start_scorer()
             if self.settings.mqtt.url.get_secret_value():
                 with self._progress("start the MQTT bridge"):
                     self._start_bridge()
@@ -396,6 +398,12 @@ class Platform:
         from cluster.services import working
 
         self._down.append(("the jobs", working.start(self.data, self._labels, self.placement).stop))
+
+    def _start_scorer(self) -> None:
+        from cluster.services import scoring
+
+        service = scoring.start(self.data, self.settings.scoring, self._labels, self.placement)
+        self._down.append(("the scorer", service.stop))
 
     def _start_applications(self) -> None:
         import ray

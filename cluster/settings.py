@@ -102,6 +102,17 @@ class HistorySettings(_Section):
     retention_gb: float = Field(100.0, gt=0, description="and at most this much of them, GB")
 
 
+class ScoringSettings(_Section):
+    """Forecasts of the twins by the models in force."""
+
+    every_s: float = Field(
+        300.0,
+        gt=0,
+        description="how often twins are forecast anew, s; a model that is new in force scores at once",
+    )
+    threads: int = Field(2, ge=1, le=64, description="rows scored side by side")
+
+
 class ApiSettings(_Section):
     """The edge."""
 
@@ -300,6 +311,7 @@ class Settings(_Section):
     types: str = Field("", description="folder with device types of your own, beside the catalogue")
     fleet: FleetSettings = FleetSettings()
     history: HistorySettings = HistorySettings()
+    scoring: ScoringSettings = ScoringSettings()
     api: ApiSettings = ApiSettings()
     alerts: AlertSettings = AlertSettings()
     accounts: AccountSettings = AccountSettings()

@@ -9,14 +9,25 @@ from twins.alerts import AlertPhase
 from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
 from twins.filters import Field, Vocabulary
+from twins.prognosis import QUANTILES, WITHIN_H
 from twins.recommendations import CONFIDENCES
 from twins.views import COUNTERS, STATUSES
 
 MAINTENANCE_KINDS: Final = ("failure", "repair", "replacement", "inspection")
 MAINTENANCE_SORT_KEYS: Final = ("at",)
-SORT_KEYS: Final = ("id", "type", "site", "health", "anomaly_score", "priority", "event_time", "alerts")
+SORT_KEYS: Final = (
+    "id", "type", "site", "health", "anomaly_score", "priority", "event_time", "alerts", "p_fail_7d", "rul_p50_h"
+)  # fmt: skip
 
-_NUMBERS: Final = ("alerts", "unacknowledged", "regime", "interval_s", "life_cycle", *COUNTERS)
+_NUMBERS: Final = (
+    "alerts",
+    "unacknowledged",
+    "regime",
+    "interval_s",
+    "life_cycle",
+    "model_version",
+    *COUNTERS,
+)
 
 
 def device_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
@@ -37,6 +48,10 @@ def device_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
         "observed": Field("number", single=True),
         "anomaly_score": Field("number", single=True),
         "anomalous": Field("flag"),
+        **{name: Field("number", single=True) for name in (*WITHIN_H, *QUANTILES)},
+        "failure_mode": Field("text", choices=_modes(types)),
+        "in_distribution": Field("flag"),
+        "predicted_at": Field("time", sql="epoch_us(predicted_at)"),
         "event_time": Field("time", sql="epoch_us(event_time)"),
         "heard_at": Field("time", sql="epoch_us(heard_at)"),
         **{name: Field("number") for name in _NUMBERS},
@@ -153,6 +168,10 @@ def sort_expression(key: str, descending: bool) -> tuple[str, type]:
         case _:
             worst = "-inf" if descending else "inf"
             return f"CAST(coalesce(nullif({key}, 'nan'::FLOAT), '{worst}'::FLOAT) AS DOUBLE)", float
+
+
+def _modes(types: Mapping[str, DeviceType]) -> tuple[str, ...]:
+    return tuple(sorted({mode.name for each in types.values() for mode in each.failure_modes}))
 
 
 def _label_field(name: str) -> Field:

@@ -23,6 +23,7 @@ from training.tables import (
     EVENTS,
     INPUTS,
     LINES,
+    PROGNOSES,
     READINGS,
     TIMESTAMP,
     TYPES,
@@ -34,6 +35,7 @@ from twins.devices import DeviceType
 from twins.entries import EntryKind
 from twins.events import Event, EventBatch, Kind
 from twins.journal import StoredEntry
+from twins.prognosis import SAID, score_columns
 from twins.readings import Fate, ShardBatch
 
 _log = logging.getLogger("twinfold.history")
@@ -89,6 +91,11 @@ class Names:
         rows = np.unique(rows[rows >= 0])
         ids = fleet.ids_of(fleet.numbers(actor, rows))
         return dict(zip(rows.tolist(), ids, strict=True))
+
+    def row_ids(self, actor: str, device_type: str, rows: NDArray[np.int32]) -> pa.Array:
+        """(n,) the id of the device in each row."""
+        fleet = self._fleet(device_type)
+        return fleet.ids().take(pa.array(fleet.numbers(actor, rows)))
 
     def number(self, device_type: str, device_id: str) -> int | None:
         """The number of a device; None: there is no such device."""
@@ -191,10 +198,12 @@ class Rows:
     devices: list[tuple[Any, ...]] = field(default_factory=list)
     types: list[tuple[Any, ...]] = field(default_factory=list)
     whole: list[tuple[Any, ...]] = field(default_factory=list)
+    prognoses: list[pa.Table] = field(default_factory=list)
     lines: int = 0
 
     def __len__(self) -> int:
-        return self.lines + len(self.events) + len(self.inputs) + len(self.whole)
+        told = sum(map(len, self.prognoses))
+        return self.lines + len(self.events) + len(self.inputs) + len(self.whole) + told
 
     def fixed(self) -> dict[str, pa.Table]:
         """The rows of the tables that are not readings."""
@@ -204,6 +213,7 @@ class Rows:
             "events": _table(self.events, EVENTS),
             "inputs": _table(self.inputs, INPUTS),
             "lines": _table(self.whole, LINES),
+            "prognoses": pa.concat_tables([PROGNOSES.empty_table(), *self.prognoses]),
         }
         return {name: rows for name, rows in found.items() if rows.num_rows}
 
@@ -223,6 +233,8 @@ def take(entry: StoredEntry, actor: str, names: Names, rows: Rows, known: Mappin
             _take_readings(entry, actor, names, rows, wanted)
         case EntryKind.COMMAND:
             _take_command(entry, actor, names, rows, wanted)
+        case EntryKind.SCORES:
+            _take_scores(entry, actor, names, rows, wanted)
         case _ if wanted("inputs"):
             kind = EntryKind(entry.kind).name.lower() if entry.kind in set(EntryKind) else str(entry.kind)
             payload = entry.payload or None
@@ -300,6 +312,39 @@ def _take_readings(entry: StoredEntry, actor: str, names: Names, rows: Rows, wan
     if len(lines.number):
         rows.readings.setdefault(name, []).append(lines)
         rows.lines += len(lines.number)
+
+
+def _take_scores(entry: StoredEntry, actor: str, names: Names, rows: Rows, wanted: Any) -> None:
+    """Forecasts become rows; what the twins heard is kept as an input too, for twins to be rebuilt."""
+    told = entries.decode_scores(entry.payload)
+    if wanted("inputs") and not told.is_shadow:
+        payload = bytes(entry.payload)
+        rows.inputs.append(
+            ("scores", entry.now_us, None, None, None, payload, entry.epoch, actor, entry.cursor)
+        )
+    device_type = names.type_at(actor, told.device_type, entry.cursor)
+    if device_type is None or not wanted("prognoses"):
+        return
+    ids = names.row_ids(actor, told.device_type, told.rows)
+    modes = pa.array([mode.name for mode in device_type.failure_modes], pa.string())
+    mode = pa.array(told.mode.astype(np.int32), mask=told.mode < 0)
+    count = len(told)
+    columns = {
+        "device_id": ids,
+        "device_type": pa.repeat(told.device_type, count),
+        "event_time": pa.array(told.event_us).cast(TIMESTAMP),
+        "recorded_at": pa.repeat(pa.scalar(entry.now_us, pa.int64()), count).cast(TIMESTAMP),
+        "model_version": pa.repeat(pa.scalar(told.model, pa.int32()), count),
+        "shadow": pa.repeat(told.is_shadow, count),
+        "failure_mode": modes.take(mode),
+        "share": pa.array(told.share, from_pandas=True),
+        **{name: pa.array(column, from_pandas=True) for name, column in score_columns(told).items()},
+        "in_distribution": pa.array(told.said == SAID),
+        "life_cycle": pa.array(told.life_cycle),
+        "actor": pa.repeat(actor, count),
+        "cursor": pa.repeat(pa.scalar(entry.cursor, pa.int64()), count),
+    }
+    rows.prognoses.append(pa.table(columns).cast(PROGNOSES))
 
 
 def _told_whole(batch: ShardBatch, stored: Masks, late: Masks) -> ShardBatch | None:

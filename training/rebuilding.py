@@ -6,6 +6,7 @@ another's but through commands. Where the entries come from is up to ``past.py``
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from twins.entries import EntryKind
 from twins.events import EventBatch
 from twins.journal import StoredEntry
 from twins.packing import Arrays, unpack
+from twins.prognosis import Prognoses
 from twins.readings import ShardBatch
 from twins.shard import Shard, ShardConfig
 from twins.silence import command_of
@@ -128,6 +130,8 @@ class Rebuilding:
                 self._mark(unpack(entry.payload)[0], entry.now_us)
             case "tick":
                 return self.advance(entry.now_us)
+            case "scores" if self.shard is not None and entry.payload:
+                self._score(entries.decode_scores(entry.payload), entry.now_us)
             case "readings" if self.shard is not None:
                 batch = self._batch(entry)
                 if batch is not None and len(batch):
@@ -176,6 +180,13 @@ class Rebuilding:
                 self.shard.reconfigure(self._config)
         if "resumed" in said and self.shard is not None:
             self.shard.resume(now_us)
+
+    def _score(self, told: Prognoses, now_us: int) -> None:
+        if self.shard is None or told.device_type != self.device_type or told.is_shadow:
+            return
+        rows = self.local(told.rows)
+        mine = told.where(rows >= 0)
+        self.shard.score(replace(mine, rows=rows[rows >= 0]), now_us)
 
     def _command(self, name: str, body: Mapping[str, Any], now_us: int) -> EventBatch:
         if name == "InstallType":

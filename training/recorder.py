@@ -247,7 +247,7 @@ class Recorder:
             already = StoredReadings(partial(_files, table), device_type)
             rows = decoding.sorted_readings(lines, device_type, self._names, already)
             self._write_table(table.name, rows)
-        for name in ("lines", "events"):
+        for name in ("lines", "events", "prognoses"):
             self._write_table(name, fixed.get(name))
         self._write_table("inputs", fixed.get("inputs", INPUTS.empty_table()))
 

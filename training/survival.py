@@ -15,17 +15,18 @@ A failure mode's part of the risk is its share among failures of devices that lo
 is the mean of the folds' trees and says of each device whether it resembles those it was trained on.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
 from training.boosting import Boosting, Matrix, Trees, fit
 from twins.covariates import Covariates
+from twins.directory import hashes
 
 FOLDS: Final = 10
 """Into how many parts devices are put; each part's scores come from trees that were fitted to the others."""
@@ -96,13 +97,15 @@ def design(known: Covariates, norm: Norm, with_age: bool) -> Matrix:
     return np.ascontiguousarray(found, np.float32)
 
 
-def keys_of(device_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.uint64]:
+Ids: TypeAlias = Sequence[str] | NDArray[np.object_] | pa.StringArray
+
+
+def keys_of(device_ids: Ids) -> NDArray[np.uint64]:
     """(n,) what stands for each device in a model: of its id alone, so that it is the same in every one."""
-    digests = (hashlib.blake2b(each.encode(), digest_size=8, person=b"fold").digest() for each in device_ids)
-    return np.array([int.from_bytes(each) for each in digests], np.uint64)
+    return hashes(device_ids if isinstance(device_ids, pa.Array) else pa.array(device_ids, pa.string()))
 
 
-def fold_of(device_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
+def fold_of(device_ids: Ids) -> NDArray[np.int64]:
     """(n,) the fold of each device."""
     return (keys_of(device_ids) % np.uint64(FOLDS)).astype(np.int64)
 
@@ -321,7 +324,7 @@ class SurvivalModel:
     likeness: Likeness
     seen: NDArray[np.uint64]
 
-    def forecast(self, known: Covariates, device_ids: Sequence[str] | NDArray[np.object_]) -> Forecast:
+    def forecast(self, known: Covariates, device_ids: Ids) -> Forecast:
         """What is to be expected of devices, from what their twins know.
 
         A device that was learned from is judged by the trees of its own fold, which have not seen it: those that have would

@@ -33,6 +33,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from training import parquet_files
 from training.errors import HistoryConflictError, HistoryError
 from twins.devices import DeviceType
+from twins.prognosis import QUANTILES, WITHIN_H
 
 TIMESTAMP: Final = pa.timestamp("us", "UTC")
 SMALL_GROUP_ROWS: Final = 1 << 12
@@ -121,6 +122,23 @@ CONDITION: Final = pa.schema(
         ("cursor", pa.int64()),
     ]
 )
+PROGNOSES: Final = pa.schema(
+    [
+        ("device_id", pa.string()),
+        ("device_type", pa.string()),
+        ("event_time", TIMESTAMP),  # of the newest reading behind it
+        ("recorded_at", TIMESTAMP),
+        ("model_version", pa.int32()),
+        ("shadow", pa.bool_()),  # of a model that was not in force; the twin did not hear of it
+        ("failure_mode", pa.string()),  # the likeliest; null: they are not told apart
+        ("share", pa.float32()),  # of the risk, that mode's
+        *((name, pa.float32()) for name in (*WITHIN_H, *QUANTILES)),
+        ("in_distribution", pa.bool_()),  # false: the model could not say
+        ("life_cycle", pa.int32()),
+        ("actor", pa.string()),
+        ("cursor", pa.int64()),
+    ]
+)
 ROLLUPS: Final = pa.schema(
     [
         ("device_id", pa.string()),
@@ -144,6 +162,7 @@ FIXED: Final[Mapping[str, pa.Schema]] = {
     "devices": DEVICES,
     "types": TYPES,
     "condition": CONDITION,
+    "prognoses": PROGNOSES,
 }
 """The tables that every history has, besides ``readings_<type>`` and ``rollup_<span>_<type>``."""
 

@@ -28,6 +28,7 @@ from twins.errors import DegradedError, FaultError, FleetError, OverloadedError
 from twins.host import HostConfig, HostStatus, ShardHost, note_seen
 from twins.journal import StoredEntry
 from twins.placement import Home
+from twins.prognosis import Prognoses
 from twins.readings import ShardBatch, merged
 from twins.service import LINES_AT_ONCE, Chunk, HostReply, HostService, joined
 from twins.snapshots import newest_block
@@ -188,6 +189,11 @@ class ShardActor:
     async def commands(self, commands: Sequence[c.Command]) -> HostReply:
         """Do several things, on the actor's own clock."""
         reply: HostReply = await self.ask("commands", commands, self._clock.now_us())
+        return reply
+
+    async def score(self, told: Prognoses) -> HostReply:
+        """Keep forecasts, on the actor's own clock."""
+        reply: HostReply = await self.ask("score", told, self._clock.now_us())
         return reply
 
     async def register(self, devices: Sequence[Device], chunk: Chunk) -> HostReply:

@@ -515,7 +515,11 @@ def open_alerts(
 
 
 def put_scores(
-    state: AlertState, device_type: DeviceType, score: str, rows: NDArray[np.int64], values: NDArray[Any]
+    state: AlertState,
+    device_type: DeviceType,
+    score: str,
+    rows: NDArray[np.integer[Any]],
+    values: NDArray[Any],
 ) -> None:
     """Take a score in; rules see it at each device's next line. One that no rule asks for is dropped.
 
@@ -524,6 +528,11 @@ def put_scores(
     used = scores_in_use(device_type)
     if score in used:
         state.scores[rows, used.index(score)] = values
+
+
+def forget_scores(state: AlertState, rows: NDArray[np.integer[Any]]) -> None:
+    """Nothing is said of these devices any more."""
+    state.scores[rows] = np.nan
 
 
 def follow_parents(state: Twins, params: AlertParams, rows: NDArray[np.int32], now_us: int) -> EventBatch:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from twins.events import EVENT, EventBatch
 from twins.packing import Arrays, pack, unpack
+from twins.prognosis import Prognoses
 from twins.readings import ShardBatch, all_present
 
 VERSION: Final = 1
@@ -157,6 +158,18 @@ def decode_command(payload: Blob) -> tuple[str, dict[str, Any]]:
     """Name and body of a command entry."""
     meta, _ = unpack(payload, verify=False)
     return meta["command"], meta["body"]
+
+
+def encode_scores(told: Prognoses) -> bytearray:
+    """The payload of a scores entry."""
+    said = {"v": VERSION, "type": told.device_type, "model": told.model, "shadow": told.is_shadow}
+    return pack(said, told.arrays())
+
+
+def decode_scores(payload: Blob) -> Prognoses:
+    """What ``encode_scores`` was given, without the seal; arrays are read-only views into ``payload``."""
+    meta, arrays = unpack(payload, verify=False)
+    return Prognoses.from_arrays(meta["type"], meta["model"], meta["shadow"], arrays)
 
 
 def _counts_up(rows: NDArray[np.int32]) -> bool:

@@ -42,8 +42,9 @@ from twins.host import HostConfig, HostStatus, ShardHost
 from twins.journal import StoredEntry
 from twins.kernels import LineResults, line_results
 from twins.membership import REGISTER_CHUNK, Call, Changes, Hosts, Membership, entrants
+from twins.prognosis import Prognoses
 from twins.readings import Fate, ReadingBatch, ShardBatch, all_present, rounded
-from twins.service import COMMANDS_AT_ONCE, HostReply, HostService, Mark
+from twins.service import COMMANDS_AT_ONCE, HostReply, HostService, Mark, Scorable
 from twins.silence import DeclareSilent
 
 Step = list[Call] | Callable[[], Any]
@@ -406,6 +407,17 @@ class Fleet(ABC):
                     refused[at] = why
         return CommandsResult(cursors, refused)
 
+    def score(self, host: int, told: Prognoses) -> int:
+        """Keep forecasts of devices of one host; durable when this returns. Gives the host's newest cursor.
+
+        Raises
+        ------
+        StaleDirectoryError : the host's rows are others by now; read its devices again.
+        DegradedError, OverloadedError : nothing was kept.
+        """
+        (reply,) = self._call([(host, "score", (told, self.clock.now_us()))])
+        return int(reply.cursor)
+
     def advance(self, now_us: int | None = None) -> None:
         """Let time pass everywhere: silence is noticed, shelves run out."""
         now_us = self.clock.now_us() if now_us is None else now_us
@@ -424,6 +436,20 @@ class Fleet(ABC):
         result: dict[str, Any]
         _, result = self._ask_at_home(device_id, "read_twin", lambda device_type: (device_type, device_id))
         return result
+
+    def scorable(
+        self, host: int, device_type: str, first: int, most: int, with_ids: bool = False
+    ) -> Scorable | None:
+        """What a scorer needs to know of devices in ``most`` rows of a host's shard; None: there are none from there on."""
+        (found,) = self._call([(host, "scorable", (device_type, first, most, with_ids))])
+        answer: Scorable | None = found
+        return answer
+
+    def scorable_one(self, device_id: str) -> Scorable:
+        """The same of one device."""
+        _, found = self._ask_at_home(device_id, "scorable_one", lambda device_type: (device_type, device_id))
+        answer: Scorable = found
+        return answer
 
     def downlinks(self, device_ids: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
         """What is asked of devices that something is or was asked of, by id, as ``views.downlink`` has it.

@@ -37,6 +37,7 @@ from twins.journal import Entry, Journal, JournalConfig, StoredEntry, sync_folde
 from twins.journal_repair import salvage
 from twins.kernels import LineResults
 from twins.packing import pack, unpack
+from twins.prognosis import Prognoses
 from twins.readings import ShardBatch
 from twins.shard import Shard, ShardConfig
 from twins.silence import DeclareSilent, command_of
@@ -229,6 +230,17 @@ class ShardHost:
         self._remember(command, now_us)
         self._stage(EntryKind.COMMAND, now_us, payload, events)
         return events
+
+    def stage_scores(self, told: Prognoses, now_us: int) -> int:
+        """Keep what a scorer says, of how many devices; nothing of it counts before ``commit``."""
+        self._writable()
+        shard = self.shard(told.device_type)
+        now_us = self._clock(now_us)
+        with self._undone_if_it_fails():
+            kept = len(told) if told.is_shadow else shard.score(told, now_us)
+        if kept:
+            self._stage(EntryKind.SCORES, now_us, entries.encode_scores(told), {})
+        return kept
 
     def stage_tick(self, now_us: int) -> Mapping[str, EventBatch]:
         """Let time pass; only a tick in which something happened becomes an entry."""
@@ -640,6 +652,10 @@ class ShardHost:
                 self._remember(command, entry.now_us)
             case EntryKind.TICK:
                 self._tick(entry.now_us)
+            case EntryKind.SCORES:
+                told = entries.decode_scores(entry.payload)
+                if not told.is_shadow:
+                    self.shard(told.device_type).score(told, entry.now_us)
             case EntryKind.MARK:
                 said = unpack(entry.payload)[0] if entry.payload else {}
                 if "config" in said:

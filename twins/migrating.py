@@ -7,6 +7,7 @@ version what was other
 2       word, stamp and timer of every (device, rule), those at rest too; event times of every channel
 3       nothing was asked of devices: no ``downlinks`` beside the arrays
 4       no trend: it begins with the next reading, and the machine's age with the youth that was on record
+5       no prognoses: they come with the next scoring
 ======= =====================================================================================================
 """
 
@@ -20,6 +21,7 @@ from twins.anomalies import YOUTH_DAYS
 from twins.clock import DAY_US
 from twins.devices import DeviceType
 from twins.packing import Arrays
+from twins.prognosis import blank_prognoses
 from twins.rules import compile_rules
 from twins.state import NEVER_US, lags
 from twins.traces import HABIT, WANDER_USUAL
@@ -38,6 +40,9 @@ def migrated(version: int, arrays: Arrays, device_type: DeviceType) -> Arrays:
         arrays = _with_entries(arrays, device_type)
     if version < 5:
         arrays = _with_trend(arrays)
+    if version < 6:
+        blank = blank_prognoses(len(arrays["core.status"]))
+        arrays = {**arrays, **{f"prognoses.{name}": each for name, each in blank._asdict().items()}}
     return arrays
 
 

@@ -151,6 +151,8 @@ class RayHosts:
                 return actor.command.remote(arguments[0])
             case "commands":
                 return actor.commands.remote(arguments[0])
+            case "score":
+                return actor.score.remote(arguments[0])
             case "register":
                 return actor.register.remote(*arguments[:2])
             case "status":

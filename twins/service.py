@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from twins import commands as c
 from twins import typefiles, views
+from twins.covariates import Covariates, covariates
 from twins.devices import Device, DeviceType
 from twins.directory import NO_ROWS, Seal
 from twins.downlink import BLANK
@@ -20,7 +21,10 @@ from twins.events import EventBatch
 from twins.host import HostStatus, ShardHost
 from twins.journal import StoredEntry
 from twins.kernels import LineResults
+from twins.prognosis import Prognoses, PrognosisState, chosen
 from twins.readings import Fate, ShardBatch
+from twins.shard import Shard
+from twins.state import IMPORTING, NEVER_US, RETIRED
 
 LINES_AT_ONCE: Final = 50_000
 """Lines of a batch that a host takes between two chances for others to be heard."""
@@ -97,6 +101,30 @@ class Chunk:
     start: int
     stop: int
     claimant: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scorable:
+    """Devices of a shard that a scorer may be asked about, copied at one moment.
+
+    Attributes
+    ----------
+    seal : of the rows of then
+    end : rows of the shard up to here were looked at
+    rows, life_cycle, event_us : (n,) of those that live and were heard
+    known : what a forecast is told of them
+    said : the forecasts that stand
+    ids : (n,) their ids, if they were asked for
+    """
+
+    seal: Seal
+    end: int
+    rows: NDArray[np.int32]
+    life_cycle: NDArray[np.int32]
+    event_us: NDArray[np.int64]
+    known: Covariates
+    said: PrognosisState
+    ids: pa.StringArray | None
 
 
 class Mark(NamedTuple):
@@ -254,6 +282,38 @@ class HostService:
         self.host.stage_tick(now_us)
         return self._committed()
 
+    def scorable(self, device_type: str, first: int, most: int, with_ids: bool) -> Scorable | None:
+        """Devices among ``most`` rows from ``first`` on that live and were heard; None: the type has no such rows here."""
+        shard = self.host.shards.get(device_type)
+        if shard is None or first >= len(shard):
+            return None
+        end = min(len(shard), first + most)
+        core = shard.state.core
+        lives = core.status[first:end] & (RETIRED | IMPORTING) == 0
+        rows = first + np.flatnonzero(lives & (core.event_us[first:end] != NEVER_US)).astype(np.int32)
+        ids = shard.roster.index.ids(first).take(pa.array(rows - first)) if with_ids else None
+        return _scorable(shard, rows, end, ids)
+
+    def scorable_one(self, device_type: str, device_id: str) -> Scorable:
+        """The same of one device, whatever it does; DeviceNotFoundError if it does not live here."""
+        shard = self.host.shards.get(device_type)
+        row = -1 if shard is None else shard.row_of(device_id)
+        if shard is None or row < 0:
+            raise DeviceNotFoundError(device_id)
+        return _scorable(shard, np.array([row], np.int32), row + 1, pa.array([device_id], pa.string()))
+
+    def score(self, told: Prognoses, now_us: int) -> HostReply:
+        """Keep forecasts of devices whose covariates were read here.
+
+        Raises
+        ------
+        StaleDirectoryError : the rows are not those of this shard any more; nothing was kept.
+        """
+        self.host.shard(told.device_type).check_seal(told.seal)
+        self.host.stage_scores(told, now_us)
+        self.host.commit()
+        return HostReply(self.host.cursor, np.zeros(len(Fate), np.int64), None, [], [])
+
     def types(self) -> list[dict[str, Any]]:
         """The documents of the types in force."""
         return [typefiles.to_document(shard.device_type) for shard in self.host.shards.values()]
@@ -359,6 +419,19 @@ class HostService:
         return [
             (shard.roster.index[row], flag) for row, flag in zip(rows.tolist(), flags.tolist(), strict=True)
         ]
+
+
+def _scorable(shard: Shard, rows: NDArray[np.int32], end: int, ids: pa.StringArray | None) -> Scorable:
+    return Scorable(
+        seal=shard.roster.seal(),
+        end=end,
+        rows=rows,
+        life_cycle=shard.state.core.life_cycle[rows],
+        event_us=shard.state.core.event_us[rows],
+        known=covariates(shard.state, rows),
+        said=chosen(shard.state.prognoses, rows),
+        ids=ids,
+    )
 
 
 def joined(pieces: Sequence[HostReply], cursor: int) -> HostReply:

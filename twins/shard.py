@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from twins import alerts, kernels, migrating, signals, state, trends, typefiles
+from twins import alerts, kernels, migrating, prognosis, signals, state, trends, typefiles
 from twins import commands as c
 from twins.alerts import AlertBook, AlertTarget
 from twins.clock import SECOND_US
@@ -25,11 +25,12 @@ from twins.errors import CommandRefusedError, DeviceExistsError, ReadingError, S
 from twins.events import EVENT, EVERY, REPLAYED, EventBatch, Kind, event_buffer
 from twins.kernels import DECLARED, LineResults
 from twins.packing import Arrays
+from twins.prognosis import Prognoses
 from twins.readings import ShardBatch
 from twins.silence import DeclareSilent
 from twins.state import HAS_CHILDREN, IMPORTING, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
 
-SNAPSHOT_VERSION: Final = 5
+SNAPSHOT_VERSION: Final = 6
 
 _BUFFER: Final = 16_384
 _NOT_YET: Final = "its past is being imported; wait until that has ended"
@@ -222,6 +223,27 @@ class Shard:
                 return self.downlinks.do(row, command, self.device_type, now_us)
         raise TypeError(f"no shard knows the command {type(command).__name__}")
 
+    def score(self, told: Prognoses, now_us: int) -> int:
+        """Keep forecasts; rules see them at each device's next line. Returns of how many devices.
+
+        Left out are devices that were put right, retired or sent into their past since their covariates were read.
+
+        Raises
+        ------
+        StaleDirectoryError : rows that this shard does not have; nothing was kept.
+        """
+        self._move_to(now_us)
+        if len(told) and not 0 <= int(told.rows.min()) <= int(told.rows.max()) < len(self):
+            raise StaleDirectoryError(self.device_type.name, int(told.rows.max()) + 1, len(self))
+        core = self.state.core
+        gone = core.status[told.rows] & (RETIRED | IMPORTING) > 0
+        told = told.where(~gone & (core.life_cycle[told.rows] == told.life_cycle))
+        prognosis.put(self.state.prognoses, told)
+        known = told.where(told.said == prognosis.SAID)
+        for name, values in prognosis.score_columns(known).items():
+            alerts.put_scores(self.state.alerts, self.device_type, name, known.rows, values)
+        return len(told)
+
     def is_news(self, command: c.Report, now_us: int) -> bool:
         """Whether a report would change anything; raises what ``command`` would."""
         now_us = max(now_us, self.now_us)
@@ -394,6 +416,8 @@ class Shard:
                     signals=signals.blank_signals(capacity, device_type),
                     trends=trends.blank_trends(capacity, device_type),
                 )
+        if old.failure_modes != device_type.failure_modes:
+            self._forget_prognoses(np.arange(len(self)))
         self._put_in_force(device_type)
         told = self._told(Kind.TYPE_INSTALLED, [-1], now_us, {"by": command.by}, a=float(device_type.version))
         rows = self._in_service(np.arange(len(self), dtype=np.int32))
@@ -484,6 +508,7 @@ class Shard:
         core = self.state.core
         if command.kind in ("repair", "replacement"):
             core.life_cycle[row] += 1
+            self._forget_prognoses(np.array([row]))
             if command.kind == "replacement" or (action is not None and action.relearn):
                 signals.relearn(self.state.signals, self.signal_params, row)
                 trends.forget(self.state.trends, row)
@@ -494,6 +519,10 @@ class Shard:
         return self._told(
             Kind.MAINTENANCE_RECORDED, [row], now_us, _said_of(command), a=float(core.life_cycle[row])
         )
+
+    def _forget_prognoses(self, rows: NDArray[np.integer[Any]]) -> None:
+        prognosis.forget(self.state.prognoses, rows)
+        alerts.forget_scores(self.state.alerts, rows)
 
     def _correct(self, command: c.CorrectMaintenance, now_us: int) -> EventBatch:
         row = self._row(command.device_id, "correct maintenance of")

@@ -15,6 +15,7 @@ from twins import alert_state
 from twins.alert_state import AlertState, blank_alerts
 from twins.devices import DeviceType
 from twins.packing import Arrays
+from twins.prognosis import PrognosisState, blank_prognoses
 from twins.signals import SignalState, blank_signals
 from twins.trends import TrendState, blank_trends
 
@@ -63,6 +64,7 @@ class ShardState(NamedTuple):
     signals: SignalState
     alerts: AlertState
     trends: TrendState
+    prognoses: PrognosisState
 
     @property
     def capacity(self) -> int:
@@ -71,7 +73,10 @@ class ShardState(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes in use, unused rows included."""
-        return sum(array.nbytes for array in (*self.core, *self.signals, *self.trends)) + self.alerts.nbytes
+        return (
+            sum(array.nbytes for array in (*self.core, *self.signals, *self.trends, *self.prognoses))
+            + self.alerts.nbytes
+        )
 
 
 def blank_core(capacity: int, device_type: DeviceType) -> CoreState:
@@ -100,6 +105,7 @@ def blank_state(capacity: int, device_type: DeviceType) -> ShardState:
         blank_signals(capacity, device_type),
         blank_alerts(capacity, device_type),
         blank_trends(capacity, device_type),
+        blank_prognoses(capacity),
     )
 
 

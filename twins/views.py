@@ -14,6 +14,7 @@ from twins.devices import PRIORITIES, DeviceType
 from twins.downlink import Desired
 from twins.events import PATTERNS
 from twins.health import breakdown
+from twins.prognosis import NEVER, QUANTILES, SAID, WITHIN_H
 from twins.readings import Fate
 from twins.state import IMPORTING, NEVER_US, RETIRED, STALE, newest_us
 from twins.traces import MAX_REGIMES
@@ -53,10 +54,13 @@ STATUSES: Final = ("reporting", "stale", "silent", "retired", "importing")
 
 COUNTERS: Final = ("scored", "late", "duplicate", "bad", "future")
 
+PROGNOSIS: Final = (*WITHIN_H, *QUANTILES, "failure_mode", "in_distribution", "model_version", "predicted_at")
+"""What is forecast of a device; null where nobody has, or where the model cannot say (``in_distribution`` is false then)."""
+
 COMMON: Final = (
     "device_id", "device_type", "site", "parent", "name", "labels", "status", "health", "observed",
     "anomaly_score", "anomalous", "patterns", "regime", "alerts", "unacknowledged", "priority", "event_time",
-    "heard_at", "interval_s", "life_cycle", *COUNTERS,
+    "heard_at", "interval_s", "life_cycle", *COUNTERS, *PROGNOSIS,
 )  # fmt: skip
 """The columns that the table of every type has, beside one for each channel."""
 
@@ -92,6 +96,9 @@ def glance(shard: "Shard") -> Glance:
             ("regime", sig.regime),
         )
     }  # fmt: skip
+    copied.update(
+        {f"prognosis.{name}": each[:n].copy() for name, each in shard.state.prognoses._asdict().items()}
+    )
     standing = alerts.standing(shard.state.alerts, shard.alert_params, np.arange(n))
     is_past = core.status[:n] & IMPORTING > 0
     for name, none in (("alerts", 0), ("unacknowledged", 0), ("priority", alerts.NO_PRIORITY)):
@@ -119,6 +126,7 @@ def shaped(seen: Glance) -> pa.Table:
     columns["life_cycle"] = pa.array(state["life_cycle"])
     for fate in (Fate.SCORED, Fate.LATE, Fate.DUPLICATE, Fate.BAD, Fate.FUTURE):
         columns[fate.name.lower()] = pa.array(np.ascontiguousarray(state["counts"][:, int(fate)]))
+    columns.update(_forecast(seen))
     for c, channel in enumerate(seen.device_type.channels):
         columns[channel.name] = _known(np.ascontiguousarray(state["last_value"][:, c]))
     return pa.table(columns)
@@ -179,7 +187,25 @@ def twin(shard: "Shard", row: int) -> dict[str, Any]:
             for c, channel in enumerate(device_type.channels)
         },
         "alerts": _alert_items(shard, np.array([row])),
+        "prognosis": prognosis(shard, row),
         **downlink(shard, row),
+    }
+
+
+def prognosis(shard: "Shard", row: int) -> dict[str, Any] | None:
+    """The newest forecast of one device; None: nobody made one. Without figures where the model cannot say."""
+    of = shard.state.prognoses
+    if of.said[row] == NEVER:
+        return None
+    modes = shard.device_type.failure_modes
+    return {
+        **{name: _number(of.p_fail[row, i]) for i, name in enumerate(WITHIN_H)},
+        **{name: _number(of.rul_h[row, i]) for i, name in enumerate(QUANTILES)},
+        "failure_mode": modes[of.mode[row]].name if of.mode[row] >= 0 else None,
+        "share": _number(of.share[row]),
+        "in_distribution": bool(of.said[row] == SAID),
+        "model_version": int(of.model[row]),
+        "predicted_us": _time(of.event_us[row]),
     }
 
 
@@ -241,6 +267,25 @@ def standing_alerts(shard: "Shard", rows: NDArray[np.int64] | None = None) -> pa
         },
         schema=ALERTS,
     )
+
+
+def _forecast(seen: Glance) -> dict[str, Any]:
+    """The columns of ``PROGNOSIS``."""
+    of = {
+        name: seen.state[f"prognosis.{name}"]
+        for name in ("p_fail", "rul_h", "mode", "said", "model", "event_us")
+    }
+    never = of["said"] == NEVER
+    modes = [mode.name for mode in seen.device_type.failure_modes]
+    likeliest = pa.array(of["mode"].astype(np.int32), mask=of["mode"] < 0)
+    return {
+        **{name: _known(np.ascontiguousarray(of["p_fail"][:, i])) for i, name in enumerate(WITHIN_H)},
+        **{name: _known(np.ascontiguousarray(of["rul_h"][:, i])) for i, name in enumerate(QUANTILES)},
+        "failure_mode": pa.DictionaryArray.from_arrays(likeliest, pa.array(modes, pa.string())),
+        "in_distribution": pa.array(of["said"] == SAID, mask=never),
+        "model_version": pa.array(of["model"], mask=never),
+        "predicted_at": _times(of["event_us"]),
+    }
 
 
 def _alert_items(shard: "Shard", rows: NDArray[np.int64]) -> list[dict[str, Any]]:

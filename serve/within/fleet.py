@@ -20,8 +20,9 @@ from twins.errors import DeviceNotFoundError, FleetError
 from twins.fleet import CommandsResult, Fleet, WriteResult
 from twins.host import HostStatus
 from twins.journal import StoredEntry
+from twins.prognosis import Prognoses
 from twins.readings import ReadingBatch
-from twins.service import Mark
+from twins.service import Mark, Scorable
 
 NOBODY: Final = "\0"
 """An id that no device can have. Asking for it takes what asking for an unknown one takes."""
@@ -247,6 +248,10 @@ class FleetWithin(Fleet):
             raise DeviceNotFoundError(device_id)
         return twin
 
+    def scorable_one(self, device_id: str) -> Scorable:
+        self._must_find(device_id)
+        return self._fleet.scorable_one(device_id)
+
     def downlinks(self, device_ids: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
         places = self.locate(pa.array(device_ids, pa.string()))
         found = zip(device_ids, places.host.tolist(), strict=True)
@@ -300,6 +305,14 @@ class FleetWithin(Fleet):
         self._closed()
 
     def declare_silent(self, device_ids: Sequence[str], reason: str, by: str = "system") -> None:
+        self._closed()
+
+    def scorable(
+        self, host: int, device_type: str, first: int, most: int, with_ids: bool = False
+    ) -> Scorable | None:
+        self._closed()
+
+    def score(self, host: int, told: Prognoses) -> int:
         self._closed()
 
     def advance(self, now_us: int | None = None) -> None:

@@ -51,6 +51,20 @@ def devices(
             fate: pa.array(np.full(n, 3, np.uint32))
             for fate in ("scored", "late", "duplicate", "bad", "future")
         },
+        "p_fail_24h": pa.array(rng.random(n).astype(np.float32) * 0.1),
+        "p_fail_7d": pa.array(
+            np.where(unheard, np.nan, rng.random(n) * 0.5).astype(np.float32), from_pandas=True
+        ),
+        "p_fail_30d": pa.array(rng.random(n).astype(np.float32)),
+        "rul_p05_h": pa.array(rng.random(n).astype(np.float32) * 100),
+        "rul_p50_h": pa.array(
+            np.where(unheard, np.nan, rng.random(n) * 900).astype(np.float32), from_pandas=True
+        ),
+        "rul_p95_h": pa.nulls(n, pa.float32()),
+        "failure_mode": coded(rng.integers(0, 2, n), ["wear", "leak"]),
+        "in_distribution": pa.array(rng.random(n) < 0.9),
+        "model_version": pa.array(np.ones(n, np.int32)),
+        "predicted_at": pa.array(np.full(n, NOW_US), mask=unheard).cast(TIME),
         **{channel: pa.array(rng.random(n).astype(np.float32) * 10) for channel in channels},
         **given,
     }

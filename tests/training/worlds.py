@@ -15,14 +15,16 @@ from training.tables import Table
 from twins import commands as c
 from twins import views
 from twins.clock import VirtualClock
-from twins.devices import Device
+from twins.devices import AlertRule, Device
 from twins.errors import AlertNotFoundError, CommandRefusedError
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig
 from twins.journal import JournalConfig
+from twins.prognosis import Prognoses
 from twins.state import to_arrays
 
 GATEWAY = Device("gateway", PUMP.name)
+DOOMED = AlertRule("doomed", "p_fail_7d > 0.3", "high", "it fails", "repair it", on_delay_s=1.0)
 
 
 def bits(shard, row):
@@ -33,6 +35,22 @@ def bits(shard, row):
     arrays["alerts.entries"] = [tuple(entry)[1:] for entry in entries[entries["row"] == row].tolist()]
     notes = [[rule, note] for at, rule, note in shard.book.to_meta() if at == row]
     return arrays, notes, views.twin(shard, row)
+
+
+def random_prognoses(rng, found, is_shadow=False):
+    """Of some of the devices that were asked about: forecasts, and of some that none can be made."""
+    n = len(found.rows)
+    said = rng.integers(1, 3, n).astype(np.uint8)
+    unsaid = said == 1
+    p_fail = np.sort(rng.random((n, 3)), axis=1).astype(np.float32)
+    rul_h = np.sort(rng.random((n, 3)) * 1000, axis=1).astype(np.float32)
+    p_fail[unsaid], rul_h[unsaid] = np.nan, np.nan
+    told = Prognoses(
+        device_type=PUMP.name, model=int(rng.integers(1, 9)), seal=found.seal, rows=found.rows,
+        life_cycle=found.life_cycle, event_us=found.event_us, p_fail=p_fail, rul_h=rul_h,
+        mode=np.full(n, -1, np.int8), share=np.full(n, np.nan, np.float32), said=said, is_shadow=is_shadow,
+    )  # fmt: skip
+    return told.where(rng.random(n) < 0.7)
 
 
 def live_bits(fleet, device_id):
@@ -115,9 +133,17 @@ class World:
             self.fleet.command(choices[int(self.rng.integers(len(choices)))]())
 
     def install(self):
-        rules = tuple(rule for rule in PUMP.rules if self.rng.random() < 0.7)
+        rules = tuple(rule for rule in (*PUMP.rules, DOOMED) if self.rng.random() < 0.7)
         version = self.fleet.types[PUMP.name].version + 1
         self.fleet.install(replace(PUMP, version=version, rules=rules))
+
+    def score(self):
+        """Half of the time as a shadow, of which the twins hear nothing."""
+        for host in self.fleet.hosts():
+            found = self.fleet.scorable(host, PUMP.name, 0, 1000)
+            if found is not None:
+                is_shadow = bool(self.rng.random() < 0.5)
+                self.fleet.score(host, random_prognoses(self.rng, found, is_shadow))
 
     def register(self):
         new = Device(f"late-{self.now_us}", PUMP.name, parent="gateway")
@@ -145,7 +171,7 @@ class World:
     def live(self, lines):
         chances = [
             (0.04, self.restart), (0.1, self.record), (0.15, self.keep), (0.05, self.compact),
-            (0.3, self.people), (0.03, self.install), (0.03, self.register),
+            (0.3, self.people), (0.03, self.install), (0.03, self.register), (0.2, self.score),
         ]  # fmt: skip
         for now_us, group in groupby(lines, key=lambda line: line.now_us):
             if now_us > self.now_us and self.rng.random() < 0.25:

@@ -468,7 +468,7 @@ def test_scores_are_seen_at_the_next_line() -> None:
     rig = Devices(device_type(high(when="p_fail_7d > 0.3 and vibration > 1", deadband={}, **AT_ONCE)), 2)
     rig.line(0, T0, vibration=2.0)
     alerts.put_scores(rig.state.alerts, rig.type, "p_fail_7d", np.array([0]), np.array([0.5]))
-    alerts.put_scores(rig.state.alerts, rig.type, "rul_h", np.array([0]), np.array([5.0]))
+    alerts.put_scores(rig.state.alerts, rig.type, "rul_p50_h", np.array([0]), np.array([5.0]))
     assert rig.line(0, T0 + S, temperature=2.0) == ["RAISED"]
 
 

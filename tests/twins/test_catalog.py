@@ -74,7 +74,7 @@ def holds(device_type: DeviceType, when: str, values: np.ndarray) -> np.ndarray:
 
 def about_channels(device_type: DeviceType) -> dict[str, str]:
     """Rules that watch nothing but channels, by name."""
-    beyond = ("health", "stale", "silent_s", "anomal", "pattern", "rate(", "p_fail", "rul_h")
+    beyond = ("health", "stale", "silent_s", "anomal", "pattern", "rate(", "p_fail", "rul_")
     return {
         rule.name: rule.when for rule in device_type.rules if not any(word in rule.when for word in beyond)
     }

@@ -1,0 +1,249 @@
+"""Twins forecast anew by the models in force, beside their shards: covariates out, forecasts back as an input.
+
+A shard is asked for its devices some tens of thousands at a time, copied at one moment, and is told of those whose forecast
+has changed by more than ``Resolution``, or comes from another version: what a fleet keeps of forecasts grows with what
+happens to it, not with how often it is asked. A version is loaded whole before it takes the place of another; devices are
+scored by the one or the other, and there is no pause between.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import ModelDamagedError, ModelFormatError
+from training.registry import ModelVersion, Registry
+from training.survival import Forecast, SurvivalModel
+from twins.clock import stopwatch_s
+from twins.devices import DeviceType
+from twins.errors import FleetError, StaleDirectoryError
+from twins.fleet import Fleet
+from twins.prognosis import QUANTILES, SAID, UNSAID, WITHIN_H, Prognoses, PrognosisState
+from twins.service import Scorable
+
+ROWS_AT_ONCE: Final = 32_768
+"""Rows of a shard that are asked for, scored and told at once."""
+
+_FORECAST_AT_ONCE: Final = 4_096  # devices whose curves are held at once
+
+_log = logging.getLogger("twinfold.scoring")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Changes smaller than these are not told: of a probability, and of remaining life, as a share of it."""
+
+    probability: float = 0.005
+    life: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringConfig:
+    """How many rows are scored side by side, and what counts as a change."""
+
+    threads: int = 2
+    resolution: Resolution = field(default_factory=Resolution)
+
+
+class Loaded(NamedTuple):
+    """A version that was read, and the failure modes that it tells apart, in the order of its shares."""
+
+    version: int
+    model: SurvivalModel
+    failure_modes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one pass over the devices of a type came to.
+
+    Attributes
+    ----------
+    device_type, model : whose, and by which version
+    devices : how many were asked about
+    told : how many forecasts were new
+    unlike : of how many the model cannot say anything
+    seconds : how long it took
+    """
+
+    device_type: str
+    model: int
+    devices: int
+    told: int
+    unlike: int
+    seconds: float
+
+
+class Scorer:
+    """Forecasts the twins of a fleet by the models in force.
+
+    Parameters
+    ----------
+    fleet : whose twins
+    registry : where the models are
+    """
+
+    def __init__(self, fleet: Fleet, registry: Registry, config: ScoringConfig | None = None) -> None:
+        self._fleet = fleet
+        self._registry = registry
+        self._config = config or ScoringConfig()
+        self._loaded: dict[tuple[str, int], Loaded] = {}
+        self._refused: set[tuple[str, int]] = set()
+        self._lock = threading.Lock()
+
+    def versions(self) -> dict[str, int]:
+        """The version in force of each type that the fleet has and there is a model of."""
+        found = {}
+        for name in self._registry.types():
+            champion = self._champion(name) if name in self._fleet.types else None
+            if champion is not None:
+                found[name] = champion.version
+        return found
+
+    def rescore(self, device_type: str, version: int, shadow: bool = False) -> Round:
+        """Ask a version about all devices of a type, and tell the twins what is new. One host that is away costs no other.
+
+        ``shadow``: history is told and not the twins, of every device.
+
+        Raises
+        ------
+        ModelNotFoundError, ModelDamagedError, ModelFormatError : it cannot be loaded.
+        FleetError : the last failure, where a host could not be asked or told; the others were.
+        """
+        loaded, began_s = self.load(device_type, version), stopwatch_s()
+        of = self._fleet.types[device_type]
+        work = partial(self._part, loaded, of, shadow)
+        failed: list[FleetError] = []
+        counts = np.zeros(3, np.int64)
+        with ThreadPoolExecutor(self._config.threads, "scorer") as pool:
+            for counted in pool.map(partial(_tried, work, failed), self._parts(device_type)):
+                counts += counted
+        if failed:
+            raise failed[-1]
+        devices, told, unlike = counts.tolist()
+        return Round(device_type, version, devices, told, unlike, stopwatch_s() - began_s)
+
+    def load(self, device_type: str, version: int) -> Loaded:
+        """A version, read once; raises what ``Registry.load`` does."""
+        with self._lock:
+            known = self._loaded.get((device_type, version))
+            if known is None:
+                known = load(self._registry, device_type, version)
+                kept = {key: each for key, each in self._loaded.items() if key[0] != device_type}
+                newest = [(key, each) for key, each in self._loaded.items() if key[0] == device_type][-1:]
+                self._loaded = {**kept, **dict(newest), (device_type, version): known}
+            return known
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _champion(self, device_type: str) -> ModelVersion | None:
+        try:
+            return self._registry.champion(device_type)
+        except (ModelDamagedError, ModelFormatError) as error:
+            if (device_type, 0) not in self._refused:
+                _log.error("no forecasts of %s: %s", device_type, error)
+            self._refused.add((device_type, 0))
+            return None
+
+    def _parts(self, device_type: str) -> Iterator[tuple[int, int]]:
+        """Host and first row of each part of a type's shards."""
+        self._fleet.refresh()
+        for host in self._fleet.hosts():
+            rows = self._fleet.directory.seal(host, device_type).rows
+            yield from ((host, first) for first in range(0, rows, ROWS_AT_ONCE))
+
+    def _part(
+        self, loaded: Loaded, device_type: DeviceType, shadow: bool, part: tuple[int, int]
+    ) -> list[int]:
+        """Devices, told, unlike of one part."""
+        host, first = part
+        found = self._fleet.scorable(host, device_type.name, first, ROWS_AT_ONCE, True)
+        if found is None or not len(found.rows):
+            return [0, 0, 0]
+        told = prognoses(loaded, device_type, found, shadow)
+        unlike = int((told.said == UNSAID).sum())
+        new = told if shadow else told.where(changed(found.said, told, self._config.resolution))
+        if len(new):
+            self._fleet.score(host, new)
+        return [len(told), len(new), unlike]
+
+
+def load(registry: Registry, device_type: str, version: int) -> Loaded:
+    """A version out of the registry; raises what ``Registry.load`` does."""
+    model = SurvivalModel.from_arrays(registry.load(device_type, version))
+    return Loaded(version, model, registry.get(device_type, version).manifest.failure_modes)
+
+
+def prognoses(loaded: Loaded, device_type: DeviceType, of: Scorable, shadow: bool = False) -> Prognoses:
+    """What a version says of some devices of a type, as their twins are told.
+
+    Raises
+    ------
+    ValueError : it is of other regimes or channels than the type has.
+    """
+    assert of.ids is not None
+    if loaded.model.norm.mean.shape != of.known.trend.shape[2:]:
+        raise ValueError(f"version {loaded.version} of {device_type.name} is of other regimes or channels")
+    count = len(of.rows)
+    p_fail = np.full((count, len(WITHIN_H)), np.nan, np.float32)
+    rul_h = np.full((count, len(QUANTILES)), np.nan, np.float32)
+    mode, share = np.full(count, -1, np.int8), np.full(count, np.nan, np.float32)
+    said = np.full(count, UNSAID, np.uint8)
+    place = _places(loaded.failure_modes, device_type)
+    for start in range(0, count, _FORECAST_AT_ONCE):
+        part = slice(start, start + _FORECAST_AT_ONCE)
+        told = loaded.model.forecast(of.known.take(part), of.ids[part])
+        inside = told.in_distribution
+        said[part][inside] = SAID
+        for column, within_h in enumerate(WITHIN_H.values()):
+            p_fail[part, column][inside] = told.probability(within_h)[inside]
+        for column, p in enumerate(QUANTILES.values()):
+            rul_h[part, column][inside] = told.quantile(p)[inside]
+        if told.share.shape[1]:
+            mode[part][inside], share[part][inside] = _likeliest(told, place, inside)
+    return Prognoses(
+        device_type=device_type.name, model=loaded.version, seal=of.seal, rows=of.rows, life_cycle=of.life_cycle,
+        event_us=of.event_us, p_fail=p_fail, rul_h=rul_h, mode=mode, share=share, said=said, is_shadow=shadow,
+    )  # fmt: skip
+
+
+def changed(before: PrognosisState, after: Prognoses, resolution: Resolution) -> NDArray[np.bool_]:
+    """(n,) whether a forecast differs from the one that stands by more than the resolution, or is by another version."""
+    with np.errstate(invalid="ignore"):
+        probable = np.abs(after.p_fail - before.p_fail) > resolution.probability
+        longer = np.abs(after.rul_h - before.rul_h) > resolution.life * np.maximum(before.rul_h, 1.0)
+    known = np.isnan(after.rul_h) != np.isnan(before.rul_h)
+    other = (before.said != after.said) | (before.mode != after.mode) | (before.model != after.model)
+    return np.asarray(other | probable.any(axis=1) | longer.any(axis=1) | known.any(axis=1))
+
+
+def _places(failure_modes: Sequence[str], device_type: DeviceType) -> NDArray[np.int8]:
+    """Where each mode of a model is among those of the type; -1: it has it no more."""
+    known: Mapping[str, int] = {mode.name: at for at, mode in enumerate(device_type.failure_modes)}
+    return np.array([known.get(name, -1) for name in failure_modes], np.int8)
+
+
+def _likeliest(
+    told: Forecast, place: NDArray[np.int8], inside: NDArray[np.bool_]
+) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    first = told.share[inside].argmax(axis=1)
+    mode = place[first]
+    part = told.share[inside][np.arange(len(first)), first]
+    return mode, np.where(mode >= 0, part, np.nan)
+
+
+def _tried(work: "partial[list[int]]", failed: list[FleetError], part: tuple[int, int]) -> list[int]:
+    """The counts of a part; of one that could not be done, none. Rows that moved meanwhile are scored the next time."""
+    try:
+        return work(part)
+    except StaleDirectoryError:
+        return [0, 0, 0]
+    except FleetError as error:
+        failed.append(error)
+        return [0, 0, 0]
