@@ -7,28 +7,24 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from tests.training.made_models import HORIZON_H, IDS, known_of, model_of
 from training import boosting, survival
 from training.arrays import packed, unpacked
 from training.boosting import Boosting, Trees
 from training.survival import (
     FOLDS,
     Curves,
-    Likeness,
     Norm,
     SurvivalModel,
     columns_of,
     design,
     fold_of,
-    keys_of,
     restricted,
     shares,
     times_for,
     unseen_curves,
 )
-from twins.covariates import Covariates
 
-HORIZON_H = 100.0
-IDS = [f"device-{number}" for number in range(400)]
 lives_of = st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=30)
 
 
@@ -119,15 +115,6 @@ def test_trees_as_arrays_say_what_scikit_learn_says() -> None:
     assert again.predict(new).tobytes() == trees.predict(new).tobytes()
 
 
-def known_of(n: int, seed: int, regimes: int = 2, features: int = 3) -> Covariates:
-    rng = np.random.default_rng(seed)
-    trend = rng.normal(size=(n, 2, regimes, features)) + 10.0 * np.arange(regimes)[None, None, :, None]
-    share = rng.dirichlet(np.ones(regimes), size=(n, 2))
-    return Covariates(
-        trend.astype(np.float32), share.astype(np.float32), rng.uniform(0, 50, (n, 1)).astype(np.float32)
-    )
-
-
 def test_columns_mean_the_same_in_every_regime_and_tell_no_age() -> None:
     known = known_of(500, 0)
     norm = Norm.learned(known)
@@ -151,25 +138,6 @@ def test_what_was_never_heard_is_unknown_and_a_regime_never_met_says_nothing() -
     x = design(known._replace(trend=trend, share=share), Norm.learned(known), with_age=False)
     assert np.isnan(x[0]).all()
     assert np.isfinite(x[1:]).all()
-
-
-def model_of(seed: int = 0, modes: int = 2) -> tuple[SurvivalModel, Covariates]:
-    known = known_of(400, seed)
-    norm = Norm.learned(known)
-    x = design(known, norm, with_age=True)
-    rng = np.random.default_rng(seed)
-    remaining_h = np.clip(60.0 + 20.0 * x[:, 0] + rng.normal(0, 5, 400), 0.0, None)
-    folds = tuple(
-        boosting.fit(x, np.minimum(remaining_h, HORIZON_H), Boosting(rounds=20), k) for k in range(FOLDS)
-    )
-    causes = tuple(
-        tuple(boosting.fit(x, (x[:, 1] > 0) == bool(m), Boosting(rounds=10), k) for m in range(modes))
-        for k in range(FOLDS)
-    )
-    scores = np.mean([trees.predict(x) for trees in folds], axis=0)
-    curves = Curves.learned(scores, remaining_h, np.ones(400, bool), times_for(remaining_h, HORIZON_H))
-    seen = np.unique(keys_of(IDS[:200]))
-    return SurvivalModel(norm, True, HORIZON_H, folds, causes, curves, Likeness.learned(x), seen), known
 
 
 def test_a_model_is_the_same_after_it_was_kept() -> None:
