@@ -36,6 +36,7 @@ class Trees:
     """The sum of some trees over a constant. Node i goes to ``left[i]`` where its column is at most ``threshold[i]``.
 
     ``column`` is -1 in a leaf, of which ``value`` is what it adds; ``by_default`` says that an unknown value goes left.
+    ``cover`` is how many of the rows that were learned from came by; None: it was not kept then.
     """
 
     constant: NDArray[np.float64]  # (1,)
@@ -46,6 +47,7 @@ class Trees:
     right: NDArray[np.int32]
     by_default: NDArray[np.bool_]
     value: NDArray[np.float64]
+    cover: NDArray[np.int32] | None = None
 
     def predict(self, x: Matrix) -> NDArray[np.float64]:
         """(n,) for (n, columns); NaN is an unknown value."""
@@ -65,12 +67,14 @@ class Trees:
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """All of it under names that begin with ``prefix``."""
-        return {f"{prefix}{each.name}": getattr(self, each.name) for each in fields(self)}
+        kept = {f"{prefix}{each.name}": getattr(self, each.name) for each in fields(self)}
+        return {name: array for name, array in kept.items() if array is not None}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], prefix: str) -> Self:
-        """What ``arrays`` gave; KeyError if some of it is not there."""
-        return cls(**{each.name: arrays[f"{prefix}{each.name}"] for each in fields(cls)})
+        """What ``arrays`` gave; KeyError if some of it is not there, but for ``cover``."""
+        wanted = [each.name for each in fields(cls) if each.name != "cover"]
+        return cls(**{name: arrays[f"{prefix}{name}"] for name in wanted}, cover=arrays.get(f"{prefix}cover"))
 
 
 def fit(x: Matrix, y: NDArray[np.float64], how: Boosting, seed: int) -> Trees:
@@ -106,6 +110,7 @@ def _kept(model: HistGradientBoostingRegressor) -> Trees:
         right=(nodes["right"] + offset).astype(np.int32),
         by_default=nodes["missing_go_to_left"].astype(bool),
         value=nodes["value"].astype(np.float64),
+        cover=nodes["count"].astype(np.int32),
     )
 
 
