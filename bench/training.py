@@ -8,7 +8,8 @@ than were asked for, however long the history. Memory is what the one worker too
 reference is the same with a quarter of the history. ``readings_mb`` is what the readings would take as one array.
 
 Scored are made-up devices with as many channels as a pump has, in one regime, by a model that learned from made-up lives: on
-one thread, beside scikit-learn's own walk through as many trees, and on two.
+one thread, beside scikit-learn's own walk through as many trees, and on two. What moved the scores is told of devices that are
+new to the model, and so by the trees of all folds.
 """
 
 import argparse
@@ -35,6 +36,7 @@ use_kernel_cache()
 
 from training import training_runs  # noqa: E402
 from training.boosting import Boosting, fit  # noqa: E402
+from training.contributions import explained  # noqa: E402
 from training.survival import (  # noqa: E402
     FOLDS,
     Curves,
@@ -42,6 +44,7 @@ from training.survival import (  # noqa: E402
     Likeness,
     Norm,
     SurvivalModel,
+    columns_of,
     design,
     restricted,
     times_for,
@@ -57,6 +60,7 @@ CHANNELS: Final = 8
 HORIZON_H: Final = 720.0
 LEARNED: Final = 8_000
 AT_ONCE: Final = 50_000
+EXPLAINED: Final = 1_000
 READY_S: Final = 300.0
 
 
@@ -168,9 +172,12 @@ def measure_scoring(devices: int) -> None:
         of_own_fold(model, parts[0])  # compiles the walk
         plain = devices / walked(model, learned, parts)
         one, two = (devices / scored(model, parts, threads) for threads in (1, 2))
+        explained_s, forecast_s = explained_and_forecast(model, pumps(rng, EXPLAINED))
     told = {"devices": devices, "channels": CHANNELS, "trees": len(model.folds[0].roots)}
     report("devices scored, one thread", one, "devices/s", plain, "the scores alone, by scikit-learn", **told)
     report("devices scored, two threads", two, "devices/s", one, "one thread", **told)
+    report("devices explained, one thread", EXPLAINED / explained_s, "devices/s", EXPLAINED / forecast_s, "their forecasts",
+           folds=FOLDS, **(told | {"devices": EXPLAINED}))  # fmt: skip
 
 
 def pumps(rng: np.random.Generator, count: int) -> Covariates:
@@ -216,6 +223,18 @@ def scored(model: SurvivalModel, parts: Sequence[Covariates], threads: int) -> f
         for _ in pool.map(lambda part: of_own_fold(model, part).score_h.sum(), parts):
             pass
     return time.perf_counter() - began
+
+
+def explained_and_forecast(model: SurvivalModel, new: Covariates) -> tuple[float, float]:
+    """Seconds to tell what moved the scores of devices that the model was not learned from, and to forecast them."""
+    ids = [f"new-{number}" for number in range(new.rows)]
+    features = columns_of([f"channel-{number}" for number in range(CHANNELS)], with_age=True)
+    explained(model, features, new.take(slice(0, 1)), ids[:1])  # compiles
+    began = time.perf_counter()
+    explained(model, features, new, ids)
+    told = time.perf_counter()
+    model.forecast(new, ids)
+    return told - began, time.perf_counter() - told
 
 
 def walked(model: SurvivalModel, learned: Covariates, parts: Sequence[Covariates]) -> float:

@@ -15,7 +15,7 @@ A failure mode's part of the risk is its share among failures of devices that lo
 is the mean of the folds' trees and says of each device whether it resembles those it was trained on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self, TypeAlias
 
@@ -24,6 +24,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
+from training.attributions import attributions
 from training.boosting import Boosting, Matrix, Trees, fit
 from twins.covariates import Covariates
 from twins.directory import hashes
@@ -33,6 +34,9 @@ FOLDS: Final = 10
 
 VIEWS: Final = ("now", "late", "change")
 """What is said of each channel: its short trend, its long one, and how far the first is from the second."""
+
+AGE: Final = "age_h"
+"""The last column, which is of no channel."""
 
 _NONE: Final = -1  # no fold
 _GRAIN: Final = 64.0  # parts of a standard deviation: less tells of rounding, and by that of age
@@ -75,7 +79,7 @@ def columns_of(features: Sequence[str], with_age: bool) -> tuple[str, ...]:
     """The names of the columns that ``design`` gives."""
     return (
         *(f"{feature}.{view}" for view in VIEWS for feature in features),
-        *(("age_h",) if with_age else ()),
+        *((AGE,) if with_age else ()),
     )
 
 
@@ -307,6 +311,17 @@ def _crossing(failing: NDArray[np.float64], times_h: NDArray[np.float64], p: flo
     return np.where(reached.any(axis=1), np.where(first == 0, 0.0, found), np.nan)
 
 
+class Contributions(NamedTuple):
+    """How far what the twins of n devices know moved their scores, h. A line's ``hours`` and its ``base_h`` are its score.
+
+    ``base_h`` is the mean score of the landmarks that the trees were learned from; ``seen`` is what ``design`` gave.
+    """
+
+    base_h: NDArray[np.float64]  # (n,)
+    hours: NDArray[np.float64]  # (n, columns) negative: shortens
+    seen: Matrix  # (n, columns)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SurvivalModel:
     """A trained model; see the module's text.
@@ -330,23 +345,42 @@ class SurvivalModel:
         A device that was learned from is judged by the trees of its own fold, which have not seen it: those that have would
         remember that it lasted. Of any other all trees are asked.
         """
-        keys = keys_of(device_ids)
-        fold = (keys % np.uint64(FOLDS)).astype(np.int64)
-        return self.by_folds(known, np.where(np.isin(keys, self.seen), fold, _NONE))
+        return self.by_folds(known, self._judges(device_ids))
 
     def by_folds(self, known: Covariates, fold: NDArray[np.int64]) -> Forecast:
         """The same by the trees of some fold for each device; -1: by those of all."""
         x = design(known, self.norm, self.with_age)
         scores = np.zeros(len(x))
         share = np.zeros((len(x), self._modes()))
-        for number in np.unique(fold):
-            mine = fold == number
-            folds = range(len(self.folds)) if number == _NONE else [number]
+        for mine, folds in self._parted(fold):
             scores[mine] = _mean(self.folds[each].predict(x[mine]) for each in folds)
             share[mine] = self._shares(x[mine], folds)
         enough = known.share[:, 0].sum(axis=1) >= _LEAST_SHARE
         inside = self.likeness.holds(x) & enough
         return Forecast(scores, self.curves.times_h, self.curves.of(scores), share, inside)
+
+    def contributions(self, known: Covariates, device_ids: Ids) -> Contributions | None:
+        """What moved the scores of ``forecast`` from that of the mean landmark, by the same trees.
+
+        None: the model was kept without what tells that. Time grows with the trees that are asked: one fold's, or all.
+        """
+        if any(trees.cover is None for trees in self.folds):
+            return None
+        x = design(known, self.norm, self.with_age)
+        found = np.zeros((len(x), x.shape[1] + 1))
+        for mine, folds in self._parted(self._judges(device_ids)):
+            found[mine] = _mean(attributions(self.folds[each], x[mine]) for each in folds)
+        return Contributions(found[:, -1], found[:, :-1], x)
+
+    def _judges(self, device_ids: Ids) -> NDArray[np.int64]:
+        """(n,) the fold whose trees judge each device; -1: those of all do."""
+        keys = keys_of(device_ids)
+        return np.where(np.isin(keys, self.seen), (keys % np.uint64(FOLDS)).astype(np.int64), _NONE)
+
+    def _parted(self, fold: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.bool_], Sequence[int] | range]]:
+        """The devices that the same trees judge, and the folds that these are of."""
+        for number in np.unique(fold):
+            yield fold == number, range(len(self.folds)) if number == _NONE else [number]
 
     def _shares(self, x: Matrix, folds: Sequence[int] | range) -> NDArray[np.float64]:
         if not self.causes:
