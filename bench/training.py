@@ -8,8 +8,8 @@ than were asked for, however long the history. Memory is what the one worker too
 reference is the same with a quarter of the history. ``readings_mb`` is what the readings would take as one array.
 
 Scored are made-up devices with as many channels as a pump has, in one regime, by a model that learned from made-up lives: on
-one thread, beside scikit-learn's own walk through as many trees, and on two. What moved the scores is told of devices that are
-new to the model, and so by the trees of all folds.
+one thread, beside scikit-learn's own walk through as many trees, and on two. What moved the scores is told of devices that
+are new to the model, and so by the trees of all folds.
 """
 
 import argparse

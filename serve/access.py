@@ -84,6 +84,8 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "GET /api/devices/{device_id:path}": ("viewer", "narrowed"),
     "GET /api/devices/{device_id:path}/history": ("viewer", "narrowed"),
     "GET /api/devices/{device_id:path}/condition": ("viewer", "narrowed"),
+    "GET /api/devices/{device_id:path}/prognosis": ("viewer", "narrowed"),
+    "GET /api/devices/{device_id:path}/prognoses": ("viewer", "narrowed"),
     "GET /api/devices/{device_id:path}/events": ("viewer", "narrowed"),
     "POST /api/devices": ("engineer", "narrowed"),
     "POST /api/devices/commands": ("operator", "narrowed"),  # some acts take more

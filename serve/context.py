@@ -26,6 +26,7 @@ from serve.notifications.receivers import Receivers
 from serve.overview import Overview
 from serve.preferences import Preferences
 from serve.present import Rules
+from serve.prognosis import Forecasters
 from serve.ranking import Ranks
 from serve.recommendations import Advisers
 from serve.system import NoParts, Parts
@@ -56,6 +57,7 @@ _TESTS_WAITING: Final = 4
 _SHARED: Final = (
     "config", "metrics", "rules", "overview", "catalogue", "calls", "reads", "rebuilds", "log_ins", "look_ups", "receivers",
     "tests", "together", "admission", "bodies", "decoders", "ranks", "advisers", "preferences", "models",
+    "forecasters",
 )  # fmt: skip
 """Parts of a context that know nothing of any device, or are handed what they work on."""
 
@@ -106,6 +108,7 @@ class Context:
     rules: Rules = field(default_factory=Rules)
     ranks: Ranks = field(default_factory=Ranks)
     advisers: Advisers = field(default_factory=Advisers)
+    forecasters: Forecasters = field(init=False)
     overview: Overview = field(init=False)
     catalogue: Catalogue = field(init=False)
     sockets: int = 0
@@ -128,6 +131,7 @@ class Context:
     switchboard: Switchboard = field(default_factory=Switchboard)
 
     def __post_init__(self) -> None:
+        self.forecasters = Forecasters(self.models)
         self.overview = Overview(self.live)
         self.catalogue = Catalogue(Versions(self.access.database, self.fleet.clock), self.fleet)
         self.calls = Workers("calls", self.config.calls, self.config.waiting)

@@ -22,14 +22,16 @@ from serve.vocabulary import SORT_KEYS, alert_vocabulary, channels_in, device_vo
 from twins import filters
 from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
+from twins.prognosis import QUANTILES, WITHIN_H
+from twins.views import PROGNOSIS
 
 _SHOWN: Final = (
     "device_id", "device_type", "site", "parent", "name", "labels", "status", "health", "observed",
     "anomaly_score", "anomalous", "patterns", "alerts", "unacknowledged", "priority", "event_time",
-    "heard_at",
+    "heard_at", *PROGNOSIS,
 )  # fmt: skip
 _FEW: Final = 50  # one line in so many: they are taken out, rather than all looked at
-_RARELY_EQUAL: Final = ("health", "anomaly_score")
+_RARELY_EQUAL: Final = ("health", "anomaly_score", "p_fail_7d", "rul_p50_h")
 _SPARE: Final = 50  # lines beyond a page, to see whether its last key is the key of others, too
 _ALL: Final = filters.Sql("TRUE", ())
 _SORTED_BY: Final = {"id": "device_id", "type": "device_type"}
@@ -394,4 +396,6 @@ def _device_item(line: Mapping[str, Any]) -> dict[str, Any]:
         "priority": PRIORITIES[priority] if priority < len(PRIORITIES) else None,
         "event_time": line["event_time"],
         "heard_at": line["heard_at"],
+        **{name: short(line[name]) for name in (*WITHIN_H, *QUANTILES)},
+        **{name: line[name] for name in ("failure_mode", "in_distribution", "model_version", "predicted_at")},
     }

@@ -14,12 +14,21 @@ from serve.present import iso
 from training.history import History
 from twins.clock import SECOND_US
 from twins.devices import PRIORITIES, DeviceType
+from twins.prognosis import QUANTILES, WITHIN_H
 
 _CONDITION: Final = """
     SELECT epoch_ms(event_time) AS at_ms, health, anomaly_score FROM condition
     WHERE device_id = $device
       AND event_time >= make_timestamptz($start) AND event_time < make_timestamptz($end)
     ORDER BY event_time
+"""
+_PROGNOSES: Final = """
+    SELECT epoch_ms(event_time) AS at_ms, model_version, failure_mode, in_distribution, p_fail_24h, p_fail_7d, p_fail_30d,
+           rul_p05_h, rul_p50_h, rul_p95_h
+    FROM prognoses
+    WHERE device_id = $device AND NOT shadow
+      AND event_time >= make_timestamptz($start) AND event_time < make_timestamptz($end)
+    ORDER BY recorded_at
 """
 _RAISED: Final = """
     SELECT device_id, device_type, json_extract_string(detail, '/rule') AS rule,
@@ -74,6 +83,18 @@ def device_condition(history: History, device_id: str, start_us: int, end_us: in
         "time": [row["at_ms"] for row in rows],
         "health": [short(row["health"]) for row in rows],
         "anomaly_score": [short(row["anomaly_score"]) for row in rows],
+    }
+
+
+def prognosis_history(history: History, device_id: str, start_us: int, end_us: int) -> dict[str, list[Any]]:
+    """The forecasts that the twin was told over time, as columns."""
+    asked = {"device": device_id, "start": start_us, "end": end_us}
+    rows = _rows(history, _PROGNOSES, asked)
+    plain = ("model_version", "failure_mode", "in_distribution")
+    return {
+        "time": [row["at_ms"] for row in rows],
+        **{name: [row[name] for row in rows] for name in plain},
+        **{name: [short(row[name]) for row in rows] for name in (*WITHIN_H, *QUANTILES)},
     }
 
 

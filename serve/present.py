@@ -16,6 +16,7 @@ from training.jobs import Job
 from twins import filters
 from twins.alerts import alert_id
 from twins.devices import PRIORITIES, AlertRule, DeviceType
+from twins.prognosis import QUANTILES, WITHIN_H
 from twins.rules import rule_vocabulary
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -114,7 +115,7 @@ def device_detail(twin: Mapping[str, Any], device_type: DeviceType, rules: Rules
         each for each in alerts if each["state"] not in ("SHELVED", "SUPPRESSED_BY_DESIGN", "OUT_OF_SERVICE")
     ]
     worst = min((_PRIORITY_AT[each["priority"]] for each in standing), default=None)
-    apart = ("event_us", "heard_us", "properties", "commands")  # told by ``asked``
+    apart = ("event_us", "heard_us", "prognosis", "properties", "commands")  # the last two: told by ``asked``
     shown = {name: value for name, value in twin.items() if name not in apart}
     number = short if device_type.dtype == np.float32 else known
     return {
@@ -135,7 +136,15 @@ def device_detail(twin: Mapping[str, Any], device_type: DeviceType, rules: Rules
         "priority": None if worst is None else PRIORITIES[worst],
         "event_time": iso(twin["event_us"]),
         "heard_at": iso(twin["heard_us"]),
+        **_forecast(twin["prognosis"]),
     }
+
+
+def _forecast(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A twin's forecast as lists have it: nothing known where none was made."""
+    said: Mapping[str, Any] = told or {}
+    names = (*WITHIN_H, *QUANTILES, "failure_mode", "in_distribution", "model_version")
+    return {**{name: said.get(name) for name in names}, "predicted_at": iso(said.get("predicted_us"))}
 
 
 def alert_item(line: Mapping[str, Any], device_type: DeviceType | None, rules: Rules) -> dict[str, Any]:

@@ -9,6 +9,7 @@ diagonal of the multilinear extension: Owen 1972, Management Science 18), which 
 rows that lead on at the same columns share it. The numbers are the same.
 """
 
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -75,6 +76,7 @@ def _expected(trees: Trees, cover: NDArray[np.int32], leaves: NDArray[np.int64])
     return float((trees.value[leaves] * cover[leaves] / cover[trees.roots[tree]]).sum())
 
 
+@cache
 def _quadratures(widest: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points in (0, 1) and weights, in line w those that are exact for a path of w columns: for degrees up to w - 1."""
     most = max(1, -(-widest // 2))

@@ -180,6 +180,11 @@ def load(registry: Registry, device_type: str, version: int) -> Loaded:
     return Loaded(version, model, registry.get(device_type, version).manifest.failure_modes)
 
 
+def fits(loaded: Loaded, of: Scorable) -> bool:
+    """Whether a version is of the regimes and channels that the devices have."""
+    return bool(loaded.model.norm.mean.shape == of.known.trend.shape[2:])
+
+
 def prognoses(loaded: Loaded, device_type: DeviceType, of: Scorable, shadow: bool = False) -> Prognoses:
     """What a version says of some devices of a type, as their twins are told.
 
@@ -188,7 +193,7 @@ def prognoses(loaded: Loaded, device_type: DeviceType, of: Scorable, shadow: boo
     ValueError : it is of other regimes or channels than the type has.
     """
     assert of.ids is not None
-    if loaded.model.norm.mean.shape != of.known.trend.shape[2:]:
+    if not fits(loaded, of):
         raise ValueError(f"version {loaded.version} of {device_type.name} is of other regimes or channels")
     count = len(of.rows)
     p_fail = np.full((count, len(WITHIN_H)), np.nan, np.float32)

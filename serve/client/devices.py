@@ -25,6 +25,8 @@ from serve.schemas.history import (
     FleetEvent,
     FleetEvents,
 )
+from serve.schemas.prognosis import DevicePrognosis, PrognosisHistory
+from twins.prognosis import QUANTILES, WITHIN_H
 
 MOST_POINTS: Final = 5_000
 """Readings of one device that one answer holds."""
@@ -38,6 +40,10 @@ _COLUMNS: Final[Mapping[str, pa.DataType]] = {
     "anomaly_score": pa.float64(),
     "anomalous": pa.bool_(),
     "unacknowledged": pa.int64(),
+    **{name: pa.float64() for name in (*WITHIN_H, *QUANTILES)},
+    "in_distribution": pa.bool_(),
+    "model_version": pa.int64(),
+    "predicted_at": _TIME,
     "event_time": _TIME,
     "heard_at": _TIME,
     "patterns": pa.list_(pa.string()),
@@ -188,6 +194,16 @@ class Devices:
     ) -> ConditionHistory:
         """Health and anomaly score over time, as they changed."""
         return self._ask.get(ConditionHistory, _of(device_id, "condition"), {"start": start, "end": end})
+
+    def prognosis(self, device_id: str) -> DevicePrognosis:
+        """The forecast of a device at this moment: the curve, by failure mode, and what moved it."""
+        return self._ask.get(DevicePrognosis, _of(device_id, "prognosis"))
+
+    def prognoses(
+        self, device_id: str, start: datetime | None = None, end: datetime | None = None
+    ) -> PrognosisHistory:
+        """The forecasts of a device over time, as they changed."""
+        return self._ask.get(PrognosisHistory, _of(device_id, "prognoses"), {"start": start, "end": end})
 
     def events(self, device_id: str, limit: int = 100) -> list[FleetEvent]:
         """What happened to a device, newest first."""

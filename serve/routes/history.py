@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from pydantic import AwareDatetime
 
-from serve import past
+from serve import past, prognosis
 from serve.context import Context, InContext
 from serve.errors import RangeError
 from serve.eventlog import EVENT_TYPES, FAMILIES, EventQuery, count_events, list_events
@@ -17,6 +17,7 @@ from serve.present import as_of, iso, page_reply, reply
 from serve.routes.words import After, Before, Exactly, Filter, Limit, Offset, Paged, Several, known
 from serve.schemas.base import Problem
 from serve.schemas.history import AlertKpis, ConditionHistory, DeviceHistory, EventCounts, FleetEvents
+from serve.schemas.prognosis import DevicePrognosis, PrognosisHistory
 from twins.clock import DAY_US, HOUR_US
 from twins.devices import PRIORITIES
 from twins.errors import DeviceNotFoundError
@@ -66,6 +67,24 @@ async def device_condition(
     return reply(
         await context.call(past.device_condition, context.history, device_id, *_span(context, start, end))
     )
+
+
+@router.get("/api/devices/{device_id:path}/prognosis", response_model=DevicePrognosis, responses=_REFUSALS)
+async def device_prognosis(context: InContext, device_id: str) -> Response:
+    """The forecast of a device at this moment: the curve, by failure mode, and what moved it."""
+    return reply(
+        await context.call(prognosis.device_prognosis, context.fleet, context.forecasters, device_id)
+    )
+
+
+@router.get("/api/devices/{device_id:path}/prognoses", response_model=PrognosisHistory, responses=_REFUSALS)
+async def device_prognoses(
+    context: InContext, device_id: str, start: Start = None, end: End = None
+) -> Response:
+    """The forecasts of a device over time, as they changed."""
+    await context.call(_type_of, context, device_id)
+    where = _span(context, start, end)
+    return reply(await context.call(past.prognosis_history, context.history, device_id, *where))
 
 
 @router.get("/api/devices/{device_id:path}/events", response_model=FleetEvents, responses=_REFUSALS)

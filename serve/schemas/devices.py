@@ -26,6 +26,18 @@ class DeviceState(Reply):
     priority: Priority | None = Field(description="of the most urgent alert that stands")
     event_time: AwareDatetime | None = Field(description="of the newest reading")
     heard_at: AwareDatetime | None = Field(description="when the device last brought news")
+    p_fail_24h: float | None = Field(description="the forecast probability of a failure within a day")
+    p_fail_7d: float | None = Field(description="within a week")
+    p_fail_30d: float | None = Field(description="within thirty days")
+    rul_p05_h: float | None = Field(description="remaining useful life, h: one of twenty fails sooner")
+    rul_p50_h: float | None = Field(description="half fail sooner; null: beyond the longest life known")
+    rul_p95_h: float | None = Field(description="one of twenty lasts longer")
+    failure_mode: str | None = Field(description="the likeliest; null: they are not told apart")
+    in_distribution: bool | None = Field(
+        description="false: the model cannot say, so the forecast has no figures; null: none was made"
+    )
+    model_version: int | None = Field(description="of the model that made the forecast")
+    predicted_at: AwareDatetime | None = Field(description="event time of the newest reading behind it")
 
 
 class DeviceItem(DeviceState):

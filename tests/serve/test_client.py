@@ -217,6 +217,8 @@ def history(it: Served, client: Client) -> None:
     ]  # fmt: skip
     condition = client.devices.condition("long")
     assert len(condition.time) == len(condition.health)
+    assert client.devices.prognosis("long").model_version is None
+    assert client.devices.prognoses("long").p_fail_7d == []
     with pytest.raises(ApiError) as refused:
         client.devices.history("long", ["fluw"])
     assert refused.value.code == "range.invalid"

@@ -121,6 +121,8 @@ CASES: dict[str, list[Case] | None] = {
     ],
     "GET /api/devices/{device_id:path}/history": [{"device_id": "{device}"}],
     "GET /api/devices/{device_id:path}/condition": [{"device_id": "{device}"}],
+    "GET /api/devices/{device_id:path}/prognosis": [{"device_id": "{device}"}],
+    "GET /api/devices/{device_id:path}/prognoses": [{"device_id": "{device}"}],
     "GET /api/devices/{device_id:path}/events": [{"device_id": "{device}"}],
     "POST /api/devices": [
         {"body": {"devices": [{"id": "new-{word}", "type": "pump", "site": "{site}"}]}},

@@ -154,7 +154,7 @@ def test_history_has_every_forecast_that_was_told_and_those_of_shadows(world: Wo
     sources = journals_in(world.folder / "hosts")
     recorder = Recorder(world.folder / "history", sources)
     with closing(recorder), History(world.folder / "history", sources) as history:
-        counted = "SELECT model_version, shadow, count(*) AS n, count(p_fail_7d) AS said FROM prognoses GROUP BY ALL ORDER BY 1"
+        counted = "SELECT model_version, shadow, count(*) AS n, count(p_fail_7d) FROM prognoses GROUP BY ALL ORDER BY 1"
         before = history.query(counted).to_pylist()  # out of the journals
         recorder.step()
         recorder.flush()

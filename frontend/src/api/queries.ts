@@ -13,6 +13,7 @@ import type {
   DeviceHistory,
   DeviceItem,
   DevicePage,
+  DevicePrognosis,
   DeviceRecommendations,
   EventCounts,
   EventItem,
@@ -20,6 +21,7 @@ import type {
   FleetMap,
   FleetSummary,
   MaintenancePage,
+  PrognosisHistory,
   TypeInfo,
 } from "./schema"
 
@@ -200,6 +202,27 @@ export function conditionQuery(id: string, range: Range) {
     queryKey: [...keys.history(id), "condition", range],
     queryFn: ({ signal }) =>
       api<ConditionHistory>(`/devices/${segment(id)}/condition`, { query: bounds(range), signal }),
+    placeholderData: keepPreviousData,
+    structuralSharing: false,
+    refetchInterval: "lastS" in range ? 60_000 : false,
+  })
+}
+
+/** The forecast of a device as the model in force makes it now. */
+export function prognosisQuery(id: string) {
+  return queryOptions({
+    queryKey: [...keys.device(id), "prognosis"],
+    queryFn: ({ signal }) => api<DevicePrognosis>(`/devices/${segment(id)}/prognosis`, { signal }),
+    refetchInterval: 60_000,
+  })
+}
+
+/** The forecasts that a device had. */
+export function prognosesQuery(id: string, range: Range) {
+  return queryOptions({
+    queryKey: [...keys.history(id), "prognoses", range],
+    queryFn: ({ signal }) =>
+      api<PrognosisHistory>(`/devices/${segment(id)}/prognoses`, { query: bounds(range), signal }),
     placeholderData: keepPreviousData,
     structuralSharing: false,
     refetchInterval: "lastS" in range ? 60_000 : false,

@@ -578,6 +578,26 @@ export type Confirmation = {
     password: string;
 };
 
+export type ContributionItem = {
+    age_h?: number | null;
+    /**
+     * how far from where it lay of late
+     */
+    change_sd: number | null;
+    /**
+     * null: it is the age's
+     */
+    channel: string | null;
+    /**
+     * how far it moved the forecast; below zero: it shortens
+     */
+    hours: number;
+    /**
+     * where the channel lies, in standard deviations of its norm
+     */
+    now_sd: number | null;
+};
+
 /**
  * All that the record should have said; what is left out, it does not say.
  */
@@ -766,6 +786,10 @@ export type DeviceDetail = {
      */
     event_time: string | null;
     /**
+     * the likeliest; null: they are not told apart
+     */
+    failure_mode: string | null;
+    /**
      * 0 to 100; null while too little was seen
      */
     health: number | null;
@@ -774,11 +798,19 @@ export type DeviceDetail = {
      */
     heard_at: string | null;
     id: string;
+    /**
+     * false: the model cannot say, so the forecast has no figures; null: none was made
+     */
+    in_distribution: boolean | null;
     interval_s: number | null;
     labels: {
         [key: string]: string;
     };
     life_cycle: number;
+    /**
+     * of the model that made the forecast
+     */
+    model_version: number | null;
     name: string;
     /**
      * 0 to 1: the share of channels that health rests on
@@ -788,8 +820,24 @@ export type DeviceDetail = {
      * sent, and neither answered nor expired
      */
     open_commands: number;
+    /**
+     * the forecast probability of a failure within a day
+     */
+    p_fail_24h: number | null;
+    /**
+     * within thirty days
+     */
+    p_fail_30d: number | null;
+    /**
+     * within a week
+     */
+    p_fail_7d: number | null;
     parent: string | null;
     patterns: Array<PatternItem>;
+    /**
+     * event time of the newest reading behind it
+     */
+    predicted_at: string | null;
     /**
      * of the most urgent alert that stands
      */
@@ -799,6 +847,18 @@ export type DeviceDetail = {
      */
     properties: Array<PropertyState>;
     regime: number;
+    /**
+     * remaining useful life, h: one of twenty fails sooner
+     */
+    rul_p05_h: number | null;
+    /**
+     * half fail sooner; null: beyond the longest life known
+     */
+    rul_p50_h: number | null;
+    /**
+     * one of twenty lasts longer
+     */
+    rul_p95_h: number | null;
     site: string;
     /**
      * silent: never heard; stale: no news for too long
@@ -850,6 +910,10 @@ export type DeviceItem = {
      */
     event_time: string | null;
     /**
+     * the likeliest; null: they are not told apart
+     */
+    failure_mode: string | null;
+    /**
      * 0 to 100; null while too little was seen
      */
     health: number | null;
@@ -858,20 +922,56 @@ export type DeviceItem = {
      */
     heard_at: string | null;
     id: string;
+    /**
+     * false: the model cannot say, so the forecast has no figures; null: none was made
+     */
+    in_distribution: boolean | null;
     labels: {
         [key: string]: string;
     };
+    /**
+     * of the model that made the forecast
+     */
+    model_version: number | null;
     name: string;
     /**
      * 0 to 1: the share of channels that health rests on
      */
     observed: number | null;
+    /**
+     * the forecast probability of a failure within a day
+     */
+    p_fail_24h: number | null;
+    /**
+     * within thirty days
+     */
+    p_fail_30d: number | null;
+    /**
+     * within a week
+     */
+    p_fail_7d: number | null;
     parent: string | null;
     patterns: Array<string>;
+    /**
+     * event time of the newest reading behind it
+     */
+    predicted_at: string | null;
     /**
      * of the most urgent alert that stands
      */
     priority: 'critical' | 'high' | 'medium' | 'low' | null;
+    /**
+     * remaining useful life, h: one of twenty fails sooner
+     */
+    rul_p05_h: number | null;
+    /**
+     * half fail sooner; null: beyond the longest life known
+     */
+    rul_p50_h: number | null;
+    /**
+     * one of twenty lasts longer
+     */
+    rul_p95_h: number | null;
     site: string;
     /**
      * silent: never heard; stale: no news for too long
@@ -914,6 +1014,35 @@ export type DevicePage = {
      */
     previous: string | null;
     total: number;
+};
+
+/**
+ * Without figures where no model is in force (``model_version`` is null) or it cannot say.
+ */
+export type DevicePrognosis = {
+    /**
+     * what moved it most; null: the model was kept without what tells
+     */
+    contributions: Array<ContributionItem> | null;
+    curve: FailureCurve | null;
+    horizon_h: number | null;
+    /**
+     * false: unlike what the model learned from, or hardly heard, so it cannot say
+     */
+    in_distribution: boolean | null;
+    model_version: number | null;
+    /**
+     * any failure first, then the likeliest modes
+     */
+    modes: Array<ModePrognosis>;
+    /**
+     * event time of the newest reading behind it
+     */
+    predicted_at: string | null;
+    /**
+     * the model's score, in hours: what contributions add up to
+     */
+    score_h: number | null;
 };
 
 export type DeviceRecommendations = {
@@ -1082,6 +1211,14 @@ export type EventCounts = {
 export type Expected = {
     high: number;
     low: number;
+};
+
+export type FailureCurve = {
+    hours: Array<number>;
+    /**
+     * the probability of a failure by then
+     */
+    p_fail: Array<number>;
 };
 
 export type FailureModeInfo = {
@@ -1582,6 +1719,34 @@ export type Me = {
 };
 
 /**
+ * Of a failure by any mode, or by one of them.
+ */
+export type ModePrognosis = {
+    /**
+     * `any`: whatever mode comes first
+     */
+    failure_mode: string;
+    p_fail_24h: number | null;
+    p_fail_30d: number | null;
+    p_fail_7d: number | null;
+    /**
+     * hours left on average, none counted beyond the model's horizon
+     */
+    rul_mean_h: number | null;
+    /**
+     * null: beyond the longest life known
+     */
+    rul_p05_h: number | null;
+    rul_p50_h: number | null;
+    rul_p95_h: number | null;
+    /**
+     * of the risk, this mode's
+     */
+    share: number | null;
+    title?: string | null;
+};
+
+/**
  * One version took the place of another.
  */
 export type ModelChange = {
@@ -2029,6 +2194,25 @@ export type Problem = {
     title: string;
     type: string;
     [key: string]: unknown;
+};
+
+/**
+ * What the twin was told over time, as columns; null where the model could not say.
+ */
+export type PrognosisHistory = {
+    failure_mode: Array<string | null>;
+    in_distribution: Array<boolean>;
+    model_version: Array<number>;
+    p_fail_24h: Array<number | null>;
+    p_fail_30d: Array<number | null>;
+    p_fail_7d: Array<number | null>;
+    rul_p05_h: Array<number | null>;
+    rul_p50_h: Array<number | null>;
+    rul_p95_h: Array<number | null>;
+    /**
+     * ms since the epoch, event time
+     */
+    time: Array<number>;
 };
 
 export type Properties = {

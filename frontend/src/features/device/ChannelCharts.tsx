@@ -25,7 +25,7 @@ const SCORE_AXIS = [0, 1] as const
 
 export function ChannelCharts({ device, type }: Props) {
   const charts = useCharts(device, type)
-  const { preset, start, end, units, channels, bucketS, condition, moments, stretches } = charts
+  const { preset, start, end, units, channels, bucketS, condition, prognoses, moments, stretches } = charts
   const names = namesOf(type, channels)
   const shared = {
     start,
@@ -35,6 +35,7 @@ export function ChannelCharts({ device, type }: Props) {
     onZoom: charts.zoomTo,
     onBack: charts.back,
   }
+  const hasPrognoses = prognoses?.p_fail_7d.some((value) => value !== null) ?? false
   const hasCondition = condition?.health.some((value) => value !== null) ?? false
   return (
     <Card
@@ -110,6 +111,20 @@ export function ChannelCharts({ device, type }: Props) {
                 value: condition.anomaly_score,
               })}
               series={{ time: condition.time, value: condition.anomaly_score }}
+              axis={SCORE_AXIS}
+              height={64}
+            />
+          ) : null}
+          {hasPrognoses && prognoses ? (
+            <SeriesChart
+              {...shared}
+              title={say("prognosis.chart")}
+              unit=""
+              label={labelOf(say("prognosis.chart"), "", {
+                time: prognoses.time,
+                value: prognoses.p_fail_7d,
+              })}
+              series={{ time: prognoses.time, value: prognoses.p_fail_7d }}
               axis={SCORE_AXIS}
               height={64}
             />

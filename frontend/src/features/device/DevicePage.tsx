@@ -18,6 +18,7 @@ import css from "./DevicePage.module.css"
 import { HealthCard } from "./HealthCard"
 import { MaintenanceCard } from "./MaintenanceCard"
 import { PatternsCard } from "./PatternsCard"
+import { PrognosisCard } from "./PrognosisCard"
 import { RawTwin } from "./RawTwin"
 import { Timeline } from "./Timeline"
 import { useDevice } from "./useDevice"
@@ -87,6 +88,7 @@ function Device({ id }: { readonly id: string }) {
         <div className={css.side}>
           <HealthCard device={device} type={type} />
           <AlertsCard alerts={device.alerts} />
+          <PrognosisCard id={id} type={type} />
           <AdviceCard id={id} type={type} />
           <PatternsCard device={device} type={type} />
           <ValuesCard device={device} type={type} />

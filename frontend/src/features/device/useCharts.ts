@@ -3,7 +3,14 @@ import { useQuery } from "@tanstack/react-query"
 import { getRouteApi, useNavigate, useRouter } from "@tanstack/react-router"
 import { useEffect, useMemo, useState } from "react"
 import type { DeviceSearch } from "@/addresses"
-import { conditionQuery, eventsQuery, historyQuery, type Range, rangeEventsQuery } from "@/api/queries"
+import {
+  conditionQuery,
+  eventsQuery,
+  historyQuery,
+  prognosesQuery,
+  type Range,
+  rangeEventsQuery,
+} from "@/api/queries"
 import type {
   AlertItem,
   DeviceDetail,
@@ -40,6 +47,7 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
   )
   const history = useQuery(historyQuery(device.id, range, POINTS))
   const condition = useQuery(conditionQuery(device.id, range))
+  const prognoses = useQuery(prognosesQuery(device.id, range))
   const newest = useQuery(eventsQuery(device.id)).data?.items
   const within = useQuery(rangeEventsQuery(device.id, range)).data?.items
   const events = useMemo(() => together(newest ?? [], within ?? []), [newest, within])
@@ -67,6 +75,7 @@ export function useCharts(device: DeviceDetail, type: TypeInfo | undefined) {
     history: history.data,
     isEmpty: history.data?.rows === 0,
     condition: condition.data,
+    prognoses: prognoses.data,
     isPending: history.isPending,
     isStale: history.isPlaceholderData,
     error: history.isError && !history.data ? history.error : null,

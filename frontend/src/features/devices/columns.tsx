@@ -6,8 +6,9 @@ import type { Column } from "@/components/DataTable"
 import { HealthBar } from "@/components/HealthBar"
 import { MARK_WIDTH, RowMark } from "@/components/RowMark"
 import { Status } from "@/components/Status"
-import { count, fixed } from "@/words/figures"
+import { count, fixed, share } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
+import { span } from "@/words/times"
 
 /** Made when they are drawn, since their titles are in the language in force; with `toggle`, rows can be ticked. */
 export const deviceColumns = (toggle?: (id: string) => void): readonly Column<DeviceItem>[] => [
@@ -80,6 +81,25 @@ export const deviceColumns = (toggle?: (id: string) => void): readonly Column<De
     sort: "anomaly_score",
     first: "down",
     cell: ({ anomaly_score }) => fixed(anomaly_score, 2),
+  },
+  {
+    id: "fails",
+    title: say("devices.fails"),
+    width: 92,
+    align: "right",
+    sort: "p_fail_7d",
+    first: "down",
+    cell: ({ p_fail_7d, in_distribution }) =>
+      in_distribution === false ? say("prognosis.cannotSay") : p_fail_7d === null ? "" : share(p_fail_7d),
+  },
+  {
+    id: "left",
+    title: say("devices.left"),
+    width: 80,
+    align: "right",
+    sort: "rul_p50_h",
+    first: "up",
+    cell: ({ rul_p50_h }) => (rul_p50_h === null ? "" : span(rul_p50_h * 3_600_000)),
   },
   {
     id: "patterns",

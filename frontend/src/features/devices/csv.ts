@@ -15,6 +15,13 @@ const FIELDS = [
   "priority",
   "alerts",
   "unacknowledged",
+  "p_fail_24h",
+  "p_fail_7d",
+  "p_fail_30d",
+  "rul_p05_h",
+  "rul_p50_h",
+  "rul_p95_h",
+  "failure_mode",
   "event_time",
   "heard_at",
 ] as const satisfies readonly (keyof DeviceItem)[]

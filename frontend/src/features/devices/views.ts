@@ -11,6 +11,8 @@ export const COLUMN_IDS = [
   "parent",
   "health",
   "anomaly",
+  "fails",
+  "left",
   "patterns",
   "alerts",
   "status",
@@ -18,7 +20,7 @@ export const COLUMN_IDS = [
   "heardAt",
 ] as const
 /** Those that are hidden as long as nobody has chosen. */
-export const DEFAULT_HIDDEN: readonly string[] = ["name", "parent", "anomaly", "heardAt"]
+export const DEFAULT_HIDDEN: readonly string[] = ["name", "parent", "anomaly", "left", "heardAt"]
 
 /** Which columns an address leaves out. */
 export function hiddenIn({ hide }: DeviceListSearch): ReadonlySet<string> {
