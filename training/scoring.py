@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import ModelDamagedError, ModelFormatError
-from training.registry import ModelVersion, Registry
+from training.registry import MODEL_FILE, ModelVersion, Registry
 from training.survival import Forecast, SurvivalModel
 from twins.clock import stopwatch_s
 from twins.devices import DeviceType
@@ -27,8 +27,8 @@ from twins.fleet import Fleet
 from twins.prognosis import QUANTILES, SAID, UNSAID, WITHIN_H, Prognoses, PrognosisState
 from twins.service import Scorable
 
-ROWS_AT_ONCE: Final = 32_768
-"""Rows of a shard that are asked for, scored and told at once."""
+ROWS_AT_ONCE: Final = 8_192
+"""Rows of a shard that are asked for, scored and told at once: few enough that a shard's readings hardly wait."""
 
 _FORECAST_AT_ONCE: Final = 4_096  # devices whose curves are held at once
 
@@ -175,8 +175,12 @@ class Scorer:
 
 
 def load(registry: Registry, device_type: str, version: int) -> Loaded:
-    """A version out of the registry; raises what ``Registry.load`` does."""
-    model = SurvivalModel.from_arrays(registry.load(device_type, version))
+    """A version out of the registry; raises what ``Registry.load`` does, and ModelDamagedError where it is no such model."""
+    arrays = registry.load(device_type, version)
+    try:
+        model = SurvivalModel.from_arrays(arrays)
+    except KeyError as error:
+        raise ModelDamagedError(device_type, f"{version}/{MODEL_FILE}", f"it lacks {error}") from error
     return Loaded(version, model, registry.get(device_type, version).manifest.failure_modes)
 
 

@@ -1,6 +1,7 @@
 """The process that forecasts the twins by the models in force."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -23,6 +24,8 @@ ACTOR: Final = "scorer"
 """What the actor is called."""
 
 _LOOK_EVERY_S: Final = 2.0
+_NICE: Final = 10
+"""Readings come first where processors are few."""
 
 _log = logging.getLogger("twinfold.scoring")
 
@@ -65,6 +68,7 @@ class Scoring:
         self._thread.join(STOP_WITHIN_S)
 
     def _keep_on(self) -> None:
+        os.nice(_NICE)
         scorer: Scorer | None = None
         while not self._stop.wait(_LOOK_EVERY_S):
             try:

@@ -29,13 +29,14 @@ from serve.config import ApiConfig, database_config  # noqa: E402
 from serve.context import Context  # noqa: E402
 from serve.database import Database  # noqa: E402
 from serve.live import LiveTable, LocalSource  # noqa: E402
-from tests.e2e.models import add_models  # noqa: E402
+from tests.e2e.models import TYPE, add_models  # noqa: E402
 from training import rehearsal_jobs  # noqa: E402
 from training.history import History  # noqa: E402
 from training.jobs import Jobs  # noqa: E402
 from training.recorder import JournalSource, Recorder  # noqa: E402
 from training.registry import FOLDER as MODELS  # noqa: E402
 from training.registry import Registry  # noqa: E402
+from training.scoring import Scorer  # noqa: E402
 from twins.clock import MINUTE_US, SECOND_US, VirtualClock, WallClock  # noqa: E402
 from twins.fleet import FleetConfig, LocalFleet  # noqa: E402
 from twins.fleetfiles import FleetSpec, load_fleet  # noqa: E402
@@ -88,7 +89,8 @@ def main() -> None:
         print(f"log in as {NAME} with: {PASSWORD}", file=sys.stderr, flush=True)
         works = {rehearsal_jobs.KIND: partial(rehearsal_jobs.work, lambda: fleet, history.past)}
         jobs, models = Jobs(data / "jobs", works), Registry(data / MODELS)
-        add_models(models, time.time_ns() // 1000)
+        add_models(models, fleet, time.time_ns() // 1000)
+        Scorer(fleet, models).rescore(TYPE, 1)
         app = create_app(config, fleet, history, LiveTable(LocalSource(fleet)), access, jobs, models)
         app.router.lifespan_context = with_simulator(app, fleet, simulator, recorder)
         uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")
