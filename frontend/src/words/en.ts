@@ -192,7 +192,7 @@ export const en = {
     status: "Status",
     health: "Health",
     anomaly: "Anomaly",
-    fails: "Fails in 7 d",
+    fails: "Risk, 7 d",
     left: "Life left",
     patterns: "Patterns",
     alerts: "Alerts",

@@ -190,7 +190,7 @@ export const nb = {
     status: "Status",
     health: "Helse",
     anomaly: "Avvik",
-    fails: "Svikt 7 d",
+    fails: "Risiko, 7 d",
     left: "Liv igjen",
     patterns: "Mønstre",
     alerts: "Alarmer",

@@ -66,7 +66,7 @@ export const deviceColumns = (toggle?: (id: string) => void): readonly Column<De
   {
     id: "health",
     title: say("devices.health"),
-    width: 112,
+    width: 96,
     grow: 1.2,
     sort: "health",
     narrow: "side",
@@ -85,7 +85,7 @@ export const deviceColumns = (toggle?: (id: string) => void): readonly Column<De
   {
     id: "fails",
     title: say("devices.fails"),
-    width: 92,
+    width: 72,
     align: "right",
     sort: "p_fail_7d",
     first: "down",
@@ -104,7 +104,7 @@ export const deviceColumns = (toggle?: (id: string) => void): readonly Column<De
   {
     id: "patterns",
     title: say("devices.patterns"),
-    width: 100,
+    width: 80,
     grow: 1.5,
     cell: ({ patterns }) => patterns.map((pattern) => sayOf("patterns", pattern, pattern)).join(", "),
   },
@@ -120,13 +120,13 @@ export const deviceColumns = (toggle?: (id: string) => void): readonly Column<De
   {
     id: "status",
     title: say("devices.status"),
-    width: 104,
+    width: 84,
     cell: ({ status }) => <Status status={status} />,
   },
   {
     id: "eventTime",
     title: say("devices.eventTime"),
-    width: 96,
+    width: 88,
     align: "right",
     sort: "event_time",
     first: "down",
