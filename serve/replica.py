@@ -34,7 +34,14 @@ from twins.ray_fleet import RayFleet
 
 _ANSWER_S: Final = 5.0
 _LOOK_EVERY_S: Final = 5.0
-_SERVICES: Final = {"recorder": True, "notifier": True, ACTOR: True, "mqtt": False, "traffic": False}
+_SERVICES: Final = {
+    "recorder": True,
+    "notifier": True,
+    ACTOR: True,
+    "scorer": True,
+    "mqtt": False,
+    "traffic": False,
+}
 """Names of the platform's own actors, and whether each is always there."""
 
 _log = logging.getLogger("twinfold.replica")

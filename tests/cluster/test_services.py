@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 
 from cluster.services import recording as recorder
+from cluster.services import scoring
 from cluster.services.recording import Recording
+from cluster.services.scoring import Scoring
 from cluster.services.sending import Sending
-from cluster.settings import HistorySettings, SimulatorSettings
+from cluster.settings import HistorySettings, ScoringSettings, SimulatorSettings
 from tests.training.journals import Account, Actor
+from tests.training.test_scoring import World
+from tests.twins.test_prognosis import TYPE
 from training.recorder import Recorder
+from training.registry import FOLDER
 
 PATIENCE_S = 30.0
 
@@ -116,3 +121,40 @@ def test_a_sender_that_ends_says_why(tmp_path: Path) -> None:
     sending = Sending(str(tmp_path), SimulatorSettings(), fleet)
     eventually(lambda: not sending.status()["running"])
     assert sending.status() == {"running": False, "reason": "a bug"}
+
+
+class TestScoring:
+    def test_a_version_that_is_new_in_force_scores_at_once_and_trouble_of_one_type_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scoring, "_LOOK_EVERY_S", 0.01)
+        world = World(tmp_path)
+        service = Scoring(str(tmp_path), ScoringSettings(every_s=3600.0), lambda _: world.fleet)
+        try:
+            first = world.in_force(1)
+            eventually(lambda: service.status()["rounds"].get(TYPE.name, {}).get("model") == first)
+            assert {line["model_version"] for line in world.fleet.live(TYPE.name).to_pylist()} == {first}
+            second = world.in_force(2)
+            eventually(lambda: service.status()["rounds"][TYPE.name]["model"] == second)
+            world.registry.rollback(TYPE.name, "ann")
+            eventually(lambda: service.status()["rounds"][TYPE.name]["model"] == first)
+            assert service.status()["problems"] == {}
+        finally:
+            service.stop()
+            world.close()
+        assert not service.status()["alive"]
+
+    def test_a_model_that_cannot_be_read_is_told_and_the_twins_keep_what_they_know(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scoring, "_LOOK_EVERY_S", 0.01)
+        world = World(tmp_path)
+        version = world.in_force(1)
+        (tmp_path / FOLDER / TYPE.name / str(version) / "model.npz").write_bytes(b"damaged")
+        service = Scoring(str(tmp_path), ScoringSettings(every_s=3600.0), lambda _: world.fleet)
+        try:
+            eventually(lambda: "not those that were added" in service.status()["problems"].get(TYPE.name, ""))
+            assert {line["model_version"] for line in world.fleet.live(TYPE.name).to_pylist()} == {None}
+        finally:
+            service.stop()
+            world.close()

@@ -106,6 +106,16 @@ test("the twin is there as the API tells it", async ({ page, request }) => {
   await expect(page.locator("pre")).toContainText('"baseline"')
 })
 
+test("a pump that is likely to fail says when, by what and why", async ({ page }) => {
+  await page.goto("/devices?sort=-p_fail_7d&type=centrifugal-pump")
+  await page.getByRole("table").getByRole("link").first().click()
+  const card = page.getByRole("region", { name: "Prognosis" })
+  await expect(card).toContainText("Fails within a week")
+  await expect(card).toContainText("Rolling bearing wear")
+  await expect(card).toContainText("What moved it most")
+  await expect(card.getByRole("img", { name: /Probability of a failure/ })).toBeVisible()
+})
+
 test("a dialog opened by the keyboard gives the focus back to its button", async ({ page, request }) => {
   await page.goto((await pages(request)).device)
   const button = page.getByRole("button", { name: "Log maintenance…" })
