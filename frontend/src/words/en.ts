@@ -1067,6 +1067,10 @@ export const en = {
     curve: "Probability of a failure over the next {span}: {p} at the end",
     now: "now",
     chart: "Failure within a week",
+    likeliest: "Likeliest to fail within a week",
+    none: "No device is forecast yet",
+    noneHelp: "Forecasts begin once a model of a type is in force: see Models.",
+    left: "{span} left",
   },
   models: {
     title: "Models",

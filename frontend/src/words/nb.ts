@@ -1071,6 +1071,10 @@ export const nb = {
     curve: "Sannsynlighet for svikt de neste {span}: {p} ved slutten",
     now: "nå",
     chart: "Svikt innen en uke",
+    likeliest: "Mest utsatt for svikt innen en uke",
+    none: "Ingen enhet har prognose ennå",
+    noneHelp: "Prognoser begynner når en modell for en type er i kraft: se Modeller.",
+    left: "{span} igjen",
   },
   models: {
     title: "Modeller",

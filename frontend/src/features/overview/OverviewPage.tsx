@@ -8,6 +8,7 @@ import { count } from "@/words/figures"
 import { say } from "@/words/say"
 import { Kpis } from "./Kpis"
 import { LastHour } from "./LastHour"
+import { LikelyToFail } from "./LikelyToFail"
 import { MapLegend } from "./MapLegend"
 import { MapTip } from "./MapTip"
 import { NewestAlerts } from "./NewestAlerts"
@@ -64,6 +65,7 @@ export function OverviewPage() {
       </div>
       <div className={css.below}>
         <WorstDevices />
+        <LikelyToFail />
         <LastHour />
         <Places
           title={say("overview.types")}
