@@ -1,5 +1,5 @@
-"""Recommendations as lists show them: advice of ``twins/recommendations.py`` for all devices that have alerts, in columns,
-and for one device with all that its twin knows.
+"""Recommendations as lists show them: advice of ``twins/recommendations.py`` for all devices that have alerts or a forecast
+that worries, in columns, and for one device with all that its twin knows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,20 +9,33 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from serve import prospects as forecast_of
+from serve.errors import SortError
 from serve.keyset import Key, Keyset
 from serve.lists import Page, any_of
 from serve.live import View, short
-from serve.present import Rules, alert_item
-from serve.vocabulary import recommendation_vocabulary
+from serve.present import Rules, alert_item, iso
+from serve.prospects import Prospects
+from serve.vocabulary import RECOMMENDATION_SORT_KEYS, recommendation_vocabulary
 from twins import filters
+from twins.costs import HORIZON_D, made_good
 from twins.devices import PRIORITIES, DeviceType, MaintenanceAction
-from twins.recommendations import CONFIDENCES, Advice, Adviser, Sign, made_good
+from twins.recommendations import CONFIDENCES, Advice, Adviser, Sign
 
 STANDING: Final = ("UNACK", "ACKED", "LATCHED_UNACK", "LATCHED_ACKED")
 """States of alerts that advice rests on: what has returned to normal, or is put aside, calls for nothing."""
 
-_KEYS: Final = (Key("urgency", int), Key("state", float), Key("device_id", str), Key("mode", str))
+_LAST: Final = (Key("state", float), Key("device_id", str), Key("mode", str))
+_URGENCY: Final = Key("urgency", int)
+_STAKE: Final = Key("worth", float, descending=True)
+_KEYS: Final = {
+    "urgency": (_URGENCY, _STAKE, *_LAST),
+    "stake": (_STAKE, _URGENCY, *_LAST),
+    "due": (Key("by_us", int), _URGENCY, _STAKE, *_LAST),
+}
+_NEVER_US: Final = 2**62
 _SCHEMA: Final = pa.schema(
     [
         ("device_id", pa.string()),
@@ -36,10 +49,28 @@ _SCHEMA: Final = pa.schema(
         ("health", pa.float32()),
         ("state", pa.float64()),  # health to sort by
         ("since_us", pa.int64()),
+        ("nothing", pa.float64()),  # null: not known, as all costs
+        ("later", pa.float64()),
+        ("now", pa.float64()),
+        ("stake", pa.float64()),
+        ("worth", pa.float64()),  # the same to sort by: 0 where it is not known
+        ("later_us", pa.int64()),
+        ("due_us", pa.int64()),
+        ("by_us", pa.int64()),  # due to sort by
+        ("p_fail_7d", pa.float32()),  # null: nothing is forecast of this mode
         ("type_number", pa.int32()),
+        ("row", pa.int64()),  # in the type's live table; -1: it does not show the device
         ("kind", pa.int64()),
     ]
 )
+
+_MONEY: Final = ("nothing", "later", "now", "stake", "worth", "later_us", "due_us", "by_us", "p_fail_7d")
+_STOOD: Final = pa.schema(
+    [
+        ("device_id", pa.string()), ("device_type", pa.string()), ("site", pa.string()),
+        ("rule", pa.string()), ("since", pa.timestamp("us", "UTC")),
+    ]
+)  # fmt: skip
 
 
 class Advisers:
@@ -57,7 +88,7 @@ class Advisers:
 
 @dataclass(frozen=True, slots=True)
 class RecommendationQuery:
-    """Which recommendations to list; an empty tuple leaves that side open."""
+    """Which recommendations to list, by one of ``RECOMMENDATION_SORT_KEYS``; an empty tuple leaves that side open."""
 
     filter: str = ""
     devices: tuple[str, ...] = ()
@@ -66,6 +97,7 @@ class RecommendationQuery:
     failure_modes: tuple[str, ...] = ()
     confidences: tuple[str, ...] = ()
     priorities: tuple[str, ...] = ()
+    sort: str = "urgency"
     limit: int = 50
     after: str | None = None
     before: str | None = None
@@ -78,7 +110,7 @@ class _Advised:
 
     lines: pa.Table
     kinds: Sequence[Sequence[Advice]]
-    types: Sequence[str]
+    prospects: Sequence[Prospects | None]
 
     def advice(self, line: Mapping[str, Any]) -> Advice:
         found: Advice = self.kinds[line["type_number"]][line["kind"]]
@@ -92,19 +124,22 @@ def list_recommendations(
     rules: Rules,
     query: RecommendationQuery,
 ) -> Page:
-    """One page: the most urgent first, then the most likely, then the worst health.
+    """One page: the most urgent first, then the most likely, then those with most money at stake, then the worst health.
 
     Raises
     ------
-    FilterError, CursorError : with what to write instead.
+    FilterError, SortError, CursorError : with what to write instead.
     """
+    keys = _KEYS.get(query.sort)
+    if keys is None:
+        raise SortError(query.sort, RECOMMENDATION_SORT_KEYS)
     binding = repr(
         (
-            "recommendations", query.filter, query.devices, query.types, query.sites, query.failure_modes,
-            query.confidences, query.priorities,
+            "recommendations", query.sort, query.filter, query.devices, query.types, query.sites,
+            query.failure_modes, query.confidences, query.priorities,
         )
     )  # fmt: skip
-    keyset = Keyset(binding, _KEYS, query.limit, query.after, query.before, query.offset)
+    keyset = Keyset(binding, keys, query.limit, query.after, query.before, query.offset)
     further, where = keyset.beyond()
     condition, parameters = _condition(query, types)
     versions = tuple(sorted((name, each.version) for name, each in types.items()))
@@ -121,37 +156,46 @@ def list_recommendations(
             cursor.unregister("recommendations")
     shown, following, previous = keyset.cut(lines)
     standing = _standing(view, [line["device_id"] for line in shown])
+    forecasts = _forecasts(view, shown)
     items = [
         _item(
-            line["device_id"], line["device_type"], line["site"], short(line["health"]), found.advice(line),
-            standing.get(line["device_id"], []), types[line["device_type"]], rules,
+            _Case(line["device_id"], types[line["device_type"]], line["site"], line["health"], line["row"]),
+            found.advice(line), standing.get(line["device_id"], []), line, forecast,
+            found.prospects[line["type_number"]], advisers.find(types[line["device_type"]]), rules,
         )
-        for line in shown
+        for line, forecast in zip(shown, forecasts, strict=True)
     ]  # fmt: skip
     return Page(items, counted[0], view.as_of_us, following, previous)
 
 
 def of_twin(
-    twin: Mapping[str, Any], device_type: DeviceType, advisers: Advisers, rules: Rules
+    twin: Mapping[str, Any], device_type: DeviceType, advisers: Advisers, rules: Rules, now_us: int
 ) -> list[dict[str, Any]]:
     """Recommendations for one device, from what ``views.twin`` says of it: its patterns count, too."""
     if twin["status"] in ("retired", "importing"):
         return []
+    adviser = advisers.find(device_type)
+    prospects = forecast_of.of_twin(twin, adviser, now_us)
     standing = [line for line in twin["alerts"] if line["state"] in STANDING]
     signs = [Sign("alert", line["rule"]) for line in standing]
     signs += [Sign("pattern", each["pattern"], each["channel"]) for each in twin["patterns"]]
+    if prospects is not None and prospects.is_sign[0]:
+        signs.append(Sign("prognosis", _mode_names(device_type)[prospects.mode[0]]))
+    advice = adviser.advise(signs)
+    rows, which = np.zeros(len(advice), np.int64), _mode_places(device_type, advice)
+    lines = _money(prospects, adviser, rows, which).to_pylist()
+    case = _Case(twin["id"], device_type, twin["site"], twin["health"], 0)
     items = [
-        _item(
-            twin["id"], twin["type"], twin["site"], short(twin["health"]), advice, standing, device_type, rules
-        )
-        for advice in advisers.find(device_type).advise(signs)
-    ]  # fmt: skip
+        _item(case, each, standing, line, twin.get("prognosis"), prospects, adviser, rules)
+        for each, line in zip(advice, lines, strict=True)
+    ]
     return sorted(items, key=_urgency)
 
 
-def _urgency(item: Mapping[str, Any]) -> tuple[int, int, str]:
+def _urgency(item: Mapping[str, Any]) -> tuple[int, int, float, str]:
     level = len(PRIORITIES) if item["priority"] is None else PRIORITIES.index(item["priority"])
-    return level, CONFIDENCES.index(item["confidence"]), item["failure_mode"] or ""
+    stake = -(item["stake"] or 0.0)
+    return level, CONFIDENCES.index(item["confidence"]), stake, item["failure_mode"] or ""
 
 
 def _condition(query: RecommendationQuery, types: Mapping[str, DeviceType]) -> tuple[str, list[Any]]:
@@ -169,72 +213,171 @@ def _condition(query: RecommendationQuery, types: Mapping[str, DeviceType]) -> t
 
 
 def _advised(view: View, types: Mapping[str, DeviceType], advisers: Advisers) -> _Advised:
-    """Advice for every device with an alert that stands."""
-    parts, kinds, names = [_SCHEMA.empty_table()], list[Sequence[Advice]](), list[str]()
+    """Advice for every device with an alert that stands, or with a forecast that is a sign."""
+    parts, kinds, prospects = [_SCHEMA.empty_table()], list[Sequence[Advice]](), list[Prospects | None]()
+    standing = _STOOD.empty_table()
     if view.alerts is not None:
         states = view.alerts["state"].cast(pa.string())
         standing = view.alerts.filter(pc.is_in(states, pa.array(STANDING)))
-        type_of = standing["device_type"].cast(pa.string())
-        for name in view.types:
-            mine = standing.filter(pc.equal(type_of, name))
-            if name not in types or not len(mine):
-                continue
-            lines, advice = _advised_of(view, mine, advisers.find(types[name]), len(names))
-            parts.append(lines)
-            kinds.append(advice)
-            names.append(name)
-    return _Advised(pa.concat_tables(parts), kinds, names)
+    type_of = standing["device_type"].cast(pa.string())
+    for name in view.types:
+        if name not in types:
+            continue
+        adviser = advisers.find(types[name])
+        seen = forecast_of.of_type(view.tables[name], adviser, view.as_of_us)
+        mine = standing.filter(pc.equal(type_of, name))
+        if not len(mine) and (seen is None or not seen.is_sign.any()):
+            continue
+        lines, advice = _advised_of(view, mine, adviser, seen, len(kinds))
+        parts.append(lines)
+        kinds.append(advice)
+        prospects.append(seen)
+    return _Advised(pa.concat_tables(parts), kinds, prospects)
 
 
 def _advised_of(
-    view: View, standing: pa.Table, adviser: Adviser, number: int
+    view: View, standing: pa.Table, adviser: Adviser, prospects: Prospects | None, number: int
 ) -> tuple[pa.Table, Sequence[Advice]]:
     """The same for the devices of one type, and the kinds of advice that there are."""
     device_type = adviser.device_type
+    table = view.tables[device_type.name]
     coded = standing["device_id"].combine_chunks().dictionary_encode()
     device, ids = coded.indices.to_numpy(), coded.dictionary
+    row = _rows(table, ids)
     rules = pa.array([rule.name for rule in device_type.rules], pa.string())
     rule = pc.index_in(standing["rule"].cast(pa.string()), rules).fill_null(-1).to_numpy()
     known = rule >= 0
     raised = np.zeros(len(ids), np.uint64)
     np.bitwise_or.at(raised, device[known], np.uint64(1) << rule[known].astype(np.uint64))
-    since = np.full(len(ids), np.iinfo(np.int64).max)
+    since = np.full(len(ids), _NEVER_US)
     np.minimum.at(since, device, standing["since"].cast(pa.int64()).fill_null(0).to_numpy())
     first = np.zeros(len(ids), np.int64)
     first[device] = np.arange(len(device))
-    sites = standing["site"].cast(pa.string()).take(pa.array(first))
-    advised = adviser.advise_many(raised)
+    sites = standing["site"].cast(pa.string()).take(pa.array(first)).combine_chunks()
+    named = np.full(len(ids), -1)
+    if prospects is not None:
+        sign = prospects.named()
+        named = np.where(row >= 0, sign[row], -1)
+        sign[row[row >= 0]] = -1
+        more = np.flatnonzero(sign >= 0)  # those that have a forecast alone
+        also = table.select(["device_id", "site"]).take(pa.array(more)).combine_chunks()
+        ids = pa.concat_arrays([ids, also["device_id"].cast(pa.string()).combine_chunks()])
+        sites = pa.concat_arrays([sites, also["site"].cast(pa.string()).combine_chunks()])
+        row, named = np.concatenate([row, more]), np.concatenate([named, sign[more]])
+        raised = np.concatenate([raised, np.zeros(len(more), np.uint64)])
+        since = np.concatenate([since, np.full(len(more), _NEVER_US)])
+    advised = adviser.advise_many(raised, named)
     levels = {rule.name: PRIORITIES.index(rule.priority) for rule in device_type.rules}
-    level = np.array([min(levels[sign.name] for sign in each.signs) for each in advised.kinds], np.int32)
+    level = np.array(
+        [
+            min((levels[sign.name] for sign in each.signs if sign.kind == "alert"), default=len(PRIORITIES))
+            for each in advised.kinds
+        ],
+        np.int32,
+    )
     doubt = np.array([CONFIDENCES.index(each.confidence) for each in advised.kinds], np.int32)
     taken, kind = pa.array(advised.device), pa.array(advised.kind)
-    health = _health(view, device_type.name, ids).take(taken)
+    rows, since = row[advised.device], since[advised.device]
+    health = _taken(table["health"], rows)
+    places = _mode_places(device_type, advised.kinds)
+    shown = _money(prospects, adviser, rows, places[advised.kind])
     columns = {
         "device_id": ids.take(taken),
         "device_type": pa.array([device_type.name] * len(taken), pa.string()),
-        "site": sites.take(taken).combine_chunks(),
+        "site": sites.take(taken),
         "mode": pa.array([each.failure_mode or "" for each in advised.kinds], pa.string()).take(kind),
         "action": pa.array(
             [each.actions[0].name if each.actions else None for each in advised.kinds], pa.string()
         ).take(kind),
         "confidence": pa.array([each.confidence for each in advised.kinds], pa.string()).take(kind),
-        "priority": pa.array([PRIORITIES[each] for each in level], pa.string()).take(kind),
+        "priority": pa.array([*PRIORITIES, None], pa.string()).take(pa.array(level)).take(kind),
         "urgency": pa.array((level * len(CONFIDENCES) + doubt)[advised.kind]),
         "health": health,
         "state": pc.if_else(health.is_null(), float("inf"), health.cast(pa.float64())),
-        "since_us": pa.array(since[advised.device]),
+        "since_us": pa.array(since, mask=since == _NEVER_US),
+        **{name: shown[name].combine_chunks() for name in shown.column_names},
         "type_number": pa.array(np.full(len(taken), number, np.int32)),
+        "row": pa.array(rows),
         "kind": kind,
     }
     return pa.table(columns, schema=_SCHEMA), advised.kinds
 
 
-def _health(view: View, device_type: str, ids: pa.Array) -> pa.Array:
-    """Health by device, null where it is not known."""
-    table = view.tables[device_type]
-    place = pc.index_in(ids, table["device_id"])
-    values = table["health"].take(place).combine_chunks().cast(pa.float32())
+def _money(
+    prospects: Prospects | None, adviser: Adviser, rows: NDArray[np.int64], mode: NDArray[np.int64]
+) -> pa.Table:
+    """Expected costs of advice about devices, what is at stake, and when: one line a piece of advice.
+
+    Parameters
+    ----------
+    rows : (m,) which devices of ``prospects``; -1: none
+    mode : (m,) the place of the failure mode that the advice is about
+    """
+    if prospects is None:
+        nothing = pa.nulls(len(rows))
+        blank = {name: nothing.cast(_SCHEMA.field(name).type) for name in _MONEY}
+        blank["worth"] = pa.array(np.zeros(len(rows)))
+        blank["by_us"] = pa.array(np.full(len(rows), _NEVER_US))
+        return pa.table(blank)
+    found = prospects.priced(adviser, rows, mode)
+    stake = found.nothing - np.minimum(found.now, found.later)
+    made_us = prospects.made_us[rows]
+    due_us, later_us = (forecast_of.after_us(made_us, hours) for hours in (found.due_h, found.later_h))
+    chance = np.where(prospects.speaks(rows, mode, adviser), prospects.p_7d[rows], np.nan)
+    columns = {
+        **{name: _known(getattr(found, name)) for name in ("nothing", "later", "now")},
+        "stake": _known(stake),
+        "worth": pa.array(np.nan_to_num(stake)),
+        "later_us": pa.array(later_us, mask=later_us == 0),
+        "due_us": pa.array(due_us, mask=due_us == 0),
+        "by_us": pa.array(np.where(due_us == 0, _NEVER_US, due_us)),
+        "p_fail_7d": _known(chance.astype(np.float32)),
+    }
+    return pa.table(columns)
+
+
+def _known(values: NDArray[Any]) -> pa.Array:
+    """A column without NaN: null instead."""
+    return pa.array(values, from_pandas=True)
+
+
+def _mode_names(device_type: DeviceType) -> list[str]:
+    """The failure modes by their places; the last stands for one that is not known."""
+    return [*(mode.name for mode in device_type.failure_modes), ""]
+
+
+def _mode_places(device_type: DeviceType, advice: Sequence[Advice]) -> NDArray[np.int64]:
+    names = _mode_names(device_type)
+    return np.array([names.index(each.failure_mode or "") for each in advice], np.int64)
+
+
+def _rows(table: pa.Table, ids: pa.Array) -> NDArray[np.int64]:
+    """(n,) In which line of a table each device is; -1: in none."""
+    row = np.full(len(ids), -1)
+    if len(ids):
+        at = pc.index_in(table["device_id"], ids).fill_null(-1).to_numpy()
+        found = np.flatnonzero(at >= 0)
+        row[at[found]] = found
+    return row
+
+
+def _taken(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
+    """A column of numbers at some lines, null where it is not known, or a line is -1."""
+    values = column.take(pa.array(rows, mask=rows < 0)).combine_chunks().cast(pa.float32())
     return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float32()), values)
+
+
+def _forecasts(view: View, lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+    """What is forecast for the devices of a page."""
+    found: list[dict[str, Any] | None] = []
+    for line in lines:
+        table = view.tables[line["device_type"]]
+        names = forecast_of.columns(table)
+        known = line["row"] >= 0 and line["p_fail_7d"] is not None
+        found.append(
+            forecast_of.of_line(table.select(names).slice(line["row"], 1).to_pylist()[0]) if known else None
+        )
+    return found
 
 
 def _standing(view: View, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -249,16 +392,28 @@ def _standing(view: View, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The device that advice is for, and its row among the forecasts."""
+
+    device_id: str
+    device_type: DeviceType
+    site: str
+    health: float | None
+    row: int
+
+
 def _item(
-    device_id: str,
-    type_name: str,
-    site: str,
-    health: float | None,
+    case: _Case,
     advice: Advice,
     standing: Sequence[Mapping[str, Any]],
-    device_type: DeviceType,
+    money: Mapping[str, Any],
+    forecast: Mapping[str, Any] | None,
+    prospects: Prospects | None,
+    adviser: Adviser,
     rules: Rules,
 ) -> dict[str, Any]:
+    device_type = case.device_type
     mode = next((each for each in device_type.failure_modes if each.name == advice.failure_mode), None)
     named = {sign.name for sign in advice.signs if sign.kind == "alert"}
     alerts = [alert_item(line, device_type, rules) for line in standing if line["rule"] in named]
@@ -269,19 +424,46 @@ def _item(
         for sign in advice.signs
         if sign.kind == "pattern"
     ]
+    if forecast is not None and money["p_fail_7d"] is not None:
+        why.append(forecast_of.sign(forecast))
+    prices = forecast_of.action_costs(prospects, case.row, adviser, advice.failure_mode, advice.actions)
+    planned = adviser.planned(advice.failure_mode)
     return {
-        "id": f"{device_id}:{advice.failure_mode or '?'}",
-        "device_id": device_id,
-        "type": type_name,
-        "site": site,
+        "id": recommendation_id(case.device_id, advice.failure_mode),
+        "device_id": case.device_id,
+        "type": device_type.name,
+        "site": case.site,
         "failure_mode": advice.failure_mode,
         "title": None if mode is None else mode.title or mode.name,
         "confidence": advice.confidence,
         "priority": alerts[0]["priority"] if alerts else None,
-        "health": health,
+        "health": short(case.health),
         "since": min((each["since"] for each in alerts if each["since"] is not None), default=None),
         "why": why,
-        "actions": [_action(each, advice.failure_mode) for each in advice.actions],
+        "actions": [
+            _action(each, advice.failure_mode, *price)
+            for each, price in zip(advice.actions, prices, strict=True)
+        ],
+        "planned": None if planned is None else planned[0].name,
+        "costs": _costs(money),
+        "stake": forecast_of.money(money["stake"]),
+        "due": iso(money["due_us"]),
+    }
+
+
+def recommendation_id(device_id: str, failure_mode: str | None) -> str:
+    """What a recommendation is called."""
+    return f"{device_id}:{failure_mode or '?'}"
+
+
+def _costs(money: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Null where not all of them are known."""
+    if money["now"] is None:
+        return None
+    return {
+        **{name: forecast_of.money(money[name]) for name in ("nothing", "later", "now")},
+        "later_at": iso(money["later_us"]),
+        "horizon_days": HORIZON_D,
     }
 
 
@@ -301,7 +483,9 @@ def _alert_sign(alert: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": "alert", "alert": alert["id"], **{name: alert[name] for name in kept}}
 
 
-def _action(action: MaintenanceAction, mode: str | None) -> dict[str, Any]:
+def _action(
+    action: MaintenanceAction, mode: str | None, now: float | None, later: float | None
+) -> dict[str, Any]:
     return {
         "name": action.name,
         "title": action.title or action.name,
@@ -311,4 +495,6 @@ def _action(action: MaintenanceAction, mode: str | None) -> dict[str, Any]:
         "crew": action.crew,
         "spares": dict(action.spares),
         "resets": None if mode is None else made_good(action, mode),
+        "now": now,
+        "later": later,
     }

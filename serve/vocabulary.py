@@ -15,6 +15,7 @@ from twins.views import COUNTERS, STATUSES
 
 MAINTENANCE_KINDS: Final = ("failure", "repair", "replacement", "inspection")
 MAINTENANCE_SORT_KEYS: Final = ("at",)
+RECOMMENDATION_SORT_KEYS: Final = ("urgency", "stake", "due")
 SORT_KEYS: Final = (
     "id", "type", "site", "health", "anomaly_score", "priority", "event_time", "alerts", "p_fail_7d", "rul_p50_h"
 )  # fmt: skip
@@ -124,6 +125,12 @@ def recommendation_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
             "priority": Field("text", choices=PRIORITIES),
             "health": Field("number", single=True),
             "since": Field("time", sql="since_us"),
+            "p_fail_7d": Field("number", single=True),
+            "nothing": Field("number"),
+            "later": Field("number"),
+            "now": Field("number"),
+            "stake": Field("number"),
+            "due": Field("time", sql="due_us"),
         }
     )
 
@@ -140,7 +147,7 @@ SORTED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "devices": SORT_KEYS,
     "alerts": (),
     "maintenance": MAINTENANCE_SORT_KEYS,
-    "recommendations": (),
+    "recommendations": RECOMMENDATION_SORT_KEYS,
 }
 """By list; those without have one order of their own."""
 

@@ -4,24 +4,26 @@ that make these good. Each piece of advice names the signs that it rests on.
 Nothing is predicted here, and no number is made up. A failure mode explains a sign on a channel if its mark moves that
 channel in that direction, and, where the type says how a healthy channel answers to load, far enough to pass the limit of
 the rule at full damage. A sign on no channel (low health) supports what explains the others; what no failure mode explains
-is said to be unknown, and the rule's own response is all the advice there is.
+is said to be unknown, and the rule's own response is all the advice there is. A forecast that a model made is a sign that
+names a failure mode by itself; where what stands out speaks for the same, the two bear each other out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twins.costs import Plan, made_good, plan
 from twins.devices import Channel, DeviceType, Effect, FailureMode, MaintenanceAction, Response
 from twins.filters import And, Compare, Flag, Not, Or, Test, Tree
 from twins.rules import read_rule, rule_vocabulary
 
 Confidence = Literal["likely", "possible", "doubtful", "unknown"]
-"""``likely``: it explains every channel that stands out, two or more, and no other mode does. ``possible``: it explains all,
-but that is one channel alone, or another mode would, too. ``doubtful``: no mode explains more, and something is left over.
-``unknown``: no mode of the type explains these signs."""
+"""``likely``: it explains every channel that stands out, two or more, and no other mode does, or a forecast names it, too.
+``possible``: it explains all, but that is one channel alone, or another mode would, too, or nothing but a forecast names it.
+``doubtful``: no mode explains more, and something is left over. ``unknown``: no mode of the type explains these signs."""
 
 CONFIDENCES: Final[tuple[Confidence, ...]] = ("likely", "possible", "doubtful", "unknown")
 
@@ -35,9 +37,10 @@ _SPREADS: Final = 3.0  # standard deviations that a healthy channel may stray, b
 
 
 class Sign(NamedTuple):
-    """One thing that stands out: an alert, by its rule, or a pattern on a channel."""
+    """One thing that stands out: an alert, by its rule, a pattern on a channel, or a forecast, by its failure mode ("" where
+    the model tells none apart)."""
 
-    kind: Literal["alert", "pattern"]
+    kind: Literal["alert", "pattern", "prognosis"]
     name: str
     channel: str = ""
 
@@ -93,6 +96,11 @@ class Adviser:
             if not condition.silence and not self._looks[name]  # silence says nothing of the machine
         }
         self._known: dict[frozenset[Sign], tuple[Advice, ...]] = {}
+        self._planned = {
+            name: found
+            for name in (*(mode.name for mode in device_type.failure_modes), "")
+            if (found := self._plan(name)) is not None
+        }
 
     def advise(self, signs: Iterable[Sign]) -> tuple[Advice, ...]:
         """Advice for one device, the most likely first. A rule or channel that the type does not have explains nothing."""
@@ -104,25 +112,52 @@ class Adviser:
             found = self._known[key] = self._thought_out(sorted(key))
         return found
 
-    def advise_many(self, raised: NDArray[np.uint64]) -> AdviceColumns:
-        """Advice for many devices by the alerts that stand.
+    def advise_many(
+        self, raised: NDArray[np.uint64], forecast: NDArray[np.int64] | None = None
+    ) -> AdviceColumns:
+        """Advice for many devices by the alerts that stand, and by what is forecast.
 
         Parameters
         ----------
         raised : (devices,) bit r is set where an alert of the type's rule r stands
+        forecast : (devices,) the failure mode that a forecast which counts as a sign names: its place among those of the
+            type, or their number where the model tells none apart; -1: there is none
         """
-        combinations, which = np.unique(raised, return_inverse=True)
+        names = [*(mode.name for mode in self.device_type.failure_modes), ""]
+        alerts, code = np.unique(raised, return_inverse=True)
+        base = len(names) + 1
+        mixed = code * base + (0 if forecast is None else forecast + 1)
+        combinations, which = np.unique(mixed, return_inverse=True)
         kinds: list[Advice] = []
         first, many = np.zeros(len(combinations), np.int64), np.zeros(len(combinations), np.int64)
-        for number, bits in enumerate(combinations.tolist()):
-            rules = [rule.name for r, rule in enumerate(self.device_type.rules) if bits >> r & 1]
-            new = self.advise(Sign("alert", name) for name in rules)
+        for number, combination in enumerate(combinations.tolist()):
+            bits, named = int(alerts[combination // base]), combination % base - 1
+            signs = [
+                Sign("alert", rule.name) for r, rule in enumerate(self.device_type.rules) if bits >> r & 1
+            ]
+            if named >= 0:
+                signs.append(Sign("prognosis", names[named]))
+            new = self.advise(signs)
             first[number], many[number] = len(kinds), len(new)
             kinds += new
         each = many[which]
         device = np.repeat(np.arange(len(raised)), each)
         place = np.arange(len(device)) - np.repeat(np.cumsum(each) - each, each)
         return AdviceColumns(device, np.repeat(first[which], each) + place, kinds)
+
+    def planned(self, failure_mode: str | None) -> tuple[MaintenanceAction, Plan] | None:
+        """The act that is reckoned with against a mode (None: one that is not known), and what it costs: the best that does
+        more than look. None: there is none."""
+        return self._planned.get(failure_mode or "")
+
+    def telling(self, failure_mode: str) -> tuple[str, ...]:
+        """The rules whose alerts the mode would explain."""
+        mode = next((each for each in self.device_type.failure_modes if each.name == failure_mode), None)
+        return tuple(
+            name
+            for name, looks in self._looks.items()
+            if mode is not None and any(self._explains(mode, look) for look in looks)
+        )
 
     def _thought_out(self, signs: Sequence[Sign]) -> tuple[Advice, ...]:
         looks = {sign: self._looks_at(sign) for sign in signs}
@@ -135,33 +170,45 @@ class Adviser:
             }
             for mode in self.device_type.failure_modes
         }
+        named = {sign.name for sign in signs if sign.kind == "prognosis"} & explained.keys()
         most = max((len(channels) for channels in explained.values()), default=0)
         best = [name for name, channels in explained.items() if most and len(channels) == most]
         advice = []
-        for mode in best:
+        for mode in [*best, *sorted(named - set(best))]:
             channels = explained[mode]
             confidence: Confidence = "possible"
             if channels != standing_out:
                 confidence = "doubtful"
-            elif most > 1 and len(best) == 1:
+            elif mode in best and (named == {mode} or (most > 1 and len(best) == 1)):
                 confidence = "likely"
             own = tuple(
                 sign
                 for sign in signs
-                if (sign.kind == "alert" and sign.name in self._general)
+                if self._supports(sign, mode, explained)
                 or any(look.channel in channels for look in looks[sign])
             )
             advice.append(Advice(mode, confidence, own, self._actions(mode, confidence)))
         covered = {sign for each in advice for sign in each.signs}
         rest = tuple(sign for sign in signs if sign not in covered)
         if rest:
+            is_forecast = any(sign.kind == "prognosis" for sign in rest)
+            fitting = self._actions("", "unknown")
             inspections = tuple(each for each in self.device_type.actions if each.kind == "inspection")
-            advice.append(Advice(None, "unknown", rest, inspections))
+            advice.append(Advice(None, "unknown", rest, fitting if is_forecast else inspections))
+        advice.sort(key=lambda each: CONFIDENCES.index(each.confidence))
         return tuple(advice)
+
+    def _supports(self, sign: Sign, mode: str, modes: Container[str]) -> bool:
+        """Whether a sign on no channel bears a mode out that something else speaks for."""
+        if sign.kind == "prognosis":
+            return sign.name == mode or sign.name not in modes
+        return sign.kind == "alert" and sign.name in self._general
 
     def _looks_at(self, sign: Sign) -> list[_Look]:
         if sign.kind == "alert":
             return self._looks.get(sign.name, [])
+        if sign.kind == "prognosis":
+            return []
         return [_Look(sign.channel, 0, pattern=sign.name)] if sign.channel in self._blamed else []
 
     def _looks_of(self, tree: Tree) -> list[_Look]:
@@ -222,10 +269,10 @@ class Adviser:
         ]
         return tuple(sorted(fitting, key=order))
 
-
-def made_good(action: MaintenanceAction, failure_mode: str) -> float:
-    """The share of a mode's damage that an action takes away."""
-    return action.resets.get(failure_mode, action.resets.get("*", 0.0))
+    def _plan(self, mode: str) -> tuple[MaintenanceAction, Plan] | None:
+        acts = [action for action in self._actions(mode, "likely") if action.kind != "inspection"]
+        found = plan(self.device_type, mode, acts[0]) if acts else None
+        return None if found is None else (acts[0], found)
 
 
 def _tests(tree: Tree) -> list[tuple[Test, bool]]:

@@ -24,13 +24,15 @@ class Recommendations:
         failure_mode: Sequence[str] = (),
         confidence: Sequence[Confidence] = (),
         priority: Sequence[Priority] = (),
+        sort: str = "urgency",
         cursor: str | None = None,
     ) -> Iterator[Recommendation]:
-        """What to do about every device that fits: the most urgent first, then the most likely, then the worst health."""
+        """What to do about every device that fits: the most urgent first, then the most likely, then by money
+        at stake."""
         query = {
             "filter": filter, "device": tuple(device), "type": tuple(type), "site": tuple(site),
             "failure_mode": tuple(failure_mode), "confidence": tuple(confidence), "priority": tuple(priority),
-            "cursor": cursor, "limit": 1_000,
+            "sort": sort, "cursor": cursor, "limit": 1_000,
         }  # fmt: skip
         for page in self._ask.pages(RecommendationPage, "/api/recommendations", query):
             yield from page.items

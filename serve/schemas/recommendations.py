@@ -17,11 +17,19 @@ _RECOMMENDATION: Final[JsonDict] = {
          "limit": 4.0, "unit": "mm/s",
          "consequence": "Bearing damage within weeks.", "response": "Plan a bearing inspection within 14 days."},
         {"kind": "pattern", "pattern": "drift", "channel": "bearing_temperature"},
+        {"kind": "prognosis", "failure_mode": "bearing-wear", "share": 0.81, "p_fail_24h": 0.04, "p_fail_7d": 0.38,
+         "p_fail_30d": 0.87, "rul_p05_h": 40.0, "rul_p50_h": 310.0, "rul_p95_h": 900.0, "model_version": 4,
+         "predicted_at": "2026-01-31T11:55:00.000Z"},
     ],
     "actions": [
         {"name": "replace-bearings", "title": "Replace both bearings", "kind": "replacement", "cost": 1900.0,
-         "duration_h": 6.0, "crew": 2, "spares": {"bearing-set": 1}, "resets": 1.0}
+         "duration_h": 6.0, "crew": 2, "spares": {"bearing-set": 1}, "resets": 1.0,
+         "now": 7300.0, "later": 8205.37}
     ],
+    "planned": "replace-bearings",
+    "costs": {"nothing": 25969.5, "later": 8205.37, "now": 7300.0, "later_at": "2026-02-01T11:55:00.000Z",
+              "horizon_days": 30},
+    "stake": 18669.5, "due": "2026-02-06T08:11:42.000Z",
 }  # fmt: skip
 
 
@@ -50,6 +58,32 @@ class PatternSign(Reply):
     channel: str
 
 
+class PrognosisSign(Reply):
+    """A forecast that it rests on, and its costs."""
+
+    kind: Literal["prognosis"]
+    failure_mode: str | None = Field(description="the likeliest; null: the model tells none apart")
+    share: float | None = Field(description="of failures by that mode; null in lists")
+    p_fail_24h: float = Field(description="probability of failure within 24 hours")
+    p_fail_7d: float
+    p_fail_30d: float
+    rul_p05_h: float | None = Field(description="so long it lasts with 95 of 100; as the others, h")
+    rul_p50_h: float | None
+    rul_p95_h: float | None
+    model_version: int | None
+    predicted_at: AwareDatetime | None
+
+
+class ExpectedCosts(Reply):
+    """What it is expected to cost within the horizon, in the fleet's currency: the act, and failures that come first."""
+
+    nothing: float
+    later: float = Field(description="at the best time from tomorrow on")
+    now: float
+    later_at: AwareDatetime | None = Field(description="that time; null: put off beyond the horizon")
+    horizon_days: int
+
+
 class AdvisedAction(Reply):
     name: str = Field(description="pass as `action` to the device's maintenance once it is done")
     title: str
@@ -59,6 +93,8 @@ class AdvisedAction(Reply):
     crew: int
     spares: dict[str, int]
     resets: float | None = Field(description="the share of the failure mode's damage that it makes good")
+    now: float | None = Field(description="expected cost of doing it now; null: nothing is forecast")
+    later: float | None = Field(description="the same of its best time from tomorrow on")
 
 
 class Recommendation(Reply):
@@ -71,15 +107,22 @@ class Recommendation(Reply):
     failure_mode: str | None = Field(description="null: none of the type explains what is seen")
     title: str | None = Field(description="of the failure mode")
     confidence: Literal["likely", "possible", "doubtful", "unknown"] = Field(
-        description="likely: it alone explains all that stands out, on two channels or more; possible: it explains all,"
-        " but that is one channel, or others would, too; doubtful: something is left over; unknown: none explains it"
+        description="likely: it alone explains all that stands out, on two channels or more, or a forecast names it, too;"
+        " possible: it explains all, but that is one channel, or others would, too, or it is but forecast; doubtful:"
+        " something is left over; unknown: none explains it"
     )
     priority: Priority | None = Field(description="of the most urgent alert that it rests on; null: no alert")
     health: float | None
     since: AwareDatetime | None = Field(description="when the first of those alerts was raised")
-    why: list[Annotated[AlertSign | PatternSign, Field(discriminator="kind")]]
+    why: list[Annotated[AlertSign | PatternSign | PrognosisSign, Field(discriminator="kind")]]
     actions: list[AdvisedAction] = Field(
         description="the best first; empty: do what the responses under `why` say"
+    )
+    planned: str | None = Field(description="the action that `costs` are of; null: none makes it good")
+    costs: ExpectedCosts | None = Field(description="null: nothing is forecast of this failure mode")
+    stake: float | None = Field(description="nothing less the better of later and now")
+    due: AwareDatetime | None = Field(
+        description="when waiting is expected to have cost as much as the act; null: nothing is gained by it"
     )
 
 

@@ -2,20 +2,27 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serve.errors import SortError
 from serve.live import LiveTable
-from serve.present import Rules
-from serve.recommendations import Advisers, RecommendationQuery, list_recommendations
+from serve.present import Rules, iso
+from serve.recommendations import Advisers, RecommendationQuery, list_recommendations, of_twin
 from serve.schemas.recommendations import DeviceRecommendations, RecommendationPage
 from tests.serve.edges import PUMP, Edge, edge
-from tests.serve.tables import Shown, alerts, devices, generation
-from twins.devices import PRIORITIES
+from tests.serve.tables import NOW_US, TIME, Shown, alerts, coded, devices, generation
+from twins.costs import expected, hazards
+from twins.devices import PRIORITIES, DeviceType
+from twins.recommendations import Adviser
+from twins.views import STATUSES
 
 
 def run(tmp_path: Path, test: Any, **config: Any) -> None:
@@ -131,3 +138,154 @@ def test_pages_lose_and_repeat_nothing_that_stands_still(seed: int, limit: int, 
         there = page.previous
     still = [item["id"] for item in whole.items if item["device_id"].startswith("fixed")]
     assert sorted(each for each in seen if each.startswith("fixed")) == sorted(still)
+
+
+def forecasts(n: int, **given: Any) -> dict[str, pa.Array]:
+    """The columns of a live table that say what is forecast for ``n`` devices."""
+    columns: dict[str, Any] = {
+        "p_fail_24h": [0.05] * n, "p_fail_7d": [0.4] * n, "p_fail_30d": [0.9] * n, "rul_p05_h": [50.0] * n,
+        "rul_p50_h": [300.0] * n, "rul_p95_h": [900.0] * n, "failure_mode": ["bearing-wear"] * n,
+        "in_distribution": [True] * n, "model_version": [4] * n, "predicted_at": [NOW_US] * n, **given,
+    }  # fmt: skip
+    types = {
+        "failure_mode": pa.dictionary(pa.int32(), pa.string()), "in_distribution": pa.bool_(),
+        "model_version": pa.int32(), "predicted_at": TIME,
+    }  # fmt: skip
+    return {
+        name: pa.array(values, pa.string()).dictionary_encode()
+        if name == "failure_mode"
+        else pa.array(values, types.get(name, pa.float32()))
+        for name, values in columns.items()
+    }
+
+
+def listed(generation: Any, types: dict[str, DeviceType] | None = None, **asked: Any) -> list[dict[str, Any]]:
+    live = LiveTable(Shown(generation))
+    query = RecommendationQuery(limit=500, **asked)
+    page = list_recommendations(live.refresh(), types or {"pump": PRICED}, Advisers(), Rules(), query)
+    live.close()
+    return page.items
+
+
+PRICED = replace(PUMP, downtime_cost_per_h=100.0)
+ALL_KNOWN = {"status": coded(np.zeros(4), list(STATUSES))}
+
+
+def test_a_forecast_that_worries_is_advice_without_an_alert() -> None:
+    said = forecasts(4, p_fail_7d=[0.4, 0.02, 0.4, None], p_fail_30d=[0.9, 0.03, 0.9, None],
+                     p_fail_24h=[0.05, 0.01, 0.05, None], in_distribution=[True, True, False, None])  # fmt: skip
+    pumps = devices("pump", ["a", "b", "c", "d"], **said, **ALL_KNOWN)
+    (item,) = listed(generation({"pump": pumps}))
+    assert (item["id"], item["confidence"], item["priority"]) == ("a:bearing-wear", "possible", None)
+    assert item["why"] == [
+        {
+            "kind": "prognosis", "failure_mode": "bearing-wear", "share": None, "p_fail_24h": 0.05, "p_fail_7d": 0.4,
+            "p_fail_30d": 0.9, "rul_p05_h": 50.0, "rul_p50_h": 300.0, "rul_p95_h": 900.0, "model_version": 4,
+            "predicted_at": iso(NOW_US),
+        }
+    ]  # fmt: skip
+    plan = Adviser(PRICED).planned("bearing-wear")
+    assert plan is not None
+    hazard = hazards(*(np.array([np.float32(p)], np.float64) for p in (0.05, 0.4, 0.9)))
+    found = expected(hazard, *(np.array([each]) for each in plan[1]))
+    costs = item["costs"]
+    assert costs["now"] == 250 + 3 * 100
+    assert costs["nothing"] == round(float(found.nothing[0]), 2)
+    assert costs["later"] == round(float(found.later[0]), 2)
+    assert item["stake"] == pytest.approx(costs["nothing"] - min(costs["now"], costs["later"]), abs=0.02)
+    assert item["due"] == iso(NOW_US + int(found.due_h[0] * 3600e6))
+    assert (item["planned"], item["actions"][0]["now"]) == ("replace-bearing", costs["now"])
+
+
+def test_a_forecast_joins_what_stands_out_and_ranks_by_money() -> None:
+    ids = ["a", "b", "c", "d"]
+    said = forecasts(
+        4, p_fail_30d=[0.7, 0.9, 0.8, 0.95], failure_mode=["bearing-wear"] * 2 + ["clogging", None]
+    )
+    pumps = devices("pump", ids, **said, **ALL_KNOWN)
+    high = alerts([{"device_id": each, "rule": "vibration-high"} for each in ids])
+    items = listed(generation({"pump": pumps}, alerts=high))
+    assert [(each["id"], each["confidence"]) for each in items] == [
+        ("b:bearing-wear", "likely"), ("a:bearing-wear", "likely"), ("d:bearing-wear", "possible"),
+        ("c:bearing-wear", "possible"), ("c:clogging", "doubtful"),
+    ]  # fmt: skip
+    kinds = {each["id"]: [sign["kind"] for sign in each["why"]] for each in items}
+    assert kinds["b:bearing-wear"] == kinds["d:bearing-wear"] == ["alert", "prognosis"]
+    assert kinds["c:bearing-wear"] == ["alert"]
+    worn = {each["id"]: each for each in items}["c:bearing-wear"]
+    assert (worn["costs"], worn["stake"], worn["due"]) == (None, None, None)  # it is forecast of another mode
+    stakes = [each["stake"] or 0.0 for each in listed(generation({"pump": pumps}, alerts=high), sort="stake")]
+    assert stakes == sorted(stakes, reverse=True)
+    dues = [each["due"] or "9" for each in listed(generation({"pump": pumps}, alerts=high), sort="due")]
+    assert dues == sorted(dues)
+    dear = listed(generation({"pump": pumps}), filter="stake > 1800 and p_fail_7d >= 0.4")
+    assert [each["device_id"] for each in dear] == ["b", "c", "d"]
+    with pytest.raises(SortError):
+        listed(generation({"pump": pumps}), sort="health")
+
+
+def test_hosts_that_show_no_forecasts_and_those_that_do_are_listed_together() -> None:
+    old = devices("pump", ["a"])
+    high = alerts([{"device_id": "a", "rule": "vibration-high"}])
+    (item,) = listed(generation({"pump": old}, alerts=high))
+    assert (item["costs"], item["due"], item["actions"][0]["now"]) == (None, None, None)
+
+
+def test_one_device_is_told_what_the_list_says_of_it() -> None:
+    pumps = devices("pump", ["a"], **forecasts(1), status=coded([0], list(STATUSES)))
+    (item,) = listed(generation({"pump": pumps}))
+    row = pumps.to_pylist()[0]
+    twin = {
+        "id": "a", "type": "pump", "site": row["site"], "health": row["health"], "status": "reporting", "alerts": [],
+        "patterns": [],
+        "prognosis": {
+            **{name: row[name] for name in forecasts(1) if name != "predicted_at"}, "share": 0.8,
+            "predicted_us": NOW_US,
+        },
+    }  # fmt: skip
+    (own,) = of_twin(twin, PRICED, Advisers(), Rules(), NOW_US)
+    assert own["why"][0].pop("share") == 0.8
+    item["why"][0].pop("share")
+    assert own == item
+    for nothing in (None, {**twin["prognosis"], "in_distribution": False}):
+        assert of_twin({**twin, "prognosis": nothing}, PRICED, Advisers(), Rules(), NOW_US) == []
+    del twin["prognosis"]
+    assert of_twin(twin, PRICED, Advisers(), Rules(), NOW_US) == []
+
+
+def test_many_devices_are_advised_in_columns_as_each_alone() -> None:
+    rng = np.random.default_rng(4)
+    n = 300
+    chances = np.sort(rng.random((n, 3)) ** 3, axis=1).astype(np.float32)
+    modes = rng.choice(np.array(["bearing-wear", "clogging", "gone", None], object), n).tolist()
+    said = forecasts(
+        n, p_fail_24h=chances[:, 0], p_fail_7d=chances[:, 1], p_fail_30d=chances[:, 2], failure_mode=modes,
+        in_distribution=rng.choice(np.array([True, True, False, None], object), n).tolist(),
+    )  # fmt: skip
+    ids = [f"p-{i:03d}" for i in range(n)]
+    status = coded(rng.integers(0, len(STATUSES), n), list(STATUSES))
+    pumps = devices("pump", ids, **said, status=status)
+    standing = [
+        {"device_id": ids[i], "rule": rule, "priority": priority(rule), "site": pumps["site"][i].as_py()}
+        for i in range(n)
+        for rule in ("vibration-high", "dry")
+        if rng.random() < 0.2 and status[i].as_py() not in ("retired", "importing")
+    ]
+    items = listed(generation({"pump": pumps}, alerts=alerts(standing)))
+    got = {each["id"]: each for each in items}
+    expected_items: dict[str, Any] = {}
+    for row in pumps.to_pylist():
+        own = [line for line in alerts(standing).to_pylist() if line["device_id"] == row["device_id"]]
+        twin = {
+            "id": row["device_id"], "type": "pump", "site": row["site"], "health": row["health"],
+            "status": row["status"], "alerts": own, "patterns": [],
+            "prognosis": {**{name: row[name] for name in said if name != "predicted_at"}, "share": None,
+                          "predicted_us": NOW_US},
+        }  # fmt: skip
+        expected_items.update(
+            {each["id"]: each for each in of_twin(twin, PRICED, Advisers(), Rules(), NOW_US)}
+        )
+    assert 50 < len(items) < n * 2
+    assert got == expected_items
+    order = [(each["priority"] is None, each["confidence"] == "unknown") for each in items]
+    assert order == sorted(order)

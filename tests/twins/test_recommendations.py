@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twins.costs import made_good
 from twins.devices import DeviceType
 from twins.events import PATTERNS
-from twins.recommendations import CONFIDENCES, Advice, Adviser, Sign, made_good
+from twins.recommendations import CONFIDENCES, Advice, Adviser, Sign
 from twins.typefiles import load_catalog
 
 CATALOG = load_catalog()
@@ -87,6 +88,61 @@ def test_an_inspection_comes_first_while_the_mode_is_not_likely() -> None:
             assert advice.actions[0].kind == "inspection"
 
 
+def forecast(mode: str = "") -> list[Sign]:
+    return [Sign("prognosis", mode)]
+
+
+def test_a_forecast_alone_makes_its_mode_possible() -> None:
+    (advice,) = Adviser(PUMP).advise(forecast("bearing-wear"))
+    assert (advice.failure_mode, advice.confidence, advice.signs) == (
+        "bearing-wear",
+        "possible",
+        tuple(forecast("bearing-wear")),
+    )
+    assert advice.actions[0].name == "replace-bearings"
+
+
+def test_a_forecast_and_what_stands_out_join_where_they_name_the_same_mode() -> None:
+    signs = [*alert("vibration-high"), *forecast("bearing-wear")]
+    found = Adviser(PUMP).advise(signs)
+    assert [(each.failure_mode, each.confidence) for each in found] == [
+        ("bearing-wear", "likely"),
+        ("suction-clogging", "possible"),
+    ]
+    assert set(found[0].signs) == set(signs)
+    assert found[1].signs == tuple(alert("vibration-high"))
+    other = [*alert("suction-low"), *forecast("bearing-wear")]
+    assert told(other) == {"suction-clogging": "possible", "bearing-wear": "doubtful"}
+
+
+def test_a_forecast_of_no_mode_supports_what_is_explained_and_explains_nothing_itself() -> None:
+    (advice,) = Adviser(PUMP).advise([*alert("suction-low"), *forecast()])
+    assert (advice.failure_mode, advice.confidence) == ("suction-clogging", "possible")
+    assert set(advice.signs) == {*alert("suction-low"), *forecast()}
+    for unnamed in (forecast(), forecast("no mode of the type")):
+        (advice,) = Adviser(PUMP).advise(unnamed)
+        assert (advice.failure_mode, advice.confidence) == (None, "unknown")
+        assert [action.name for action in advice.actions] == ["overhaul"]
+
+
+def test_the_act_that_is_reckoned_with_is_the_best_that_does_more_than_look() -> None:
+    for device_type in CATALOG.values():
+        adviser = Adviser(device_type)
+        for mode in device_type.failure_modes:
+            found = adviser.planned(mode.name)
+            assert found is not None
+            assert found[0].kind != "inspection"
+            most = max(made_good(each, mode.name) for each in device_type.actions)
+            assert made_good(found[0], mode.name) == found[1].good == most
+    assert Adviser(CATALOG["chiller"]).planned(None) is None
+
+
+def test_rules_that_tell_of_a_mode_are_those_that_it_explains() -> None:
+    rules = Adviser(PUMP).telling("bearing-wear")
+    assert {"vibration-high", "vibration-trip", "bearing-hot", "bearing-overheated"} == set(rules)
+    assert Adviser(PUMP).telling("no such mode") == ()
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[DeviceType, list[Sign]]:
     device_type = CATALOG[draw(st.sampled_from(sorted(CATALOG)))]
@@ -95,6 +151,8 @@ def cases(draw: st.DrawFn) -> tuple[DeviceType, list[Sign]]:
         pattern(name, channel) for name in PATTERNS for channel in (*device_type.channel_names, "no such")
     ]
     signs.append(Sign("alert", "gone from the type"))
+    signs += [sign for mode in device_type.failure_modes for sign in forecast(mode.name)]
+    signs += [*forecast(), *forecast("gone from the type")]
     return device_type, draw(st.lists(st.sampled_from(signs), max_size=6))
 
 
@@ -123,12 +181,15 @@ def test_advice_for_many_is_that_for_each(name: str) -> None:
     rng = np.random.default_rng(3)
     raised = rng.integers(0, 1 << len(device_type.rules), 40).astype(np.uint64)
     raised[::7] = 0
+    modes = [*(mode.name for mode in device_type.failure_modes), ""]
+    named = rng.integers(-1, len(modes), 40)
     adviser = Adviser(device_type)
-    many = adviser.advise_many(raised)
+    many = adviser.advise_many(raised, named)
     expected: list[tuple[int, Advice]] = []
-    for device, bits in enumerate(raised.tolist()):
-        rules = [rule.name for r, rule in enumerate(device_type.rules) if bits >> r & 1]
-        expected += [(device, each) for each in Adviser(device_type).advise(alert(*rules))]
+    for device, (bits, mode) in enumerate(zip(raised.tolist(), named.tolist(), strict=True)):
+        signs = alert(*(rule.name for r, rule in enumerate(device_type.rules) if bits >> r & 1))
+        signs += forecast(modes[mode]) if mode >= 0 else []
+        expected += [(device, each) for each in Adviser(device_type).advise(signs)]
     got = [(d, many.kinds[k]) for d, k in zip(many.device.tolist(), many.kind.tolist(), strict=True)]
     assert got == expected
     assert len(adviser.advise_many(np.zeros(0, np.uint64)).device) == 0

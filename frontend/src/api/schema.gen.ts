@@ -63,9 +63,17 @@ export type AdvisedAction = {
     duration_h: number;
     kind: 'inspection' | 'repair' | 'replacement';
     /**
+     * the same of its best time from tomorrow on
+     */
+    later: number | null;
+    /**
      * pass as `action` to the device's maintenance once it is done
      */
     name: string;
+    /**
+     * expected cost of doing it now; null: nothing is forecast
+     */
+    now: number | null;
     /**
      * the share of the failure mode's damage that it makes good
      */
@@ -1213,6 +1221,23 @@ export type Expected = {
     low: number;
 };
 
+/**
+ * What it is expected to cost within the horizon, in the fleet's currency: the act, and failures that come first.
+ */
+export type ExpectedCosts = {
+    horizon_days: number;
+    /**
+     * at the best time from tomorrow on
+     */
+    later: number;
+    /**
+     * that time; null: put off beyond the horizon
+     */
+    later_at: string | null;
+    nothing: number;
+    now: number;
+};
+
 export type FailureCurve = {
     hours: Array<number>;
     /**
@@ -2215,6 +2240,35 @@ export type PrognosisHistory = {
     time: Array<number>;
 };
 
+/**
+ * A forecast that it rests on, and its costs.
+ */
+export type PrognosisSign = {
+    /**
+     * the likeliest; null: the model tells none apart
+     */
+    failure_mode: string | null;
+    kind: 'prognosis';
+    model_version: number | null;
+    /**
+     * probability of failure within 24 hours
+     */
+    p_fail_24h: number;
+    p_fail_30d: number;
+    p_fail_7d: number;
+    predicted_at: string | null;
+    /**
+     * so long it lasts with 95 of 100; as the others, h
+     */
+    rul_p05_h: number | null;
+    rul_p50_h: number | null;
+    rul_p95_h: number | null;
+    /**
+     * of failures by that mode; null in lists
+     */
+    share: number | null;
+};
+
 export type Properties = {
     device_id: string;
     items: Array<PropertyState>;
@@ -2327,16 +2381,28 @@ export type Recommendation = {
      */
     actions: Array<AdvisedAction>;
     /**
-     * likely: it alone explains all that stands out, on two channels or more; possible: it explains all, but that is one channel, or others would, too; doubtful: something is left over; unknown: none explains it
+     * likely: it alone explains all that stands out, on two channels or more, or a forecast names it, too; possible: it explains all, but that is one channel, or others would, too, or it is but forecast; doubtful: something is left over; unknown: none explains it
      */
     confidence: 'likely' | 'possible' | 'doubtful' | 'unknown';
+    /**
+     * null: nothing is forecast of this failure mode
+     */
+    costs: ExpectedCosts | null;
     device_id: string;
+    /**
+     * when waiting is expected to have cost as much as the act; null: nothing is gained by it
+     */
+    due: string | null;
     /**
      * null: none of the type explains what is seen
      */
     failure_mode: string | null;
     health: number | null;
     id: string;
+    /**
+     * the action that `costs` are of; null: none makes it good
+     */
+    planned: string | null;
     /**
      * of the most urgent alert that it rests on; null: no alert
      */
@@ -2347,11 +2413,15 @@ export type Recommendation = {
     since: string | null;
     site: string;
     /**
+     * nothing less the better of later and now
+     */
+    stake: number | null;
+    /**
      * of the failure mode
      */
     title: string | null;
     type: string;
-    why: Array<AlertSign | PatternSign>;
+    why: Array<AlertSign | PatternSign | PrognosisSign>;
 };
 
 export type RecommendationPage = {

@@ -522,6 +522,7 @@ export const en = {
     unexplained: "No known failure mode explains it",
     confidence: { likely: "likely", possible: "possible", doubtful: "doubtful", unknown: "unknown" },
     because: "Because of: {why}",
+    forecast: "fails within 7 d with {share}",
     crew: { one: "{n} person", other: "{n} people" },
   },
   kpis: {

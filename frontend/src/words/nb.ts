@@ -526,6 +526,7 @@ export const nb = {
     unexplained: "Ingen kjent feilmåte forklarer det",
     confidence: { likely: "sannsynlig", possible: "mulig", doubtful: "tvilsomt", unknown: "ukjent" },
     because: "Fordi: {why}",
+    forecast: "svikter innen 7 d med {share}",
     crew: { one: "{n} person", other: "{n} personer" },
   },
   kpis: {

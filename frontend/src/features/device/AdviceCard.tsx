@@ -5,7 +5,7 @@ import type { Recommendation, TypeInfo } from "@/api/schema"
 import { Card } from "@/components/Card"
 import { channelTitle } from "@/components/channelTitle"
 import { PriorityMark } from "@/components/PriorityMark"
-import { quantity } from "@/words/figures"
+import { quantity, share } from "@/words/figures"
 import { say, sayOf } from "@/words/say"
 import css from "./AdviceCard.module.css"
 
@@ -46,14 +46,14 @@ export function AdviceCard({ id, type }: Props) {
 
 function reasons({ why }: Recommendation, type: TypeInfo | undefined): string {
   return why
-    .map((sign) =>
-      sign.kind === "alert"
-        ? sign.title
-        : say("device.indicator", {
-            channel: channelTitle(type, sign.channel),
-            indicator: sayOf("patterns", sign.pattern, sign.pattern),
-          }),
-    )
+    .map((sign) => {
+      if (sign.kind === "alert") return sign.title
+      if (sign.kind === "prognosis") return say("advice.forecast", { share: share(sign.p_fail_7d) })
+      return say("device.indicator", {
+        channel: channelTitle(type, sign.channel),
+        indicator: sayOf("patterns", sign.pattern, sign.pattern),
+      })
+    })
     .join("; ")
 }
 
