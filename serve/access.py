@@ -128,6 +128,10 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "POST /api/maintenance/{record}/corrections": ("operator", "narrowed"),
     # -- recommendations
     "GET /api/recommendations": ("viewer", "narrowed"),
+    "GET /api/recommendations/{recommendation:path}": ("viewer", "narrowed"),
+    "POST /api/recommendations/{recommendation:path}/accept": ("operator", "narrowed"),
+    "POST /api/recommendations/{recommendation:path}/dismiss": ("operator", "narrowed"),
+    "POST /api/recommendations/{recommendation:path}/done": ("operator", "narrowed"),
     "GET /api/devices/{device_id:path}/recommendations": ("viewer", "narrowed"),
     # -- notifications
     "GET /api/notifications": ("operator", "whole"),
@@ -184,6 +188,7 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
 AUDITED_THERE: Final = (
     "/api/login", "/api/logout", "/api/register", "/api/refresh", "/api/me", "/api/users", "/api/invitations",
     "/api/keys", "/api/notifications", "/api/views", "/api/templates",
+    "/api/recommendations",
 )  # fmt: skip
 """Where changes write their own line, in the transaction of what they change."""
 

@@ -15,6 +15,7 @@ from serve.admission import Admission, Crowd
 from serve.catalogue import Catalogue
 from serve.config import ApiConfig
 from serve.cursors import Reached, newest, read_stream_cursor, stream_cursor
+from serve.decisions import Decisions
 from serve.door import Door
 from serve.downlinks import Switchboard
 from serve.errors import LoginRequiredError
@@ -57,7 +58,7 @@ _TESTS_WAITING: Final = 4
 _SHARED: Final = (
     "config", "metrics", "rules", "overview", "catalogue", "calls", "reads", "rebuilds", "log_ins", "look_ups", "receivers",
     "tests", "together", "admission", "bodies", "decoders", "ranks", "advisers", "preferences", "models",
-    "forecasters",
+    "forecasters", "decisions",
 )  # fmt: skip
 """Parts of a context that know nothing of any device, or are handed what they work on."""
 
@@ -120,6 +121,7 @@ class Context:
     book: Book = field(init=False)
     desk: Desk = field(init=False)
     preferences: Preferences = field(init=False)
+    decisions: Decisions = field(init=False)
     receivers: Receivers = field(init=False)
     tests: Workers = field(init=False)
     together: Together = field(init=False)
@@ -142,6 +144,7 @@ class Context:
         self.book = Book(self.access.database, self.fleet.clock)
         self.desk = Desk(self.access.database, self.fleet.clock)
         self.preferences = Preferences(self.access.database, self.fleet.clock)
+        self.decisions = Decisions(self.access.database, self.fleet.clock)
         self.receivers = Receivers(self.config.receivers)
         self.tests = Workers("tests of channels", _TESTS, _TESTS_WAITING)
         self.admission = Admission(self.config.bodies_bytes)

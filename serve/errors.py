@@ -39,6 +39,7 @@
     ├── ViewNotFoundError          no such saved view
     ├── InvitationNotFoundError    no such invitation
     ├── MaintenanceNotFoundError   no such maintenance record
+    ├── RecommendationNotFoundError  nothing of the kind is recommended
     ├── ReceiverError              a receiver of notifications did not take one
     ├── TypeVersionNotFoundError   no such version of a device type or of its rules
     └── DatabaseError              the relational database cannot do what was asked
@@ -412,6 +413,22 @@ class MaintenanceNotFoundError(FleetError):
 
     def __str__(self) -> str:
         return f"there is no maintenance record {self.record[:100]!r}; `GET /api/maintenance` has those that there are"
+
+
+class RecommendationNotFoundError(FleetError):
+    """Nothing of the kind is recommended, or no longer."""
+
+    code = "recommendation.not_found"
+
+    def __init__(self, recommendation: str) -> None:
+        super().__init__(recommendation)
+        self.recommendation = recommendation
+
+    def __str__(self) -> str:
+        return (
+            f"nothing is recommended under {self.recommendation[:300]!r} at present;"
+            " `GET /api/recommendations` has what is"
+        )
 
 
 class ReceiverError(FleetError):

@@ -23,7 +23,7 @@ from twins import filters
 from twins.devices import DeviceType
 from twins.fleet import Fleet
 
-_RECORDS: Final = """
+RECORDS: Final = """
     WITH corrected AS (
         SELECT json_extract_string(detail, '/record') AS record, count(*) AS corrections,
                last(detail ORDER BY recorded_at, cursor, number) AS detail,
@@ -47,6 +47,8 @@ _RECORDS: Final = """
         FROM told t LEFT JOIN corrected c ON c.record = t.id
     )
 """
+"""As SQL over events: ``records``, each as it stands after all that corrected it."""
+
 _SHOWN: Final = (
     "id, device_id, device_type, kind, action, failure_mode, done_us, recorded_us, recorded_by, note, life_cycle,"
     " corrections, correction, corrected_us, withdrawn"
@@ -111,7 +113,7 @@ def list_maintenance(history: History, fleet: Fleet, view: View, query: Maintena
     by_site = "site" in condition
     source = "records JOIN devices_shown USING (device_id)" if by_site else "records"
     sql = (
-        f"{_RECORDS}, matching AS MATERIALIZED (SELECT {_SHOWN} FROM {source} WHERE {condition}),"
+        f"{RECORDS}, matching AS MATERIALIZED (SELECT {_SHOWN} FROM {source} WHERE {condition}),"
         f" page AS (SELECT * FROM matching WHERE {further} {keyset.tail()})"
         " SELECT p.*, c.total FROM (SELECT count(*) AS total FROM matching) c LEFT JOIN page p ON TRUE"
         f" {keyset.order()}"
@@ -130,7 +132,7 @@ def read_maintenance(history: History, fleet: Fleet, view: View, record: str) ->
     ------
     MaintenanceNotFoundError : there is no such record.
     """
-    found = _asked(history, f"{_RECORDS} SELECT {_SHOWN} FROM records WHERE id = ?", [record], {})
+    found = _asked(history, f"{RECORDS} SELECT {_SHOWN} FROM records WHERE id = ?", [record], {})
     if not found:
         raise MaintenanceNotFoundError(record)
     (item,) = _items(found, fleet, view)

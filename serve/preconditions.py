@@ -81,6 +81,11 @@ class Question:
         scope = request.scope
         self._asked = scope["path"].encode() + b"?" + scope["query_string"]
 
+    def beside(self, more: Any) -> "Question":
+        """The same question where the answer is made of ``more`` than the live table, too."""
+        self._asked += repr(more).encode()
+        return self
+
     def tag(self, view: View) -> str:
         """The ETag of the answer from ``view``."""
         shown = [

@@ -105,6 +105,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     request_errors.ViewNotFoundError: 404,
     request_errors.InvitationNotFoundError: 404,
     request_errors.MaintenanceNotFoundError: 404,
+    request_errors.RecommendationNotFoundError: 404,
     request_errors.ReceiverError: 503,
     request_errors.TypeVersionNotFoundError: 404,
     request_errors.DatabaseError: 500,

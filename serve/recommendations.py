@@ -4,6 +4,7 @@ that worries, in columns, and for one device with all that its twin knows.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from serve import prospects as forecast_of
-from serve.errors import SortError
+from serve.decisions import SHOWN, Basis, Decision, Known, sign_words
+from serve.errors import RecommendationNotFoundError, SortError
 from serve.keyset import Key, Keyset
 from serve.lists import Page, any_of
 from serve.live import View, short
@@ -36,8 +38,15 @@ _KEYS: Final = {
     "due": (Key("by_us", int), _URGENCY, _STAKE, *_LAST),
 }
 _NEVER_US: Final = 2**62
+_UNKNOWN: Final = "?"
+_LISTED: Final = """
+    WITH listed AS (
+        SELECT a.*, coalesce(d.decision, 'open') AS decision FROM advised a LEFT JOIN decided d USING (id)
+    )
+"""
 _SCHEMA: Final = pa.schema(
     [
+        ("id", pa.string()),
         ("device_id", pa.string()),
         ("device_type", pa.string()),
         ("site", pa.string()),
@@ -97,11 +106,21 @@ class RecommendationQuery:
     failure_modes: tuple[str, ...] = ()
     confidences: tuple[str, ...] = ()
     priorities: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = SHOWN
     sort: str = "urgency"
     limit: int = 50
     after: str | None = None
     before: str | None = None
     offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """A recommendation as it is shown, what a decision about it is about, and what was decided before."""
+
+    item: dict[str, Any]
+    basis: Basis
+    known: Known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,8 +142,14 @@ def list_recommendations(
     advisers: Advisers,
     rules: Rules,
     query: RecommendationQuery,
+    decisions: Sequence[Decision] = (),
+    now_us: int = 0,
 ) -> Page:
     """One page: the most urgent first, then the most likely, then those with most money at stake, then the worst health.
+
+    Parameters
+    ----------
+    decisions : the newest about each recommendation
 
     Raises
     ------
@@ -136,7 +161,7 @@ def list_recommendations(
     binding = repr(
         (
             "recommendations", query.sort, query.filter, query.devices, query.types, query.sites,
-            query.failure_modes, query.confidences, query.priorities,
+            query.failure_modes, query.confidences, query.priorities, query.decisions,
         )
     )  # fmt: skip
     keyset = Keyset(binding, keys, query.limit, query.after, query.before, query.offset)
@@ -144,16 +169,19 @@ def list_recommendations(
     condition, parameters = _condition(query, types)
     versions = tuple(sorted((name, each.version) for name, each in types.items()))
     found = view.once(("recommendations", versions), lambda: _advised(view, types, advisers))
+    decided = _standing_decisions(view, found, decisions, now_us)
     with view.cursor() as cursor:
-        cursor.register("recommendations", found.lines)
+        cursor.register("advised", found.lines)
+        cursor.register("decided", _states(decided))
         try:
             (counted,) = cursor.execute(
-                f"SELECT count(*) FROM recommendations WHERE {condition}", parameters
+                f"{_LISTED} SELECT count(*) FROM listed WHERE {condition}", parameters
             ).fetchall()
-            sql = f"SELECT * FROM recommendations WHERE {condition} AND {further} {keyset.tail()}"
+            sql = f"{_LISTED} SELECT * FROM listed WHERE {condition} AND {further} {keyset.tail()}"
             lines = cursor.sql(sql, params=[*parameters, *where]).to_arrow_table().to_pylist()
         finally:
-            cursor.unregister("recommendations")
+            cursor.unregister("advised")
+            cursor.unregister("decided")
     shown, following, previous = keyset.cut(lines)
     standing = _standing(view, [line["device_id"] for line in shown])
     forecasts = _forecasts(view, shown)
@@ -162,6 +190,7 @@ def list_recommendations(
             _Case(line["device_id"], types[line["device_type"]], line["site"], line["health"], line["row"]),
             found.advice(line), standing.get(line["device_id"], []), line, forecast,
             found.prospects[line["type_number"]], advisers.find(types[line["device_type"]]), rules,
+            decided.get(line["id"]),
         )
         for line, forecast in zip(shown, forecasts, strict=True)
     ]  # fmt: skip
@@ -169,9 +198,32 @@ def list_recommendations(
 
 
 def of_twin(
-    twin: Mapping[str, Any], device_type: DeviceType, advisers: Advisers, rules: Rules, now_us: int
+    twin: Mapping[str, Any],
+    device_type: DeviceType,
+    advisers: Advisers,
+    rules: Rules,
+    now_us: int,
+    decisions: Mapping[str, Decision] | None = None,
 ) -> list[dict[str, Any]]:
-    """Recommendations for one device, from what ``views.twin`` says of it: its patterns count, too."""
+    """Recommendations for one device, from what ``views.twin`` says of it: its patterns count, too.
+
+    Parameters
+    ----------
+    decisions : the newest about the device, by failure mode
+    """
+    found = advised_of_twin(twin, device_type, advisers, rules, now_us, decisions)
+    return [each.item for each in found]
+
+
+def advised_of_twin(
+    twin: Mapping[str, Any],
+    device_type: DeviceType,
+    advisers: Advisers,
+    rules: Rules,
+    now_us: int,
+    decisions: Mapping[str, Decision] | None = None,
+) -> list[Advised]:
+    """The same with what a decision about each is about."""
     if twin["status"] in ("retired", "importing"):
         return []
     adviser = advisers.find(device_type)
@@ -185,11 +237,22 @@ def of_twin(
     rows, which = np.zeros(len(advice), np.int64), _mode_places(device_type, advice)
     lines = _money(prospects, adviser, rows, which).to_pylist()
     case = _Case(twin["id"], device_type, twin["site"], twin["health"], 0)
-    items = [
-        _item(case, each, standing, line, twin.get("prognosis"), prospects, adviser, rules)
-        for each, line in zip(advice, lines, strict=True)
-    ]
-    return sorted(items, key=_urgency)
+    found = []
+    for each, line in zip(advice, lines, strict=True):
+        mode = each.failure_mode or ""
+        newest = (decisions or {}).get(mode)
+        stands = newest is not None and newest.stands(twin["life_cycle"], _spoken(each, standing), now_us)
+        item = _item(
+            case, each, standing, line, twin.get("prognosis"), prospects, adviser, rules,
+            newest if stands else None,
+        )  # fmt: skip
+        costs = item["costs"] or {"nothing": None, "later": None, "now": None}
+        basis = Basis(
+            twin["id"], device_type.name, mode, twin["life_cycle"], sign_words(sign[:2] for sign in each.signs),
+            item["planned"], line["p_fail_7d"], costs["nothing"], costs["later"], costs["now"],
+        )  # fmt: skip
+        found.append(Advised(item, basis, Known(newest, stands)))
+    return sorted(found, key=lambda each: _urgency(each.item))
 
 
 def _urgency(item: Mapping[str, Any]) -> tuple[int, int, float, str]:
@@ -203,6 +266,7 @@ def _condition(query: RecommendationQuery, types: Mapping[str, DeviceType]) -> t
         {
             "device_id": query.devices, "device_type": query.types, "site": query.sites,
             "mode": query.failure_modes, "confidence": query.confidences, "priority": query.priorities,
+            "decision": query.decisions,
         }
     )  # fmt: skip
     if query.filter.strip():
@@ -281,8 +345,11 @@ def _advised_of(
     health = _taken(table["health"], rows)
     places = _mode_places(device_type, advised.kinds)
     shown = _money(prospects, adviser, rows, places[advised.kind])
+    devices = ids.take(taken)
+    words = pa.array([each.failure_mode or _UNKNOWN for each in advised.kinds], pa.string()).take(kind)
     columns = {
-        "device_id": ids.take(taken),
+        "id": pc.binary_join_element_wise(devices, words, ":"),
+        "device_id": devices,
         "device_type": pa.array([device_type.name] * len(taken), pa.string()),
         "site": sites.take(taken),
         "mode": pa.array([each.failure_mode or "" for each in advised.kinds], pa.string()).take(kind),
@@ -367,6 +434,48 @@ def _taken(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
     return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float32()), values)
 
 
+def _standing_decisions(
+    view: View, found: _Advised, decisions: Sequence[Decision], now_us: int
+) -> dict[str, Decision]:
+    """Those decisions that stand, by recommendation. Looked at are those about what is recommended, no others."""
+    if not decisions:
+        return {}
+    keys = pa.array([each.basis.recommendation for each in decisions], pa.string())
+    at = pc.index_in(found.lines["id"], keys).fill_null(-1).to_numpy()
+    rows = np.flatnonzero(at >= 0)
+    lines = found.lines.select(["id", "device_id", "device_type", "row", "type_number", "kind"])
+    lines = lines.take(pa.array(rows)).to_pylist()
+    standing = _standing(view, [line["device_id"] for line in lines])
+    stand: dict[str, Decision] = {}
+    for line, place in zip(lines, at[rows].tolist(), strict=True):
+        decision, own = decisions[place], standing.get(line["device_id"], [])
+        life_cycle = view.tables[line["device_type"]]["life_cycle"]
+        here = life_cycle[line["row"]].as_py() if line["row"] >= 0 else decision.basis.life_cycle
+        if decision.stands(here, _spoken(found.advice(line), own), now_us):
+            stand[line["id"]] = decision
+    return stand
+
+
+def _spoken(advice: Advice, standing: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The signs of advice as decisions keep them, and since when each stands, µs; 0 for a forecast."""
+    raised = {f"alert:{line['rule']}": _since_us(line) for line in standing}
+    return {word: raised.get(word, 0) for word in sign_words(sign[:2] for sign in advice.signs)}
+
+
+def _since_us(line: Mapping[str, Any]) -> int:
+    since = line["since"]
+    return round(since.timestamp() * 1e6) if isinstance(since, datetime) else since or 0
+
+
+def _states(decided: Mapping[str, Decision]) -> pa.Table:
+    return pa.table(
+        {
+            "id": pa.array(decided.keys(), pa.string()),
+            "decision": pa.array([each.state for each in decided.values()], pa.string()),
+        }
+    )
+
+
 def _forecasts(view: View, lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
     """What is forecast for the devices of a page."""
     found: list[dict[str, Any] | None] = []
@@ -412,6 +521,7 @@ def _item(
     prospects: Prospects | None,
     adviser: Adviser,
     rules: Rules,
+    decision: Decision | None,
 ) -> dict[str, Any]:
     device_type = case.device_type
     mode = next((each for each in device_type.failure_modes if each.name == advice.failure_mode), None)
@@ -448,12 +558,41 @@ def _item(
         "costs": _costs(money),
         "stake": forecast_of.money(money["stake"]),
         "due": iso(money["due_us"]),
+        "decision": None if decision is None else decision_item(decision),
     }
 
 
 def recommendation_id(device_id: str, failure_mode: str | None) -> str:
     """What a recommendation is called."""
-    return f"{device_id}:{failure_mode or '?'}"
+    return f"{device_id}:{failure_mode or _UNKNOWN}"
+
+
+def device_and_mode(recommendation: str) -> tuple[str, str]:
+    """The device that a recommendation is for, and the failure mode, empty for one that is not known.
+
+    Raises
+    ------
+    RecommendationNotFoundError : it is no id of one.
+    """
+    device_id, colon, mode = recommendation.rpartition(":")
+    if not (device_id and colon and mode):
+        raise RecommendationNotFoundError(recommendation)
+    return device_id, "" if mode == _UNKNOWN else mode
+
+
+def decision_item(decision: Decision) -> dict[str, Any]:
+    """A decision as it is shown."""
+    return {
+        "state": decision.state,
+        "by": decision.by,
+        "at": iso(decision.at_us),
+        "note": decision.note,
+        "until": iso(decision.until_us),
+        "accepted_by": decision.accepted_by,
+        "accepted_at": iso(decision.accepted_us),
+        "action": decision.basis.action,
+        "outcome": decision.outcome,
+    }
 
 
 def _costs(money: Mapping[str, Any]) -> dict[str, Any] | None:

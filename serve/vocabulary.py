@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from serve.decisions import STATES as DECISION_STATES
 from serve.live import quoted
 from twins import filters
 from twins.alerts import AlertPhase
@@ -123,6 +124,7 @@ def recommendation_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
             "action": Field("text"),
             "confidence": Field("text", choices=CONFIDENCES),
             "priority": Field("text", choices=PRIORITIES),
+            "decision": Field("text", choices=DECISION_STATES),
             "health": Field("number", single=True),
             "since": Field("time", sql="since_us"),
             "p_fail_7d": Field("number", single=True),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, text
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-HEAD: Final = "0009"
+HEAD: Final = "0010"
 """The newest revision; here so that a start that has nothing to migrate need not load Alembic."""
 
 _FOLDER: Final = Path(__file__).parent

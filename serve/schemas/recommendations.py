@@ -5,7 +5,10 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from serve.schemas.base import Priority, Reply
+from serve.schemas.base import Name, Priority, Reply, Request, Text
+from serve.schemas.maintenance import MaintenanceKind
+
+Outcome = Literal["fault_confirmed", "no_fault_found", "other"]
 
 _RECOMMENDATION: Final[JsonDict] = {
     "id": "pump-17:bearing-wear", "device_id": "pump-17", "type": "centrifugal-pump", "site": "oslo",
@@ -30,6 +33,13 @@ _RECOMMENDATION: Final[JsonDict] = {
     "costs": {"nothing": 25969.5, "later": 8205.37, "now": 7300.0, "later_at": "2026-02-01T11:55:00.000Z",
               "horizon_days": 30},
     "stake": 18669.5, "due": "2026-02-06T08:11:42.000Z",
+    "decision": {"state": "accepted", "by": "kari", "at": "2026-01-31T12:10:00.000Z", "note": "on Tuesday",
+                 "accepted_by": "kari", "accepted_at": "2026-01-31T12:10:00.000Z", "action": "replace-bearings"},
+}  # fmt: skip
+_CASES: Final[JsonDict] = {
+    "count": 6, "failed": 2, "warned": 2, "warning_h": 310.5,
+    "newest": [{"record": "host-0.4711.0", "device_id": "pump-9", "kind": "failure",
+                "at": "2025-11-02T07:00:00.000Z", "note": "seized"}],
 }  # fmt: skip
 
 
@@ -97,6 +107,22 @@ class AdvisedAction(Reply):
     later: float | None = Field(description="the same of its best time from tomorrow on")
 
 
+class DecisionItem(Reply):
+    """What was decided about a recommendation."""
+
+    state: Literal["accepted", "dismissed", "done"]
+    by: str
+    at: AwareDatetime
+    note: str = Field(description="of one that was dismissed: why")
+    until: AwareDatetime | None = Field(
+        None, description="until when it is dismissed; null: until something new speaks for it"
+    )
+    accepted_by: str | None
+    accepted_at: AwareDatetime | None
+    action: str | None = Field(description="that was recommended, or, once it is done, was done")
+    outcome: Outcome | None = Field(None, description="once it is done")
+
+
 class Recommendation(Reply):
     model_config = ConfigDict(json_schema_extra={"examples": [_RECOMMENDATION]})
 
@@ -124,6 +150,32 @@ class Recommendation(Reply):
     due: AwareDatetime | None = Field(
         description="when waiting is expected to have cost as much as the act; null: nothing is gained by it"
     )
+    decision: DecisionItem | None = Field(description="that stands; null: it is open")
+
+
+class PastCase(Reply):
+    record: str = Field(description="of maintenance")
+    device_id: str
+    kind: MaintenanceKind
+    action: str | None = None
+    at: AwareDatetime
+    note: str
+
+
+class PastCases(Reply):
+    """What history has of a failure mode, of all devices of the type: failures under it, and work that forestalled one."""
+
+    count: int
+    failed: int
+    warned: int = Field(description="failures that an alert of the mode's rules had told of")
+    warning_h: float | None = Field(description="from the first such alert to the failure, the median, h")
+    newest: list[PastCase]
+
+
+class RecommendationDetail(Recommendation):
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_RECOMMENDATION, "cases": _CASES}]})
+
+    cases: PastCases | None = Field(description="null: the failure mode is not known")
 
 
 class RecommendationPage(Reply):
@@ -152,3 +204,51 @@ class DeviceRecommendations(Reply):
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_RECOMMENDATION]}]})
 
     items: list[Recommendation]
+
+
+class Acceptance(Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "on Tuesday"}]})
+
+    note: Text = ""
+
+
+class Dismissal(Request):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "the sensor is loose, not the bearing"}]}
+    )
+
+    reason: Annotated[str, Field(min_length=1, max_length=2_000)]
+    until: AwareDatetime | None = Field(
+        None, description="when it is to be shown again; null: once something new speaks for it"
+    )
+
+
+class Finished(Request):
+    """What was done and found. It is recorded as maintenance, under the failure mode if that was confirmed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"outcome": "fault_confirmed", "action": "replace-bearings", "note": "outer race pitted"},
+                {"outcome": "no_fault_found"},
+            ]
+        }
+    )
+
+    outcome: Outcome
+    action: Name | None = Field(None, description="of the type's actions; null: it was looked at, no more")
+    note: Text = ""
+
+
+class Decided(Reply):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": "pump-17:bearing-wear", "decision": _RECOMMENDATION["decision"]}]
+        }
+    )
+
+    id: str
+    decision: DecisionItem
+    cursor: str | None = Field(
+        None, description="of what was recorded; null: nothing was, or it had been before"
+    )

@@ -358,6 +358,22 @@ def recommendations(it: Served, client: Client) -> None:
     )
     assert client.recommendations.of("r-1") == [found]
     assert list(client.recommendations.all("confidence = 'likely'", device=["r-1"])) == []
+    one = client.recommendations.one(found.id)
+    assert one.id == found.id
+    assert one.cases is not None
+    dismissed = client.recommendations.dismiss(found.id, "a loose sensor").decision
+    assert (dismissed.state, dismissed.note) == ("dismissed", "a loose sensor")
+    assert list(client.recommendations.all(device=["r-1"])) == []
+    assert client.recommendations.accept(found.id, "on Tuesday").decision.state == "accepted"
+    done = client.recommendations.done(found.id, "fault_confirmed", "replace-bearing", key="done")
+    assert client.recommendations.done(
+        found.id, "fault_confirmed", "replace-bearing", key="done"
+    ).decision == (done.decision)
+    assert (done.decision.outcome, done.decision.accepted_by) == ("fault_confirmed", "local")
+    (record,) = client.maintenance.all(device=["r-1"])
+    assert (record.kind, record.failure_mode, record.life_cycle) == ("replacement", "bearing-wear", 1)
+    decided = client.recommendations.all(device=["r-1"], decision=["done"], cursor=done.cursor)
+    assert [each.id for each in decided] == [found.id]
 
 
 def preferences(it: Served, client: Client) -> None:

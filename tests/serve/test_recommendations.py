@@ -237,7 +237,7 @@ def test_one_device_is_told_what_the_list_says_of_it() -> None:
     row = pumps.to_pylist()[0]
     twin = {
         "id": "a", "type": "pump", "site": row["site"], "health": row["health"], "status": "reporting", "alerts": [],
-        "patterns": [],
+        "patterns": [], "life_cycle": 0,
         "prognosis": {
             **{name: row[name] for name in forecasts(1) if name != "predicted_at"}, "share": 0.8,
             "predicted_us": NOW_US,
@@ -278,7 +278,7 @@ def test_many_devices_are_advised_in_columns_as_each_alone() -> None:
         own = [line for line in alerts(standing).to_pylist() if line["device_id"] == row["device_id"]]
         twin = {
             "id": row["device_id"], "type": "pump", "site": row["site"], "health": row["health"],
-            "status": row["status"], "alerts": own, "patterns": [],
+            "status": row["status"], "alerts": own, "patterns": [], "life_cycle": 0,
             "prognosis": {**{name: row[name] for name in said if name != "predicted_at"}, "share": None,
                           "predicted_us": NOW_US},
         }  # fmt: skip

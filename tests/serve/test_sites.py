@@ -178,6 +178,16 @@ CASES: dict[str, list[Case] | None] = {
         {"query": {"limit": 1, "offset": 1}},
     ],
     "GET /api/devices/{device_id:path}/recommendations": [{"device_id": "{device}"}],
+    "GET /api/recommendations/{recommendation:path}": [{"recommendation": "{device}:bearing-wear"}],
+    "POST /api/recommendations/{recommendation:path}/accept": [
+        {"recommendation": "{device}:bearing-wear", "body": {"note": "x"}}
+    ],
+    "POST /api/recommendations/{recommendation:path}/dismiss": [
+        {"recommendation": "{device}:bearing-wear", "body": {"reason": "x"}}
+    ],
+    "POST /api/recommendations/{recommendation:path}/done": [
+        {"recommendation": "{device}:bearing-wear", "body": {"outcome": "other", "note": "x"}}
+    ],
     "GET /api/events": [
         {},
         {"query": {"kind": "alert", "limit": 2}},
@@ -368,6 +378,7 @@ class World:
             [str(each) for each in context.book.routes() if FOREIGN in each.document["sites"]],
             [str(each) for each in context.desk.deliveries().items if CANARY in json.dumps(each.message)],
             context.jobs.get(self.theirs["job"]).cancelling,
+            [str(context.decisions.of_device(device)) for device in devices],
         ]
         return json.dumps(found, sort_keys=True)
 

@@ -4,6 +4,10 @@ export type ClientOptions = {
     baseUrl: `${string}://${string}` | (string & {});
 };
 
+export type Acceptance = {
+    note?: string;
+};
+
 /**
  * What is left out stays. ``sites`` of null are all sites.
  */
@@ -655,6 +659,42 @@ export type DataUpdate = {
     type: 'data_update';
 };
 
+export type Decided = {
+    /**
+     * of what was recorded; null: nothing was, or it had been before
+     */
+    cursor?: string | null;
+    decision: DecisionItem;
+    id: string;
+};
+
+/**
+ * What was decided about a recommendation.
+ */
+export type DecisionItem = {
+    accepted_at: string | null;
+    accepted_by: string | null;
+    /**
+     * that was recommended, or, once it is done, was done
+     */
+    action: string | null;
+    at: string;
+    by: string;
+    /**
+     * of one that was dismissed: why
+     */
+    note: string;
+    /**
+     * once it is done
+     */
+    outcome?: 'fault_confirmed' | 'no_fault_found' | 'other' | null;
+    state: 'accepted' | 'dismissed' | 'done';
+    /**
+     * until when it is dismissed; null: until something new speaks for it
+     */
+    until?: string | null;
+};
+
 export type DeliveryItem = {
     /**
      * empty where it is about many
@@ -1184,6 +1224,14 @@ export type DevicesDone = {
     refused_total: number;
 };
 
+export type Dismissal = {
+    reason: string;
+    /**
+     * when it is to be shown again; null: once something new speaks for it
+     */
+    until?: string | null;
+};
+
 /**
  * A command that is durable.
  */
@@ -1249,6 +1297,18 @@ export type FailureCurve = {
 export type FailureModeInfo = {
     name: string;
     title: string;
+};
+
+/**
+ * What was done and found. It is recorded as maintenance, under the failure mode if that was confirmed.
+ */
+export type Finished = {
+    /**
+     * of the type's actions; null: it was looked at, no more
+     */
+    action?: string | null;
+    note?: string;
+    outcome: 'fault_confirmed' | 'no_fault_found' | 'other';
 };
 
 /**
@@ -2188,6 +2248,35 @@ export type PasswordChange = {
     old: string;
 };
 
+export type PastCase = {
+    action?: string | null;
+    at: string;
+    device_id: string;
+    kind: 'failure' | 'repair' | 'replacement' | 'inspection';
+    note: string;
+    /**
+     * of maintenance
+     */
+    record: string;
+};
+
+/**
+ * What history has of a failure mode, of all devices of the type: failures under it, and work that forestalled one.
+ */
+export type PastCases = {
+    count: number;
+    failed: number;
+    newest: Array<PastCase>;
+    /**
+     * failures that an alert of the mode's rules had told of
+     */
+    warned: number;
+    /**
+     * from the first such alert to the failure, the median, h
+     */
+    warning_h: number | null;
+};
+
 export type PatternItem = {
     channel: string;
     pattern: string;
@@ -2388,6 +2477,67 @@ export type Recommendation = {
      * null: nothing is forecast of this failure mode
      */
     costs: ExpectedCosts | null;
+    /**
+     * that stands; null: it is open
+     */
+    decision: DecisionItem | null;
+    device_id: string;
+    /**
+     * when waiting is expected to have cost as much as the act; null: nothing is gained by it
+     */
+    due: string | null;
+    /**
+     * null: none of the type explains what is seen
+     */
+    failure_mode: string | null;
+    health: number | null;
+    id: string;
+    /**
+     * the action that `costs` are of; null: none makes it good
+     */
+    planned: string | null;
+    /**
+     * of the most urgent alert that it rests on; null: no alert
+     */
+    priority: 'critical' | 'high' | 'medium' | 'low' | null;
+    /**
+     * when the first of those alerts was raised
+     */
+    since: string | null;
+    site: string;
+    /**
+     * nothing less the better of later and now
+     */
+    stake: number | null;
+    /**
+     * of the failure mode
+     */
+    title: string | null;
+    type: string;
+    why: Array<AlertSign | PatternSign | PrognosisSign>;
+};
+
+export type RecommendationDetail = {
+    /**
+     * the best first; empty: do what the responses under `why` say
+     */
+    actions: Array<AdvisedAction>;
+    /**
+     * null: the failure mode is not known
+     */
+    cases: PastCases | null;
+    /**
+     * likely: it alone explains all that stands out, on two channels or more, or a forecast names it, too; possible: it explains all, but that is one channel, or others would, too, or it is but forecast; doubtful: something is left over; unknown: none explains it
+     */
+    confidence: 'likely' | 'possible' | 'doubtful' | 'unknown';
+    /**
+     * null: nothing is forecast of this failure mode
+     */
+    costs: ExpectedCosts | null;
+    /**
+     * that stands; null: it is open
+     */
+    decision: DecisionItem | null;
     device_id: string;
     /**
      * when waiting is expected to have cost as much as the act; null: nothing is gained by it
