@@ -128,6 +128,10 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "POST /api/maintenance/{record}/corrections": ("operator", "narrowed"),
     # -- recommendations
     "GET /api/recommendations": ("viewer", "narrowed"),
+    "GET /api/recommendations/record": (
+        "viewer",
+        "platform",
+    ),  # of a type, as of models, and of no one device
     "GET /api/recommendations/{recommendation:path}": ("viewer", "narrowed"),
     "POST /api/recommendations/{recommendation:path}/accept": ("operator", "narrowed"),
     "POST /api/recommendations/{recommendation:path}/dismiss": ("operator", "narrowed"),

@@ -16,6 +16,7 @@ from serve.gate import Gate, authorize, tell_refusals
 from serve.guards import Guard
 from serve.live import LiveTable
 from serve.openapi import describe
+from serve.outcomes import score
 from serve.preconditions import NotModified
 from serve.problems import install_handlers
 from serve.push import Hub, Journals, PolledJournals
@@ -29,6 +30,8 @@ from twins.errors import FleetError
 from twins.fleet import Fleet
 
 VERSION: Final = "0.1.0"
+
+_SCORE_EVERY_S: Final = 600.0
 
 _log = logging.getLogger("twinfold.api")
 
@@ -64,7 +67,12 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        kept = _keep_fresh(context, hub), _keep_known(context), _keep_told(context, refusals)
+        kept = (
+            _keep_fresh(context, hub),
+            _keep_known(context),
+            _keep_told(context, refusals),
+            _keep_scored(context),
+        )
         keepers = [asyncio.create_task(each) for each in kept]
         try:
             yield
@@ -123,6 +131,19 @@ async def _keep_told(context: Context, refusals: RefusalLog) -> None:
     while True:
         await tell_refusals(context, refusals)
         await asyncio.sleep(context.config.update_every_s)
+
+
+async def _keep_scored(context: Context) -> None:
+    """Find out what came of decisions, again and again; where several replicas do, they find the same."""
+    while True:
+        try:
+            now_us = context.fleet.clock.now_us()
+            await context.call(score, context.decisions, context.history, context.fleet.types, now_us)
+        except FleetError as error:
+            _log.warning("what came of decisions is not known at present: %s", error)
+        except Exception:
+            _log.exception("what came of decisions is not known at present")
+        await asyncio.sleep(_SCORE_EVERY_S)
 
 
 async def _keep_fresh(context: Context, hub: Hub) -> None:

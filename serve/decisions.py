@@ -8,7 +8,7 @@ expected at that time, so that it can be held against what came of it. All chang
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
@@ -25,6 +25,8 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    case,
+    func,
     insert,
     or_,
     select,
@@ -127,7 +129,14 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided. ``note`` of one that was dismissed is the reason; ``cost`` is what it came to in the end."""
+    """What was decided.
+
+    Attributes
+    ----------
+    note : of one that was dismissed: the reason
+    verdict : what came of it, None while that is open; ``scored_us``: when the last word was said
+    cost : what it came to in the end
+    """
 
     id: str
     basis: Basis
@@ -163,6 +172,43 @@ class Decision:
         return signs.keys() <= set(self.basis.signs) and max(signs.values(), default=0) <= self.at_us
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What came of decisions about one failure mode of one type.
+
+    Attributes
+    ----------
+    hits : what was recommended was found
+    false : nothing was found, and the device did not fail
+    missed : the device failed, of what was dismissed, done in vain or not done in time
+    unclear : neither can be said
+    pending : nothing is known yet
+    expected, actual : sums over those of which both are known; None: there are none
+    """
+
+    device_type: str
+    failure_mode: str
+    decisions: int
+    hits: int
+    false: int
+    missed: int
+    unclear: int
+    pending: int
+    expected: float | None
+    actual: float | None
+
+    @property
+    def confirmed(self) -> float:
+        """The share of recommendations that were right, of those that are decided: the mean of Beta(1 + right, 1 + wrong),
+        one half before the first."""
+        right = self.hits + self.missed
+        return (1 + right) / (2 + right + self.false)
+
+
+UNTRIED: Final = 0.5
+"""``Tally.confirmed`` of what nobody has decided about."""
+
+
 class Decisions:
     """The decisions of one platform.
 
@@ -191,6 +237,43 @@ class Decisions:
         query = select(DECISIONS).where(DECISIONS.c.is_newest, DECISIONS.c.device_id == device_id)
         found = self._database.read(lambda c: [_as_decision(row) for row in c.execute(query)])
         return {each.basis.failure_mode: each for each in found}
+
+    def pending(self) -> list[Decision]:
+        """Those of which the last word is not said, the oldest first."""
+        query = select(DECISIONS).where(DECISIONS.c.scored_us.is_(None)).order_by(DECISIONS.c.at_us)
+        return self._database.read(lambda c: [_as_decision(row) for row in c.execute(query)])
+
+    def keep_scores(self, scored: Sequence[Decision]) -> None:
+        """Keep what came of decisions, unless something else was decided in between."""
+
+        def work(connection: Connection) -> None:
+            for each in scored:
+                same = and_(DECISIONS.c.id == each.id, DECISIONS.c.at_us == each.at_us)
+                values = {"verdict": each.verdict, "scored_us": each.scored_us, "cost": each.cost}
+                connection.execute(update(DECISIONS).where(same).values(values))
+
+        self._database.write(work)
+
+    def tallies(self) -> list[Tally]:
+        """What came of all decisions, by device type and failure mode."""
+        t = DECISIONS.c
+        expected = case((t.state == "done", t.cost_now), else_=t.cost_nothing)
+        is_known = and_(expected.is_not(None), t.cost.is_not(None))
+        counted = [
+            func.sum(case((t.verdict == verdict, 1), else_=0)).label(verdict)
+            for verdict in ("hit", "false", "missed", "unclear")
+        ]
+        query = (
+            select(
+                t.device_type, t.failure_mode, func.count().label("decisions"), *counted,
+                func.sum(case((t.verdict.is_(None), 1), else_=0)).label("pending"),
+                func.sum(case((is_known, expected))).label("expected"),
+                func.sum(case((is_known, t.cost))).label("actual"),
+            )
+            .group_by(t.device_type, t.failure_mode)
+            .order_by(t.device_type, t.failure_mode)
+        )  # fmt: skip
+        return self._database.read(lambda c: [Tally(*row) for row in c.execute(query)])
 
     def accept(self, actor: Actor, basis: Basis, known: Known, note: str) -> Decision:
         """Somebody is going to do it.
@@ -231,8 +314,7 @@ class Decisions:
         verdict = AT_ONCE.get(outcome)
         made = replace(
             made, basis=replace(made.basis, life_cycle=basis.life_cycle, action=basis.action), until_us=None,
-            outcome=outcome, command_id=command_id[:500], verdict=verdict,
-            scored_us=made.at_us if verdict else None,
+            outcome=outcome, command_id=command_id[:500], verdict=verdict, scored_us=None, cost=None,
         )  # fmt: skip
         return self._write(actor, known, made)
 
@@ -259,10 +341,10 @@ class Decisions:
         def work(connection: Connection) -> None:
             found = connection.execute(select(DECISIONS).where(mine)).first()
             newest = None if found is None else _as_decision(found)
-            if newest != known.newest:
+            if not _are_same(newest, known.newest):
                 why = f"{newest.by if newest else 'somebody'} has just decided about it; look at it again"
                 raise CommandRefusedError(_DOING[made.state], made.basis.recommendation, why)
-            if known.stands:
+            if known.stands and newest is not None:
                 connection.execute(update(DECISIONS).where(DECISIONS.c.id == made.id).values(_values(made)))
             else:
                 connection.execute(update(DECISIONS).where(mine).values(is_newest=False))
@@ -282,6 +364,12 @@ _DOING: Final[Mapping[DecisionState, str]] = {
     "dismissed": "dismiss",
     "done": "record as done",
 }
+
+
+def _are_same(one: Decision | None, other: Decision | None) -> bool:
+    """Whether nobody has decided in between; what came of a decision may have been found out."""
+    said = [None if each is None else (each.id, each.state, each.at_us) for each in (one, other)]
+    return said[0] == said[1]
 
 
 def sign_words(signs: Iterable[tuple[str, str]]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from serve import prospects as forecast_of
-from serve.decisions import SHOWN, Basis, Decision, Known, sign_words
+from serve.decisions import SHOWN, UNTRIED, Basis, Decision, Known, Tally, sign_words
 from serve.errors import RecommendationNotFoundError, SortError
 from serve.keyset import Key, Keyset
 from serve.lists import Page, any_of
@@ -39,9 +39,12 @@ _KEYS: Final = {
 }
 _NEVER_US: Final = 2**62
 _UNKNOWN: Final = "?"
-_LISTED: Final = """
+_LISTED: Final = f"""
     WITH listed AS (
-        SELECT a.*, coalesce(d.decision, 'open') AS decision FROM advised a LEFT JOIN decided d USING (id)
+        SELECT a.* REPLACE (a.worth * coalesce(r.confirmed, {UNTRIED}) AS worth),
+               coalesce(r.confirmed, {UNTRIED}) AS confirmed,
+               coalesce(d.decision, 'open') AS decision
+        FROM advised a LEFT JOIN decided d USING (id) LEFT JOIN right_so_far r USING (device_type, mode)
     )
 """
 _SCHEMA: Final = pa.schema(
@@ -143,6 +146,7 @@ def list_recommendations(
     rules: Rules,
     query: RecommendationQuery,
     decisions: Sequence[Decision] = (),
+    tallies: Sequence[Tally] = (),
     now_us: int = 0,
 ) -> Page:
     """One page: the most urgent first, then the most likely, then those with most money at stake, then the worst health.
@@ -150,6 +154,7 @@ def list_recommendations(
     Parameters
     ----------
     decisions : the newest about each recommendation
+    tallies : what came of those there were; the money at stake counts as far as recommendations of its kind were right
 
     Raises
     ------
@@ -173,6 +178,7 @@ def list_recommendations(
     with view.cursor() as cursor:
         cursor.register("advised", found.lines)
         cursor.register("decided", _states(decided))
+        cursor.register("right_so_far", _right_so_far(tallies))
         try:
             (counted,) = cursor.execute(
                 f"{_LISTED} SELECT count(*) FROM listed WHERE {condition}", parameters
@@ -182,6 +188,7 @@ def list_recommendations(
         finally:
             cursor.unregister("advised")
             cursor.unregister("decided")
+            cursor.unregister("right_so_far")
     shown, following, previous = keyset.cut(lines)
     standing = _standing(view, [line["device_id"] for line in shown])
     forecasts = _forecasts(view, shown)
@@ -190,7 +197,7 @@ def list_recommendations(
             _Case(line["device_id"], types[line["device_type"]], line["site"], line["health"], line["row"]),
             found.advice(line), standing.get(line["device_id"], []), line, forecast,
             found.prospects[line["type_number"]], advisers.find(types[line["device_type"]]), rules,
-            decided.get(line["id"]),
+            decided.get(line["id"]), line["confirmed"],
         )
         for line, forecast in zip(shown, forecasts, strict=True)
     ]  # fmt: skip
@@ -204,14 +211,16 @@ def of_twin(
     rules: Rules,
     now_us: int,
     decisions: Mapping[str, Decision] | None = None,
+    tallies: Sequence[Tally] = (),
 ) -> list[dict[str, Any]]:
     """Recommendations for one device, from what ``views.twin`` says of it: its patterns count, too.
 
     Parameters
     ----------
     decisions : the newest about the device, by failure mode
+    tallies : as of ``list_recommendations``
     """
-    found = advised_of_twin(twin, device_type, advisers, rules, now_us, decisions)
+    found = advised_of_twin(twin, device_type, advisers, rules, now_us, decisions, tallies)
     return [each.item for each in found]
 
 
@@ -222,6 +231,7 @@ def advised_of_twin(
     rules: Rules,
     now_us: int,
     decisions: Mapping[str, Decision] | None = None,
+    tallies: Sequence[Tally] = (),
 ) -> list[Advised]:
     """The same with what a decision about each is about."""
     if twin["status"] in ("retired", "importing"):
@@ -238,13 +248,14 @@ def advised_of_twin(
     lines = _money(prospects, adviser, rows, which).to_pylist()
     case = _Case(twin["id"], device_type, twin["site"], twin["health"], 0)
     found = []
+    right = {each.failure_mode: each.confirmed for each in tallies if each.device_type == device_type.name}
     for each, line in zip(advice, lines, strict=True):
         mode = each.failure_mode or ""
         newest = (decisions or {}).get(mode)
         stands = newest is not None and newest.stands(twin["life_cycle"], _spoken(each, standing), now_us)
         item = _item(
             case, each, standing, line, twin.get("prognosis"), prospects, adviser, rules,
-            newest if stands else None,
+            newest if stands else None, right.get(mode, UNTRIED),
         )  # fmt: skip
         costs = item["costs"] or {"nothing": None, "later": None, "now": None}
         basis = Basis(
@@ -257,8 +268,8 @@ def advised_of_twin(
 
 def _urgency(item: Mapping[str, Any]) -> tuple[int, int, float, str]:
     level = len(PRIORITIES) if item["priority"] is None else PRIORITIES.index(item["priority"])
-    stake = -(item["stake"] or 0.0)
-    return level, CONFIDENCES.index(item["confidence"]), stake, item["failure_mode"] or ""
+    worth = -(item["stake"] or 0.0) * item["confirmed"]
+    return level, CONFIDENCES.index(item["confidence"]), worth, item["failure_mode"] or ""
 
 
 def _condition(query: RecommendationQuery, types: Mapping[str, DeviceType]) -> tuple[str, list[Any]]:
@@ -476,6 +487,16 @@ def _states(decided: Mapping[str, Decision]) -> pa.Table:
     )
 
 
+def _right_so_far(tallies: Sequence[Tally]) -> pa.Table:
+    return pa.table(
+        {
+            "device_type": pa.array([each.device_type for each in tallies], pa.string()),
+            "mode": pa.array([each.failure_mode for each in tallies], pa.string()),
+            "confirmed": pa.array([each.confirmed for each in tallies], pa.float64()),
+        }
+    )
+
+
 def _forecasts(view: View, lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
     """What is forecast for the devices of a page."""
     found: list[dict[str, Any] | None] = []
@@ -522,6 +543,7 @@ def _item(
     adviser: Adviser,
     rules: Rules,
     decision: Decision | None,
+    confirmed: float,
 ) -> dict[str, Any]:
     device_type = case.device_type
     mode = next((each for each in device_type.failure_modes if each.name == advice.failure_mode), None)
@@ -558,6 +580,7 @@ def _item(
         "costs": _costs(money),
         "stake": forecast_of.money(money["stake"]),
         "due": iso(money["due_us"]),
+        "confirmed": round(confirmed, 4),
         "decision": None if decision is None else decision_item(decision),
     }
 

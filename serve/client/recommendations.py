@@ -16,6 +16,8 @@ from serve.schemas.recommendations import (
     Recommendation,
     RecommendationDetail,
     RecommendationPage,
+    RecommendationRecord,
+    RecordItem,
 )
 from twins.recommendations import Confidence
 
@@ -58,6 +60,10 @@ class Recommendations:
     def one(self, recommendation: str) -> RecommendationDetail:
         """One recommendation, with past cases of its failure mode."""
         return self._ask.get(RecommendationDetail, f"/api/recommendations/{in_path(recommendation)}")
+
+    def record(self) -> list[RecordItem]:
+        """What came of recommendations so far, by device type and failure mode."""
+        return self._ask.get(RecommendationRecord, "/api/recommendations/record").items
 
     def accept(self, recommendation: str, note: str = "") -> Decided:
         """Take a recommendation on."""

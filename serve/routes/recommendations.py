@@ -1,6 +1,6 @@
 """Recommendations: what to do, for the whole fleet or one device, and what people decide about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -9,11 +9,12 @@ from fastapi import Query, Response
 from serve.access import Caller
 from serve.cases import past_cases
 from serve.context import Address, CommandId, Context, InContext, Who
-from serve.decisions import SHOWN, STATES, Basis, Decision, Known
+from serve.decisions import SHOWN, STATES, Basis, Decision, Known, Tally
 from serve.errors import RecommendationNotFoundError, UnfitError
 from serve.gate import guarded
-from serve.preconditions import Asked
+from serve.preconditions import Asked, tagged
 from serve.present import page_reply, reply
+from serve.prospects import money
 from serve.recommendations import (
     Advised,
     RecommendationQuery,
@@ -32,6 +33,7 @@ from serve.schemas.recommendations import (
     Finished,
     RecommendationDetail,
     RecommendationPage,
+    RecommendationRecord,
 )
 from twins import commands as c
 from twins.devices import PRIORITIES, DeviceType
@@ -73,8 +75,8 @@ async def recommendations(
     """What to do about devices whose alerts stand, or for which a failure is forecast: the most urgent first, then the most
     likely, then those with most money at stake."""
     view = await context.view(*cursors or ())
-    decisions = await context.call(context.decisions.newest)
-    asked.beside(decisions)
+    decisions, tallies = await context.call(_decided_so_far, context)
+    asked.beside((decisions, tallies))
     if (held := asked.known(view)) is not None:
         return held
     query = RecommendationQuery(
@@ -84,7 +86,7 @@ async def recommendations(
     )  # fmt: skip
     page = await context.ask(
         list_recommendations, view, context.fleet.types, context.advisers, context.rules, query, decisions,
-        context.fleet.clock.now_us(),
+        tallies, context.fleet.clock.now_us(),
     )  # fmt: skip
     return asked.answered(view, page_reply(view, page))
 
@@ -96,6 +98,14 @@ async def of_device(context: InContext, device_id: str) -> Response:
     """What to do about one device, from all that its shard knows at this moment: patterns count, alert or none."""
     found, _ = await _advised(context, device_id)
     return reply({"items": [each.item for each in found]})
+
+
+@router.get("/api/recommendations/record", response_model=RecommendationRecord, responses=_REFUSALS)
+async def record(context: InContext) -> Response:
+    """What came of recommendations so far, by device type and failure mode: of a type, from devices of all sites, and of
+    no one device."""
+    tallies = await context.call(context.decisions.tallies)
+    return tagged({"items": [_tally_item(each, context.fleet.types) for each in tallies]})
 
 
 @router.get(
@@ -170,12 +180,17 @@ async def done(
     return _decided(decision, recommendation, context.cursor_at(cursors))
 
 
+def _decided_so_far(context: Context) -> tuple[list[Decision], list[Tally]]:
+    return context.decisions.newest(), context.decisions.tallies()
+
+
 async def _advised(context: Context, device_id: str) -> tuple[list[Advised], DeviceType]:
     twin = await context.call(context.fleet.read_twin, device_id)
     decisions = await context.call(context.decisions.of_device, device_id)
+    tallies = await context.call(context.decisions.tallies)
     device_type, now_us = context.fleet.types[twin["type"]], context.fleet.clock.now_us()
     return (
-        advised_of_twin(twin, device_type, context.advisers, context.rules, now_us, decisions),
+        advised_of_twin(twin, device_type, context.advisers, context.rules, now_us, decisions, tallies),
         device_type,
     )
 
@@ -221,6 +236,26 @@ def _recording(
         failure_mode=basis.failure_mode or None if confirmed else None,
         note=body.note,
     )
+
+
+def _tally_item(tally: Tally, types: Mapping[str, DeviceType]) -> dict[str, Any]:
+    device_type = types.get(tally.device_type)
+    modes = {} if device_type is None else {each.name: each for each in device_type.failure_modes}
+    mode = modes.get(tally.failure_mode)
+    return {
+        "type": tally.device_type,
+        "failure_mode": tally.failure_mode or None,
+        "title": None if mode is None else mode.title or mode.name,
+        "decisions": tally.decisions,
+        "hits": tally.hits,
+        "false": tally.false,
+        "missed": tally.missed,
+        "unclear": tally.unclear,
+        "pending": tally.pending,
+        "confirmed": round(tally.confirmed, 4),
+        "expected_cost": money(tally.expected),
+        "actual_cost": money(tally.actual),
+    }
 
 
 def _decided(decision: Decision, recommendation: str, cursor: str | None = None) -> Response:

@@ -33,6 +33,7 @@ _RECOMMENDATION: Final[JsonDict] = {
     "costs": {"nothing": 25969.5, "later": 8205.37, "now": 7300.0, "later_at": "2026-02-01T11:55:00.000Z",
               "horizon_days": 30},
     "stake": 18669.5, "due": "2026-02-06T08:11:42.000Z",
+    "confirmed": 0.8333,
     "decision": {"state": "accepted", "by": "kari", "at": "2026-01-31T12:10:00.000Z", "note": "on Tuesday",
                  "accepted_by": "kari", "accepted_at": "2026-01-31T12:10:00.000Z", "action": "replace-bearings"},
 }  # fmt: skip
@@ -150,6 +151,9 @@ class Recommendation(Reply):
     due: AwareDatetime | None = Field(
         description="when waiting is expected to have cost as much as the act; null: nothing is gained by it"
     )
+    confirmed: float = Field(
+        description="the share of such recommendations that were right so far; one half before the first"
+    )
     decision: DecisionItem | None = Field(description="that stands; null: it is open")
 
 
@@ -252,3 +256,40 @@ class Decided(Reply):
     cursor: str | None = Field(
         None, description="of what was recorded; null: nothing was, or it had been before"
     )
+
+
+class RecordItem(Reply):
+    """What came of decisions about one failure mode of one type."""
+
+    type: str
+    failure_mode: str | None = Field(description="null: none that is known")
+    title: str | None = Field(description="of the failure mode")
+    decisions: int
+    hits: int = Field(description="what was recommended was found")
+    false: int = Field(description="nothing was found, and the device did not fail within 30 days")
+    missed: int = Field(
+        description="the device failed within 30 days, of what was dismissed or not done in time"
+    )
+    unclear: int
+    pending: int
+    confirmed: float = Field(description="the share that were right: the mean of Beta(1 + right, 1 + wrong)")
+    expected_cost: float | None = Field(description="of those of which both are known; null: there are none")
+    actual_cost: float | None
+
+
+class RecommendationRecord(Reply):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {"type": "centrifugal-pump", "failure_mode": "bearing-wear", "title": "Rolling bearing wear",
+                         "decisions": 7, "hits": 4, "false": 1, "missed": 1, "unclear": 0, "pending": 1,
+                         "confirmed": 0.8571, "expected_cost": 44500.0, "actual_cost": 52100.0}
+                    ]
+                }
+            ]
+        }
+    )  # fmt: skip
+
+    items: list[RecordItem]

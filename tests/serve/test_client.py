@@ -372,6 +372,8 @@ def recommendations(it: Served, client: Client) -> None:
     assert (done.decision.outcome, done.decision.accepted_by) == ("fault_confirmed", "local")
     (record,) = client.maintenance.all(device=["r-1"])
     assert (record.kind, record.failure_mode, record.life_cycle) == ("replacement", "bearing-wear", 1)
+    (tally,) = [each for each in client.recommendations.record() if each.failure_mode == "bearing-wear"]
+    assert (tally.type, tally.hits) == ("pump", 1)
     decided = client.recommendations.all(device=["r-1"], decision=["done"], cursor=done.cursor)
     assert [each.id for each in decided] == [found.id]
 

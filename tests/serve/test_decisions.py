@@ -10,7 +10,7 @@ import pytest
 from serve import audit
 from serve.accounts import Actor
 from serve.database import Database
-from serve.decisions import DONE_STANDS_US, Basis, Decision, Decisions, Known
+from serve.decisions import DONE_STANDS_US, UNTRIED, Basis, Decision, Decisions, Known, Tally
 from serve.schemas.recommendations import Decided, RecommendationDetail
 from tests.serve.edges import T0, Edge, edge
 from twins.clock import SECOND_US, VirtualClock
@@ -61,7 +61,7 @@ def test_what_was_accepted_is_done_in_the_same_row(decisions: Decisions, clock: 
     )
     assert (done.basis.cost_nothing, done.basis.action, done.basis.life_cycle) == (900.0, "grease", 3)
     assert done.basis.signs == ("alert:dry", "alert:vibration-high")
-    assert (done.verdict, done.scored_us) == ("hit", T0 + 60 * SECOND_US)
+    assert (done.verdict, done.scored_us) == ("hit", None)
     with pytest.raises(CommandRefusedError, match="ola has done it"):
         decisions.dismiss(KARI, BASIS, known(done), "x", None)
 
@@ -115,6 +115,29 @@ def test_a_decision_stands_until_something_new_speaks_for_the_mode() -> None:
     done = replace(aside, state="done")
     assert done.stands(2, seen, T0 + DONE_STANDS_US - 1)
     assert not done.stands(2, seen, T0 + DONE_STANDS_US)
+
+
+def test_decisions_are_counted_by_what_came_of_them(decisions: Decisions) -> None:
+    verdicts: list[Any] = ["hit", "hit", "false", "missed", "unclear", None]
+    for number, verdict in enumerate(verdicts):
+        basis = replace(BASIS, device_id=f"d{number}")
+        made = decisions.dismiss(KARI, basis, NOTHING, "x", None)
+        known_cost = 100.0 if verdict in ("false", "missed") else None
+        decisions.keep_scores([replace(made, verdict=verdict, scored_us=T0, cost=known_cost)])
+    decisions.finish(KARI, replace(BASIS, failure_mode=""), NOTHING, "fault_confirmed", "", "key")
+    other, tally = decisions.tallies()
+    assert (other.failure_mode, other.hits, other.expected, other.actual) == ("", 1, None, None)
+    assert (tally.decisions, tally.hits, tally.false, tally.missed, tally.unclear, tally.pending) == (
+        6,
+        2,
+        1,
+        1,
+        1,
+        1,
+    )
+    assert (tally.expected, tally.actual) == (1800.0, 200.0)
+    assert tally.confirmed == 4 / 6  # Beta(1 + 3, 1 + 1)
+    assert Tally("pump", "", 0, 0, 0, 0, 0, 0, None, None).confirmed == UNTRIED
 
 
 def test_decisions_that_lapse_by_themselves_are_not_read(decisions: Decisions, clock: VirtualClock) -> None:

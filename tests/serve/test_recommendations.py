@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serve.decisions import UNTRIED, Tally
 from serve.errors import SortError
 from serve.live import LiveTable
 from serve.present import Rules, iso
@@ -222,6 +223,24 @@ def test_a_forecast_joins_what_stands_out_and_ranks_by_money() -> None:
     assert [each["device_id"] for each in dear] == ["b", "c", "d"]
     with pytest.raises(SortError):
         listed(generation({"pump": pumps}), sort="health")
+
+
+def test_what_was_often_wrong_sinks_among_equals() -> None:
+    modes = ["bearing-wear", "clogging"]
+    said = forecasts(2, p_fail_30d=[0.9, 0.85], failure_mode=modes)
+    shown = generation({"pump": devices("pump", ["a", "b"], **said, status=coded([0, 0], list(STATUSES)))})
+
+    def order(*tallies: Tally) -> list[tuple[str, float]]:
+        live = LiveTable(Shown(shown))
+        page = list_recommendations(
+            live.refresh(), {"pump": PRICED}, Advisers(), Rules(), RecommendationQuery(), (), tallies
+        )
+        return [(each["failure_mode"], each["confirmed"]) for each in page.items]
+
+    assert order() == [("bearing-wear", UNTRIED), ("clogging", UNTRIED)]
+    wrong = Tally("pump", "bearing-wear", 3, 0, 3, 0, 0, 0, None, None)
+    assert order(wrong) == [("clogging", UNTRIED), ("bearing-wear", 0.2)]
+    assert order(replace(wrong, device_type="meter")) == order()
 
 
 def test_hosts_that_show_no_forecasts_and_those_that_do_are_listed_together() -> None:

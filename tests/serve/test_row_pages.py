@@ -33,6 +33,7 @@ WHOLE = {
     "/api/me/sessions": "the newest hundred",
     "/api/notifications/channels": "a hundred at most",
     "/api/notifications/routes": "a hundred at most",
+    "/api/recommendations/record": "one line a failure mode of a type",
     "/api/templates": "a hundred at most",
 }
 """Lists that come in one piece; the guide to the API says so, too."""

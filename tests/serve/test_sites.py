@@ -178,6 +178,7 @@ CASES: dict[str, list[Case] | None] = {
         {"query": {"limit": 1, "offset": 1}},
     ],
     "GET /api/devices/{device_id:path}/recommendations": [{"device_id": "{device}"}],
+    "GET /api/recommendations/record": [{}],
     "GET /api/recommendations/{recommendation:path}": [{"recommendation": "{device}:bearing-wear"}],
     "POST /api/recommendations/{recommendation:path}/accept": [
         {"recommendation": "{device}:bearing-wear", "body": {"note": "x"}}

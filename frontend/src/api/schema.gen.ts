@@ -2474,6 +2474,10 @@ export type Recommendation = {
      */
     confidence: 'likely' | 'possible' | 'doubtful' | 'unknown';
     /**
+     * the share of such recommendations that were right so far; one half before the first
+     */
+    confirmed: number;
+    /**
      * null: nothing is forecast of this failure mode
      */
     costs: ExpectedCosts | null;
@@ -2530,6 +2534,10 @@ export type RecommendationDetail = {
      * likely: it alone explains all that stands out, on two channels or more, or a forecast names it, too; possible: it explains all, but that is one channel, or others would, too, or it is but forecast; doubtful: something is left over; unknown: none explains it
      */
     confidence: 'likely' | 'possible' | 'doubtful' | 'unknown';
+    /**
+     * the share of such recommendations that were right so far; one half before the first
+     */
+    confirmed: number;
     /**
      * null: nothing is forecast of this failure mode
      */
@@ -2589,6 +2597,49 @@ export type RecommendationPage = {
      */
     previous: string | null;
     total: number;
+};
+
+export type RecommendationRecord = {
+    items: Array<RecordItem>;
+};
+
+/**
+ * What came of decisions about one failure mode of one type.
+ */
+export type RecordItem = {
+    actual_cost: number | null;
+    /**
+     * the share that were right: the mean of Beta(1 + right, 1 + wrong)
+     */
+    confirmed: number;
+    decisions: number;
+    /**
+     * of those of which both are known; null: there are none
+     */
+    expected_cost: number | null;
+    /**
+     * null: none that is known
+     */
+    failure_mode: string | null;
+    /**
+     * nothing was found, and the device did not fail within 30 days
+     */
+    false: number;
+    /**
+     * what was recommended was found
+     */
+    hits: number;
+    /**
+     * the device failed within 30 days, of what was dismissed or not done in time
+     */
+    missed: number;
+    pending: number;
+    /**
+     * of the failure mode
+     */
+    title: string | null;
+    type: string;
+    unclear: number;
 };
 
 export type Refresh = {
