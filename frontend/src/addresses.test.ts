@@ -1,8 +1,20 @@
 import { expect, test } from "vitest"
-import { alertKpiSearch, alertSearch, deviceSearch, journalSearch, modelSearch } from "./addresses"
+import {
+  adviceSearch,
+  alertKpiSearch,
+  alertSearch,
+  deviceSearch,
+  journalSearch,
+  modelSearch,
+} from "./addresses"
 
 test("what an address may not hold is left out", () => {
   expect(alertSearch({ tab: "nowhere", group: "moon", rule: "hot" })).toEqual({ rule: "hot" })
+  expect(adviceSearch({ decision: "done", confidence: "sure", sort: "due", shown: "p:wear" })).toEqual({
+    decision: "done",
+    sort: "due",
+    shown: "p:wear",
+  })
   expect(alertKpiSearch({ hours: "168", filter: "" })).toEqual({ hours: 168 })
   expect(alertKpiSearch({ hours: 5 })).toEqual({})
   expect(journalSearch({ range: "7d", priority: "loud" })).toEqual({ range: "7d" })

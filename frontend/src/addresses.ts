@@ -36,6 +36,22 @@ export interface AlertSearch {
   readonly group?: (typeof ALERT_GROUPS)[number]
 }
 
+export const DECISIONS = ["open", "accepted", "dismissed", "done"] as const
+export const CONFIDENCES = ["likely", "possible", "doubtful", "unknown"] as const
+export const ADVICE_ORDERS = ["urgency", "stake", "due"] as const
+
+export interface AdviceSearch {
+  /** Left out: what is open or accepted. */
+  readonly decision?: (typeof DECISIONS)[number]
+  readonly confidence?: (typeof CONFIDENCES)[number]
+  readonly device?: string
+  readonly type?: string
+  readonly site?: string
+  readonly sort?: (typeof ADVICE_ORDERS)[number]
+  /** The recommendation that is opened. */
+  readonly shown?: string
+}
+
 export const KPI_HOURS = [1, 8, 24, 168, 720] as const
 
 export interface AlertKpiSearch {
@@ -122,6 +138,18 @@ export function alertSearch(raw: Raw): AlertSearch {
     site: text(raw.site),
     rule: text(raw.rule),
     group: oneOf(ALERT_GROUPS, raw.group),
+  })
+}
+
+export function adviceSearch(raw: Raw): AdviceSearch {
+  return kept({
+    decision: oneOf(DECISIONS, raw.decision),
+    confidence: oneOf(CONFIDENCES, raw.confidence),
+    device: text(raw.device),
+    type: text(raw.type),
+    site: text(raw.site),
+    sort: oneOf(ADVICE_ORDERS, raw.sort),
+    shown: text(raw.shown),
   })
 }
 

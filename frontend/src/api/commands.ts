@@ -131,7 +131,7 @@ function ask(id: string, { what, name, values, note, version }: Wish, key: strin
 }
 
 /** Send under a key that stays for the same until it succeeded: sent again after no answer came, it repeats nothing. */
-function useOnce() {
+export function useOnce() {
   const sent = useRef({ text: "", key: "" })
   return async <Answer>(what: unknown, send: (key: string) => Promise<Answer>) => {
     const text = JSON.stringify(what)

@@ -48,6 +48,7 @@ export const keys = {
   history: (id: string) => ["history", id],
   events: (id: string) => ["events", id],
   alertLists: ["alerts"],
+  recommendations: ["recommendations"],
   alertKpis: ["alert-kpis"],
   journal: ["journal"],
   rules: (type: string) => ["rules", type],

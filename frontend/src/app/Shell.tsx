@@ -80,6 +80,9 @@ function Rail() {
           {waiting === null ? "" : count(waiting)}
         </span>
       </Link>
+      <Link to="/recommendations" className={css.link} data-wide activeOptions={{ includeSearch: false }}>
+        <span>{say("pages.recommendations")}</span>
+      </Link>
       <Link to="/models" className={css.link} data-wide>
         <span>{say("pages.models")}</span>
       </Link>

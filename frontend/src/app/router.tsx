@@ -10,6 +10,7 @@ import {
   redirect,
 } from "@tanstack/react-router"
 import {
+  adviceSearch,
   alertKpiSearch,
   alertSearch,
   auditSearch,
@@ -63,6 +64,13 @@ const alerts = createRoute({
   path: "/alerts",
   validateSearch: alertSearch,
   component: lazyRouteComponent(() => import("@/features/alerts/AlertsPage"), "AlertsPage"),
+})
+
+const recommendations = createRoute({
+  getParentRoute: () => root,
+  path: "/recommendations",
+  validateSearch: adviceSearch,
+  component: lazyRouteComponent(() => import("@/features/advice/RecommendationsPage"), "RecommendationsPage"),
 })
 
 const journal = createRoute({
@@ -175,6 +183,7 @@ const tree = root.addChildren([
   devices,
   device,
   alerts,
+  recommendations,
   journal,
   alertKpis,
   rules,

@@ -1,12 +1,14 @@
-/** What to do about the device: which failure mode explains what is seen, how sure that is, why, and the actions against it. */
+/** What to do about the device: which failure mode explains what is seen, why, what it costs, by when, and what was decided. */
 import { useQuery } from "@tanstack/react-query"
+import { Link } from "@tanstack/react-router"
 import { adviceQuery } from "@/api/queries"
 import type { Recommendation, TypeInfo } from "@/api/schema"
+import { AdviceActs } from "@/components/advice/AdviceActs"
+import { decisionText, dueText, effortText, modeText, reasonText } from "@/components/advice/adviceText"
+import { CostStrip } from "@/components/advice/CostStrip"
 import { Card } from "@/components/Card"
-import { channelTitle } from "@/components/channelTitle"
 import { PriorityMark } from "@/components/PriorityMark"
-import { quantity, share } from "@/words/figures"
-import { say, sayOf } from "@/words/say"
+import { say } from "@/words/say"
 import css from "./AdviceCard.module.css"
 
 interface Props {
@@ -18,25 +20,29 @@ export function AdviceCard({ id, type }: Props) {
   const { data } = useQuery(adviceQuery(id))
   if (!data || data.items.length === 0) return null
   return (
-    <Card title={say("advice.title")}>
+    <Card
+      title={say("advice.title")}
+      aside={
+        <Link to="/recommendations" search={{ device: id }}>
+          {say("advice.why")}
+        </Link>
+      }
+    >
       <ul>
         {data.items.map((item) => (
-          <li key={item.id} className={css.advice}>
+          <li key={item.id} className={css.advice} data-aside={isAside(item) || undefined}>
             <h3 className={css.mode}>
               {item.priority ? <PriorityMark priority={item.priority} /> : null}
-              {item.title ?? say("advice.unexplained")}
-              <span className={css.faint}>{say(`advice.confidence.${item.confidence}`)}</span>
+              <span>
+                {modeText(item)}{" "}
+                <span className={css.faint}>
+                  {say(`advice.confidence.${item.confidence}`)}
+                  {item.due ? ` · ${say("advice.due")} ${dueText(item.due)}` : ""}
+                </span>
+              </span>
             </h3>
-            <p className={css.faint}>{say("advice.because", { why: reasons(item, type) })}</p>
-            <ol className={css.actions}>
-              {item.actions.map((action) => (
-                <li key={action.name} className={css.action}>
-                  <span>{action.title}</span>
-                  <span className={css.faint}>{effort(action)}</span>
-                </li>
-              ))}
-            </ol>
-            {item.actions.length === 0 ? responses(item).map((text) => <p key={text}>{text}</p>) : null}
+            {item.decision ? <p className={css.faint}>{decisionText(item)}</p> : null}
+            {isAside(item) ? null : <Open item={item} type={type} />}
           </li>
         ))}
       </ul>
@@ -44,21 +50,29 @@ export function AdviceCard({ id, type }: Props) {
   )
 }
 
-function reasons({ why }: Recommendation, type: TypeInfo | undefined): string {
-  return why
-    .map((sign) => {
-      if (sign.kind === "alert") return sign.title
-      if (sign.kind === "prognosis") return say("advice.forecast", { share: share(sign.p_fail_7d) })
-      return say("device.indicator", {
-        channel: channelTitle(type, sign.channel),
-        indicator: sayOf("patterns", sign.pattern, sign.pattern),
-      })
-    })
-    .join("; ")
+function Open({ item, type }: { readonly item: Recommendation; readonly type: TypeInfo | undefined }) {
+  const why = item.why.map((sign) => reasonText(sign, type)).join("; ")
+  return (
+    <>
+      <p className={css.faint}>{say("advice.because", { why })}</p>
+      <CostStrip item={item} />
+      <ol className={css.actions}>
+        {item.actions.map((action) => (
+          <li key={action.name} className={css.action}>
+            <span>{action.title}</span>
+            <span className={css.faint}>{effortText(action)}</span>
+          </li>
+        ))}
+      </ol>
+      {item.actions.length === 0 ? responses(item).map((text) => <p key={text}>{text}</p>) : null}
+      <AdviceActs item={item} />
+    </>
+  )
 }
 
-function effort({ duration_h, crew }: Recommendation["actions"][number]): string {
-  return [quantity(duration_h, "h", 2), say("advice.crew", { n: crew })].join(" · ")
+/** What was dismissed or done is told in a line. */
+function isAside({ decision }: Recommendation): boolean {
+  return decision !== null && decision.state !== "accepted"
 }
 
 function responses({ why }: Recommendation): string[] {

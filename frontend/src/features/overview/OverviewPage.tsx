@@ -16,6 +16,7 @@ import css from "./OverviewPage.module.css"
 import { Places } from "./Places"
 import { useOverview } from "./useOverview"
 import { WorstDevices } from "./WorstDevices"
+import { WorthDoing } from "./WorthDoing"
 
 export function OverviewPage() {
   const { summary, map, cells, openCell, isEmpty, error, retry } = useOverview()
@@ -64,6 +65,7 @@ export function OverviewPage() {
         <NewestAlerts className={css.newest} />
       </div>
       <div className={css.below}>
+        <WorthDoing />
         <WorstDevices />
         <LikelyToFail />
         <LastHour />
