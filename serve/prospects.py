@@ -26,7 +26,6 @@ WORRYING: Final = 0.3
 
 CHANCES: Final = ("p_fail_24h", "p_fail_7d", "p_fail_30d")
 LIVES: Final = ("rul_p05_h", "rul_p50_h", "rul_p95_h")
-_COLUMNS: Final = (*CHANCES, *LIVES, "failure_mode", "in_distribution", "model_version", "predicted_at")
 _HOUR_US: Final = 3600 * SECOND_US
 
 
@@ -74,7 +73,7 @@ class Prospects:
 
 def of_type(table: pa.Table, adviser: Adviser, now_us: int) -> Prospects | None:
     """Forecasts of all devices of a live table; None where it shows none."""
-    if not set(_COLUMNS) <= set(table.column_names) or not len(table):
+    if not len(table):
         return None
     chances = [np.asarray(table[name].to_numpy(), np.float64) for name in CHANCES]
     is_known = table["in_distribution"].fill_null(False).to_numpy()
@@ -118,11 +117,6 @@ def of_twin(twin: Mapping[str, Any], adviser: Adviser, now_us: int) -> Prospects
     p_7d = chances[1]
     made_us = np.array([now_us if said["predicted_us"] is None else said["predicted_us"]])
     return Prospects(hazard, p_7d, mode, made_us, _are_signs(hazard, p_7d, mode, adviser))
-
-
-def columns(table: pa.Table) -> list[str]:
-    """Those of a live table that say what is forecast."""
-    return [name for name in _COLUMNS if name in table.column_names]
 
 
 def action_costs(

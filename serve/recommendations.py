@@ -25,6 +25,7 @@ from twins import filters
 from twins.costs import HORIZON_D, made_good
 from twins.devices import PRIORITIES, DeviceType, MaintenanceAction
 from twins.recommendations import CONFIDENCES, Advice, Adviser, Sign
+from twins.views import PROGNOSIS
 
 STANDING: Final = ("UNACK", "ACKED", "LATCHED_UNACK", "LATCHED_ACKED")
 """States of alerts that advice rests on: what has returned to normal, or is put aside, calls for nothing."""
@@ -502,10 +503,11 @@ def _forecasts(view: View, lines: Sequence[Mapping[str, Any]]) -> list[dict[str,
     found: list[dict[str, Any] | None] = []
     for line in lines:
         table = view.tables[line["device_type"]]
-        names = forecast_of.columns(table)
         known = line["row"] >= 0 and line["p_fail_7d"] is not None
         found.append(
-            forecast_of.of_line(table.select(names).slice(line["row"], 1).to_pylist()[0]) if known else None
+            forecast_of.of_line(table.select(PROGNOSIS).slice(line["row"], 1).to_pylist()[0])
+            if known
+            else None
         )
     return found
 

@@ -23,7 +23,7 @@ from tests.serve.tables import NOW_US, TIME, Shown, alerts, coded, devices, gene
 from twins.costs import expected, hazards
 from twins.devices import PRIORITIES, DeviceType
 from twins.recommendations import Adviser
-from twins.views import STATUSES
+from twins.views import PROGNOSIS, STATUSES
 
 
 def run(tmp_path: Path, test: Any, **config: Any) -> None:
@@ -100,8 +100,18 @@ def fleet_of(draw: random.Random, fixed: dict[str, list[str]], others: int) -> A
     ]  # fmt: skip
     health = pa.array([float(sum(each.encode()) % 7) for each in ids], pa.float32())  # stands still
     return generation(
-        {"pump": devices("pump", ids, health=health)}, alerts=alerts(lines), cursor=draw.randrange(10**6)
+        {"pump": unforecast(devices("pump", ids, health=health))},
+        alerts=alerts(lines),
+        cursor=draw.randrange(10**6),
     )
+
+
+def unforecast(table: pa.Table) -> pa.Table:
+    """The devices, of which no model has said anything."""
+    for name in PROGNOSIS:
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, pa.nulls(len(table), table.schema.field(name).type))
+    return table
 
 
 def priority(rule: str) -> str:
@@ -243,8 +253,8 @@ def test_what_was_often_wrong_sinks_among_equals() -> None:
     assert order(replace(wrong, device_type="meter")) == order()
 
 
-def test_hosts_that_show_no_forecasts_and_those_that_do_are_listed_together() -> None:
-    old = devices("pump", ["a"])
+def test_without_a_forecast_no_number_is_made_up() -> None:
+    old = unforecast(devices("pump", ["a"]))
     high = alerts([{"device_id": "a", "rule": "vibration-high"}])
     (item,) = listed(generation({"pump": old}, alerts=high))
     assert (item["costs"], item["due"], item["actions"][0]["now"]) == (None, None, None)
