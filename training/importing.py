@@ -22,7 +22,8 @@ from training.errors import MappingError, SourceFileError
 from training.mappings import FileMapping, load
 from training.outputs import ReplayWriter
 from training.recorder import Recorder
-from training.sources import ROWS, Problem, SourceBatch, SourceRecord, check, is_skipped, read
+from training.records import SourceRecord
+from training.sources import ROWS, Problem, SourceBatch, check, holds_readings, is_skipped, read
 from twins.clock import VirtualClock, WallClock
 from twins.commands import RecordMaintenance
 from twins.devices import Device
@@ -304,6 +305,9 @@ def _begun(mapping: FileMapping, files: Sequence[str | Path]) -> Summary:
         raise SourceFileError(
             ", ".join(skipped) or "(no file)", "there is nothing to read", f"see `skip:` in {mapping.path}"
         )
+    if not any(holds_readings(mapping, file) for file in files):
+        told = ", ".join(map(str, files))
+        raise SourceFileError(told, "there are records and no readings", "give the files of readings as well")
     check(mapping, files)
     return Summary(files=len(files) - len(skipped), skipped=skipped)
 

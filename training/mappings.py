@@ -10,6 +10,7 @@ import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo
@@ -92,13 +93,19 @@ class ChannelSource:
 
 @dataclass(frozen=True, slots=True)
 class RecordRule:
-    """A column that tells of something done to the device, or found: where it is ``when``; None: any text."""
+    """A column that tells of something done to the device, or found: where it is ``when``; None: any text.
+
+    ``file`` is a pattern for the stem of files that hold records and no readings, None: it stands beside readings. ``time``
+    is the column of event time in such files.
+    """
 
     column: str
     kind: RecordKind
     when: str | None = None
     action: str | None = None
     failure_mode: str | None = None
+    file: str | None = None
+    time: str | None = None
     line: int = 0
 
 
@@ -142,6 +149,10 @@ class FileMapping:
     def samples(self) -> int:
         """How many readings a row holds for each device."""
         return max((len(source.columns) for source in self.channels if source.samples), default=1)
+
+    def rules_of(self, stem: str) -> tuple[RecordRule, ...]:
+        """What a file tells as one of records alone, by its name without endings; nothing, if it holds readings."""
+        return tuple(rule for rule in self.records if rule.file is not None and fnmatch(stem, rule.file))
 
 
 def load(path: Path) -> FileMapping:
@@ -377,12 +388,16 @@ def _records(root: Section, device_type: DeviceType) -> Iterator[RecordRule]:
         kinds: tuple[RecordKind, ...] = get_args(RecordKind)
         kind = entry.text("kind", choices=kinds)
         action = _one_of_type(entry, "action", [one.name for one in device_type.actions])
+        if "time" in entry and "file" not in entry:
+            entry.wrong("time", "a record beside readings has their time", "name its `file`, or leave it out")
         yield RecordRule(
             entry.text("column"),
             next(known for known in kinds if known == kind),
             entry.text("when") if "when" in entry else None,
             action,
             _failure_mode(entry, device_type),
+            entry.text("file") if "file" in entry else None,
+            entry.text("time") if "time" in entry else None,
             entry.line("column"),
         )
 
@@ -409,6 +424,7 @@ def _check_whole(mapping: FileMapping, root: Section, device: Section) -> None:
         root.wrong("channels", "no channel is mapped", "name a column for at least one under `channels:`")
     used = {mapping.time.column, *mapping.id_columns, *(rule.column for rule in mapping.records)}
     used |= {column for source in mapping.channels for column in source.columns}
+    used |= {rule.time for rule in mapping.records}
     for key, columns in (("labels", mapping.labels), ("ignore", mapping.ignored)):
         for column in columns:
             if column in used:
@@ -416,10 +432,14 @@ def _check_whole(mapping: FileMapping, root: Section, device: Section) -> None:
     several = len(mapping.parts) > 1 or mapping.samples > 1
     if len(mapping.parts) > 1 and "part" not in _fields(mapping.device_id):
         device.wrong("id", "the parts of a row share one device id", "write {part} into the id")
-    if mapping.records and several:
+    if several and any(rule.file is None for rule in mapping.records):
         root.wrong(
             "records", "a row with parts or samples cannot say which one a record is about", "leave it out"
         )
+    if len(mapping.parts) > 1 and any(rule.file is not None for rule in mapping.records):
+        root.wrong("records", "a record cannot say which part of a device it is about", "leave it out")
+    if mapping.time.column is None and any(rule.file and not rule.time for rule in mapping.records):
+        root.wrong("records", "a file of records has no column of times", "name it under `time`")
     if mapping.long and (several or mapping.layout.side_by_side):
         root.wrong("long", "a long file has one value in a row", "leave out parts, samples and side_by_side")
     lengths = {len(source.columns) for source in mapping.channels if source.samples}

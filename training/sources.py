@@ -2,7 +2,8 @@
 
 One bad cell costs that cell and no more: a number that is none becomes NaN, which a twin judges BAD; a row
 that names no device or no time becomes a rejected row. Both are told with file and line. What a mapping
-means is ``mappings.py``; what becomes of the readings is ``importing.py``.
+means is ``mappings.py``; when records of other files are told is ``records.py``; what becomes of the
+readings is ``importing.py``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,8 +19,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from training.errors import MappingError
-from training.mappings import ChannelSource, FileMapping, RecordKind
+from training.mappings import ChannelSource, EventTime, FileMapping, RecordRule
 from training.parsing import instants, mask, numbers, whole
+from training.records import SourceRecord, Waiting
 from training.textfiles import Block, blocks, column_names, is_parquet, stem
 from twins.readings import ReadingBatch
 
@@ -44,22 +46,6 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.problem}"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
-    """Something done to a device, or found, that a file tells of.
-
-    It follows the reading in line ``after_line`` of its batch; -1: it comes before all of them.
-    """
-
-    device_id: str
-    at_us: int
-    after_line: int
-    kind: RecordKind
-    action: str | None = None
-    failure_mode: str | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,14 +80,17 @@ class SourceBatch:
 def read(mapping: FileMapping, files: Sequence[str | Path], rows: int = ROWS) -> Iterator[SourceBatch]:
     """The readings of ``files`` in the order in which they stand there, ``rows`` rows at a time.
 
-    Files whose names the mapping skips are passed over. Memory is bounded by ``rows``, not by the files.
+    Files whose names the mapping skips are passed over. Memory is bounded by ``rows``, not by the files, but for those that
+    hold records alone: they are read first, and kept until readings have come to their time.
 
     Raises
     ------
     SourceFileError : if a file is missing, cut off, or of no format known here.
     MappingError : if a file lacks a column that the mapping asks for.
     """
-    wanted = [(i, str(file)) for i, file in enumerate(files) if not is_skipped(mapping, file)]
+    wanted = [(i, str(file)) for i, file in enumerate(files) if holds_readings(mapping, file)]
+    notes = _Notes()
+    waiting = Waiting(_recorded(mapping, files, rows, notes))
     groups = [wanted] if mapping.layout.side_by_side else [[one] for one in wanted]
     ids, newest = _Ids(), _Newest()
     batch: SourceBatch | None = None
@@ -118,12 +107,13 @@ def read(mapping: FileMapping, files: Sequence[str | Path], rows: int = ROWS) ->
             batch = _batch(mapping, present, ids)
             here = max(block.share for _, _, block in present)
             read_bytes = sum(sizes[:number]) + here * sizes[number]
-            batch = replace(batch, share=read_bytes / max(1, sum(sizes)))
+            records = sorted([*batch.records, *waiting.due(batch.readings)], key=lambda each: each.after_line)
+            batch = replace(batch, share=read_bytes / max(1, sum(sizes)), records=tuple(records))
             if mapping.run_to_failure:
                 newest.note(batch.readings)
             yield batch
-    if mapping.run_to_failure and batch is not None:
-        yield _failures(mapping, batch, newest)
+    if batch is not None and (mapping.run_to_failure or waiting or notes.count):
+        yield _last(mapping, batch, newest, waiting, notes)
 
 
 def check(mapping: FileMapping, files: Sequence[str | Path]) -> None:
@@ -136,6 +126,11 @@ def check(mapping: FileMapping, files: Sequence[str | Path]) -> None:
 def is_skipped(mapping: FileMapping, file: str | Path) -> bool:
     """Whether a file holds no readings, as the mapping says by its name."""
     return any(fnmatch(Path(file).name, pattern) for pattern in mapping.layout.skip)
+
+
+def holds_readings(mapping: FileMapping, file: str | Path) -> bool:
+    """Whether a file is read for its readings: it is not skipped, and does not hold records alone."""
+    return not is_skipped(mapping, file) and not mapping.rules_of(stem(str(file)))
 
 
 def _size(path: str) -> int:
@@ -199,20 +194,26 @@ class _Reader:
         self.path = path
         self._names = column_names(path, mapping)
         self._header = 0 if mapping.layout.columns or is_parquet(path) else 1
+        rules = mapping.rules_of(stem(path))
+        self._rules = rules or tuple(rule for rule in mapping.records if rule.file is None)
+        self._holds_readings = not rules
         mine = [s for s in mapping.channels if s.file is None or fnmatch(stem(path), s.file)]
-        if not mine:
+        if not mine and not rules:
             known = ", ".join(sorted({source.file or "" for source in mapping.channels}))
             problem = f"no channel is read from {path}: they name the files {known}"
             remedy = "list this one under `files: skip:`, or mend the `file:` of a channel"
             raise MappingError(mapping.path, mapping.lines["channels"], problem, remedy)
         self._channels = [
-            [(source, self._columns(source, part)) for source in mine] for part in mapping.parts
+            [] if rules else [(source, self._columns(source, part)) for source in mine]
+            for part in mapping.parts
         ]
         self.wanted = self._wanted()
 
-    def times(self, block: Block, notes: _Notes) -> tuple[Lines, NDArray[np.bool_]]:
-        """(n,) event time, µs, and whether the row has one."""
-        time = self.mapping.time
+    def times(
+        self, block: Block, notes: _Notes, time: EventTime | None = None
+    ) -> tuple[Lines, NDArray[np.bool_]]:
+        """(n,) event time, µs, and whether the row has one; ``time`` says where it stands, None: as everywhere."""
+        time = time or self.mapping.time
         n = len(block.table)
         if time.column is None:
             counts = np.arange(block.first, block.first + n, dtype=np.int64)
@@ -277,23 +278,45 @@ class _Reader:
         self, block: Block, device: NDArray[np.int32], at_us: Lines, line_of: Lines, ids: _Ids
     ) -> list[SourceRecord]:
         """What the rows tell besides readings, in their order; a row without a line (-1) tells nothing."""
-        told: list[SourceRecord] = []
-        for rule in self.mapping.records:
-            text = pc.utf8_trim_whitespace(_column(block, rule.column).cast(pa.string()))
-            hit = text.is_valid() if rule.when is None else pc.fill_null(pc.equal(text, rule.when), False)
-            told += [
-                SourceRecord(
-                    ids.array[int(device[k])].as_py(),
-                    int(at_us[k]),
-                    int(line_of[k]),
-                    rule.kind,
-                    rule.action,
-                    rule.failure_mode,
-                    f"{rule.column}: {text[k].as_py()}",
-                )
-                for k in np.flatnonzero(mask(hit) & (line_of >= 0)).tolist()
-            ]
+        told = [
+            self._record(rule, ids.array[int(device[k])].as_py(), int(at_us[k]), int(line_of[k]), text)
+            for rule in self._rules
+            for k, text in self._hits(rule, block, line_of >= 0)
+        ]
         return sorted(told, key=lambda record: record.after_line)
+
+    def recorded(self, block: Block, notes: _Notes) -> list[tuple[SourceRecord, int]]:
+        """What the rows of a file of records tell, and the line of each; those without device or time tell nothing."""
+        self.broken(block, notes)
+        ids = _Ids()
+        device = self.devices(block, "", ids, notes)
+        time = self.mapping.time
+        told: list[tuple[SourceRecord, int]] = []
+        for name in dict.fromkeys(rule.time or time.column for rule in self._rules):
+            at_us, known = self.times(block, notes, replace(time, column=name))
+            told += [
+                (
+                    self._record(rule, ids.array[int(device[k])].as_py(), int(at_us[k]), -1, text),
+                    block.first + k + 1 + self._header,
+                )
+                for rule in self._rules
+                if (rule.time or time.column) == name
+                for k, text in self._hits(rule, block, known & (device >= 0))
+            ]
+        return told
+
+    def _hits(self, rule: RecordRule, block: Block, usable: NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
+        """The usable rows that a rule is about, and what they say."""
+        text = pc.utf8_trim_whitespace(_column(block, rule.column).cast(pa.string()))
+        hit = text.is_valid() if rule.when is None else pc.fill_null(pc.equal(text, rule.when), False)
+        for k in np.flatnonzero(mask(hit) & usable).tolist():
+            yield k, text[k].as_py()
+
+    def _record(
+        self, rule: RecordRule, device_id: str, at_us: int, after_line: int, text: str
+    ) -> SourceRecord:
+        note = f"{rule.column}: {text}"
+        return SourceRecord(device_id, at_us, after_line, rule.kind, rule.action, rule.failure_mode, note)
 
     def broken(self, block: Block, notes: _Notes) -> None:
         """Tell of the rows that could not be cut into columns."""
@@ -375,10 +398,11 @@ class _Reader:
         """Every column that is read, once."""
         mapping = self.mapping
         wanted = dict.fromkeys(mapping.id_columns, mapping.lines["device"])
-        if mapping.time.column is not None:
+        if mapping.time.column is not None and (self._holds_readings or any(not r.time for r in self._rules)):
             wanted[mapping.time.column] = mapping.lines["time"]
-        wanted.update({rule.column: rule.line for rule in mapping.records})
-        if mapping.long:
+        wanted.update({rule.column: rule.line for rule in self._rules})
+        wanted.update({rule.time: rule.line for rule in self._rules if rule.time})
+        if mapping.long and self._holds_readings:
             wanted.update(dict.fromkeys((mapping.long.channel, mapping.long.value), mapping.lines["long"]))
         for name, line in wanted.items():
             if name not in self._names:
@@ -441,11 +465,35 @@ def _batch(mapping: FileMapping, pieces: Sequence[tuple[int, _Reader, Block]], i
     )
 
 
-def _failures(mapping: FileMapping, last: SourceBatch, newest: _Newest) -> SourceBatch:
-    """What follows all rows: each device failed at its newest one."""
+def _recorded(
+    mapping: FileMapping, files: Sequence[str | Path], rows: int, notes: _Notes
+) -> Iterator[tuple[SourceRecord, Problem]]:
+    """What files of records tell, each with what is to be said where its device has no readings."""
+    for file in files:
+        path = str(file)
+        if is_skipped(mapping, path) or holds_readings(mapping, path):
+            continue
+        reader = _Reader(mapping, path)
+        for block in blocks(path, mapping, reader.wanted, rows):
+            for record, line in reader.recorded(block, notes):
+                yield record, Problem(path, line, f"there are no readings of device {record.device_id!r}")
+
+
+def _last(
+    mapping: FileMapping, last: SourceBatch, newest: _Newest, waiting: Waiting[Problem], notes: _Notes
+) -> SourceBatch:
+    """What follows all rows: records that no reading came after, and the failures of devices that ran to theirs."""
     channels = len(mapping.device_type.channels)
     nothing = np.zeros(0, np.int64)
     ids = last.readings.ids
+    records, strangers = waiting.rest(ids.to_pylist())
+    problems = [*notes.told, *strangers][:PROBLEMS_TOLD]
+    if mapping.run_to_failure:
+        records += [
+            SourceRecord(device_id, at_us, -1, "failure", None, mapping.failure_mode, "run to failure")
+            for device_id, at_us in zip(ids.to_pylist(), newest.at_us.tolist(), strict=True)
+            if at_us != _NEVER_US
+        ]
     return SourceBatch(
         ReadingBatch(
             mapping.device_type.name,
@@ -460,11 +508,9 @@ def _failures(mapping: FileMapping, last: SourceBatch, newest: _Newest) -> Sourc
         None,
         nothing,
         pa.array([], pa.string()),
-        tuple(
-            SourceRecord(device_id, at_us, -1, "failure", None, mapping.failure_mode, "run to failure")
-            for device_id, at_us in zip(ids.to_pylist(), newest.at_us.tolist(), strict=True)
-            if at_us != _NEVER_US
-        ),
+        tuple(records),
+        tuple(problems),
+        notes.count + len(strangers),
     )
 
 

@@ -196,6 +196,33 @@ def test_a_file_that_does_not_fit_stops_everything_before_it_starts(tanks, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_records_without_readings_are_an_error(tmp_path):
+    work = tmp_path / "work.csv"
+    work.write_text("t,unit,done\n1,north,cleaned\n")
+    mapping = parse(MAPPING + "records: [{file: work, column: done, kind: repair}]\n", "m.yaml")
+    with pytest.raises(SourceFileError, match="there are records and no readings"):
+        replay(mapping, [work], tmp_path / "out")
+
+
+@pytest.mark.parametrize("rows", [1, 50, 1000])
+def test_a_record_of_another_file_does_what_one_beside_its_reading_does(tanks, tmp_path, rows):
+    """Twins and history come to the same, wherever the record stands and however files are cut."""
+    beside = parse(MAPPING + RECORDS, "m.yaml")
+    import_files(beside, [tanks], tmp_path / "beside", live=True)
+    work = tmp_path / "work.csv"
+    work.write_text("t,unit,work\n603,south,clean\n")
+    apart = parse(MAPPING + RECORDS.replace("{column", "{file: work, column"), "m.yaml")
+    summary = import_files(apart, [work, tanks], tmp_path / "apart", live=True, rows=rows)
+    assert summary.records == 3
+    asked = "SELECT event_time, detail FROM events WHERE type = 'maintenance.recorded' ORDER BY event_time"
+    told = [history(tmp_path / name, asked) for name in ("beside", "apart")]
+    pd.testing.assert_frame_equal(*told)
+    one, other = (twins_of(tmp_path / name) for name in ("beside", "apart"))
+    for name in ("north", "south"):
+        for said in ("health", "anomaly_score", "life_cycle", "patterns"):
+            assert one[name][said] == other[name][said]
+
+
 def test_a_file_that_ends_early_leaves_no_results(tmp_path):
     text = "t,unit,level,inflow\n" + "".join(f"{k * 10},a,{50 + k % 7},1\n" for k in range(20_000))
     path = tmp_path / "cut.csv.gz"

@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def test_every_shipped_mapping_loads(path):
 
 def test_the_sets_that_the_guide_names_are_shipped():
     shipped = {path.stem for path in MAPPINGS.glob("*.yaml")}
-    assert shipped >= {"cmapss", "cmapss-test", "skab", "nab", "la-haute-borne", "hydraulic", "ai4i", "ims"}
+    guide = (MAPPINGS.parents[1] / "docs/guides/import.md").read_text()
+    assert shipped == set(re.findall(r"^\| `([a-z0-9-]+)\.yaml` \|", guide, re.MULTILINE))
 
 
 def test_a_small_mapping_has_sensible_defaults():
@@ -91,6 +93,9 @@ def test_baseline_rows_count_rows_not_samples():
         (("channels:\n  t", "files: {separator: tabs}\nchannels:\n  t"), "'tabs' is no separator"),
         (("channels:\n  t", "files: {columns: [a1..3, a2]}\nchannels:\n  t"), "column 'a2' is named twice"),
         (("channels:\n  t", "records: [{column: x, kind: party}]\nchannels:\n  t"), "'party'"),
+        (("channels:\n  t", "records: [{column: x, kind: repair, time: at}]\nchannels:\n  t"), "has their time"),
+        (("channels:\n  t", "labels: [at]\nrecords: [{column: x, kind: repair, file: w, time: at}]\nchannels:\n  t"),
+         "'at' is under `labels` and yet read"),
         (("channels:\n  t", "run_to_failure: {failure_mode: gremlins}\nchannels:\n  t"), "'gremlins'"),
         (("name: gauge", "name: gauge\n    intervall_s: 3"), "m.yaml:5: "),
     ],
@@ -108,6 +113,26 @@ def test_missing_sections_are_told():
     assert "the catalogue has no device type 'warp-core'" in problems(
         "device: {type: warp-core}\ntime: {column: t}\nchannels: {a: b}\n"
     )
+
+
+def test_files_of_records_are_known_by_their_names():
+    text = (
+        MINIMAL
+        + "records: [{column: x, kind: repair}, {column: y, kind: failure, file: 'work_*', time: at}]\n"
+    )
+    beside, (rule,) = parse(text, "m.yaml").rules_of("readings"), parse(text, "m.yaml").rules_of("work_2026")
+    assert beside == ()
+    assert (rule.column, rule.kind, rule.time) == ("y", "failure", "at")
+
+
+def test_a_record_of_another_file_cannot_be_about_a_part():
+    text = MINIMAL.replace('"{unit}"\n', '"{unit}-{part}"\n  parts: ["1", "2"]\n')
+    assert "cannot say which part" in problems(text + "records: [{column: x, kind: repair, file: w}]\n")
+
+
+def test_a_file_of_records_has_a_time_where_readings_are_counted():
+    text = MINIMAL.replace("  column: t\n", '  origin: "2000-01-01T00:00:00Z"\n  step_s: 60\n')
+    assert "name it under `time`" in problems(text + "records: [{column: x, kind: repair, file: w}]\n")
 
 
 def test_a_file_that_is_not_there_is_an_error_with_its_path():

@@ -274,6 +274,38 @@ def test_records_follow_their_row_and_run_to_failure_ends_each_device(tmp_path):
     assert len(batches[-1].readings) == 0
 
 
+WORK = """\
+records:
+  - {file: "work*", column: done, when: oiled, time: at, kind: repair}
+  - {file: "work*", column: done, when: broke, time: at, kind: failure}
+"""
+
+
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_records_of_another_file_stand_among_the_readings_by_time(tmp_path, rows):
+    mapping = parse(MAPPING.replace("{file}-{unit}", "{unit}") + WORK, "m.yaml")
+    work = write(
+        tmp_path, "work.csv",
+        "at,unit,done\n7,1,oiled\n7,1,broke\n12,2,broke\n99,1,oiled\n3,9,broke\nsoon,1,broke\n5,1,painted\n",
+    )  # fmt: skip
+    path = write(tmp_path, "f.csv", "t,unit,x,y\n5,1,1,1\n7,1,1,1\n10,2,1,1\n8,1,1,1\n20,2,1,1\n")
+    batches = list(read(mapping, [work, path], rows=rows))
+    told, first = [], 0
+    for batch in batches:
+        assert [each.after_line for each in batch.records] == sorted(
+            each.after_line for each in batch.records
+        )
+        told += [(first + r.after_line, r.device_id, r.at_us // 1_000_000, r.kind) for r in batch.records]
+        first += len(batch.readings)
+    assert told == [
+        (2, "1", 7, "repair"), (2, "1", 7, "failure"), (3, "2", 12, "failure"), (4, "1", 99, "repair"),
+    ]  # fmt: skip
+    assert problems(batches) == [
+        f"{work}:7: 'at' is 'soon', no time",
+        f"{work}:6: there are no readings of device '9'",
+    ]
+
+
 def test_files_are_read_in_pieces(tmp_path):
     path = write(tmp_path, "f.csv", "t,unit,x,y\n" + "".join(f"{k},1,1,1\n" for k in range(ROWS + 10)))
     batches = list(read(parse(MAPPING, "m.yaml"), [path]))
