@@ -110,7 +110,8 @@ def fit(x: Matrix, y: NDArray[np.float64], how: Boosting, seed: int) -> Trees:
         min_samples_leaf=min(how.leaf_rows, max(1, int(_LEAF_SHARE * len(x)))), l2_regularization=how.ridge,
         max_features=how.columns, early_stopping=False, random_state=seed,
     )  # fmt: skip
-    model.fit(x, y)
+    heard = ~np.isnan(x).all(axis=0)
+    model.fit(np.where(heard, x, np.float32(0.0)), y)  # a column of which nothing is known tells nothing
     return _kept(model)
 
 

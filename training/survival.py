@@ -227,8 +227,8 @@ class Likeness:
     @staticmethod
     def learned(x: Matrix) -> "Likeness":
         """From the columns of landmarks; an unknown value counts as ordinary."""
-        seen = x.astype(np.float64)
-        centre = np.nan_to_num(np.nanmean(seen, axis=0)) if len(seen) else np.zeros(x.shape[1])
+        seen = np.where(np.isnan(x).all(axis=0), 0.0, x.astype(np.float64))
+        centre = np.nanmean(seen, axis=0) if len(seen) else np.zeros(x.shape[1])
         scale = np.nan_to_num(np.nanstd(seen, axis=0))
         scale = np.where(scale > 1.0 / _GRAIN, scale, np.inf)  # a column that never moved tells nothing
         z = np.nan_to_num((seen - centre) / scale)

@@ -115,6 +115,22 @@ def test_trees_as_arrays_say_what_scikit_learn_says() -> None:
     assert again.predict(new).tobytes() == trees.predict(new).tobytes()
 
 
+def test_a_column_of_which_nothing_is_known_tells_nothing() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 3)).astype(np.float32)
+    x[:, 1] = np.nan
+    y = x[:, 0].astype(np.float64)
+    trees = boosting.fit(x, y, Boosting(rounds=30), seed=0)
+    assert 1 not in trees.column
+    assert np.corrcoef(trees.predict(x), y)[0, 1] > 0.9
+    like = Likeness.learned(x)
+    assert like.holds(x).mean() > 0.98
+    now_known = x.copy()
+    now_known[:, 1] = 5.0
+    np.testing.assert_array_equal(trees.predict(now_known), trees.predict(x))
+    assert like.holds(now_known).mean() > 0.98
+
+
 def test_columns_mean_the_same_in_every_regime_and_tell_no_age() -> None:
     known = known_of(500, 0)
     norm = Norm.learned(known)
