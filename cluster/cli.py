@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -28,7 +27,7 @@ from cluster import (
     cli_types,
 )
 from cluster.compiled import use_kernel_cache
-from cluster.terminal import AsJson, Data
+from cluster.terminal import AsJson, Data, instant
 from cluster.terminal import bar as _bar
 from cluster.terminal import err as _err
 from cluster.terminal import out as _out
@@ -409,16 +408,10 @@ def twin(
     as_json: AsJson = False,
 ) -> None:
     """Show everything that is known of a device, now or as of a past moment; needs no running platform."""
-    from training.errors import QueryError
     from training.past import Past
     from training.recorder import journals_in
 
-    at_us = int(time.time() * 1e6)
-    if at is not None:
-        try:
-            at_us = round(datetime.fromisoformat(at).astimezone(UTC).timestamp() * 1e6)
-        except ValueError as error:
-            raise QueryError(f"{at!r} is no time", "write 2026-01-31T12:00:00Z") from error
+    at_us = int(time.time() * 1e6) if at is None else instant(at)
     folder = _settings({"data": data}).data
     found, _ = Past(folder / "history", journals_in(folder / "hosts")).twin(device, at_us)
     if as_json:

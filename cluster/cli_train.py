@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cluster.terminal import AsJson, Data, bar, say, settings_of
+from cluster.terminal import AsJson, Data, bar, instant, say, settings_of
 
 TypeName = Annotated[str, typer.Argument(help="Device type.", metavar="TYPE")]
 
@@ -50,11 +50,35 @@ def predict(
     out: Annotated[Path, typer.Option(help="Parquet file to write; one that is there is replaced.")],
     data: Data = None,
     version: Annotated[int | None, typer.Option(help="Of the model; left out: the one in force.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="By what was known at this moment, ISO 8601 with a time zone; none: now."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="At each reading dated since: what would have been said then.")
+    ] = None,
+    within: Annotated[
+        list[str] | None,
+        typer.Option(help="Tell the probability to fail within so long, too: hours or days, `72h`, `3d`."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write how long each device that has not failed may last, by each failure mode; needs no running platform."""
     from cluster.training import predict as run
+    from training.forecasts import within as spans
 
-    rows, model = run(settings_of({"data": data}), device_type, out, version)
+    try:
+        within_h = spans(within or [])
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--within") from error
+    rows, moments, model = run(
+        settings_of({"data": data}), device_type, out, version,
+        at_us=None if at is None else instant(at), since_us=None if since is None else instant(since),
+        within_h=within_h,
+    )  # fmt: skip
     said = {"devices": rows, "model": model, "out": str(out)}
-    say(said, as_json, f"{rows:,} devices by version {model} of the {device_type} model, in {out}")
+    text = f"{rows:,} devices"
+    if since is not None:
+        said["moments"] = moments
+        text = f"{text} at {moments:,} moments"
+    say(said, as_json, f"{text} by version {model} of the {device_type} model, in {out}")

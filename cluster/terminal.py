@@ -41,6 +41,16 @@ def moment(at_us: int) -> str:
     return datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat().replace("+00:00", "Z")
 
 
+def instant(text: str) -> int:
+    """Microseconds since 1970 of a moment as people write it; without a time zone it is this machine's."""
+    from training.errors import QueryError
+
+    try:
+        return round(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1e6)
+    except ValueError as error:
+        raise QueryError(f"{text!r} is no time", "write 2026-01-31T12:00:00Z") from error
+
+
 def settings_of(options: dict[str, Any]) -> Any:
     """The settings in force, with these options of the command line."""
     from cluster.settings import announce_key, load

@@ -78,16 +78,27 @@ def text_of(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def predict(settings: Settings, name: str, out: Path, version: int | None) -> tuple[int, int]:
-    """Write the forecasts of a type's devices into ``out``; gives how many devices, and the model's version.
+def predict(
+    settings: Settings, name: str, out: Path, version: int | None, *, at_us: int | None = None,
+    since_us: int | None = None, within_h: Mapping[str, float],
+) -> tuple[int, int, int]:  # fmt: skip
+    """Write the forecasts of a type's devices into ``out``; gives how many devices and moments, and the model's version.
+
+    Parameters
+    ----------
+    at_us : shard time, of what is known; None: now
+    since_us : event time; at each reading since, in place of the newest alone
+    within_h : columns of the probability of a failure, and within how many hours
 
     Raises
     ------
     DeviceTypeNotFoundError, NoChampionError, ModelNotFoundError : there is nothing to forecast with.
+    MomentNotKeptError, MomentAheadError : the twins of then cannot be rebuilt.
     """
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    from training.forecasts import ANY, forecasts
+    from training.forecasts import ANY, forecasts, forecasts_since
 
     data = settings.data
     device_type = _type(data, name)
@@ -96,12 +107,17 @@ def predict(settings: Settings, name: str, out: Path, version: int | None) -> tu
     if kept is None:
         raise NoChampionError(name)
     model = SurvivalModel.from_arrays(registry.load(name, kept.version))
+    at_us = time.time_ns() // 1000 if at_us is None else at_us
     with History(data / "history", journals_in(data / "hosts")) as history:
-        found = forecasts(history, model, device_type, time.time_ns() // 1000)
+        if since_us is None:
+            found = forecasts(history, model, device_type, at_us, within_h)
+        else:
+            found = forecasts_since(history, model, device_type, since_us, at_us, within_h)
     part = out.with_name(out.name + ".part")
     pq.write_table(found, part)
     part.replace(out)
-    return sum(mode == ANY for mode in found["failure_mode"].to_pylist()), kept.version
+    moments = found.filter(pc.field("failure_mode") == ANY)
+    return pc.count_distinct(moments["device_id"]).as_py(), moments.num_rows, kept.version
 
 
 def _type(data: Path, name: str) -> DeviceType:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from training.errors import MomentNotKeptError
 from training.history import History
-from training.lifecycles import LAST_US, LifeCycles
+from training.lifecycles import FIRST_US, LAST_US, LifeCycles
 from training.past import Past
 from training.rebuilding import Rebuilding
 from twins.covariates import Covariates, covariates, from_matrix
@@ -81,11 +81,13 @@ class Window:
     device_type : of the devices
     until_us : shard time; nothing that came later is known
     stride : every so manyth reading of a device is a landmark, and its first ones after another place for each device
+    since_us : event time; no earlier reading is one
     """
 
     device_type: str
     until_us: int
     stride: int = 1
+    since_us: int = FIRST_US
 
 
 def devices(history: History, device_type: str) -> list[str]:
@@ -157,6 +159,7 @@ class _Watch:
 
     def __init__(self, window: Window) -> None:
         self._stride = window.stride
+        self._since_us = window.since_us
         self._lines = np.zeros(0, np.int64)  # of each row so far
         self.found: list[_Seen] = []
 
@@ -168,7 +171,7 @@ class _Watch:
         place = _rank(rows[order])
         number = np.empty(len(rows), np.int64)
         number[order] = self._lines[rows[order]] + place + 1  # of the line among its device's
-        due = number % self._stride == 0
+        due = (number % self._stride == 0) & (batch.event_us >= self._since_us)
         part = np.empty(len(rows), np.int64)
         part[order] = _before(due[order], place)
         np.maximum.at(self._lines, rows, number)

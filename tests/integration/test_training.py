@@ -74,6 +74,11 @@ def test_from_recorded_failures_to_a_forecast(shell: Shell, tmp_path: Path) -> N
     imported(shell, "cmapss-test.yaml", sorted(ENGINES.glob("test_*.gz")))
     assert shell.say("predict", "turbofan", "--out", str(out)) == {"devices": 5, "model": 1, "out": str(out)}
     assert pq.read_table(out).num_rows == 5
+    since = ("--since", "2000-01-02T00:00:00Z", "--within", "3d")
+    assert shell.say("predict", "turbofan", "--out", str(out), *since)["devices"] == 25
+    assert "p_fail_3d" in pq.read_schema(out).names
+    before = ("--at", "2000-01-01T00:00:00Z")
+    assert shell.say("predict", "turbofan", "--out", str(out), *before)["devices"] == 0
     assert [each["role"] for each in shell.say("models", "list", "turbofan")] == ["champion"]
     assert not list((shell.data / "training").iterdir())
 

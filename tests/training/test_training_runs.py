@@ -1,16 +1,20 @@
 """A run on recorded engines: the same whoever does it, taken up again where it was left, and never half a model."""
 
+import gzip
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from training import training_runs
 from training.errors import TooFewFailuresError
-from training.forecasts import ANY, FORECASTS, forecasts
+from training.forecasts import ANY, FORECASTS, forecasts, forecasts_since, within
 from training.history import History
 from training.importing import import_files
 from training.recorder import journals_in
@@ -33,6 +37,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import_files(MAPPINGS / "cmapss.yaml", sorted(ENGINES.glob("train_*.gz")), folder)
     import_files(MAPPINGS / "cmapss-test.yaml", sorted(ENGINES.glob("test_*.gz")), folder)
     return folder
+
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def begun(folder: Path, data: Path, **said: Any) -> Path:
@@ -155,6 +162,59 @@ def test_those_that_have_not_failed_are_forecast_as_of_their_newest_reading(run:
     assert (np.diff(risks, axis=0) >= 0).all()
     truth = np.array([112, 98, 69, 82, 91])
     assert np.abs(found["rul_mean_h"].to_numpy() - truth).mean() < 30
+
+
+def test_what_would_have_been_said_is_of_each_reading_since_and_ends_in_what_is_said(
+    run: Path, data: Path
+) -> None:
+    model, now_us = SurvivalModel.from_arrays(outcome(run)[1]), WallClock().now_us()
+    spans = within(["36h", "3d"])
+    since = BEGINNING + timedelta(days=1)
+    since_us = int(since.timestamp() * 1e6)
+    with History(data / "history", journals_in(data / "hosts")) as history:
+        now = forecasts(history, model, TYPE, now_us, spans)
+        then = forecasts_since(history, model, TYPE, since_us, now_us, spans)
+        none = forecasts_since(history, model, TYPE, now_us, now_us, spans)
+        count = history.query("SELECT count(*) AS n FROM readings_turbofan WHERE epoch_us(event_time) >= $since",
+                              {"since": since_us})["n"][0].as_py()  # fmt: skip
+    assert then.schema == now.schema == none.schema
+    assert then.num_rows == count
+    assert none.num_rows == 0
+    assert pc.min(then["event_time"]).as_py() >= since
+    assert len(set(then["device_id"].to_pylist())) == 25  # those that failed, too
+    newest = {(row["device_id"], row["event_time"]): row for row in then.to_pylist()}
+    for row in now.to_pylist():
+        assert newest[row["device_id"], row["event_time"]] == row
+    risks = np.stack(
+        [then[name].to_numpy() for name in ("p_fail_24h", "p_fail_36h", "p_fail_3d", "p_fail_7d")]
+    )
+    assert (np.diff(risks, axis=0) >= 0).all()
+
+
+def test_what_would_have_been_said_knows_nothing_of_what_came_later(run: Path, tmp_path: Path) -> None:
+    """Engines whose later flights are left out, and the same with wild ones: what is said before is the same."""
+    model, said = SurvivalModel.from_arrays(outcome(run)[1]), []
+    text = gzip.decompress((ENGINES / "test_FD001_units_1-5.txt.gz").read_bytes()).decode().splitlines()
+    for name, wild in (("short", False), ("long", True)):
+        rows = [line.split() for line in text]
+        kept = [row for row in rows if wild or int(row[1]) <= 20]
+        late = [[*row[:5], *row[7:], "0", "0"] if int(row[1]) > 20 else row for row in kept]
+        file = tmp_path / name / "test_FD001.txt"
+        file.parent.mkdir()
+        file.write_text("\n".join(" ".join(row[:26]) for row in late) + "\n")
+        import_files(MAPPINGS / "cmapss-test.yaml", [file], tmp_path / name)
+        with History(tmp_path / name / "history", journals_in(tmp_path / name / "hosts")) as history:
+            found = forecasts_since(history, model, TYPE, 0, WallClock().now_us())
+        early = found.filter(pc.field("event_time") <= pa.scalar(BEGINNING + timedelta(hours=20)))
+        said.append(early)
+    assert said[0].num_rows == 5 * 20
+    assert said[0].equals(said[1])
+
+
+@pytest.mark.parametrize("span", ["3", "0d", "1w", "-2h", "1.5d", "3d ", ""])
+def test_a_span_is_hours_or_days(span: str) -> None:
+    with pytest.raises(ValueError, match="such as 72h or 3d"):
+        within([span])
 
 
 def test_too_few_failures_are_refused_with_what_to_do(tmp_path: Path) -> None:
