@@ -11,13 +11,13 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[1]
 
 
-def twinfold(data: Path, *words: object) -> dict[str, Any]:
-    """What a command on a data folder says; Ray, where it takes that, keeps its sessions in a folder of its own."""
+def twinfold(data: Path | None, *words: object) -> dict[str, Any]:
+    """What a command says, on a data folder if it takes one; Ray keeps its sessions in a folder of its own."""
     command = [str(Path(sys.executable).with_name("twinfold")), *map(str, words)]
     with tempfile.TemporaryDirectory(prefix="tf-") as sessions:
         settings = {"PYTHONPATH": str(ROOT), "TWINFOLD_RAY__TEMP_DIR": sessions}
         done = subprocess.run(
-            [*command, "--data", str(data), "--json"],
+            [*command, *(["--data", str(data)] if data else []), "--json"],
             env=os.environ | settings, stdout=subprocess.PIPE, check=True, text=True,
         )  # fmt: skip
     said: dict[str, Any] = json.loads(done.stdout)
