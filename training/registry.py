@@ -158,13 +158,13 @@ class Registry:
     """
 
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._clock = clock or WallClock()
         self._told: set[str] = set()
 
     def types(self) -> list[str]:
         """The device types of which there are models, by name."""
-        names = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         return sorted(name for name in names if self._numbers(name))
 
     def versions(self, device_type: str) -> list[ModelVersion]:
@@ -178,6 +178,15 @@ class Registry:
                     _log.error("a model is left out: %s", error)
                 self._told.add(str(error))
         return found
+
+    def newest(self, device_type: str) -> ModelVersion | None:
+        """The last one that was added, of those that can be read; None: there is none."""
+        for number in reversed(self._numbers(device_type)):
+            try:
+                return self._version(device_type, number, self.changes(device_type))
+            except (ModelDamagedError, ModelFormatError):
+                continue
+        return None
 
     def get(self, device_type: str, version: int) -> ModelVersion:
         """One version.
@@ -207,13 +216,13 @@ class Registry:
             raise ValueError(f"no device type can be called {manifest.device_type!r}")
         block = packed(arrays)
         with self._writing():
-            folder = self._folder / manifest.device_type
+            folder = self.folder / manifest.device_type
             version = self._next(manifest.device_type)
             sha256, created_us = hashlib.sha256(block).hexdigest(), self._clock.now_us()
             document = {"format": FORMAT, "version": version, "created_us": created_us, "sha256": sha256}
             text = json.dumps({**document, **asdict(manifest)}, indent=1, allow_nan=False)
             folder.mkdir(exist_ok=True)
-            sync_folder(self._folder)
+            sync_folder(self.folder)
             _sweep(folder)
             part, whole = folder / f"{UNFINISHED}{version}", folder / str(version)
             try:
@@ -240,7 +249,7 @@ class Registry:
         kept = self.get(device_type, version)
         file = f"{version}/{MODEL_FILE}"
         try:
-            block = sealing.read(self._folder / device_type / file)
+            block = sealing.read(self.folder / device_type / file)
         except (FileNotFoundError, SealBrokenError) as error:
             raise ModelDamagedError(device_type, file, str(error)) from error
         if hashlib.sha256(block).hexdigest() != kept.sha256:
@@ -324,7 +333,7 @@ class Registry:
     def _read(self, device_type: str, file: str) -> dict[str, Any] | None:
         """A document of this format; None: there is no such file."""
         try:
-            document = json.loads((self._folder / device_type / file).read_bytes())
+            document = json.loads((self.folder / device_type / file).read_bytes())
             written = int(document["format"])
         except FileNotFoundError:
             return None
@@ -336,7 +345,7 @@ class Registry:
 
     def _numbers(self, device_type: str) -> list[int]:
         """The versions that are whole, the oldest first."""
-        folder = self._folder / device_type
+        folder = self.folder / device_type
         if not _TYPE.fullmatch(device_type) or not folder.is_dir():
             return []
         return sorted(int(path.name) for path in folder.iterdir() if _VERSION.fullmatch(path.name))
@@ -353,7 +362,7 @@ class Registry:
 
     def _change(self, device_type: str, changes: Sequence[Change], change: Change) -> None:
         document = {"format": FORMAT, "changes": [asdict(each) for each in (change, *changes)][:KEPT]}
-        path = self._folder / device_type / CHAMPION_FILE
+        path = self.folder / device_type / CHAMPION_FILE
         part = path.with_name(UNFINISHED + CHAMPION_FILE)
         write(part, json.dumps(document, indent=1).encode())
         os.replace(part, path)
@@ -362,10 +371,10 @@ class Registry:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Keeps other writers out, of this process and of others."""
-        if not self._folder.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            sync_folder(self._folder.parent)
-        descriptor = os.open(self._folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(self.folder.parent)
+        descriptor = os.open(self.folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

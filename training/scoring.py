@@ -10,11 +10,12 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from training.errors import ModelDamagedError, ModelFormatError
@@ -22,15 +23,17 @@ from training.registry import MODEL_FILE, ModelVersion, Registry
 from training.survival import Forecast, SurvivalModel
 from twins.clock import stopwatch_s
 from twins.devices import DeviceType
+from twins.directory import hashes
 from twins.errors import FleetError, StaleDirectoryError
 from twins.fleet import Fleet
-from twins.prognosis import QUANTILES, SAID, UNSAID, WITHIN_H, Prognoses, PrognosisState
+from twins.prognosis import QUANTILES, SAID, UNSAID, WITHIN_H, Prognoses, PrognosisState, chosen
 from twins.service import Scorable
 
 ROWS_AT_ONCE: Final = 8_192
 """Rows of a shard that are asked for, scored and told at once: few enough that a shard's readings hardly wait."""
 
 _FORECAST_AT_ONCE: Final = 4_096  # devices whose curves are held at once
+_WEEK: Final = [*WITHIN_H].index("p_fail_7d")
 
 _log = logging.getLogger("twinfold.scoring")
 
@@ -59,6 +62,26 @@ class Loaded(NamedTuple):
     failure_modes: tuple[str, ...]
 
 
+class Part(NamedTuple):
+    """Rows of a type's shard in one host."""
+
+    host: int
+    first: int
+    rows: int
+
+
+class Done(NamedTuple):
+    """What scoring a part came to; see ``Round``."""
+
+    devices: int
+    told: int
+    unlike: int
+    risk: NDArray[np.float32]
+
+
+NOTHING: Final = Done(0, 0, 0, np.zeros(0, np.float32))
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """What one pass over the devices of a type came to.
@@ -70,6 +93,7 @@ class Round:
     told : how many forecasts were new
     unlike : of how many the model cannot say anything
     seconds : how long it took
+    risk : (devices - unlike,) how likely each of the others is to fail within a week
     """
 
     device_type: str
@@ -78,6 +102,7 @@ class Round:
     told: int
     unlike: int
     seconds: float
+    risk: NDArray[np.float32] = field(default_factory=lambda: NOTHING.risk, repr=False, compare=False)
 
 
 class Scorer:
@@ -106,10 +131,18 @@ class Scorer:
                 found[name] = champion.version
         return found
 
-    def rescore(self, device_type: str, version: int, shadow: bool = False) -> Round:
+    def challenger(self, device_type: str) -> int | None:
+        """The newest version of a type, if it is newer than the one in force and never was; None: it is not, or none is."""
+        newest = self._registry.newest(device_type)
+        if newest is None or newest.role != "challenger" or self._champion(device_type) is None:
+            return None
+        return newest.version
+
+    def rescore(self, device_type: str, version: int, shadow: bool = False, most: int | None = None) -> Round:
         """Ask a version about all devices of a type, and tell the twins what is new. One host that is away costs no other.
 
-        ``shadow``: history is told and not the twins, of every device.
+        ``shadow``: history is told and not the twins, of every device. ``most``: of about so many, drawn by a hash of their
+        ids, so that it is the same ones every time.
 
         Raises
         ------
@@ -118,16 +151,17 @@ class Scorer:
         """
         loaded, began_s = self.load(device_type, version), stopwatch_s()
         of = self._fleet.types[device_type]
-        work = partial(self._part, loaded, of, shadow)
+        parts = list(self._parts(device_type))
+        share = 1.0 if most is None else most / max(1, sum(rows for *_, rows in parts))
+        work = partial(self._part, loaded, of, shadow, share)
         failed: list[FleetError] = []
-        counts = np.zeros(3, np.int64)
         with ThreadPoolExecutor(self._config.threads, "scorer") as pool:
-            for counted in pool.map(partial(_tried, work, failed), self._parts(device_type)):
-                counts += counted
+            done = list(pool.map(partial(_tried, work, failed), parts))
         if failed:
             raise failed[-1]
-        devices, told, unlike = counts.tolist()
-        return Round(device_type, version, devices, told, unlike, stopwatch_s() - began_s)
+        devices, told, unlike, risk = zip(NOTHING, *done, strict=True)
+        took_s = stopwatch_s() - began_s
+        return Round(device_type, version, sum(devices), sum(told), sum(unlike), took_s, np.concatenate(risk))
 
     def load(self, device_type: str, version: int) -> Loaded:
         """A version, read once; raises what ``Registry.load`` does."""
@@ -151,27 +185,25 @@ class Scorer:
             self._refused.add((device_type, 0))
             return None
 
-    def _parts(self, device_type: str) -> Iterator[tuple[int, int]]:
-        """Host and first row of each part of a type's shards."""
+    def _parts(self, device_type: str) -> Iterator[Part]:
         self._fleet.refresh()
         for host in self._fleet.hosts():
             rows = self._fleet.directory.seal(host, device_type).rows
-            yield from ((host, first) for first in range(0, rows, ROWS_AT_ONCE))
+            for first in range(0, rows, ROWS_AT_ONCE):
+                yield Part(host, first, min(ROWS_AT_ONCE, rows - first))
 
-    def _part(
-        self, loaded: Loaded, device_type: DeviceType, shadow: bool, part: tuple[int, int]
-    ) -> list[int]:
-        """Devices, told, unlike of one part."""
-        host, first = part
-        found = self._fleet.scorable(host, device_type.name, first, ROWS_AT_ONCE, True)
+    def _part(self, loaded: Loaded, device_type: DeviceType, shadow: bool, share: float, part: Part) -> Done:
+        found = self._fleet.scorable(part.host, device_type.name, part.first, ROWS_AT_ONCE, True)
+        if found is not None and share < 1.0:
+            found = _drawn(found, share)
         if found is None or not len(found.rows):
-            return [0, 0, 0]
+            return NOTHING
         told = prognoses(loaded, device_type, found, shadow)
         unlike = int((told.said == UNSAID).sum())
         new = told if shadow else told.where(changed(found.said, told, self._config.resolution))
         if len(new):
-            self._fleet.score(host, new)
-        return [len(told), len(new), unlike]
+            self._fleet.score(part.host, new)
+        return Done(len(told), len(new), unlike, told.p_fail[told.said == SAID, _WEEK])
 
 
 def load(registry: Registry, device_type: str, version: int) -> Loaded:
@@ -247,12 +279,22 @@ def _likeliest(
     return mode, np.where(mode >= 0, part, np.nan)
 
 
-def _tried(work: "partial[list[int]]", failed: list[FleetError], part: tuple[int, int]) -> list[int]:
-    """The counts of a part; of one that could not be done, none. Rows that moved meanwhile are scored the next time."""
+def _drawn(found: Scorable, share: float) -> Scorable:
+    """Some of the devices: those whose ids' hashes are low enough."""
+    assert found.ids is not None
+    mine = np.flatnonzero(hashes(found.ids) < np.uint64(share * 2.0**64))
+    return replace(
+        found, rows=found.rows[mine], life_cycle=found.life_cycle[mine], event_us=found.event_us[mine],
+        known=found.known.take(mine), said=chosen(found.said, mine), ids=found.ids.take(pa.array(mine)),
+    )  # fmt: skip
+
+
+def _tried(work: "partial[Done]", failed: list[FleetError], part: Part) -> Done:
+    """What came of a part; of one that could not be done, nothing. Rows that moved meanwhile are scored the next time."""
     try:
         return work(part)
     except StaleDirectoryError:
-        return [0, 0, 0]
+        return NOTHING
     except FleetError as error:
         failed.append(error)
-        return [0, 0, 0]
+        return NOTHING
