@@ -397,7 +397,8 @@ class Platform:
     def _start_jobs(self) -> None:
         from cluster.services import working
 
-        self._down.append(("the jobs", working.start(self.data, self._labels, self.placement).stop))
+        config = self.settings.retraining_config()
+        self._down.append(("the jobs", working.start(self.data, config, self._labels, self.placement).stop))
 
     def _start_scorer(self) -> None:
         from cluster.services import scoring

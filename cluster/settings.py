@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from serve.config import ApiConfig, DatabaseConfig, NotesConfig, ReceiversConfig
     from serve.mqtt import MqttConfig
     from serve.sparkplug.application import SparkplugConfig
+    from training.retraining import RetrainingConfig
     from twins.actors import ActorConfig
 
 PREFIX: Final = "TWINFOLD_"
@@ -111,6 +112,21 @@ class ScoringSettings(_Section):
         description="how often twins are forecast anew, s; a model that is new in force scores at once",
     )
     threads: int = Field(2, ge=1, le=64, description="rows scored side by side")
+
+
+class TrainingSettings(_Section):
+    """Models that are made anew, of types that have one."""
+
+    retrain_every_h: float = Field(
+        24.0, ge=0, description="a model is trained anew after so many hours; 0: never for its age"
+    )
+    retrain_on_drift: bool = Field(
+        True, description="and, at most every six hours, where forecasts drift from what they were"
+    )
+    promotion: Literal["automatic", "approval"] = Field(
+        "automatic",
+        description="a model of the schedule that is better comes in force by itself, or waits for approval",
+    )
 
 
 class ApiSettings(_Section):
@@ -312,6 +328,7 @@ class Settings(_Section):
     fleet: FleetSettings = FleetSettings()
     history: HistorySettings = HistorySettings()
     scoring: ScoringSettings = ScoringSettings()
+    training: TrainingSettings = TrainingSettings()
     api: ApiSettings = ApiSettings()
     alerts: AlertSettings = AlertSettings()
     accounts: AccountSettings = AccountSettings()
@@ -379,6 +396,13 @@ class Settings(_Section):
                 recorded=True,
             ),
         )
+
+    def retraining_config(self) -> "RetrainingConfig":
+        """When models are trained anew, and whether better ones come in force."""
+        from training.retraining import RetrainingConfig  # loads scikit-learn
+
+        t = self.training
+        return RetrainingConfig(t.retrain_every_h, t.retrain_on_drift, t.promotion == "automatic")
 
     def database_config(self) -> "DatabaseConfig":
         from serve.config import database_config

@@ -24,10 +24,14 @@ Train = Callable[[Path], None]
 
 
 def request(
-    device_type: str, *, with_age: bool = True, seed: int = 0, promote: bool = True
+    device_type: str, *, with_age: bool = True, seed: int = 0, promote: bool = True, why: str = ""
 ) -> dict[str, Any]:
-    """What a job of this kind is asked for. ``promote``: to put the model in force if it is better than what is."""
-    return {"type": device_type, "with_age": with_age, "seed": seed, "promote": promote}
+    """What a job of this kind is asked for. ``promote``: to put the model in force if it is better than what is.
+
+    ``why`` is said by the schedule alone: see ``retraining.py``.
+    """
+    said = {"type": device_type, "with_age": with_age, "seed": seed, "promote": promote}
+    return {**said, "why": why} if why else said
 
 
 def work(data: Path, find: Callable[[str], DeviceType], train: Train, job: Run) -> Mapping[str, Any]:

@@ -1,36 +1,65 @@
-"""The process that runs jobs."""
+"""The process that runs jobs, and asks for trainings that are due."""
 
+import logging
+import threading
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 from cluster.services.service import STOP_WITHIN_S, Service, journal_sources
-from training import import_jobs, rehearsal_jobs, training_jobs
+from training import drift, import_jobs, rehearsal_jobs, training_jobs
 from training.jobs import ACTOR, FOLDER, Job, Jobs, Work
 from training.past import Past
+from training.registry import FOLDER as MODELS
+from training.registry import Registry
+from training.retraining import RetrainingConfig, Schedule
 from twins.actors import host_actors
+from twins.clock import Clock, WallClock
+from twins.errors import FleetError
 from twins.fleet import Fleet
 from twins.journal import JournalConfig
 from twins.placement import Placement
 from twins.ray_fleet import RayFleet
 
 _WORKERS: Final = 8
+_LOOK_EVERY_S: Final = 30.0
+
+_log = logging.getLogger("twinfold.training")
 
 
 class Working:
-    """Runs jobs, with a fleet of its own, which is found when the first one wants it: it may be away for a while."""
+    """Runs jobs, with a fleet of its own, which is found when the first one wants it: it may be away for a while.
 
-    def __init__(self, data: str, fleet: Callable[[Path], Fleet] = RayFleet) -> None:
-        find = cache(lambda: fleet(Path(data) / "hosts"))
+    Parameters
+    ----------
+    data : the data folder
+    retraining : when types are trained anew
+    """
+
+    def __init__(
+        self,
+        data: str,
+        retraining: RetrainingConfig,
+        fleet: Callable[[Path], Fleet] = RayFleet,
+        clock: Clock | None = None,
+    ) -> None:
+        folder, clock = Path(data), clock or WallClock()
+        find = cache(lambda: fleet(folder / "hosts"))
         works: dict[str, Work] = {
             import_jobs.KIND: partial(import_jobs.work, find, JournalConfig().max_bytes // 2),
-            rehearsal_jobs.KIND: partial(rehearsal_jobs.work, find, partial(_past, Path(data))),
-            training_jobs.KIND: partial(
-                training_jobs.work, Path(data), lambda name: find().types[name], _train
-            ),
+            rehearsal_jobs.KIND: partial(rehearsal_jobs.work, find, partial(_past, folder)),
+            training_jobs.KIND: partial(training_jobs.work, folder, lambda name: find().types[name], _train),
         }
-        self._jobs = Jobs(Path(data) / FOLDER, works)
+        self._jobs = Jobs(folder / FOLDER, works, clock)
+        registry = Registry(folder / MODELS)
+        self._schedule = Schedule(
+            registry, self._jobs, retraining, partial(_drifts, registry), lambda name: name in find().types, clock
+        )  # fmt: skip
+        self._problem = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep_to_schedule, name="schedule", daemon=True)
+        self._thread.start()
 
     def submit(self, kind: str, request: Mapping[str, Any], by: str) -> Job:
         return self._jobs.submit(kind, request, by)
@@ -48,13 +77,37 @@ class Working:
         return self._jobs.cancel(job_id)
 
     def status(self) -> dict[str, Any]:
-        """How many jobs are ``running`` and ``queued``."""
+        """How many jobs are ``running`` and ``queued``, and what keeps the schedule from being kept (``problems``)."""
         states = [job.state for job in self._jobs.list()]
-        return {"running": states.count("running"), "queued": states.count("queued")}
+        return {
+            "running": states.count("running"),
+            "queued": states.count("queued"),
+            "problems": {"schedule": self._problem} if self._problem else {},
+        }
 
     def stop(self) -> None:
         """End; what is under way is begun again at the next start."""
+        self._stop.set()
         self._jobs.stop(STOP_WITHIN_S)
+        self._thread.join(STOP_WITHIN_S)
+
+    def _keep_to_schedule(self) -> None:
+        while not self._stop.wait(_LOOK_EVERY_S):
+            problem = ""
+            try:
+                self._schedule.step()
+            except Exception as error:  # the fleet or the disk; whatever it is, the next look may fare better
+                problem = str(error) or type(error).__name__
+                if problem != self._problem:
+                    is_known = isinstance(error, (FleetError, OSError))
+                    _log.error("no training by schedule: %s", problem, exc_info=not is_known)
+            self._problem = problem
+
+
+def _drifts(registry: Registry, device_type: str) -> bool:
+    """Whether the model in force of a type no longer fits."""
+    champion = registry.champion(device_type)
+    return champion is not None and drift.drifts(registry.folder, device_type, champion.version)
 
 
 def _train(folder: Path) -> None:
@@ -71,6 +124,8 @@ def _past(data: Path) -> Past:
     return Past(data / "history", tuple(journal_sources(data / "hosts", host_actors()).values()))
 
 
-def start(data: Path, labels: Mapping[str, str], placement: Placement) -> Service:
+def start(
+    data: Path, retraining: RetrainingConfig, labels: Mapping[str, str], placement: Placement
+) -> Service:
     """``labels`` are those of the node that has ``data``; none: any node."""
-    return Service(Working, ACTOR, labels, str(data), partial(RayFleet, placement=placement))
+    return Service(Working, ACTOR, labels, str(data), retraining, partial(RayFleet, placement=placement))
