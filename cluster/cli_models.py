@@ -13,6 +13,7 @@ from training.errors import NoChampionError
 
 if TYPE_CHECKING:
     from training.registry import Manifest, ModelVersion, Registry
+    from training.track_record import VersionRecord
 
 Name = Annotated[str, typer.Argument(help="Name of a device type.")]
 Number = Annotated[int, typer.Argument(help="A version of its model.")]
@@ -21,7 +22,7 @@ Reason = Annotated[str, typer.Option(help="Why, for those who look later.")]
 app = typer.Typer(
     name="models",
     cls=ListsAlone,
-    help="Versions of trained models: list, show, compare, promote, roll back.",
+    help="Versions of trained models: list, show, compare, what they were worth, promote, roll back.",
 )
 
 
@@ -98,6 +99,32 @@ def compare(
 
 
 @app.command()
+def record(
+    name: Name,
+    days: Annotated[float, typer.Option(min=1.0, max=400.0, help="How far back, days.")] = 90.0,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what forecasts that were told were worth against what then happened, by version."""
+    from training.history import History
+    from training.recorder import journals_in
+    from training.track_record import record as recorded
+    from twins.clock import DAY_US, WallClock
+
+    folder, end_us = settings_of({"data": data}).data, WallClock().now_us()
+    with History(folder / "history", journals_in(folder / "hosts")) as history:
+        found = recorded(history, name, end_us - round(days * DAY_US), end_us)
+    if as_json:
+        say(found.as_json(), True, "")
+        return
+    if not found.versions:
+        out.print(f"no device of type {name} was forecast in the last {days:g} days", highlight=False)
+        return
+    print_rows([_of_version(each) for each in found.versions])
+    out.print(f"\n{found.devices:,} of {found.of_devices:,} devices that were forecast", highlight=False)
+
+
+@app.command()
 def promote(
     name: Name, version: Number, reason: Reason = "", data: Data = None, as_json: AsJson = False
 ) -> None:
@@ -150,6 +177,23 @@ def _about(manifest: "Manifest") -> dict[str, Any]:
         "data": ", ".join(f"{table} {version}" for table, version in manifest.data.items()),
         "parameters": ", ".join(f"{name} {value}" for name, value in manifest.parameters.items()),
         "measured": ", ".join(f"{name} {value:g}" for name, value in manifest.metrics.items()),
+    }
+
+
+def _of_version(each: "VersionRecord") -> dict[str, Any]:
+    return {
+        "version": f"{each.version} (shadow)" if each.shadow else str(each.version),
+        "since": moment(each.first_us),
+        "moments": each.moments,
+        "brier": _figure(each.brier),
+        "constant": _figure(each.brier_constant),
+        "coverage": _figure(each.coverage_90),
+        "failures": each.failures,
+        "missed": each.missed,
+        "lead h": _figure(None if each.lead is None else each.lead.p50_h),
+        "warnings": each.warnings,
+        "false": each.false_warnings,
+        "false a device-year": _figure(each.false_per_device_year),
     }
 
 

@@ -183,6 +183,8 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "GET /api/models/{name}/{version}": ("viewer", "platform"),
     "GET /api/models/{name}/compare": ("viewer", "platform"),
     "GET /api/models/{name}/changes": ("viewer", "platform"),
+    "GET /api/models/{name}/drift": ("viewer", "platform"),
+    "GET /api/models/{name}/record": ("viewer", "narrowed"),
     "POST /api/models/{name}/{version}/promote": ("engineer", "whole"),
     "POST /api/models/{name}/rollback": ("engineer", "whole"),
     "POST /api/models/{name}/train": ("engineer", "whole"),

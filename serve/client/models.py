@@ -9,9 +9,11 @@ from serve.schemas.models import (
     ModelChanges,
     ModelComparison,
     ModelDetail,
+    ModelDrift,
     ModelItem,
     ModelList,
     ModelReason,
+    ModelRecord,
     NewTraining,
 )
 
@@ -39,6 +41,14 @@ class Models:
     def changes(self, device_type: str) -> list[ModelChange]:
         """Which versions were put in force, when, by whom and why, the newest first."""
         return self._ask.get(ModelChanges, _of(device_type) + "/changes").changes
+
+    def drift(self, device_type: str) -> ModelDrift:
+        """Whether the version in force still fits the devices that it is asked about."""
+        return self._ask.get(ModelDrift, _of(device_type) + "/drift")
+
+    def record(self, device_type: str, days: float = 90.0) -> ModelRecord:
+        """What forecasts of the last days were worth against what then happened, by version."""
+        return self._ask.get(ModelRecord, _of(device_type) + "/record", {"days": days})
 
     def train(
         self, device_type: str, *, with_age: bool = True, promote: bool = True, seed: int = 0

@@ -19,14 +19,18 @@ from serve.schemas.models import (
     ModelChanges,
     ModelComparison,
     ModelDetail,
+    ModelDrift,
     ModelItem,
     ModelList,
     ModelReason,
+    ModelRecord,
     NewTraining,
 )
-from training import training_jobs
+from training import track_record, training_jobs
+from training.drift import read as read_drift
 from training.jobs import Job
 from training.registry import Change, ModelVersion, verdict
+from twins.clock import DAY_US
 from twins.errors import DeviceTypeNotFoundError
 
 router = guarded(prefix="/api/models", tags=["models"])
@@ -72,6 +76,22 @@ async def changes(context: InContext, name: Name) -> Response:
     """Which versions were put in force, when, by whom and why, the newest first."""
     found = await context.call(context.models.changes, name)
     return reply({"changes": [_change(each) for each in found]})
+
+
+@router.get("/{name}/drift", response_model=ModelDrift, responses=_REFUSALS)
+async def drift(context: InContext, name: Name) -> Response:
+    """Whether the version in force still fits: of how many devices it cannot speak, and how far its forecasts have moved."""
+    return reply(await context.call(_drift, context, name))
+
+
+@router.get("/{name}/record", response_model=ModelRecord, responses=_REFUSALS)
+async def record(
+    context: InContext,
+    name: Name,
+    days: Annotated[float, Query(ge=1, le=400, description="how far back, from now")] = 90.0,
+) -> Response:
+    """What forecasts that were told were worth against what then happened, by version."""
+    return reply(await context.rebuild(_recorded, context, name, days))
 
 
 @router.get("/{name}/{version}", response_model=ModelDetail, responses=_REFUSALS)
@@ -124,6 +144,49 @@ def _one(context: Context, name: str, version: int) -> dict[str, Any]:
         "parameters": manifest.parameters,
         "calibration": {"reliability": {}, "coverage": [], "forecast": [], **manifest.calibration},
         "sha256": found.sha256,
+    }
+
+
+def _drift(context: Context, name: str) -> dict[str, Any]:
+    champion, found = context.models.champion(name), read_drift(context.models.folder, name)
+    if champion is None or found is None or found.model != champion.version:
+        return {
+            "type": name, "version": None, "since": None, "at": None, "devices": 0, "unlike": 0, "index": None,
+            "limit": None, "reasons": [], "bins": [],
+        }  # fmt: skip
+    bounds = [*found.edges, None]
+    return {
+        "type": name,
+        "version": found.model,
+        "since": iso(found.since_us) if found.first else None,
+        "at": iso(found.at_us),
+        "devices": found.devices,
+        "unlike": found.unlike,
+        "index": found.index,
+        "limit": None if found.index is None else found.limit,
+        "reasons": found.reasons,
+        "bins": [
+            {"upto": upto, "first": first, "now": now}
+            for upto, first, now in zip(bounds, found.first, found.now, strict=False)
+        ],
+    }
+
+
+def _recorded(context: Context, name: str, days: float) -> dict[str, Any]:
+    if name not in context.fleet.types:
+        raise DeviceTypeNotFoundError(name, tuple(sorted(context.fleet.types)))
+    end_us = context.fleet.clock.now_us()
+    found = track_record.record(context.history, name, end_us - round(days * DAY_US), end_us)
+    return {
+        "type": name,
+        "start": iso(found.start_us),
+        "end": iso(found.end_us),
+        "devices": found.devices,
+        "of_devices": found.of_devices,
+        "versions": [
+            {**asdict(each), "first": iso(each.first_us), "last": iso(each.last_us)}
+            for each in found.versions
+        ],
     }
 
 

@@ -117,6 +117,87 @@ class ModelComparison(Reply):
     figures: list[ModelFigure]
 
 
+class DriftBin(Reply):
+    """Devices whose probability to fail within a week is up to ``upto`` and above that of the bin before; null: any."""
+
+    upto: float | None
+    first: int
+    now: int
+
+
+class ModelDrift(Reply):
+    """Whether the version in force still fits the devices that it is asked about."""
+
+    type: str
+    version: int | None = Field(description="null: none is in force, or it has not been asked yet")
+    since: AwareDatetime | None = Field(
+        description="when it could first speak of most devices; what it says now is held against that"
+    )
+    at: AwareDatetime | None = Field(description="when it was last asked about all of them")
+    devices: int = Field(description="that it was asked about last")
+    unlike: int = Field(description="of these, how many it could not say anything about")
+    index: float | None = Field(
+        description="population stability index of the probability to fail within a week; null: too little is known"
+    )
+    limit: float | None = Field(description="what it may be")
+    reasons: list[Literal["unlike", "shift"]] = Field(
+        description="why it no longer fits: `unlike`, it cannot speak of more than a fifth of the devices; `shift`, what "
+        "it says lies elsewhere than then; none: it fits"
+    )
+    bins: list[DriftBin]
+
+
+class LeadTime(Reply):
+    """Hours from the beginning of a warning that held to the failure: quartiles."""
+
+    p25_h: float
+    p50_h: float
+    p75_h: float
+
+
+class VersionRecord(Reply):
+    """What the forecasts of a version were worth that were told while things went on. null: it could not be measured."""
+
+    version: int
+    shadow: bool = Field(description="nobody heard of them: it was not in force")
+    first: AwareDatetime = Field(description="when the first of these forecasts was told")
+    last: AwareDatetime
+    devices: int
+    device_years: float = Field(description="for how long forecasts stood that say something")
+    moments: int = Field(description="a day apart, with a forecast and a known outcome within a week")
+    unsaid: float | None = Field(
+        description="share of such moments at which it could not say anything; not in `moments`"
+    )
+    brier: float | None = Field(description="squared error of the probability to fail within a week")
+    brier_constant: float | None = Field(description="of the best one forecast for all moments")
+    reliability: list[ReliabilityPoint]
+    coverage_90: float | None = Field(
+        description="share of true remaining lives inside the 5–95 % interval, where a failure ended them"
+    )
+    covered_of: int = Field(description="moments which that is of")
+    failures: int = Field(description="at which a forecast stood")
+    missed: int = Field(
+        description="without a warning: a probability to fail within a week of a half or more"
+    )
+    lead: LeadTime | None
+    warnings: int
+    false_warnings: int = Field(
+        description="after which no failure came while they stood nor in the week then"
+    )
+    false_per_device_year: float | None
+
+
+class ModelRecord(Reply):
+    """Forecasts against what then happened, by version: the newest first, shadows last."""
+
+    type: str
+    start: AwareDatetime
+    end: AwareDatetime
+    devices: int = Field(description="that were looked at")
+    of_devices: int = Field(description="with a forecast in the window")
+    versions: list[VersionRecord]
+
+
 class NewTraining(Request):
     """How a model is to be made."""
 

@@ -4,13 +4,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner, Result
 
 from cluster.cli import app
 from tests.models import ARRAYS, MANIFEST, measured
+from tests.twins.test_prognosis import TYPE, told
 from training.errors import ModelNotFoundError, NoChampionError, NoFormerModelError
 from training.registry import FOLDER, Registry
+from twins.clock import WallClock
+from twins.commands import RecordMaintenance
+from twins.devices import Device
+from twins.fleet import FleetConfig, LocalFleet
+from twins.host import HostConfig
+from twins.readings import ReadingBatch
 
 
 @pytest.fixture
@@ -71,6 +80,31 @@ def test_compares_two_and_says_which_is_better(data: Path) -> None:
     text = said(data, "compare", "pump", "2", "1")
     assert "version 1 is not better than 2" in text
     assert "Its Brier score is 0.0900, not lower than 0.0800." in text
+
+
+def test_tells_what_forecasts_were_worth(tmp_path: Path) -> None:
+    assert found(tmp_path, "record", "pump")["versions"] == []
+    assert "no device of type pump was forecast in the last 3 days" in said(
+        tmp_path, "record", "pump", "--days", "3"
+    )
+    clock = WallClock()
+    with LocalFleet(tmp_path / "hosts", FleetConfig(host=HostConfig(recorded=True)), clock) as fleet:
+        fleet.install(TYPE)
+        fleet.register([Device("a", TYPE.name)])
+        now_us = clock.now_us()
+        values = np.array([[50.0, 1.0, 20.0]], np.float32)
+        fleet.write(
+            ReadingBatch(TYPE.name, pa.array(["a"]), np.zeros(1, np.int32), np.array([now_us]), values)
+        )
+        fleet.score(0, told(fleet.scorable(0, TYPE.name, 0, 9, True), 0.75))
+        failure = RecordMaintenance(
+            command_id="f", by="ann", device_id="a", kind="failure", at_us=clock.now_us()
+        )
+        fleet.command(failure)
+    (only,) = found(tmp_path, "record", TYPE.name)["versions"]
+    assert (only["version"], only["shadow"], only["failures"], only["missed"]) == (4, False, 1, 0)
+    text = said(tmp_path, "record", TYPE.name)
+    assert "1 of 1 devices that were forecast" in text
 
 
 def test_where_none_is_in_force_a_version_is_to_be_named(data: Path) -> None:

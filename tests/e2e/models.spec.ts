@@ -52,3 +52,77 @@ test("where there is no model, it says how to train one; where there is none of 
   await page.goto("/models")
   await expect(page.getByText("twinfold train TYPE")).toBeVisible()
 })
+
+test("what forecasts were worth is told by version, and whether the one in force still fits", async ({
+  page,
+}) => {
+  const times = { first: "2026-01-01T00:00:00.000Z", last: "2026-01-31T00:00:00.000Z" }
+  const figures = {
+    ...times,
+    devices: 240,
+    device_years: 61.2,
+    unsaid: 0.01,
+    covered_of: 320,
+    reliability: [],
+  }
+  const versions = [
+    {
+      ...figures,
+      version: 1,
+      shadow: false,
+      moments: 5400,
+      brier: 0.0312,
+      brier_constant: 0.0475,
+      coverage_90: 0.88,
+      failures: 41,
+      missed: 4,
+      lead: { p25_h: 52, p50_h: 97, p75_h: 140 },
+      warnings: 63,
+      false_warnings: 9,
+      false_per_device_year: 0.15,
+      reliability: [{ predicted: 0.05, observed: 0.04, count: 4200 }],
+    },
+    {
+      ...figures,
+      version: 2,
+      shadow: true,
+      moments: 610,
+      brier: null,
+      brier_constant: null,
+      coverage_90: null,
+      failures: 0,
+      missed: 0,
+      lead: null,
+      warnings: 0,
+      false_warnings: 0,
+      false_per_device_year: null,
+    },
+  ]
+  const window = { start: times.first, end: times.last, devices: 240, of_devices: 300 }
+  await page.route("**/api/models/*/record?*", (route) =>
+    route.fulfill({ json: { type: "centrifugal-pump", ...window, versions } }),
+  )
+  await page.route("**/api/models/*/drift", (route) =>
+    route.fulfill({
+      json: {
+        type: "centrifugal-pump",
+        version: 1,
+        since: times.first,
+        at: times.last,
+        devices: 300,
+        unlike: 3,
+        index: 0.6,
+        limit: 0.25,
+        reasons: ["shift"],
+        bins: [],
+      },
+    }),
+  )
+  await page.goto("/models/centrifugal-pump/1")
+  const record = page.getByRole("region", { name: "What forecasts were worth" }).first()
+  await expect(record.getByText("From 240 of 300 devices")).toBeVisible()
+  await expect(record.getByRole("row", { name: /Version 1 .* 97.h 4 of 41 0\.15/ })).toBeVisible()
+  await expect(record.getByRole("row", { name: /Version 2, as a shadow/ })).toBeVisible()
+  await expect(page.getByRole("img", { name: /^How reliable version 1 was: 1 points/ })).toBeVisible()
+  await expect(page.getByText("What it says lies elsewhere than when it came in force.")).toBeVisible()
+})

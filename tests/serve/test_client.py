@@ -459,6 +459,8 @@ def models(it: Served, client: Client) -> None:
     found = client.models.compare("pump", 2)
     assert (found.champion, found.better) == (1, True)
     assert client.models.compare("pump", 1, champion=2).better is False
+    assert client.models.drift("pump").version is None
+    assert client.models.record("pump", days=2.0).versions == []
     client.models.promote("pump", 2)
     assert client.models.rollback("pump", "it cries wolf").version == 1
     assert [each.reason for each in client.models.changes("pump")] == ["it cries wolf", "", "the first"]

@@ -5,11 +5,25 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+
 from serve.schemas.jobs import JobItem
-from serve.schemas.models import ModelChanges, ModelComparison, ModelDetail, ModelItem, ModelList
+from serve.schemas.models import (
+    ModelChanges,
+    ModelComparison,
+    ModelDetail,
+    ModelDrift,
+    ModelItem,
+    ModelList,
+    ModelRecord,
+)
 from tests.models import ARRAYS, MANIFEST, measured
-from tests.serve.edges import Edge, edge
+from tests.serve.edges import T0, Edge, edge
+from training import drift
 from training.registry import FOLDER
+from twins.clock import DAY_US
+from twins.prognosis import SAID, Prognoses
 
 
 def story(folder: Path, tell: Callable[[Edge], Awaitable[None]]) -> None:
@@ -113,6 +127,69 @@ def test_a_damaged_one_is_told_and_cannot_be_put_in_force(tmp_path: Path) -> Non
         assert str(tmp_path) not in str(told)
         (tmp_path / FOLDER / "pump" / "2" / "manifest.json").write_text("")
         assert [each["version"] for each in (await it.get("/api/models", type="pump"))["items"]] == [3, 1]
+
+    story(tmp_path, tell)
+
+
+def test_drift_is_of_the_version_in_force_once_it_was_asked(tmp_path: Path) -> None:
+    async def tell(it: Edge) -> None:
+        async def told() -> ModelDrift:
+            return ModelDrift.model_validate(await it.get("/api/models/pump/drift"))
+
+        folder = tmp_path / FOLDER
+        assert (await told()).version is None
+        await it.post("/api/models/pump/1/promote", {})
+        risk = np.linspace(0.0, 0.5, 100, dtype=np.float32)
+        drift.note(folder, "pump", 1, 100, 70, risk[:30], T0)
+        young = await told()
+        assert (young.version, young.unlike, young.since, young.index, young.bins) == (1, 70, None, None, [])
+        assert young.reasons == ["unlike"]
+        for shift, at_us in ((0.0, T0 + 1), (0.3, T0 + 2)):
+            drift.note(folder, "pump", 1, 110, 10, risk + np.float32(shift), at_us)
+        moved = await told()
+        assert (moved.devices, moved.reasons, len(moved.bins)) == (110, ["shift"], 10)
+        assert moved.index is not None
+        assert moved.limit is not None
+        assert moved.index > moved.limit
+        assert [each.first for each in moved.bins] == [10] * 10
+        assert (moved.bins[-1].upto, moved.bins[0].now) == (None, 0)
+        await it.post("/api/models/pump/2/promote", {})
+        assert (await told()).version is None
+        assert (await it.get("/api/models/fan/drift"))["version"] is None
+
+    story(tmp_path, tell)
+
+
+def test_the_record_is_of_what_was_told_and_came(tmp_path: Path) -> None:
+    async def tell(it: Edge) -> None:
+        for second in range(1, 4):
+            await it.read("pump-01", second, {"vibration": 2.0})
+        (host,) = it.fleet.locate(pa.array(["pump-01"])).host.tolist()
+        found = it.fleet.scorable(host, "pump", 0, 100, True)
+        assert found is not None
+        n = len(found.rows)
+        it.fleet.score(
+            host,
+            Prognoses(
+                device_type="pump", model=2, seal=found.seal, rows=found.rows, life_cycle=found.life_cycle,
+                event_us=found.event_us, p_fail=np.full((n, 3), 0.75, np.float32), rul_h=np.full((n, 3), 9.0, np.float32),
+                mode=np.full(n, -1, np.int8), share=np.full(n, np.nan, np.float32), said=np.full(n, SAID, np.uint8),
+            ),
+        )  # fmt: skip
+        it.clock.advance_to(it.clock.now_us() + 2 * DAY_US)
+        await it.post("/api/devices/pump-01/maintenance", {"kind": "failure"})
+        it.clock.advance_to(it.clock.now_us() + 8 * DAY_US)
+        told = ModelRecord.model_validate(await it.get("/api/models/pump/record", days=30))
+        (only,) = told.versions
+        assert (told.devices, told.of_devices, only.version, only.shadow) == (1, 1, 2, False)
+        assert (only.failures, only.missed, only.moments, only.brier) == (1, 0, 2, 0.0625)
+        assert only.lead is not None
+        assert abs(only.lead.p50_h - 48.0) < 0.01
+        assert (await it.get("/api/models/pump/record", days=1))["versions"] == []
+        assert (await it.get("/api/models/fan/record", 404))["code"] == "device_type.not_found"
+        foreigner = it.member("kari", "viewer", ["elsewhere"])
+        answer = await it.client.get("/api/models/pump/record", headers=foreigner)
+        assert answer.json()["of_devices"] == 0
 
     story(tmp_path, tell)
 

@@ -281,6 +281,8 @@ CASES: dict[str, list[Case] | None] = {
     "GET /api/models/{name}/{version}": MODEL,
     "GET /api/models/{name}/compare": [{"name": "pump", "query": {"b": 1}}],
     "GET /api/models/{name}/changes": [{"name": "pump"}],
+    "GET /api/models/{name}/drift": [{"name": "pump"}, {"name": "{word}"}],
+    "GET /api/models/{name}/record": [{"name": "pump"}],
     "POST /api/models/{name}/{version}/promote": MODEL,
     "POST /api/models/{name}/rollback": [{"name": "pump", "body": {}}],
     "POST /api/models/{name}/train": [{"name": "pump", "body": {}}],

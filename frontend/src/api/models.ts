@@ -2,10 +2,21 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query"
 import { api, segment } from "./client"
 import { keys } from "./queries"
-import type { JobItem, ModelChanges, ModelComparison, ModelDetail, ModelItem, ModelList } from "./schema"
+import type {
+  JobItem,
+  ModelChanges,
+  ModelComparison,
+  ModelDetail,
+  ModelDrift,
+  ModelItem,
+  ModelList,
+  ModelRecord,
+} from "./schema"
 
 /** Others put models in force, and trainings end, without a word of the socket. */
 const FOLLOW_MS = 15_000
+/** Moments of a record are a day apart, and it takes the API a while. */
+const RECORD_MS = 600_000
 
 function place(type: string, version?: number): string {
   return `/models/${segment(type)}${version === undefined ? "" : `/${version}`}`
@@ -40,6 +51,25 @@ export function modelChangesQuery(type: string) {
     queryKey: [...keys.models, type, "changes"],
     queryFn: ({ signal }) => api<ModelChanges>(`${place(type)}/changes`, { signal }),
     refetchInterval: FOLLOW_MS,
+  })
+}
+
+/** Whether the version in force still fits the devices that it is asked about. */
+export function driftQuery(type: string) {
+  return queryOptions({
+    queryKey: [...keys.models, type, "drift"],
+    queryFn: ({ signal }) => api<ModelDrift>(`${place(type)}/drift`, { signal }),
+    refetchInterval: FOLLOW_MS,
+  })
+}
+
+/** What forecasts of the last days were worth against what then happened, by version. */
+export function recordQuery(type: string, days: number) {
+  return queryOptions({
+    queryKey: [...keys.models, type, "record", days],
+    queryFn: ({ signal }) => api<ModelRecord>(`${place(type)}/record`, { query: { days }, signal }),
+    staleTime: RECORD_MS,
+    refetchInterval: RECORD_MS,
   })
 }
 

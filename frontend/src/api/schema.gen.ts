@@ -1242,6 +1242,15 @@ export type Done = {
     cursor: string;
 };
 
+/**
+ * Devices whose probability to fail within a week is up to ``upto`` and above that of the bin before; null: any.
+ */
+export type DriftBin = {
+    first: number;
+    now: number;
+    upto: number | null;
+};
+
 export type EventCount = {
     /**
      * to how many it happened
@@ -1636,6 +1645,15 @@ export type KeyScope = {
 };
 
 /**
+ * Hours from the beginning of a warning that held to the failure: quartiles.
+ */
+export type LeadTime = {
+    p25_h: number;
+    p50_h: number;
+    p75_h: number;
+};
+
+/**
  * ``access_token`` and what follows are for programs; browsers have their cookie.
  */
 export type LoggedIn = {
@@ -1918,6 +1936,46 @@ export type ModelDetail = {
 };
 
 /**
+ * Whether the version in force still fits the devices that it is asked about.
+ */
+export type ModelDrift = {
+    /**
+     * when it was last asked about all of them
+     */
+    at: string | null;
+    bins: Array<DriftBin>;
+    /**
+     * that it was asked about last
+     */
+    devices: number;
+    /**
+     * population stability index of the probability to fail within a week; null: too little is known
+     */
+    index: number | null;
+    /**
+     * what it may be
+     */
+    limit: number | null;
+    /**
+     * why it no longer fits: `unlike`, it cannot speak of more than a fifth of the devices; `shift`, what it says lies elsewhere than then; none: it fits
+     */
+    reasons: Array<'unlike' | 'shift'>;
+    /**
+     * when it could first speak of most devices; what it says now is held against that
+     */
+    since: string | null;
+    type: string;
+    /**
+     * of these, how many it could not say anything about
+     */
+    unlike: number;
+    /**
+     * null: none is in force, or it has not been asked yet
+     */
+    version: number | null;
+};
+
+/**
  * A metric side by side; null: it was not measured.
  */
 export type ModelFigure = {
@@ -1971,6 +2029,24 @@ export type ModelList = {
  */
 export type ModelReason = {
     reason?: string;
+};
+
+/**
+ * Forecasts against what then happened, by version: the newest first, shadows last.
+ */
+export type ModelRecord = {
+    /**
+     * that were looked at
+     */
+    devices: number;
+    end: string;
+    /**
+     * with a forecast in the window
+     */
+    of_devices: number;
+    start: string;
+    type: string;
+    versions: Array<VersionRecord>;
 };
 
 export type NewAccount = {
@@ -3253,6 +3329,67 @@ export type Update = {
     devices?: DeviceColumns | null;
     fleet?: FleetSummary | null;
     page?: PageColumns | null;
+};
+
+/**
+ * What the forecasts of a version were worth that were told while things went on. null: it could not be measured.
+ */
+export type VersionRecord = {
+    /**
+     * squared error of the probability to fail within a week
+     */
+    brier: number | null;
+    /**
+     * of the best one forecast for all moments
+     */
+    brier_constant: number | null;
+    /**
+     * share of true remaining lives inside the 5–95 % interval, where a failure ended them
+     */
+    coverage_90: number | null;
+    /**
+     * moments which that is of
+     */
+    covered_of: number;
+    /**
+     * for how long forecasts stood that say something
+     */
+    device_years: number;
+    devices: number;
+    /**
+     * at which a forecast stood
+     */
+    failures: number;
+    false_per_device_year: number | null;
+    /**
+     * after which no failure came while they stood nor in the week then
+     */
+    false_warnings: number;
+    /**
+     * when the first of these forecasts was told
+     */
+    first: string;
+    last: string;
+    lead: LeadTime | null;
+    /**
+     * without a warning: a probability to fail within a week of a half or more
+     */
+    missed: number;
+    /**
+     * a day apart, with a forecast and a known outcome within a week
+     */
+    moments: number;
+    reliability: Array<ReliabilityPoint>;
+    /**
+     * nobody heard of them: it was not in force
+     */
+    shadow: boolean;
+    /**
+     * share of such moments at which it could not say anything; not in `moments`
+     */
+    unsaid: number | null;
+    version: number;
+    warnings: number;
 };
 
 /**

@@ -1,16 +1,13 @@
 /** Whether what a model says comes about as often as it says: probabilities, intervals, and remaining lives. */
 import { getRouteApi, useNavigate } from "@tanstack/react-router"
-import type { ReactNode } from "react"
 import type { CoveragePoint, ForecastPoint, Calibration as Measured, ReliabilityPoint } from "@/api/schema"
-import { Card } from "@/components/Card"
 import { Chip } from "@/components/Chip"
-import { type PlainColumn, PlainTable } from "@/components/PlainTable"
+import type { PlainColumn } from "@/components/PlainTable"
 import { count, quantity, share } from "@/words/figures"
 import { say } from "@/words/say"
 import { span } from "@/words/times"
 import css from "./models.module.css"
-import type { Point } from "./plotting"
-import { TruthPlot } from "./TruthPlot"
+import { PlotCard, shareColumn } from "./PlotCard"
 
 const route = getRouteApi("/models/$type/$version")
 const HOUR_MS = 3600_000
@@ -104,52 +101,5 @@ function Forecast({ rows }: { readonly rows: readonly ForecastPoint[] }) {
         { id: "count", title: say("models.count"), align: "right", cell: (row) => count(row.count) },
       ]}
     />
-  )
-}
-
-function shareColumn<Key extends string>(
-  key: Key,
-  title: string,
-): PlainColumn<Readonly<Record<Key, number>>> {
-  return { id: key, title, align: "right", cell: (row) => share(row[key]) }
-}
-
-interface PlotProps<Row> {
-  readonly title: string
-  readonly hint: string
-  readonly aside?: ReactNode
-  readonly rows: readonly Row[]
-  readonly point: (row: Row) => Point
-  readonly most?: number
-  readonly text: (value: number) => string
-  readonly acrossTitle: string
-  readonly upTitle: string
-  readonly columns: readonly PlainColumn<Row>[]
-}
-
-/** A plot, and its points as a table for who cannot see it. */
-function PlotCard<Row>({ title, hint, aside, rows, point, columns, ...plot }: PlotProps<Row>) {
-  const points = rows.map(point)
-  return (
-    <Card title={title} aside={aside}>
-      <p className={css.note}>{hint}</p>
-      {rows.length === 0 ? (
-        <p className={css.none}>{say("models.notMeasured")}</p>
-      ) : (
-        <>
-          <TruthPlot label={say("models.plot", { title, n: rows.length })} points={points} {...plot} />
-          <details className={css.more}>
-            <summary>{say("models.asTable")}</summary>
-            <PlainTable
-              label={title}
-              columns={columns}
-              rows={rows}
-              rowId={(row) => JSON.stringify(row)}
-              empty=""
-            />
-          </details>
-        </>
-      )}
-    </Card>
   )
 }

@@ -9,11 +9,13 @@ import { Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
 import { Calibration } from "./Calibration"
 import { Changes } from "./Changes"
+import { DriftCard } from "./DriftCard"
 import { Metrics } from "./Metrics"
 import { ModelAct } from "./ModelAct"
 import css from "./models.module.css"
 import { Origin } from "./Origin"
 import { RoleChip } from "./RoleChip"
+import { TrackRecord } from "./TrackRecord"
 import { VerdictCard } from "./Verdict"
 
 const route = getRouteApi("/models/$type/$version")
@@ -42,10 +44,11 @@ function Model({ model }: { readonly model: ModelDetail }) {
       </header>
       <Metrics model={model} />
       <div className={css.pair}>
-        {role === "champion" ? null : <VerdictCard type={type} version={version} />}
+        {role === "champion" ? <DriftCard type={type} /> : <VerdictCard type={type} version={version} />}
         <Changes type={type} />
       </div>
       <Calibration calibration={model.calibration} />
+      <TrackRecord type={type} version={version} />
       <Origin model={model} title={title} />
     </>
   )

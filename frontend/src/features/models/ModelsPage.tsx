@@ -1,7 +1,7 @@
 /** The versions of each type's model: which is in force, how well each did, and putting one in force. */
 import { useQuery } from "@tanstack/react-query"
 import { Link } from "@tanstack/react-router"
-import { modelsQuery } from "@/api/models"
+import { driftQuery, modelsQuery } from "@/api/models"
 import { typesQuery } from "@/api/queries"
 import type { ModelItem } from "@/api/schema"
 import { Age } from "@/components/Age"
@@ -44,7 +44,9 @@ export function ModelsPage() {
 
 function OfType({ title, models }: { readonly title: string; readonly models: readonly ModelItem[] }) {
   const champion = models.find(({ role }) => role === "champion")
-  const hint = champion ? say("models.inForce", { n: champion.version }) : say("models.noneInForce")
+  const { data: drift } = useQuery({ ...driftQuery(models[0]?.type ?? ""), enabled: champion !== undefined })
+  const inForce = champion ? say("models.inForce", { n: champion.version }) : say("models.noneInForce")
+  const hint = drift?.reasons.length ? `${inForce} · ${say("models.drifts")}` : inForce
   return (
     <Card className={css.whole} title={title} hint={hint}>
       <PlainTable
