@@ -14,6 +14,7 @@ from training.boosting import Boosting, Trees
 from training.survival import (
     FOLDS,
     Curves,
+    Likeness,
     Norm,
     SurvivalModel,
     columns_of,
