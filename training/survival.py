@@ -327,7 +327,7 @@ class SurvivalModel:
     """A trained model; see the module's text.
 
     ``causes[k][m]`` are fold k's trees of failure mode m; none without labels. ``seen`` are the keys of the devices that it
-    was learned from.
+    was learned from, ascending.
     """
 
     norm: Norm
@@ -375,7 +375,10 @@ class SurvivalModel:
     def _judges(self, device_ids: Ids) -> NDArray[np.int64]:
         """(n,) the fold whose trees judge each device; -1: those of all do."""
         keys = keys_of(device_ids)
-        return np.where(np.isin(keys, self.seen), (keys % np.uint64(FOLDS)).astype(np.int64), _NONE)
+        if not len(self.seen):
+            return np.full(len(keys), _NONE)
+        place = np.minimum(np.searchsorted(self.seen, keys), len(self.seen) - 1)
+        return np.where(self.seen[place] == keys, (keys % np.uint64(FOLDS)).astype(np.int64), _NONE)
 
     def _parted(self, fold: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.bool_], Sequence[int] | range]]:
         """The devices that the same trees judge, and the folds that these are of."""
