@@ -176,7 +176,7 @@ class Context:
         return await self.log_ins.run(work, *arguments)
 
     async def identify(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
-        """A short question to the database about who asks."""
+        """A short question to the database, about who asks or what was decided."""
         return await self.look_ups.run(work, *arguments)
 
     async def test(self, work: Callable[..., Answer], *arguments: Any) -> Answer:

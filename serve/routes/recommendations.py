@@ -75,7 +75,7 @@ async def recommendations(
     """What to do about devices whose alerts stand, or for which a failure is forecast: the most urgent first, then the most
     likely, then those with most money at stake."""
     view = await context.view(*cursors or ())
-    decisions, tallies = await context.call(_decided_so_far, context)
+    decisions, tallies = await context.identify(_decided_so_far, context)
     asked.beside((decisions, tallies))
     if (held := asked.known(view)) is not None:
         return held
