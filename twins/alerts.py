@@ -5,7 +5,7 @@ add, who and why, is the sparse ``AlertBook``. An alert is named by device, rule
 ``pump-17:vibration-high:3``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -515,19 +515,19 @@ def open_alerts(
 
 
 def put_scores(
-    state: AlertState,
-    device_type: DeviceType,
-    score: str,
-    rows: NDArray[np.integer[Any]],
-    values: NDArray[Any],
+    state: AlertState, used: Sequence[str], rows: NDArray[np.integer[Any]], told: Mapping[str, NDArray[Any]]
 ) -> None:
-    """Take a score in; rules see it at each device's next line. One that no rule asks for is dropped.
+    """Take scores in, by name; rules see them at each device's next line. One that no rule asks for is dropped.
 
     What was due before has to have happened: let shard time pass for these rows first, or its events tell the new score.
+
+    Parameters
+    ----------
+    used : what ``scores_in_use`` gives for the type
     """
-    used = scores_in_use(device_type)
-    if score in used:
-        state.scores[rows, used.index(score)] = values
+    for column, name in enumerate(used):
+        if name in told:
+            state.scores[rows, column] = told[name]
 
 
 def forget_scores(state: AlertState, rows: NDArray[np.integer[Any]]) -> None:

@@ -27,6 +27,7 @@ from twins.kernels import DECLARED, LineResults
 from twins.packing import Arrays
 from twins.prognosis import Prognoses
 from twins.readings import ShardBatch
+from twins.rules import scores_in_use
 from twins.silence import DeclareSilent
 from twins.state import HAS_CHILDREN, IMPORTING, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
 
@@ -240,8 +241,7 @@ class Shard:
         told = told.where(~gone & (core.life_cycle[told.rows] == told.life_cycle))
         prognosis.put(self.state.prognoses, told)
         known = told.where(told.said == prognosis.SAID)
-        for name, values in prognosis.score_columns(known).items():
-            alerts.put_scores(self.state.alerts, self.device_type, name, known.rows, values)
+        alerts.put_scores(self.state.alerts, self._scores, known.rows, prognosis.score_columns(known))
         return len(told)
 
     def is_news(self, command: c.Report, now_us: int) -> bool:
@@ -348,6 +348,7 @@ class Shard:
         self.signal_params = signals.signal_params(device_type)
         self._trend_params = trends.trend_params(self.signal_params)
         self.alert_params = alerts.compile_rules(device_type, config.stale_intervals, config.stale_at_least_s)
+        self._scores = scores_in_use(device_type)
 
     def _move_to(self, now_us: int) -> int:
         if now_us < self.now_us:

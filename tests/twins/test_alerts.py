@@ -18,7 +18,7 @@ from twins.devices import AlertRule, Channel, DeviceType
 from twins.errors import AlertNotFoundError, CommandRefusedError, FilterError, VersionConflictError
 from twins.events import Kind, decode, event_buffer
 from twins.lifecycle import PHASES
-from twins.rules import compile_rules
+from twins.rules import compile_rules, scores_in_use
 
 S = 1_000_000
 T0 = 1_760_000_000 * S
@@ -467,9 +467,13 @@ def test_rules_carry_their_alerts_to_another_version() -> None:
 def test_scores_are_seen_at_the_next_line() -> None:
     rig = Devices(device_type(high(when="p_fail_7d > 0.3 and vibration > 1", deadband={}, **AT_ONCE)), 2)
     rig.line(0, T0, vibration=2.0)
-    alerts.put_scores(rig.state.alerts, rig.type, "p_fail_7d", np.array([0]), np.array([0.5]))
-    alerts.put_scores(rig.state.alerts, rig.type, "rul_p50_h", np.array([0]), np.array([5.0]))
+    put_score(rig.state.alerts, rig.type, "p_fail_7d", 0, 0.5)
+    put_score(rig.state.alerts, rig.type, "rul_p50_h", 0, 5.0)
     assert rig.line(0, T0 + S, temperature=2.0) == ["RAISED"]
+
+
+def put_score(state: Any, device_type: DeviceType, name: str, row: int, value: float) -> None:
+    alerts.put_scores(state, scores_in_use(device_type), np.array([row]), {name: np.array([value])})
 
 
 def quick(name: str, when: str, priority: Any = "low", **more: Any) -> AlertRule:
