@@ -573,7 +573,7 @@ class Lives(RuleBasedStateMachine):
     def score(self, row: int, value: float) -> None:
         for rig in self.both():
             rig.tick(self.now_us)
-            alerts.put_scores(rig.state.alerts, MACHINE, "p_fail_7d", np.array([row]), np.array([value]))
+            put_score(rig.state.alerts, MACHINE, "p_fail_7d", row, value)
         self.twins[row].device.scores["p_fail_7d"] = float(np.float32(value))
 
     @rule(row=row_of, flags=st.sampled_from([0, 4, 8, 16, 28]))
