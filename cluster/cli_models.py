@@ -1,6 +1,6 @@
 """``twinfold models …``: the kept versions of trained models, and putting one in force. No logic of its own.
 
-They work on the data folder itself, whether or not the platform runs.
+They work on the data folder itself, whether or not the platform runs; a report takes one that does.
 """
 
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cluster.cli_jobs import connected, followed
 from cluster.terminal import AsJson, Data, ListsAlone, me, moment, out, print_rows, say, settings_of
 from training.errors import NoChampionError
 
@@ -122,6 +123,41 @@ def record(
         return
     print_rows([_of_version(each) for each in found.versions])
     out.print(f"\n{found.devices:,} of {found.of_devices:,} devices that were forecast", highlight=False)
+
+
+@app.command()
+def report(
+    name: Name,
+    version: Number,
+    days: Annotated[float, typer.Option(min=0.1, max=30.0, help="How far back, days.")] = 7.0,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Run so many; left out: as many as there is time for.")
+    ] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Run all devices, as a job.")] = False,
+    seed: Annotated[int, typer.Option(help="Which devices are drawn.")] = 0,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which past alerts would have appeared, vanished or moved with a version in force. The platform has to run."""
+    from cluster.cli_rehearse import show as show_rehearsal
+    from serve.schemas.models import PromotionReport
+
+    if everyone and devices is not None:
+        raise typer.BadParameter("--all runs all devices; leave --devices out", param_hint="--devices")
+    with connected(settings_of({"data": data}).data) as client:
+        if everyone:
+            job = client.models.begin_report(name, version, days=days, seed=seed)
+            found = PromotionReport.model_validate(followed(client, job.id).result)
+        else:
+            found = client.models.report(name, version, days=days, devices=devices, seed=seed)
+    if as_json:
+        say(found.model_dump(mode="json"), True, "")
+        return
+    if found.comparison is None:
+        out.print(f"no alert rule of {name} asks for a forecast, so no alert would change", highlight=False)
+        return
+    before = "no forecast" if found.in_force is None else f"version {found.in_force}"
+    show_rehearsal(found.comparison, f"under {before} and under version {version}")
 
 
 @app.command()

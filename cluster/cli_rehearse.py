@@ -47,7 +47,7 @@ def rehearse(
     if as_json:
         say(found.model_dump(mode="json"), True, "")
         return
-    _show(found)
+    show(found)
 
 
 def _type_of(text: str) -> str:
@@ -60,15 +60,16 @@ def _type_of(text: str) -> str:
     return name
 
 
-def _show(found: "Rehearsal") -> None:
+def show(found: "Rehearsal", sides: str = "under either set of rules") -> None:
+    """Print what a rehearsal came to; ``sides`` says what the two were."""
     window = f"{found.start:%Y-%m-%d %H:%M} to {found.end:%Y-%m-%d %H:%M} UTC, {found.days:.2g} days"
     lines = [
         f"{found.type}, {window}{_CUT.get(found.shortened or '', '')}",
-        f"{found.devices:,} of {found.of_devices:,} devices, {found.readings:,} readings under either set of rules",
+        f"{found.devices:,} of {found.of_devices:,} devices, {found.readings:,} readings {sides}",
         f"most alerts in ten minutes: {found.peak.before} before, {found.peak.after} after",
     ]
     if found.put_aside:
-        lines.append(f"{found.put_aside:,} things that people did then do not fit under the changed rules")
+        lines.append(f"{found.put_aside:,} things that people did then do not fit what would have been")
     if found.may_differ is not None:
         lines.append(f"no device that was run differs; up to {found.may_differ:.1%} of all may (90 %)")
     out.print("\n".join(lines), highlight=False, soft_wrap=True)

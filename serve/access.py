@@ -186,6 +186,8 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "GET /api/models/{name}/drift": ("viewer", "platform"),
     "GET /api/models/{name}/record": ("viewer", "narrowed"),
     "POST /api/models/{name}/{version}/promote": ("engineer", "whole"),
+    "POST /api/models/{name}/{version}/report": ("engineer", "narrowed"),
+    "POST /api/models/{name}/{version}/reports": ("engineer", "whole"),
     "POST /api/models/{name}/rollback": ("engineer", "whole"),
     "POST /api/models/{name}/train": ("engineer", "whole"),
 }

@@ -62,6 +62,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     past_errors.JobFailedError: 500,
     past_errors.ModelNotFoundError: 404,
     past_errors.NoChampionError: 409,
+    past_errors.ModelUnfitError: 409,
     past_errors.TooFewFailuresError: 409,
     past_errors.TrainingFailedError: 500,
     past_errors.ModelDamagedError: 500,

@@ -14,6 +14,7 @@
     ├── ModelFormatError           a newer Twinfold wrote what is kept of a model
     ├── NoFormerModelError         there is no version to go back to
     ├── NoChampionError            no model of the type is in force
+    ├── ModelUnfitError            a version of a model is not of the type as it is now
     ├── TooFewFailuresError        history tells of too few failures to learn from
     ├── TrainingFailedError        a training run ended without a model
     └── HistoryError               a table of history cannot be read or written
@@ -159,6 +160,24 @@ class NoFormerModelError(FleetError):
     def __str__(self) -> str:
         return (
             f"no model of {self.device_type!r} was in force before the present one; promote a version instead"
+        )
+
+
+class ModelUnfitError(FleetError):
+    """A version of a model forecasts a type that has become another one since."""
+
+    code = "model.unfit"
+
+    def __init__(self, device_type: str, version: int, problem: str) -> None:
+        super().__init__(device_type, version, problem)
+        self.device_type = device_type
+        self.version = version
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"version {self.version} of the model of {self.device_type!r} does not fit: {self.problem}; "
+            f"`twinfold train {self.device_type}` makes one that does"
         )
 
 

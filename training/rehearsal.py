@@ -12,7 +12,7 @@ For a whole fleet some of its devices are run, drawn by a hash of their ids; wha
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 from training.errors import MomentNotKeptError
 from training.pairing import AlertCourse, Pair, pairs
@@ -50,6 +50,13 @@ class Question:
     @property
     def name(self) -> str:
         return self.before.name
+
+
+class Telling(Protocol):
+    """Tells the twins of both sides what they would have been told, in place of what they were; see ``promotion.py``."""
+
+    def __call__(self, before: Rebuilding, after: Rebuilding, now_us: int) -> None:
+        """Before what happened at ``now_us``, shard time, and at the beginning of the window."""
 
 
 class Ran(NamedTuple):
@@ -97,8 +104,13 @@ def fitted(
     return chosen, replace(question, start_us=start_us), "readings"
 
 
-def run(past: Past, question: Question, ids: Sequence[str], check: Callable[[], None] = lambda: None) -> Ran:
+def run(
+    past: Past, question: Question, ids: Sequence[str], check: Callable[[], None] = lambda: None,
+    telling: Callable[[], Telling] | None = None,
+) -> Ran:  # fmt: skip
     """Run some devices under both sets of rules; ``check`` is called again and again, to end it by raising.
+
+    ``telling`` : gives who tells the twins of an actor their forecasts; None: they hear those that were told then.
 
     Raises
     ------
@@ -109,7 +121,7 @@ def run(past: Past, question: Question, ids: Sequence[str], check: Callable[[], 
     first_us: list[int] = []
     put_aside = 0
     for work in works:
-        actor = _Actor(replace(question, start_us=start_us), work)
+        actor = _Actor(replace(question, start_us=start_us), work, telling() if telling is not None else None)
         actor.run(past, check)
         found += actor.pairs()
         put_aside += actor.put_aside
@@ -135,7 +147,8 @@ def _begun(past: Past, question: Question, ids: Sequence[str]) -> tuple[int, dic
 class _Actor:
     """The twins of one actor on both sides."""
 
-    def __init__(self, question: Question, work: Rebuilding) -> None:
+    def __init__(self, question: Question, work: Rebuilding, telling: Telling | None) -> None:
+        self._telling = telling
         self.put_aside = 0
         self.first_us: int | None = None
         self._question = question
@@ -145,13 +158,17 @@ class _Actor:
             AlertCourse(self._after, self._after.hold(question.after, question.start_us)),
         )
         self._note_first(question.start_us)
+        self._tell(question.start_us)
 
     def run(self, past: Past, check: Callable[[], None]) -> None:
         end_us = self._question.end_us
         for number, entry in enumerate(past.onward(self._before, end_us)):
             if number % _CHECK_EVERY == 0:
                 check()
+            self._tell(entry.now_us)
             asked = _of_what_stands(entry)
+            if self._telling is not None and entry.kind == "scores":
+                asked = entry._replace(kind="told otherwise")  # it passes, and nobody hears it
             before, after = _taken(self._before, asked), _taken(self._after, asked)
             self._follow(before or EventBatch.empty(), after or EventBatch.empty())
             self.put_aside += after is None
@@ -166,6 +183,10 @@ class _Actor:
     def _follow(self, before: EventBatch, after: EventBatch) -> None:
         for course, events in zip(self._courses, (before, after), strict=True):
             course.follow(events)
+
+    def _tell(self, now_us: int) -> None:
+        if self._telling is not None:
+            self._telling(self._before, self._after, now_us)
 
     def _note_first(self, now_us: int) -> None:
         if self.first_us is None and self._before.shard is not None and len(self._before.shard):

@@ -285,14 +285,7 @@ class HostService:
     def scorable(self, device_type: str, first: int, most: int, with_ids: bool) -> Scorable | None:
         """Devices among ``most`` rows from ``first`` on that live and were heard; None: the type has no such rows here."""
         shard = self.host.shards.get(device_type)
-        if shard is None or first >= len(shard):
-            return None
-        end = min(len(shard), first + most)
-        core = shard.state.core
-        lives = core.status[first:end] & (RETIRED | IMPORTING) == 0
-        rows = first + np.flatnonzero(lives & (core.event_us[first:end] != NEVER_US)).astype(np.int32)
-        ids = shard.roster.index.ids(first).take(pa.array(rows - first)) if with_ids else None
-        return _scorable(shard, rows, end, ids)
+        return None if shard is None else scorable(shard, first, most, with_ids)
 
     def scorable_one(self, device_type: str, device_id: str) -> Scorable:
         """The same of one device, whatever it does; DeviceNotFoundError if it does not live here."""
@@ -419,6 +412,18 @@ class HostService:
         return [
             (shard.roster.index[row], flag) for row, flag in zip(rows.tolist(), flags.tolist(), strict=True)
         ]
+
+
+def scorable(shard: Shard, first: int, most: int, with_ids: bool) -> Scorable | None:
+    """Devices among ``most`` rows of a shard from ``first`` on that live and were heard; None: it has no such rows."""
+    if first >= len(shard):
+        return None
+    end = min(len(shard), first + most)
+    core = shard.state.core
+    lives = core.status[first:end] & (RETIRED | IMPORTING) == 0
+    rows = first + np.flatnonzero(lives & (core.event_us[first:end] != NEVER_US)).astype(np.int32)
+    ids = shard.roster.index.ids(first).take(pa.array(rows - first)) if with_ids else None
+    return _scorable(shard, rows, end, ids)
 
 
 def _scorable(shard: Shard, rows: NDArray[np.int32], end: int, ids: pa.StringArray | None) -> Scorable:

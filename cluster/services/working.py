@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cluster.services.service import STOP_WITHIN_S, Service, journal_sources
-from training import drift, import_jobs, rehearsal_jobs, training_jobs
+from training import drift, import_jobs, promotion_jobs, rehearsal_jobs, training_jobs
 from training.jobs import ACTOR, FOLDER, Job, Jobs, Work
 from training.past import Past
 from training.registry import FOLDER as MODELS
@@ -46,13 +46,14 @@ class Working:
     ) -> None:
         folder, clock = Path(data), clock or WallClock()
         find = cache(lambda: fleet(folder / "hosts"))
+        registry = Registry(folder / MODELS)
         works: dict[str, Work] = {
             import_jobs.KIND: partial(import_jobs.work, find, JournalConfig().max_bytes // 2),
             rehearsal_jobs.KIND: partial(rehearsal_jobs.work, find, partial(_past, folder)),
+            promotion_jobs.KIND: partial(promotion_jobs.work, find, partial(_past, folder), registry),
             training_jobs.KIND: partial(training_jobs.work, folder, lambda name: find().types[name], _train),
         }
         self._jobs = Jobs(folder / FOLDER, works, clock)
-        registry = Registry(folder / MODELS)
         self._schedule = Schedule(
             registry, self._jobs, retraining, partial(_drifts, registry), lambda name: name in find().types, clock
         )  # fmt: skip

@@ -19,7 +19,7 @@ test("what an address may not hold is left out", () => {
   expect(alertKpiSearch({ hours: 5 })).toEqual({})
   expect(journalSearch({ range: "7d", priority: "loud" })).toEqual({ range: "7d" })
   expect(modelSearch({ horizon: "168" })).toEqual({ horizon: 168 })
-  expect(modelSearch({ horizon: "soon" })).toEqual({})
+  expect(modelSearch({ horizon: "soon", report: "promotion-7" })).toEqual({ report: "promotion-7" })
 })
 
 test("a stretch of time has both its ends, the right way round", () => {

@@ -108,6 +108,8 @@ export interface TypeSearch {
 export interface ModelSearch {
   /** How far ahead the forecasts reach whose reliability is shown, h. */
   readonly horizon?: number
+  /** The job that reports what all alerts would have been with this version. */
+  readonly report?: string
 }
 
 type Raw = Readonly<Record<string, unknown>>
@@ -194,7 +196,10 @@ export function typeSearch(raw: Raw): TypeSearch {
 }
 
 export function modelSearch(raw: Raw): ModelSearch {
-  return isCount(Number(raw.horizon)) ? { horizon: Number(raw.horizon) } : {}
+  return kept({
+    horizon: isCount(Number(raw.horizon)) ? Number(raw.horizon) : undefined,
+    report: text(raw.report),
+  })
 }
 
 function isCount(n: number): boolean {

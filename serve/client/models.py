@@ -15,6 +15,7 @@ from serve.schemas.models import (
     ModelReason,
     ModelRecord,
     NewTraining,
+    PromotionReport,
 )
 
 
@@ -56,6 +57,19 @@ class Models:
         """Begin to make a version from the failures in history, as a job; see ``jobs``."""
         body = NewTraining(with_age=with_age, promote=promote, seed=seed)
         return self._ask.send(JobItem, "POST", _of(device_type) + "/train", body)
+
+    def report(
+        self, device_type: str, version: int, *, days: float = 7.0, devices: int | None = None, seed: int = 0
+    ) -> PromotionReport:
+        """Which past alerts would have appeared, vanished or moved with this version in force, from some devices."""
+        query = {"days": days, "devices": devices, "seed": seed}
+        answer = self._ask.ask("POST", _of(device_type, version) + "/report", query, again=True)
+        return PromotionReport.model_validate_json(answer.content)
+
+    def begin_report(self, device_type: str, version: int, *, days: float = 7.0, seed: int = 0) -> JobItem:
+        """The same with all devices, as a job; its result reads as a ``PromotionReport``."""
+        answer = self._ask.ask("POST", _of(device_type, version) + "/reports", {"days": days, "seed": seed})
+        return JobItem.model_validate_json(answer.content)
 
     def promote(self, device_type: str, version: int, reason: str = "") -> ModelItem:
         """Put a version in force, an older one too."""

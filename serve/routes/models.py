@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 
 from serve.context import Context, InContext, User
+from serve.errors import RangeError
 from serve.gate import guarded
 from serve.keyset import Key
 from serve.present import iso, job_item, reply
+from serve.routes.rehearsals import Days, Devices, Seed, ids_of_type
 from serve.routes.types import InPathNumber, Name, Number
 from serve.routes.words import Paged
 from serve.row_pages import lines_page
@@ -25,10 +27,12 @@ from serve.schemas.models import (
     ModelReason,
     ModelRecord,
     NewTraining,
+    PromotionReport,
 )
-from training import track_record, training_jobs
+from training import promotion, promotion_jobs, track_record, training_jobs
 from training.drift import read as read_drift
 from training.jobs import Job
+from training.promotion import Candidacy
 from training.registry import Change, ModelVersion, verdict
 from twins.clock import DAY_US
 from twins.errors import DeviceTypeNotFoundError
@@ -38,6 +42,7 @@ router = guarded(prefix="/api/models", tags=["models"])
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 401, 403, 404, 409, 422, 429, 500, 503)
 }
+_REPORT_REFUSALS: dict[int | str, dict[str, Any]] = {**_REFUSALS, 410: {"model": Problem}}
 _ORDER = (Key("type", str), Key("version", int, descending=True))
 
 
@@ -106,6 +111,32 @@ async def promote(
 ) -> Response:
     """Put a version in force, an older one too. One that is in force stays so."""
     return reply(_item(await context.call(context.models.promote, name, version, by, body.reason)))
+
+
+@router.post("/{name}/{version}/report", response_model=PromotionReport, responses=_REPORT_REFUSALS)
+async def report(
+    context: InContext,
+    name: Name,
+    version: InPathNumber,
+    days: Days = 7.0,
+    devices: Devices = None,
+    seed: Seed = 0,
+) -> Response:
+    """Which alerts would have appeared, vanished or moved with this version in force: some devices over the last days.
+
+    It takes seconds. Where more was asked for than can be run so soon, the window begins later, and the answer says so.
+    """
+    view = await context.view()
+    ids = await context.ask(ids_of_type, view, name)
+    return reply(await context.rebuild(_reported, context, name, version, days, ids, seed, devices))
+
+
+@router.post("/{name}/{version}/reports", response_model=JobItem, responses=_REPORT_REFUSALS, status_code=202)
+async def begin_report(
+    context: InContext, by: User, name: Name, version: InPathNumber, days: Days = 7.0, seed: Seed = 0
+) -> Response:
+    """The same with all devices, as a job; its result is what the other gives."""
+    return reply(job_item(await context.call(_begun, context, name, version, days, seed, by)), 202)
 
 
 @router.post("/{name}/rollback", response_model=ModelItem, responses=_REFUSALS)
@@ -188,6 +219,30 @@ def _recorded(context: Context, name: str, days: float) -> dict[str, Any]:
             for each in found.versions
         ],
     }
+
+
+def _reported(
+    context: Context, name: str, version: int, days: float, ids: list[str], seed: int, devices: int | None
+) -> dict[str, Any]:
+    candidacy = _candidacy(context, name, version, days)
+    if not ids:
+        raise RangeError(f"there are no devices of type {name!r}", "ask about a type that has some")
+    return promotion.sampled(context.history.past(), context.models, candidacy, ids, seed, devices)
+
+
+def _begun(context: Context, name: str, version: int, days: float, seed: int, by: str) -> Job:
+    request = promotion_jobs.request(_candidacy(context, name, version, days), seed)
+    return context.jobs.submit(promotion_jobs.KIND, request, by)
+
+
+def _candidacy(context: Context, name: str, version: int, days: float) -> Candidacy:
+    """Of a version that there is, against the one in force."""
+    if name not in context.fleet.types:
+        raise DeviceTypeNotFoundError(name, tuple(sorted(context.fleet.types)))
+    context.models.get(name, version)
+    champion, end_us = context.models.champion(name), context.fleet.clock.now_us()
+    in_force = None if champion is None else champion.version
+    return Candidacy(context.fleet.types[name], version, in_force, end_us - round(days * DAY_US), end_us)
 
 
 def _trained(context: Context, name: str, body: NewTraining, by: str) -> Job:

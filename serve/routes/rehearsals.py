@@ -45,7 +45,9 @@ async def rehearse(
     It takes seconds. Where more was asked for than can be run so soon, the window begins later, and the answer says so.
     """
     text, view = await text_of(request), await context.view()
-    return reply(await context.rebuild(_sampled, context, name, text, days, _ids(view, name), seed, devices))
+    return reply(
+        await context.rebuild(_sampled, context, name, text, days, ids_of_type(view, name), seed, devices)
+    )
 
 
 @router.post("/rehearsals", response_model=JobItem, responses=_REFUSALS, openapi_extra=BODY, status_code=202)
@@ -79,6 +81,7 @@ def _question(context: Context, name: str, text: str, days: float) -> Question:
     return Question(before, after, end_us - round(days * DAY_US), end_us)
 
 
-def _ids(view: View, name: str) -> list[str]:
+def ids_of_type(view: View, name: str) -> list[str]:
+    """The devices of a type that a view shows."""
     tables = [generation.tables.get(name) for generation in view.generations.values()]
     return [each for table in tables if table is not None for each in table["device_id"].to_pylist()]

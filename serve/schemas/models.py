@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from serve.schemas.base import ListReply, Reply, Request, Text
+from serve.schemas.rehearsals import Rehearsal
 
 
 class ModelItem(Reply):
@@ -196,6 +197,18 @@ class ModelRecord(Reply):
     devices: int = Field(description="that were looked at")
     of_devices: int = Field(description="with a forecast in the window")
     versions: list[VersionRecord]
+
+
+class PromotionReport(Reply):
+    """Which past alerts would have appeared, vanished or moved with another version in force."""
+
+    type: str
+    candidate: int
+    in_force: int | None = Field(description="what it is compared with; null: without any forecast")
+    rules: list[str] = Field(description="that ask for a forecast; only their alerts can differ")
+    comparison: Rehearsal | None = Field(
+        description="before: with what is in force, after: with the candidate; null: no rule asks for a forecast"
+    )
 
 
 class NewTraining(Request):

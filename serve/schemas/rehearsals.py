@@ -71,9 +71,7 @@ class Rehearsal(Reply):
     of_devices: int
     readings: int = Field(description="that were run, once under each set of rules")
     of_readings: int = Field(description="of all devices, about")
-    put_aside: int = Field(
-        description="what people did in the window that does not fit under the changed rules"
-    )
+    put_aside: int = Field(description="what people did in the window that does not fit on the changed side")
     differing: int = Field(description="devices that have other alerts")
     may_differ: float | None = Field(
         description="where none of those that were run does: the share of all that still may, at 90 %"

@@ -1,7 +1,10 @@
 """`twinfold models`: what is kept of models in a data folder, and putting one in force, without a platform."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,10 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner, Result
 
+from cluster import cli_models
 from cluster.cli import app
+from serve.schemas.models import PromotionReport
+from tests.cluster.test_cli_rehearse import FOUND
 from tests.models import ARRAYS, MANIFEST, measured
 from tests.twins.test_prognosis import TYPE, told
 from training.errors import ModelNotFoundError, NoChampionError, NoFormerModelError
@@ -105,6 +111,31 @@ def test_tells_what_forecasts_were_worth(tmp_path: Path) -> None:
     assert (only["version"], only["shadow"], only["failures"], only["missed"]) == (4, False, 1, 0)
     text = said(tmp_path, "record", TYPE.name)
     assert "1 of 1 devices that were forecast" in text
+
+
+def test_shows_what_a_version_would_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    reports = [
+        PromotionReport(type="valve", candidate=3, in_force=2, rules=["soon"], comparison=FOUND),
+        PromotionReport(type="valve", candidate=3, in_force=2, rules=[], comparison=None),
+    ]
+
+    class Models:
+        def report(self, name: str, version: int, **more: Any) -> PromotionReport:
+            asked.append((name, version, more))
+            return reports[len(asked) - 1]
+
+    @contextmanager
+    def connected(_: Path) -> Iterator[Any]:
+        yield SimpleNamespace(models=Models())
+
+    monkeypatch.setattr(cli_models, "connected", connected)
+    text = said(tmp_path, "report", "valve", "3", "--days", "2", "--seed", "5")
+    assert "57,600 readings under version 2 and under version 3" in text
+    assert asked == [("valve", 3, {"days": 2.0, "devices": None, "seed": 5})]
+    assert "no alert rule of valve asks for a forecast" in said(tmp_path, "report", "valve", "3")
+    both = models(tmp_path, "report", "valve", "3", "--all", "--devices", "5")
+    assert both.exit_code == 2
 
 
 def test_where_none_is_in_force_a_version_is_to_be_named(data: Path) -> None:

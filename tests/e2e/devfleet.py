@@ -30,7 +30,7 @@ from serve.context import Context  # noqa: E402
 from serve.database import Database  # noqa: E402
 from serve.live import LiveTable, LocalSource  # noqa: E402
 from tests.e2e.models import TYPE, add_models  # noqa: E402
-from training import rehearsal_jobs  # noqa: E402
+from training import promotion_jobs, rehearsal_jobs  # noqa: E402
 from training.history import History  # noqa: E402
 from training.jobs import Jobs  # noqa: E402
 from training.recorder import JournalSource, Recorder  # noqa: E402
@@ -87,8 +87,12 @@ def main() -> None:
         once = access.accounts.create(NAME, "admin", Actor("devfleet"))
         access.accounts.change_password(NAME, once, PASSWORD, "")
         print(f"log in as {NAME} with: {PASSWORD}", file=sys.stderr, flush=True)
-        works = {rehearsal_jobs.KIND: partial(rehearsal_jobs.work, lambda: fleet, history.past)}
-        jobs, models = Jobs(data / "jobs", works), Registry(data / MODELS)
+        models = Registry(data / MODELS)
+        works = {
+            rehearsal_jobs.KIND: partial(rehearsal_jobs.work, lambda: fleet, history.past),
+            promotion_jobs.KIND: partial(promotion_jobs.work, lambda: fleet, history.past, models),
+        }
+        jobs = Jobs(data / "jobs", works)
         add_models(models, fleet, time.time_ns() // 1000)
         Scorer(fleet, models).rescore(TYPE, 1)
         app = create_app(config, fleet, history, LiveTable(LocalSource(fleet)), access, jobs, models)

@@ -126,3 +126,61 @@ test("what forecasts were worth is told by version, and whether the one in force
   await expect(page.getByRole("img", { name: /^How reliable version 1 was: 1 points/ })).toBeVisible()
   await expect(page.getByText("What it says lies elsewhere than when it came in force.")).toBeVisible()
 })
+
+test("what putting a version in force would change is told, also where no rule asks for a forecast", async ({
+  page,
+}) => {
+  await page.goto("/models/centrifugal-pump/2")
+  const panel = page.getByRole("region", { name: "What putting it in force would change" })
+  await panel.getByRole("button", { name: "Preview" }).click()
+  await expect(panel.getByText("No alert rule of this type asks for a forecast")).toBeVisible()
+  await panel.getByRole("button", { name: "All devices, as a job" }).click()
+  await expect(page).toHaveURL(/report=promotion-/)
+  const whole = page.getByRole("region", { name: "What it would change, all devices" })
+  await expect(whole.getByText("No alert rule of this type asks for a forecast")).toBeVisible()
+  await page.getByRole("button", { name: "Close" }).click()
+  await expect(page).not.toHaveURL(/report=/)
+
+  const counts = {
+    before: 4,
+    after: 9,
+    same: 3,
+    moved: 1,
+    appeared: 5,
+    vanished: 0,
+    stood: 0,
+    shift_s: -7200,
+  }
+  const rate = { before: 8, after: 18, difference: 10, low: 2.5, high: 16 }
+  const comparison = {
+    type: "centrifugal-pump",
+    seed: 0,
+    start: "2026-01-29T00:00:00Z",
+    end: "2026-01-31T00:00:00Z",
+    days: 2,
+    shortened: null,
+    devices: 20,
+    of_devices: 80,
+    readings: 9000,
+    of_readings: 36000,
+    put_aside: 0,
+    differing: 5,
+    may_differ: null,
+    in_all: { ...counts, rate },
+    rules: [{ rule: "likely-to-fail", ...counts, rate }],
+    peak: { before: 1, after: 2 },
+    examples: [],
+  }
+  const report = {
+    type: "centrifugal-pump",
+    candidate: 2,
+    in_force: 1,
+    rules: ["likely-to-fail"],
+    comparison,
+  }
+  await page.route("**/api/models/*/2/report?*", (route) => route.fulfill({ json: report }))
+  await panel.getByRole("button", { name: "Preview" }).click()
+  await expect(panel.getByText("One rule asks for a forecast: likely-to-fail.")).toBeVisible()
+  await expect(panel.getByRole("row", { name: /likely-to-fail 4 9 5 0 1/ })).toBeVisible()
+  await expect(panel.getByRole("columnheader", { name: "Version 2" })).toBeVisible()
+})

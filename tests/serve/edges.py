@@ -20,7 +20,7 @@ from serve.config import ApiConfig, database_config
 from serve.context import Context
 from serve.database import Database
 from serve.live import LiveTable, LocalSource
-from training import import_jobs, rehearsal_jobs, training_jobs
+from training import import_jobs, promotion_jobs, rehearsal_jobs, training_jobs
 from training.history import History
 from training.jobs import FOLDER as JOBS_FOLDER
 from training.jobs import Jobs
@@ -177,15 +177,16 @@ def make_app(fleet: LocalFleet, folder: Path, **config: Any) -> FastAPI:
     database = Database(database_config("", folder))
     database.migrate()
     access = Access(database, folder / "secrets", fleet.clock)
+    models = Registry(folder / MODELS, fleet.clock)
     works = {
         import_jobs.KIND: partial(import_jobs.work, LocalFleet, 1 << 30),  # a fleet of its own
         rehearsal_jobs.KIND: partial(rehearsal_jobs.work, lambda: fleet, history.past),
+        promotion_jobs.KIND: partial(promotion_jobs.work, lambda: fleet, history.past, models),
         training_jobs.KIND: partial(
             training_jobs.work, folder, fleet.types.__getitem__, lambda run: Worker(run).work()
         ),
     }
     jobs = Jobs(folder / JOBS_FOLDER, works)
-    models = Registry(folder / MODELS, fleet.clock)
     return create_app(settings, fleet, history, LiveTable(LocalSource(fleet)), access, jobs, models)
 
 

@@ -47,6 +47,7 @@ from serve.schemas.device_types import Activation
 from serve.schemas.devices import DeviceItem, NewDevice
 from serve.schemas.keys import KeyScope, NewKey
 from serve.schemas.maintenance import Correction, Maintenance
+from serve.schemas.models import PromotionReport
 from serve.schemas.notifications import ChannelChange, NewChannel, NotificationRoute, RouteStep
 from serve.schemas.preferences import Settings, ViewFields
 from serve.schemas.readings import Reading
@@ -460,6 +461,9 @@ def models(it: Served, client: Client) -> None:
     assert (found.champion, found.better) == (1, True)
     assert client.models.compare("pump", 1, champion=2).better is False
     assert client.models.drift("pump").version is None
+    assert client.models.report("pump", 2, days=0.5).comparison is None
+    *_, job = client.jobs.follow(client.models.begin_report("pump", 2, days=0.5).id)
+    assert (job.state, PromotionReport.model_validate(job.result).rules) == ("done", [])
     assert client.models.record("pump", days=2.0).versions == []
     client.models.promote("pump", 2)
     assert client.models.rollback("pump", "it cries wolf").version == 1

@@ -17,13 +17,19 @@ from serve.schemas.models import (
     ModelItem,
     ModelList,
     ModelRecord,
+    PromotionReport,
 )
 from tests.models import ARRAYS, MANIFEST, measured
 from tests.serve.edges import T0, Edge, edge
+from tests.serve.test_job_routes import ended
+from tests.training.pump_models import made_up, manifest_of
 from training import drift
 from training.registry import FOLDER
 from twins.clock import DAY_US
+from twins.devices import AlertRule
 from twins.prognosis import SAID, Prognoses
+
+SOON = AlertRule("soon", "p_fail_7d > 0.5", "high", "c", "r", on_delay_s=0.0, off_delay_s=0.0)
 
 
 def story(folder: Path, tell: Callable[[Edge], Awaitable[None]]) -> None:
@@ -190,6 +196,43 @@ def test_the_record_is_of_what_was_told_and_came(tmp_path: Path) -> None:
         foreigner = it.member("kari", "viewer", ["elsewhere"])
         answer = await it.client.get("/api/models/pump/record", headers=foreigner)
         assert answer.json()["of_devices"] == 0
+
+    story(tmp_path, tell)
+
+
+def test_a_report_tells_what_a_version_would_change(tmp_path: Path) -> None:
+    async def tell(it: Edge) -> None:
+        models = it.context.models
+        silent = PromotionReport.model_validate(await it.post("/api/models/pump/2/report", {}))
+        assert (silent.candidate, silent.in_force, silent.rules, silent.comparison) == (2, None, [], None)
+        of = replace(it.fleet.types["pump"], version=2, rules=(*it.fleet.types["pump"].rules, SOON))
+        await it.context.call(it.fleet.install, of)
+        for middle_h in (900.0, 20.0):
+            models.add(manifest_of(of), made_up(of, middle_h=middle_h, moves_h=0.0).arrays())
+        for second in range(1, 12):
+            await it.read("pump-01", 3600 * second, {"vibration": 2.0, "flow": 70.0})
+        await it.fresh()
+        await it.post("/api/models/pump/4/promote", {})
+        kari = it.member("kari", "engineer")
+        found = PromotionReport.model_validate(
+            await it.post("/api/models/pump/5/report?days=0.4&seed=3", {}, **kari)
+        )
+        assert (found.candidate, found.in_force, found.rules) == (5, 4, ["soon"])
+        assert found.comparison is not None
+        assert (found.comparison.in_all.before, found.comparison.in_all.appeared) == (0, 1)
+        assert [(each.device_id, each.change) for each in found.comparison.examples] == [
+            ("pump-01", "appeared")
+        ]
+        job = await ended(it, await it.post("/api/models/pump/5/reports?days=0.4&seed=3", {}, 202))
+        assert (job["state"], job["kind"]) == ("done", "promotion"), job
+        assert PromotionReport.model_validate(job["result"]) == found
+        assert (await it.post("/api/models/pump/1/report", {}, 409))["code"] == "model.unfit"
+        assert (await it.post("/api/models/pump/9/report", {}, 404))["code"] == "model.not_found"
+        assert (await it.post("/api/models/fan/1/report", {}, 404))["code"] == "device_type.not_found"
+        assert (await it.post("/api/models/pump/5/report?days=99", {}, 422))["code"]
+        within = it.member("ola", "engineer", ["elsewhere"])
+        assert (await it.post("/api/models/pump/5/report", {}, 400, **within))["code"] == "range.invalid"
+        assert (await it.post("/api/models/pump/5/reports", {}, 403, **within))["code"] == "access.sites"
 
     story(tmp_path, tell)
 

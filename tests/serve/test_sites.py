@@ -284,6 +284,8 @@ CASES: dict[str, list[Case] | None] = {
     "GET /api/models/{name}/drift": [{"name": "pump"}, {"name": "{word}"}],
     "GET /api/models/{name}/record": [{"name": "pump"}],
     "POST /api/models/{name}/{version}/promote": MODEL,
+    "POST /api/models/{name}/{version}/report": MODEL,
+    "POST /api/models/{name}/{version}/reports": MODEL,
     "POST /api/models/{name}/rollback": [{"name": "pump", "body": {}}],
     "POST /api/models/{name}/train": [{"name": "pump", "body": {}}],
     **{

@@ -17,7 +17,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from tests.models import ARRAYS, MANIFEST, measured
 from tests.sealed import encrypt, holds
 from training import registry as module
-from training.errors import ModelDamagedError, ModelFormatError, ModelNotFoundError, NoFormerModelError
+from training.errors import (
+    ModelDamagedError,
+    ModelFormatError,
+    ModelNotFoundError,
+    ModelUnfitError,
+    NoFormerModelError,
+)
 from training.registry import FOLDER, Change, Manifest, ModelVersion, Registry, verdict
 from twins.clock import VirtualClock
 from twins.errors import FleetError
@@ -413,6 +419,7 @@ def test_arrays_are_sealed_where_the_folder_is(
         ModelDamagedError("pump", "1/model.npz", "its bytes are not those that were added"),
         ModelFormatError("pump", "1/manifest.json", 2, 1),
         NoFormerModelError("pump"),
+        ModelUnfitError("pump", 3, "it is of other channels"),
     ],
 )
 def test_errors_cross_processes(error: FleetError) -> None:

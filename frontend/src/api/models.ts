@@ -11,12 +11,15 @@ import type {
   ModelItem,
   ModelList,
   ModelRecord,
+  PromotionReport,
 } from "./schema"
 
 /** Others put models in force, and trainings end, without a word of the socket. */
 const FOLLOW_MS = 15_000
 /** Moments of a record are a day apart, and it takes the API a while. */
 const RECORD_MS = 600_000
+/** Days of some devices are run twice. */
+const REPORTING_MS = 60_000
 
 function place(type: string, version?: number): string {
   return `/models/${segment(type)}${version === undefined ? "" : `/${version}`}`
@@ -86,6 +89,34 @@ export function useTraining() {
     mutationFn: ({ type, ...body }: TrainingWish) =>
       api<JobItem>(`${place(type)}/train`, { method: "POST", body: { ...body, seed: 0 } }),
     onSettled: () => cache.invalidateQueries({ queryKey: keys.jobs }),
+  })
+}
+
+export interface ReportWish {
+  readonly days: number
+  /** Which devices are drawn. */
+  readonly seed: number
+}
+
+/** Which past alerts a version would have changed, as some devices tell it: it takes seconds. */
+export function useReport(type: string, version: number) {
+  return useMutation({
+    mutationFn: (query: ReportWish) =>
+      api<PromotionReport>(`${place(type, version)}/report`, {
+        method: "POST",
+        query: { ...query },
+        patienceMs: REPORTING_MS,
+      }),
+  })
+}
+
+/** The same of all devices, as a job. */
+export function useBeginReport(type: string, version: number) {
+  const cache = useQueryClient()
+  return useMutation({
+    mutationFn: (query: ReportWish) =>
+      api<JobItem>(`${place(type, version)}/reports`, { method: "POST", query: { ...query } }),
+    onSuccess: (job) => cache.setQueryData(keys.job(job.id), job),
   })
 }
 

@@ -2434,6 +2434,26 @@ export type PrognosisSign = {
     share: number | null;
 };
 
+/**
+ * Which past alerts would have appeared, vanished or moved with another version in force.
+ */
+export type PromotionReport = {
+    candidate: number;
+    /**
+     * before: with what is in force, after: with the candidate; null: no rule asks for a forecast
+     */
+    comparison: Rehearsal | null;
+    /**
+     * what it is compared with; null: without any forecast
+     */
+    in_force: number | null;
+    /**
+     * that ask for a forecast; only their alerts can differ
+     */
+    rules: Array<string>;
+    type: string;
+};
+
 export type Properties = {
     device_id: string;
     items: Array<PropertyState>;
@@ -2778,7 +2798,7 @@ export type Rehearsal = {
     of_readings: number;
     peak: AlertPeak;
     /**
-     * what people did in the window that does not fit under the changed rules
+     * what people did in the window that does not fit on the changed side
      */
     put_aside: number;
     /**

@@ -726,6 +726,20 @@ export const en = {
     after: "after:",
     sources: { "built-in": "built in", file: "from a file", edit: "edited", hosts: "learned from the hosts" },
   },
+  promotion: {
+    title: "What putting it in force would change",
+    whole: "What it would change, all devices",
+    none: "Which past alerts would have appeared, vanished or moved is told from some devices in seconds.",
+    running: {
+      one: "The last day is run twice, with what is in force and with version {version}. It takes seconds.",
+      other:
+        "The last {n} days are run twice, with what is in force and with version {version}. It takes seconds.",
+    },
+    noRules: "No alert rule of this type asks for a forecast, so no alert would change.",
+    against: "Against version {n}, which is in force.",
+    againstNothing: "Against no forecast at all.",
+    rules: { one: "One rule asks for a forecast: {rules}.", other: "{n} rules ask for a forecast: {rules}." },
+  },
   rehearsal: {
     title: "Preview",
     days: { one: "last day", other: "last {n} days" },
@@ -774,8 +788,8 @@ export const en = {
       readings: "It begins later than was asked for: more would take too long. A job runs all of it.",
     },
     putAside: {
-      one: "{n} thing that people did then does not fit under these rules.",
-      other: "{n} things that people did then do not fit under these rules.",
+      one: "{n} thing that people did then does not fit what would have been.",
+      other: "{n} things that people did then do not fit what would have been.",
     },
     peak: "Most alerts in ten minutes, of these devices: {before} → {after}",
     byRule: "By rule",
@@ -1062,7 +1076,12 @@ export const en = {
     help: "What runs for long; what ended is remembered for a while",
     none: "Nothing runs, and nothing is remembered.",
     kind: "Job",
-    kinds: { import: "Import", rehearsal: "Rehearsal of rules", training: "Training of a model" },
+    kinds: {
+      import: "Import",
+      promotion: "Report on a model",
+      rehearsal: "Rehearsal of rules",
+      training: "Training of a model",
+    },
     state: "State",
     states: {
       queued: "waits",

@@ -729,6 +729,23 @@ export const nb = {
     after: "etter:",
     sources: { "built-in": "innebygd", file: "fra en fil", edit: "redigert", hosts: "lært av vertene" },
   },
+  promotion: {
+    title: "Hva det ville endre å sette den i kraft",
+    whole: "Hva den ville endre, alle enheter",
+    none: "Hvilke tidligere alarmer som ville ha kommet, falt bort eller flyttet seg, sies ut fra noen enheter på sekunder.",
+    running: {
+      one: "Det siste døgnet kjøres to ganger, med det som gjelder og med versjon {version}. Det tar noen sekunder.",
+      other:
+        "De siste {n} døgnene kjøres to ganger, med det som gjelder og med versjon {version}. Det tar noen sekunder.",
+    },
+    noRules: "Ingen alarmregel for denne typen spør etter et varsel, så ingen alarm ville endre seg.",
+    against: "Mot versjon {n}, som gjelder.",
+    againstNothing: "Mot ingen varsler i det hele tatt.",
+    rules: {
+      one: "Én regel spør etter et varsel: {rules}.",
+      other: "{n} regler spør etter et varsel: {rules}.",
+    },
+  },
   rehearsal: {
     title: "Forhåndsvisning",
     days: { one: "siste døgn", other: "siste {n} døgn" },
@@ -778,8 +795,8 @@ export const nb = {
       readings: "Det begynner senere enn det ble bedt om: mer ville ta for lang tid. En jobb kjører alt.",
     },
     putAside: {
-      one: "{n} ting som folk gjorde da, passer ikke under disse reglene.",
-      other: "{n} ting som folk gjorde da, passer ikke under disse reglene.",
+      one: "{n} ting som folk gjorde da, passer ikke med det som ville ha vært.",
+      other: "{n} ting som folk gjorde da, passer ikke med det som ville ha vært.",
     },
     peak: "Flest alarmer på ti minutter, av disse enhetene: {before} → {after}",
     byRule: "Etter regel",
@@ -1066,7 +1083,12 @@ export const nb = {
     help: "Det som tar lang tid; det som er ferdig, huskes en stund",
     none: "Ingenting kjører, og ingenting huskes.",
     kind: "Jobb",
-    kinds: { import: "Import", rehearsal: "Prøve av regler", training: "Trening av en modell" },
+    kinds: {
+      import: "Import",
+      promotion: "Rapport om en modell",
+      rehearsal: "Prøve av regler",
+      training: "Trening av en modell",
+    },
     state: "Tilstand",
     states: {
       queued: "venter",

@@ -61,6 +61,7 @@ export function JobsPage() {
 
 function Kind({ id, kind, request }: JobItem) {
   const text = sayOf("jobs.kinds", kind, kind)
+  if (kind === "promotion") return <Report id={id} request={request} text={text} />
   const about = request.after as { readonly name: string } | undefined
   if (kind !== "rehearsal" || !about) return <span title={`${id} ${JSON.stringify(request)}`}>{text}</span>
   return (
@@ -71,6 +72,16 @@ function Kind({ id, kind, request }: JobItem) {
       className={css.link}
     >
       {text}, {about.name}
+    </Link>
+  )
+}
+
+/** A report on a version, which its page shows. */
+function Report({ id, request, text }: Pick<JobItem, "id" | "request"> & { readonly text: string }) {
+  const [type, version] = [String(request.type), String(request.candidate)]
+  return (
+    <Link to="/models/$type/$version" params={{ type, version }} search={{ report: id }} className={css.link}>
+      {text}, {type} {version}
     </Link>
   )
 }

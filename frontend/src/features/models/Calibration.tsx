@@ -39,7 +39,7 @@ function Reliability({ reliability }: Pick<Measured, "reliability">) {
               key={each}
               pressed={each === horizon}
               label={`${say("models.horizon")} ${span(each * HOUR_MS)}`}
-              onClick={() => navigate({ search: { horizon: each }, replace: true })}
+              onClick={() => navigate({ search: (before) => ({ ...before, horizon: each }), replace: true })}
             >
               {span(each * HOUR_MS)}
             </Chip>

@@ -14,6 +14,7 @@ import { Metrics } from "./Metrics"
 import { ModelAct } from "./ModelAct"
 import css from "./models.module.css"
 import { Origin } from "./Origin"
+import { PromotionPanel } from "./PromotionPanel"
 import { RoleChip } from "./RoleChip"
 import { TrackRecord } from "./TrackRecord"
 import { VerdictCard } from "./Verdict"
@@ -29,6 +30,7 @@ export function ModelPage() {
 
 function Model({ model }: { readonly model: ModelDetail }) {
   const { type, version, role } = model
+  const { report } = route.useSearch()
   const title = useQuery(typesQuery).data?.find(({ name }) => name === type)?.title ?? type
   return (
     <>
@@ -47,6 +49,7 @@ function Model({ model }: { readonly model: ModelDetail }) {
         {role === "champion" ? <DriftCard type={type} /> : <VerdictCard type={type} version={version} />}
         <Changes type={type} />
       </div>
+      {role === "champion" ? null : <PromotionPanel type={type} version={version} job={report} />}
       <Calibration calibration={model.calibration} />
       <TrackRecord type={type} version={version} />
       <Origin model={model} title={title} />

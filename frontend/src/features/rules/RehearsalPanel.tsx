@@ -6,10 +6,10 @@ import { useBeginRehearsal, useRehearse } from "@/api/rules"
 import { useMe } from "@/api/session"
 import { Chip } from "@/components/Chip"
 import { Problem } from "@/components/Problem"
+import { RehearsalResult } from "@/components/rehearsal/RehearsalResult"
+import css from "@/components/rehearsal/rehearsal.module.css"
 import { Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
-import { RehearsalResult } from "./RehearsalResult"
-import css from "./rehearsal.module.css"
 
 const DAYS = [1, 7, 30] as const
 

@@ -11,11 +11,13 @@ const MARGIN_MS = 30 * 60_000
 
 interface Props {
   readonly found: Rehearsal
+  /** What the changed side is called in the table. */
+  readonly after?: string
   /** Of another text than the one beside it. */
   readonly isOld?: boolean
 }
 
-export function RehearsalResult({ found, isOld = false }: Props) {
+export function RehearsalResult({ found, after = say("rehearsal.after"), isOld = false }: Props) {
   const { in_all, rules, peak, examples } = found
   const { rate } = in_all
   const raising = rules.filter(({ before, after }) => before + after > 0)
@@ -34,7 +36,7 @@ export function RehearsalResult({ found, isOld = false }: Props) {
       <div className={css.table}>
         <PlainTable
           label={say("rehearsal.byRule")}
-          columns={columnsOf()}
+          columns={columnsOf(after)}
           rows={raising.sort((a, b) => differing(b) - differing(a))}
           rowId={({ rule }) => rule}
           empty={say("rehearsal.noAlerts")}
@@ -77,11 +79,11 @@ function Example({
   )
 }
 
-function columnsOf(): PlainColumn<RehearsedRule>[] {
+function columnsOf(after: string): PlainColumn<RehearsedRule>[] {
   const figure = (id: "before" | "after" | "appeared" | "vanished" | "moved") =>
     ({
       id,
-      title: say(`rehearsal.${id}`),
+      title: id === "after" ? after : say(`rehearsal.${id}`),
       align: "right",
       cell: (rule: RehearsedRule) => count(rule[id]),
     }) as const
