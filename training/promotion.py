@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from training.comparison import Comparison
-from training.errors import ModelUnfitError
 from training.past import Past
 from training.rebuilding import Rebuilding
 from training.registry import Registry
@@ -67,7 +66,7 @@ class Versions:
     def __init__(self, registry: Registry, candidacy: Candidacy) -> None:
         name = candidacy.device_type.name
         sides = (candidacy.in_force, candidacy.candidate)
-        self._loaded = [None if version is None else _loaded(registry, name, version) for version in sides]
+        self._loaded = [None if version is None else load(registry, name, version) for version in sides]
 
     def telling(self) -> Telling:
         """Who tells the twins of one actor: at the beginning, and when an hour has passed since the last time."""
@@ -150,22 +149,11 @@ def _asking(device_type: DeviceType) -> DeviceType:
     return replace(device_type, rules=tuple(asking))
 
 
-def _loaded(registry: Registry, device_type: str, version: int) -> Loaded:
-    registry.get(device_type, version)
-    try:
-        return load(registry, device_type, version)
-    except (KeyError, ValueError) as error:
-        raise ModelUnfitError(device_type, version, "it is of another kind") from error
-
-
 def _tell(loaded: Loaded, shard: Shard, at_us: int) -> None:
     """Have a shard's twins know what a version says of them, as far as that is new."""
     for first in range(0, len(shard), _AT_ONCE):
         found = scorable(shard, first, _AT_ONCE, with_ids=True)
         if found is None or not len(found.rows):
             continue
-        try:
-            told = prognoses(loaded, shard.device_type, found)
-        except ValueError as error:
-            raise ModelUnfitError(shard.device_type.name, loaded.version, str(error)) from error
+        told = prognoses(loaded, shard.device_type, found)
         shard.score(told.where(changed(found.said, told, Resolution())), at_us)

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from training.errors import ModelDamagedError, ModelFormatError
-from training.registry import MODEL_FILE, ModelVersion, Registry
+from training.errors import ModelDamagedError, ModelFormatError, ModelUnfitError
+from training.registry import ModelVersion, Registry
 from training.survival import Forecast, SurvivalModel
 from twins.clock import stopwatch_s
 from twins.devices import DeviceType
@@ -146,7 +146,7 @@ class Scorer:
 
         Raises
         ------
-        ModelNotFoundError, ModelDamagedError, ModelFormatError : it cannot be loaded.
+        ModelNotFoundError, ModelDamagedError, ModelFormatError, ModelUnfitError : it cannot be loaded, or not be asked.
         FleetError : the last failure, where a host could not be asked or told; the others were.
         """
         loaded, began_s = self.load(device_type, version), stopwatch_s()
@@ -207,12 +207,12 @@ class Scorer:
 
 
 def load(registry: Registry, device_type: str, version: int) -> Loaded:
-    """A version out of the registry; raises what ``Registry.load`` does, and ModelDamagedError where it is no such model."""
+    """A version out of the registry; raises what ``Registry.load`` does, and ModelUnfitError where it is no such model."""
     arrays = registry.load(device_type, version)
     try:
         model = SurvivalModel.from_arrays(arrays)
-    except KeyError as error:
-        raise ModelDamagedError(device_type, f"{version}/{MODEL_FILE}", f"it lacks {error}") from error
+    except (KeyError, ValueError) as error:
+        raise ModelUnfitError(device_type, version, "it is of another kind") from error
     return Loaded(version, model, registry.get(device_type, version).manifest.failure_modes)
 
 
@@ -226,11 +226,11 @@ def prognoses(loaded: Loaded, device_type: DeviceType, of: Scorable, shadow: boo
 
     Raises
     ------
-    ValueError : it is of other regimes or channels than the type has.
+    ModelUnfitError : it is of other regimes or channels than the type has.
     """
     assert of.ids is not None
     if not fits(loaded, of):
-        raise ValueError(f"version {loaded.version} of {device_type.name} is of other regimes or channels")
+        raise ModelUnfitError(device_type.name, loaded.version, "it is of other regimes or channels")
     count = len(of.rows)
     p_fail = np.full((count, len(WITHIN_H)), np.nan, np.float32)
     rul_h = np.full((count, len(QUANTILES)), np.nan, np.float32)

@@ -146,7 +146,7 @@ class Scoring:
             return
         problem = str(error) or type(error).__name__
         if self._problems.get(name) != problem:
-            is_known = isinstance(error, (FleetError, ValueError))
+            is_known = isinstance(error, FleetError)
             _log.error("no new forecasts of %s: %s", name or "the fleet", problem, exc_info=not is_known)
         self._problems[name] = problem
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.integration.running import PATIENCE_S, ROOT, until
+from tests.integration.test_full_disk import fill
 
 ENGINES = ROOT / "examples/data/cmapss"
 MAPPINGS = ROOT / "examples/mappings"
@@ -108,6 +110,45 @@ def test_a_worker_that_is_killed_and_a_driver_that_is_killed_cost_nothing(shell:
     made = shell.say(*TRAIN)
     assert made["promoted"]
     assert [each["version"] for each in shell.say("models", "list")] == [1]
+
+
+@pytest.mark.drill
+def test_a_disk_that_fills_in_mid_training_leaves_in_force_what_is(shell: Shell) -> None:
+    with small_disk(shell.data) as disk:
+        imported(shell, "cmapss.yaml", sorted(ENGINES.glob("train_*.gz")))
+        assert shell.say(*TRAIN)["promoted"]
+        before = shell.say("models", "list")
+        run = disk / "training" / "turbofan-1"
+
+        second = shell.begin(*TRAIN, "--seed", "1")
+        until(lambda: len(list(run.glob("fold-*.npz"))) >= 2 or second.poll() is not None)
+        assert second.poll() is None
+        ballast = fill(disk)
+        out, err = second.communicate(timeout=PATIENCE_S)
+        assert second.returncode == 1, err + out
+        assert json.loads(out.strip().splitlines()[-1])["error"]["code"] == "training.failed"
+        assert "Traceback" not in err
+        assert shell.say("models", "list") == before
+
+        ballast.unlink()
+        kept = {path.name: path.stat().st_mtime_ns for path in run.glob("fold-*.npz")}
+        assert kept
+        made = shell.say(*TRAIN, "--seed", "1")
+        assert made["model"] == 2
+        assert [each["version"] for each in shell.say("models", "list")] == [2, 1]
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system in memory, with room for some training and not for everything."""
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system is left to root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def _title(process: psutil.Process) -> str:

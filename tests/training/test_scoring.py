@@ -16,6 +16,7 @@ from tests.training.made_models import model_of
 from tests.twins.fleets import T0, batch_of, random_lines
 from tests.twins.test_prognosis import TYPE
 from training import scoring
+from training.errors import ModelUnfitError
 from training.history import History
 from training.recorder import Recorder, journals_in
 from training.registry import FOLDER, Registry
@@ -189,7 +190,7 @@ def test_a_host_that_is_away_costs_no_other(world: World) -> None:
 def test_a_model_of_other_channels_is_refused(world: World) -> None:
     model, _ = model_of(1, regimes=REGIMES, features=FEATURES + 1)
     found = world.fleet.scorable_one(world.ids[0])
-    with pytest.raises(ValueError, match="other regimes or channels"):
+    with pytest.raises(ModelUnfitError, match="other regimes or channels"):
         scoring.prognoses(Loaded(1, model, MODES), TYPE, found)
 
 
