@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake.exceptions import DeltaError
 
-from tests.training.journals import START_US, Account, Actor, Following, same, told
+from tests.training.journals import START_US, Account, Actor, Following, pump, same, told
 from tests.twins.fleets import PUMP, T0, Line, batch_of, pumps
 from training import decoding
 from training.errors import HistoryConflictError
@@ -31,6 +31,7 @@ from twins.events import EVENT, EventBatch, Kind
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig, note_seen
 from twins.journal import Entry, StoredEntry
+from twins.prognosis import SAID, Prognoses
 
 READINGS = "readings_test_pump"
 
@@ -326,16 +327,31 @@ class TestFailures:
         history.close()
 
     def test_marks_and_scores_are_kept(self, tmp_path: Path, actor: Actor) -> None:
-        actor.journal.append(
-            [Entry(EntryKind.SCORES, START_US, b"scores"), Entry(EntryKind.MARK, START_US, b"")]
-        )
+        said_then = [bytes(entries.encode_scores(forecast(is_shadow))) for is_shadow in (False, True)]
+        marks = [Entry(EntryKind.SCORES, START_US, each) for each in said_then]
+        actor.journal.append([*marks, Entry(EntryKind.MARK, START_US, b"")])
         recorder = Recorder(tmp_path / "history", [source(actor)])
         drain(recorder)
         recorder.close()
         history = History(tmp_path / "history")
         found = history.query("SELECT kind, payload FROM inputs WHERE cursor > 2 ORDER BY cursor").to_pylist()
-        assert found == [{"kind": "scores", "payload": b"scores"}, {"kind": "mark", "payload": None}]
+        assert found == [{"kind": "scores", "payload": said_then[0]}, {"kind": "mark", "payload": None}]
+        rows = history.query(
+            "SELECT device_type, model_version, shadow, p_fail_7d FROM prognoses ORDER BY shadow"
+        ).to_pylist()
+        said = {"device_type": pump().name, "model_version": 7, "p_fail_7d": 0.5}
+        assert rows == [{**said, "shadow": False}, {**said, "shadow": True}]
         history.close()
+
+
+def forecast(is_shadow: bool) -> Prognoses:
+    """Of the first device, by version 7."""
+    half = np.full((1, 3), 0.5, np.float32)
+    return Prognoses(
+        device_type=pump().name, model=7, seal=None, rows=np.zeros(1, np.int32), life_cycle=np.zeros(1, np.int32),
+        event_us=np.full(1, START_US), p_fail=half, rul_h=half, mode=np.full(1, -1, np.int8),
+        share=np.full(1, np.nan, np.float32), said=np.full(1, SAID, np.uint8), is_shadow=is_shadow,
+    )  # fmt: skip
 
 
 class Failing:
