@@ -12,7 +12,7 @@ A refusal is ``Refused`` with the name of the error that the fleet is to raise; 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,6 +65,18 @@ class Note:
         self.assignee, self.acked_by, self.acked_us, self.comments = "", "", 0, []
 
 
+class Forecast(NamedTuple):
+    """What a scorer says of a device."""
+
+    p_fail: list[float]
+    rul_h: list[float]
+    mode: int
+    share: float
+    said: int
+    model: int
+    event_us: int
+
+
 class NaiveDevice:
     """One device: what was heard of it, what was made of that, and what happened to it."""
 
@@ -91,6 +103,7 @@ class NaiveDevice:
         self.signals = NaiveSignals(device_type)
         self.trends = NaiveTrends(device_type)
         self.alerts = NaiveTwin(device_type)
+        self.forecast: Forecast | None = None
         self.book: dict[str, Note] = {}
         self.notes: dict[int, dict[str, Any]] = {}  # what events say beyond their numbers, by their place
         self._know()
@@ -252,12 +265,18 @@ class NaiveDevice:
             self.heard_us = now_us
         self._know()
 
+    def told(self, forecast: "Forecast") -> None:
+        """What a scorer says; of a device that is gone, or has not begun to live, nothing is kept."""
+        if not (self.retired or self.importing):
+            self.forecast = forecast
+
     def maintain(self, kind: str, action: str | None, by: str, note: str, now_us: int) -> None:
         known = {each.name: each for each in self.type.actions}
         if action is not None and action not in known:
             raise Refused("CommandRefusedError")
         if kind in ("repair", "replacement"):
             self.life_cycle += 1
+            self.forecast = None
             if kind == "replacement" or (action is not None and known[action].relearn):
                 self.signals.forget()
                 self.trends.forget()

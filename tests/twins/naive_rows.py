@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tests.twins.naive_fleet import FATES, NEVER, NaiveDevice
+from tests.twins.naive_fleet import FATES, NEVER, Forecast, NaiveDevice
 from twins import alert_state, traces
 from twins.rules import AlertParams
 from twins.state import HAS_CHILDREN, IMPORTING, LAG_NEVER, RETIRED, STALE
 
 LOOK_AGAIN = 1 << 63
+NOTHING = Forecast([np.nan] * 3, [np.nan] * 3, -1, np.nan, 0, 0, NEVER)
 
 Row = dict[str, Any]
 
@@ -24,6 +25,7 @@ def row_of(twin: NaiveDevice, p: AlertParams) -> Row:
         "signals": signals_row(twin),
         "alerts": alerts_row(twin, p),
         "trends": trends_row(twin),
+        "prognoses": (twin.forecast or NOTHING)._asdict(),
     }
     return {f"{section}.{name}": value for section, row in parts.items() for name, value in row.items()}
 

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.twins.naive_fleet import NaiveFleet, Refused
+from tests.twins.naive_fleet import Forecast, NaiveFleet, Refused
 from tests.twins.naive_rows import book_of, row_of
 from twins import commands as c
 from twins import entries, snapshots
@@ -39,6 +39,7 @@ from twins.events import EVERY, PATTERNS
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig
 from twins.journal import JournalConfig
+from twins.prognosis import SAID, UNSAID, Prognoses
 from twins.readings import Fate, ReadingBatch
 from twins.shard import ShardConfig
 from twins.state import to_arrays
@@ -476,6 +477,24 @@ class Stories(RuleBasedStateMachine):
     @rule()
     def install_what_is_refused(self) -> None:
         self.installed(replace(PUMPS, version=9, channels=PUMPS.channels[1:], conditions=(), rules=()))
+
+    @rule(p=st.floats(0.0, 1.0, width=32), said=st.sampled_from([UNSAID, SAID]), model=st.integers(1, 9))
+    def score(self, p: float, said: int, model: int) -> None:
+        for host in self.fleet.hosts():
+            for name in self.fleet.types:
+                found = self.fleet.scorable(host, name, 0, 10_000, True)
+                if found is None:
+                    continue
+                n = len(found.rows)
+                self.fleet.score(host, Prognoses(
+                    device_type=name, model=model, seal=found.seal, rows=found.rows, life_cycle=found.life_cycle,
+                    event_us=found.event_us, p_fail=np.full((n, 3), p, np.float32),
+                    rul_h=np.full((n, 3), 9 * p, np.float32), mode=np.full(n, -1, np.int8),
+                    share=np.full(n, np.nan, np.float32), said=np.full(n, said, np.uint8),
+                ))  # fmt: skip
+                for device_id, event_us in zip(found.ids.to_pylist(), found.event_us.tolist(), strict=True):
+                    told = Forecast([p] * 3, [np.float32(9 * p)] * 3, -1, np.nan, said, model, event_us)
+                    self.oracle.devices[device_id].told(told)
 
     # -- what must not show --------------------------------------------------------------------------------------
 
