@@ -84,7 +84,7 @@ def run(folder: Path, twins: int, every_s: float) -> None:
         registry = Registry(folder / MODELS)
         service = scoring.start(folder, settings.scoring, {}, OneFolder(folder / "hosts"))
         writing = Writing(fleet, few(batches[0]), every_s)
-        quiet = writing.during(lambda: time.sleep(5.0))
+        quiet = writing.during(lambda: time.sleep(5.0))  # so long writes are taken with nobody scoring
         for known in (True, False):
             arrays = made(fleet, known)
             version = registry.add(replace(MANIFEST, device_type=PUMP, failure_modes=()), arrays).version
@@ -112,7 +112,7 @@ def until_scored(service: Any, version: int) -> None:
         status = ray.get(service.handle.status.remote())
         if status["rounds"].get(PUMP, {}).get("model") == version:
             return
-        time.sleep(0.2)
+        time.sleep(0.2)  # asked too often, the actor would be kept from scoring
     raise SystemExit(f"not scored: {status}")
 
 

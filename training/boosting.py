@@ -166,7 +166,7 @@ def _laid_out(
     return True
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # as above
 def _predict(
     x: Matrix,
     roots: Any,

@@ -27,7 +27,7 @@ def version(trained_h: float) -> ModelVersion:
 
 def job(number: int, at_h: float, state: str = "done", by: str = BY, code: str = "") -> Job:
     at_us = T0 + round(at_h * HOUR_US)
-    return Job(f"{KIND}-{number}", KIND, request("pump"), by, state=state, code=code, created_us=at_us)  # type: ignore[arg-type]
+    return Job(f"{KIND}-{number}", KIND, request("pump"), by, state=state, code=code, created_us=at_us)  # type: ignore[arg-type]  # states are given as text
 
 
 def at(hours: float) -> int:

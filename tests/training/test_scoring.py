@@ -180,7 +180,7 @@ def test_a_host_that_is_away_costs_no_other(world: World) -> None:
             raise DegradedError("it is away")
         return ask(host, *arguments)
 
-    world.fleet.scorable = scorable  # type: ignore[method-assign, assignment]
+    world.fleet.scorable = scorable  # type: ignore[method-assign, assignment]  # one host of a real fleet is away
     with pytest.raises(DegradedError, match="it is away"):
         world.scorer.rescore(TYPE.name, version)
     told = [line["model_version"] for line in world.fleet.live(TYPE.name).to_pylist()]

@@ -52,7 +52,7 @@ def test_what_is_likelier_to_fail_costs_no_less(
     p: tuple[float, float, float], more: tuple[float, float, float], plan: Plan
 ) -> None:
     low = of(p, plan)
-    high = of(tuple(max(a, b) for a, b in zip(p, more, strict=True)), plan)  # type: ignore[arg-type]
+    high = of(tuple(max(a, b) for a, b in zip(p, more, strict=True)), plan)  # type: ignore[arg-type]  # as many as p has
     for less, greater in zip(low[:3], high[:3], strict=True):
         assert greater >= less - 1e-6 * (1 + abs(less))
 

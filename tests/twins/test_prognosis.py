@@ -159,7 +159,7 @@ def test_it_is_there_after_a_restart_and_after_a_kill(rig: Rig) -> None:
     rig.score(0.25)
     before = rig.prognosis("a")
     for host in rig.fleet.shard_hosts():
-        host._journal.close()  # type: ignore[union-attr]
+        host._journal.close()  # type: ignore[union-attr]  # as a kill leaves it: no snapshot, no goodbye
     rig.fleet = LocalFleet(rig.folder, None, rig.clock)  # replays the journal
     assert rig.prognosis("a") == before
     rig.fleet.close()
