@@ -1,5 +1,13 @@
 /** One line to search and filter with: words search, comparisons filter, and what could come next is offered below. */
-import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from "react"
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react"
 import { say } from "@/words/say"
 import { complete, isFilter, type Suggestion, type Term, take } from "./completion"
 import css from "./FilterLine.module.css"
@@ -22,6 +30,15 @@ export function FilterLine({ value, terms, onSubmit, found, onType, onChoose, in
   const [active, setActive] = useState(-1)
   const listId = useId()
   const box = useRef<HTMLFormElement>(null)
+  /** Where the caret goes once a suggestion stands in the line: at once, before the next key is typed. */
+  const caretDue = useRef<number>(undefined)
+
+  useLayoutEffect(() => {
+    if (caretDue.current === undefined) return
+    inputRef.current?.focus()
+    inputRef.current?.setSelectionRange(caretDue.current, caretDue.current)
+    caretDue.current = undefined
+  })
 
   useEffect(() => {
     setLine(value)
@@ -49,12 +66,8 @@ export function FilterLine({ value, terms, onSubmit, found, onType, onChoose, in
 
   const use = (suggestion: Suggestion) => {
     const taken = take(line, suggestion)
+    caretDue.current = taken.caret
     type(taken.line, taken.caret)
-    const input = inputRef.current
-    requestAnimationFrame(() => {
-      input?.focus()
-      input?.setSelectionRange(taken.caret, taken.caret)
-    })
   }
 
   const choose = (at: number) => {
