@@ -105,7 +105,9 @@ class FailureMode:
                        · max(damage, seed) ** growth_exponent
 
     where scatter is drawn once a life-cycle, lognormal with standard deviation ``scatter`` of the logarithm,
-    median 1, and ambient is °C away from the type's reference.
+    median 1, and ambient is °C away from the type's reference. With a ``shape`` above 0 lives are Weibull instead: the
+    scatter of a life is 1 / (−ln u) ** (1 / shape), and ``rate_per_h`` that of the characteristic life; shape 1 is a
+    failure without memory.
     """
 
     name: str
@@ -115,6 +117,7 @@ class FailureMode:
     load_exponent: float = 0.0
     ambient_per_k: float = 0.0
     scatter: float = 0.0
+    shape: float = 0.0
     effects: tuple[Effect, ...] = ()
     source: str = ""
     seed: float = 0.01

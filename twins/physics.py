@@ -90,6 +90,7 @@ class PhysicsParams(NamedTuple):
     exposure: Matrix  # (M, LOAD_STEPS + 1) factor of wear at each load
     ambient_per_k: Vector  # (M,)
     scatter: Vector  # (M,)
+    shape: Vector  # (M,) of Weibull lives; 0: lognormal ones
     growth: Vector  # (M,) growth exponent
     seed: Vector  # (M,) damage below which growth is linear
     knee: Vector  # (M,) scaled time at which damage reaches the seed
@@ -179,6 +180,7 @@ def physics_params(device_type: DeviceType) -> PhysicsParams:
         exposure=np.array([grid**mode.load_exponent for mode in modes]).reshape(len(modes), LOAD_STEPS + 1),
         ambient_per_k=_vector(mode.ambient_per_k for mode in modes),
         scatter=_vector(mode.scatter for mode in modes),
+        shape=_vector(mode.shape for mode in modes),
         growth=_vector(mode.growth_exponent for mode in modes),
         seed=_vector(mode.seed for mode in modes),
         knee=_vector(knee for knee, _ in spans),
@@ -297,8 +299,12 @@ def new_life(s: PhysicsState, p: PhysicsParams, r: int, seed: int, replication: 
 
 @njit(cache=True)
 def own_pace(s: PhysicsState, p: PhysicsParams, r: int, m: int) -> float:
-    """How much faster than its type row ``r`` wears in mode ``m`` in its present life-cycle; median 1."""
-    return math.exp(p.scatter[m] * normal(block(s.life_key[r], LIFE, m, 0)[0]))
+    """How much faster than its type row ``r`` wears in mode ``m`` in its present life-cycle; lognormal of median 1, or
+    that of a Weibull life of scale 1."""
+    word = block(s.life_key[r], LIFE, m, 0)[0]
+    if p.shape[m] > 0.0:
+        return (-math.log(uniform(word))) ** (-1.0 / p.shape[m])
+    return math.exp(p.scatter[m] * normal(word))
 
 
 @njit(cache=True)

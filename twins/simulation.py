@@ -102,7 +102,7 @@ class _Cohort:
         self.index = np.arange(len(devices), dtype=np.int32)
         self.params: PhysicsParams = physics_params(device_type)
         self.state: PhysicsState = blank_physics(len(devices), device_type)
-        self.faults = _sensor_faults([])
+        self.faults = sensor_faults([])
         self.recorded = np.zeros((len(devices), len(device_type.failure_modes)))  # damage in the ground truth
 
 
@@ -321,7 +321,7 @@ class Simulator:
                     if end_us < _NEVER_US:
                         deeds.append((end_us, len(deeds), "sensor_recovers", k, row, *details))
         for cohort, faults in zip(self._cohorts, sensors, strict=True):
-            cohort.faults = _sensor_faults(faults)
+            cohort.faults = sensor_faults(faults)
         return deeds
 
     def _chosen(self, number: int, injection: Injection) -> list[tuple[int, int]]:
@@ -361,7 +361,7 @@ class Simulator:
             present = np.full(stop - start, all_present(len(device_type.channels)), np.uint64)
         if high > low:
             assert present is not None
-            _fail_sensors(cohort.faults, low, high, s.life_key, start, at_us, values, present)
+            fail_sensors(cohort.faults, low, high, s.life_key, start, at_us, values, present)
         index = cohort.index[start:stop]
         event_us = np.full(stop - start, at_us, np.int64)
         batch = ReadingBatch(device_type.name, cohort.ids, index, event_us, values, present)
@@ -523,7 +523,7 @@ def _newly_failed(s: PhysicsState, start: int, stop: int) -> NDArray[np.int64]:
 
 
 @njit(cache=True)
-def _fail_sensors(
+def fail_sensors(
     f: SensorFaults,
     low: int,
     high: int,
@@ -624,7 +624,8 @@ def _cohorts(spec: FleetSpec, types: Mapping[str, DeviceType], devices: tuple[De
     ]
 
 
-def _sensor_faults(faults: list[tuple[Any, ...]]) -> SensorFaults:
+def sensor_faults(faults: list[tuple[Any, ...]]) -> SensorFaults:
+    """Faults as arrays: row, channel, index in ``SENSOR_FAILURES``, start and end in µs, size of each."""
     faults = sorted(faults)
     columns = list(zip(*faults, strict=True)) or [()] * 6
     row, channel, failure, start_us, end_us = (np.array(column, np.int64) for column in columns[:5])

@@ -397,6 +397,7 @@ def _failure_mode(section: Section, channels: tuple[Channel, ...]) -> FailureMod
         load_exponent=section.number("load_exponent", 0.0, low=0.0, high=12.0),
         ambient_per_k=section.number("ambient_per_k", 0.0, low=-0.3, high=0.3),
         scatter=section.number("scatter", 0.0, low=0.0, high=2.0),
+        shape=section.number("shape", 0.0, low=0.0, high=20.0),
         effects=effects,
         source=section.text("source", ""),
         seed=section.number("seed", 0.01, low=1e-6, high=0.5),
