@@ -18,12 +18,13 @@ from serve.keyset import Key, Keyset
 from serve.live import Place, View, short
 from serve.ranking import Ranks, sort_values, window
 from serve.texts import Mask
-from serve.vocabulary import SORT_KEYS, alert_vocabulary, channels_in, device_vocabulary, sort_expression
+from serve.vocabulary import SORT_KEYS, alert_vocabulary, channels_in, sort_expression
 from twins import filters
 from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
 from twins.prognosis import QUANTILES, WITHIN_H
 from twins.views import PROGNOSIS
+from twins.vocabulary import device_vocabulary
 
 _SHOWN: Final = (
     "device_id", "device_type", "site", "parent", "name", "labels", "status", "health", "observed",

@@ -27,6 +27,7 @@ from twins.clock import SECOND_US
 from twins.filters import Sql
 from twins.fleet import LocalFleet
 from twins.views import COMMON, COUNTERS
+from twins.vocabulary import quoted
 
 _KEPT: Final = 256
 _PARTS: Final = 32  # of a view, by sites; each holds a copy of its lines
@@ -449,11 +450,6 @@ class LiveTable:
         """Let everything go."""
         self._view.close()
         self._connection.close()
-
-
-def quoted(name: str) -> str:
-    """A column's name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def known(number: float | None) -> float | None:

@@ -4,15 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from serve.decisions import STATES as DECISION_STATES
-from serve.live import quoted
 from twins import filters
 from twins.alerts import AlertPhase
 from twins.devices import PRIORITIES, DeviceType
-from twins.events import PATTERNS
 from twins.filters import Field, Vocabulary
-from twins.prognosis import QUANTILES, WITHIN_H
 from twins.recommendations import CONFIDENCES
-from twins.views import COUNTERS, STATUSES
+from twins.vocabulary import device_vocabulary, quoted
 
 MAINTENANCE_KINDS: Final = ("failure", "repair", "replacement", "inspection")
 MAINTENANCE_SORT_KEYS: Final = ("at",)
@@ -20,52 +17,6 @@ RECOMMENDATION_SORT_KEYS: Final = ("urgency", "stake", "due")
 SORT_KEYS: Final = (
     "id", "type", "site", "health", "anomaly_score", "priority", "event_time", "alerts", "p_fail_7d", "rul_p50_h"
 )  # fmt: skip
-
-_NUMBERS: Final = (
-    "alerts",
-    "unacknowledged",
-    "regime",
-    "interval_s",
-    "life_cycle",
-    "model_version",
-    *COUNTERS,
-)
-
-
-def device_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
-    """The common columns, ``label.<name>``, ``pattern.<name>``, and the channels of all types.
-
-    ``reporting``, ``stale``, ``silent`` and ``retired`` are flags; ``status`` is the same as a text.
-    """
-    levels = " ".join(f"WHEN {level} THEN '{name}'" for level, name in enumerate(PRIORITIES))
-    fields = {
-        "id": Field("text", sql="device_id"),
-        "type": Field("text", sql="device_type", choices=tuple(sorted(types))),
-        "site": Field("text"),
-        "parent": Field("text", sql="nullif(parent, '')"),
-        "name": Field("text"),
-        "status": Field("text", choices=STATUSES),
-        "priority": Field("text", sql=f"(CASE priority {levels} END)", choices=PRIORITIES),
-        "health": Field("number", single=True),
-        "observed": Field("number", single=True),
-        "anomaly_score": Field("number", single=True),
-        "anomalous": Field("flag"),
-        **{name: Field("number", single=True) for name in (*WITHIN_H, *QUANTILES)},
-        "failure_mode": Field("text", choices=_modes(types)),
-        "in_distribution": Field("flag"),
-        "predicted_at": Field("time", sql="epoch_us(predicted_at)"),
-        "event_time": Field("time", sql="epoch_us(event_time)"),
-        "heard_at": Field("time", sql="epoch_us(heard_at)"),
-        **{name: Field("number") for name in _NUMBERS},
-        **{name: Field("flag", sql=f"(status = '{name}')") for name in STATUSES},
-    }
-    widths: dict[str, set[str]] = {}
-    for device_type in types.values():
-        for channel in device_type.channels:
-            widths.setdefault(channel.name, set()).add(str(device_type.dtype))
-    for name in sorted(widths.keys() - fields.keys()):
-        fields[name] = Field("number", sql=quoted(name), single=widths[name] == {"float32"})
-    return Vocabulary(fields, {"label": _label_field, "pattern": _pattern_field})
 
 
 def alert_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
@@ -177,21 +128,6 @@ def sort_expression(key: str, descending: bool) -> tuple[str, type]:
         case _:
             worst = "-inf" if descending else "inf"
             return f"CAST(coalesce(nullif({key}, 'nan'::FLOAT), '{worst}'::FLOAT) AS DOUBLE)", float
-
-
-def _modes(types: Mapping[str, DeviceType]) -> tuple[str, ...]:
-    return tuple(sorted({mode.name for each in types.values() for mode in each.failure_modes}))
-
-
-def _label_field(name: str) -> Field:
-    pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-    return Field("text", sql="json_extract_string(labels, ?)", parameters=(pointer,), texts="labels")
-
-
-def _pattern_field(name: str) -> Field | None:
-    if name not in PATTERNS:
-        return None
-    return Field("flag", sql=f"((patterns >> {PATTERNS.index(name)}) & 1 = 1)")
 
 
 def _names(tree: filters.Tree) -> set[str]:

@@ -132,19 +132,26 @@ def rounded(values: Values, device_type: DeviceType) -> Values:
         raise ReadingError(
             f"type {device_type.name!r} has {len(device_type.channels)} channels, got {values.shape[1]} columns"
         )
+    out = np.empty(values.shape, device_type.dtype)
+    round_into(values, *resolutions(device_type), out)
+    return out
+
+
+def resolutions(device_type: DeviceType) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(channels,) each: the resolution of every channel, 0 for none, and how many of it make a unit, 0 if not a whole
+    number."""
     step = np.array(
         [0.0 if channel.kind in ("state", "flag") else channel.resolution for channel in device_type.channels]
     )
     per_unit = np.round(1.0 / np.where(step > 0, step, 1.0))
     # 0.1 is no binary fraction but 10 steps make a unit: multiply by the whole number rather than by the step
     whole = np.abs(per_unit * step - 1.0) < 1e-9
-    out = np.empty(values.shape, device_type.dtype)
-    _round(values, step, np.where(whole, per_unit, 0.0), out)
-    return out
+    return step, np.where(whole, per_unit, 0.0)
 
 
 @njit(cache=True)
-def _round(values: Values, step: NDArray[np.float64], per_unit: NDArray[np.float64], out: Values) -> None:
+def round_into(values: Values, step: NDArray[np.float64], per_unit: NDArray[np.float64], out: Values) -> None:
+    """``rounded`` with ``resolutions`` at hand; ``out`` may be ``values``."""
     n, channels = values.shape
     for i in range(n):
         for c in range(channels):

@@ -211,6 +211,14 @@ class Simulator:
         damages(cohort.state, cohort.params, row, row + 1, out)
         return {mode.name: float(d) for mode, d in zip(cohort.device_type.failure_modes, out[0], strict=True)}
 
+    def conditions(self, device_type: str) -> list[tuple[pa.StringArray, PhysicsState]]:
+        """What devices of a type are really like at present: copies, each with the ids of its rows."""
+        return [
+            (cohort.ids, PhysicsState._make(array.copy() for array in cohort.state))
+            for cohort in self._cohorts
+            if cohort.device_type.name == device_type
+        ]
+
     def maintain(self, device_id: str, action: str, at_us: int) -> None:
         """Let somebody do ``action`` to a device: damage goes as the action says, a stopped device runs.
 
