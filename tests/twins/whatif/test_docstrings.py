@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-MODULES = ("intervals", "ranking", "stopping", "verification")
+MODULES = ("intervals", "ranking", "stopping", "sweeps", "verification")
 PAGE = Path(__file__).parents[3] / "docs" / "concepts" / "experiment.md"
 
 
