@@ -14,6 +14,7 @@ from serve import errors as request_errors
 from training import errors as past_errors
 from twins import errors, sealing
 from twins.errors import FleetError, OverloadedError
+from twins.whatif import errors as whatif_errors
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -55,6 +56,8 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     sealing.KeyMissingError: 503,
     sealing.KeyWrongError: 503,
     sealing.SealBrokenError: 500,
+    whatif_errors.ExtraMissingError: 503,
+    whatif_errors.PointUndefinedError: 409,
     past_errors.MappingError: 422,
     past_errors.SourceFileError: 422,
     past_errors.JobNotFoundError: 404,
