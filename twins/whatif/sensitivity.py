@@ -29,7 +29,7 @@ _LEVELS: Final = 4  # of Morris' grid, as in his paper
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class Influence:
     """What a parameter does, from one end of its range to the other, if effects were everywhere as those that were seen.
 
     Attributes
@@ -50,7 +50,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class SobolIndex:
     """What part of the metric's variance over the space comes of a parameter. NaN where nothing varies.
 
     Attributes
@@ -76,7 +76,7 @@ def morris(
     seed: int,
     trajectories: int = 20,
     level: float = LEVEL,
-) -> list[Effect]:
+) -> list[Influence]:
     """A screening: effects of single steps at ``trajectories`` places, by few points.
 
     Costs trajectories · (parameters + 1) points.
@@ -113,7 +113,7 @@ def morris(
     values = point_means(evaluate, from_unit(space, parts), replications)
     found = analysis.analyze(problem, parts, values, conf_level=level, num_levels=_LEVELS, seed=seed)
     columns = (found["mu"], found["mu_star"], found["mu_star_conf"], found["sigma"])
-    return [Effect(name, *map(float, row)) for name, *row in zip(space, *columns, strict=True)]
+    return [Influence(name, *map(float, row)) for name, *row in zip(space, *columns, strict=True)]
 
 
 def sobol_indices(
@@ -123,7 +123,7 @@ def sobol_indices(
     seed: int,
     base: int = 128,
     level: float = LEVEL,
-) -> list[Index]:
+) -> list[SobolIndex]:
     """Parts of variance, by many points.
 
     Costs base · (parameters + 2) points; some hundred to a thousand of ``base`` are needed before small indices can be told
@@ -161,7 +161,7 @@ def sobol_indices(
     values = point_means(evaluate, from_unit(space, parts), replications)
     if np.ptp(values) == 0:
         nan = float("nan")
-        return [Index(name, nan, nan, nan, nan) for name in space]
+        return [SobolIndex(name, nan, nan, nan, nan) for name in space]
     found = analysis.analyze(
         problem,
         values,
@@ -170,7 +170,7 @@ def sobol_indices(
         seed=seed + 1,  # it takes 0 for none
     )
     columns = (found["S1"], found["S1_conf"], found["ST"], found["ST_conf"])
-    return [Index(name, *map(float, row)) for name, *row in zip(space, *columns, strict=True)]
+    return [SobolIndex(name, *map(float, row)) for name, *row in zip(space, *columns, strict=True)]
 
 
 def point_means(evaluate: Evaluate, points: list[Point], replications: range) -> Vector:

@@ -20,13 +20,13 @@ from twins.whatif.intervals import LEVEL, mean
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class StoppingRule:
     """When to stop.
 
     Attributes
     ----------
     absolute : half-width wanted, in the metric's unit, above zero; None: none
-    relative : half-width wanted, as a part of the mean's size, above zero; None: none. Of both, either is enough; of
+    relative : half-width wanted, as a part of the size of a mean, above zero; None: none. Of both, either is enough; of
         neither, ``at_least`` replications are made
     level : of the interval
     at_least : replications with a value before it may stop, two or more
@@ -53,7 +53,7 @@ class Rule:
             raise ValueError(f"batch must be one or more, got {self.batch}")
 
 
-def more_wanted(values_so_far: ArrayLike, rule: Rule) -> int:
+def more_wanted(values_so_far: ArrayLike, rule: StoppingRule, relative_to: ArrayLike | None = None) -> int:
     """How many more replications to run before asking again; 0: stop.
 
     A step asks for what would be enough if spread and mean stayed as they are, and for as many as there are at most.
@@ -63,23 +63,24 @@ def more_wanted(values_so_far: ArrayLike, rule: Rule) -> int:
     values_so_far : (replications,) of the metric, or of paired differences of two arms, in its unit; NaN is a replication
         that was run and has no value: it counts for ``at_most`` only
     rule : when to stop
+    relative_to : (replications,) whose mean a relative width is a part of, in the same unit; None: the values themselves.
+        Differences want their reference arm here: as a part of themselves those of like arms are never narrow.
 
     Raises
     ------
-    ValueError : if ``values_so_far`` has another shape.
+    ValueError : if a shape is another.
 
     Examples
     --------
-    >>> rule = Rule(absolute=1.0, at_least=4, at_most=100, batch=4)
+    >>> rule = StoppingRule(absolute=1.0, at_least=4, at_most=100, batch=4)
     >>> more_wanted([], rule), more_wanted([1.0, 2.0, 3.0, 4.0], rule), more_wanted([1.0, 1.1, 0.9, 1.0], rule)
     (4, 4, 0)
     """
     values = np.asarray(values_so_far, np.float64)
-    found = mean(values, rule.level)
+    found, wanted = mean(values, rule.level), _wanted(values, rule, relative_to)
     left = max(rule.at_most - len(values), 0)
     if found.n < rule.at_least:
         return min(_batches(rule.at_least - found.n, rule.batch), left)
-    wanted = _wanted(found.value, rule)
     if found.half_width <= wanted or (rule.absolute is None and rule.relative is None):
         return 0
     missing = found.n * ((found.half_width / wanted) ** 2 - 1) if wanted > 0 else math.inf
@@ -87,29 +88,28 @@ def more_wanted(values_so_far: ArrayLike, rule: Rule) -> int:
     return min(_batches(math.ceil(steps), rule.batch), left)
 
 
-def is_narrow(values_so_far: ArrayLike, rule: Rule) -> bool:
+def is_narrow(values_so_far: ArrayLike, rule: StoppingRule, relative_to: ArrayLike | None = None) -> bool:
     """Whether the interval is as narrow as was wanted, as opposed to sampling having ended at ``at_most``.
 
     Parameters
     ----------
-    values_so_far : (replications,) as for ``more_wanted``; NaN is left out
-    rule : when to stop
+    values_so_far, rule, relative_to : as for ``more_wanted``; NaN is left out
 
     Raises
     ------
-    ValueError : if ``values_so_far`` has another shape.
+    ValueError : if a shape is another.
 
     Examples
     --------
-    >>> is_narrow([1.0, 2.0, 3.0], Rule(absolute=0.1)), is_narrow([1.0, 2.0, 3.0], Rule(absolute=10.0))
+    >>> is_narrow([1.0, 2.0, 3.0], StoppingRule(absolute=0.1)), is_narrow([1.0, 2.0, 3.0], StoppingRule(absolute=10.0))
     (False, True)
     """
-    found = mean(values_so_far, rule.level)
-    return found.half_width <= _wanted(found.value, rule)
+    return mean(values_so_far, rule.level).half_width <= _wanted(values_so_far, rule, relative_to)
 
 
-def _wanted(value: float, rule: Rule) -> float:
-    """Half-width that is enough at this mean; zero where none is."""
+def _wanted(values: ArrayLike, rule: StoppingRule, relative_to: ArrayLike | None) -> float:
+    """Half-width that is enough; zero where none is."""
+    value = mean(values if relative_to is None else relative_to).value
     widths = [0.0]
     if rule.absolute is not None:
         widths.append(rule.absolute)
