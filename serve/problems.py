@@ -58,6 +58,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     sealing.SealBrokenError: 500,
     whatif_errors.ExtraMissingError: 503,
     whatif_errors.PointUndefinedError: 409,
+    whatif_errors.ScenarioError: 422,
     past_errors.MappingError: 422,
     past_errors.SourceFileError: 422,
     past_errors.JobNotFoundError: 404,

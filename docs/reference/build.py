@@ -1,4 +1,5 @@
-"""Write the reference pages beside this file from the code they describe: settings, events, error codes, operations.
+"""Write the reference pages beside this file from the code they describe: settings, events, error codes, operations,
+the keys of scenarios and their JSON Schema.
 
     python -m docs.reference.build
 
@@ -23,7 +24,10 @@ _APART: Final = frozenset({"cluster.cli"})  # has no errors of its own and is sl
 
 def pages() -> dict[str, str]:
     """File name to text."""
-    return {"settings.md": _settings(), "events.md": _events(), "errors.md": _errors(), "api.md": _api()}
+    return {
+        "settings.md": _settings(), "events.md": _events(), "errors.md": _errors(), "api.md": _api(),
+        "scenario.md": _scenario(), "scenario.schema.json": _scenario_schema(),
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -157,6 +161,102 @@ def _example(title: str, body: dict[str, Any]) -> list[str]:
                 shown = json.dumps(found, ensure_ascii=False, indent=1)
             return ["", f"{title}, `{kind}`:", "", "```json" if "json" in kind else "```", shown, "```"]
     return []
+
+
+def _scenario_schema() -> str:
+    from twins.whatif.scenarioschema import json_schema
+
+    return json.dumps(json_schema(), ensure_ascii=False, indent=1) + "\n"
+
+
+def _scenario() -> str:
+    from twins.whatif.scenariokeys import INTERVENTIONS, KEYS
+
+    lines = [
+        "# Keys of a scenario file",
+        "",
+        "[What a scenario is](../concepts/scenario.md). Editors complete and check these files by",
+        "[the JSON Schema](scenario.schema.json): with a YAML language server, begin the file with",
+        "`# yaml-language-server: $schema=…/scenario.schema.json`.",
+    ]
+    called = {kind: f"`{what}`" for what, kind in INTERVENTIONS.items()}
+    for section in KEYS:
+        title = called.get(section, _SECTIONS.get(section.__name__, ""))
+        if title:
+            what = f"Intervention {title}" if section in called else title
+            lines += [
+                "",
+                f"## {what}",
+                "",
+                _intent(section),
+                "",
+            ]
+            lines += ["| key | kind | default | what it is |", "|---|---|---|---|", *_keys(section)]
+    return _page(lines)
+
+
+_SECTIONS: Final = {
+    "Scenario": "The file",
+    "Base": "`base`",
+    "Stopping": "`stopping`",
+    "Operator": "`operator`",
+    "Resources": "`resources`",
+    "Spare": "An entry of `spares`",
+    "Arm": "An item of `arms`",
+    "Policy": "`policy`, and entries of `policies`",
+    "CostChange": "An entry of `costs`",
+    "SqlMetric": "An item of `sql_metrics`",
+    "AlertRule": "An item of `rules`",
+}
+
+
+def _intent(section: type) -> str:
+    """The first sentence of a section's docstring, with the keys of files."""
+    from twins.whatif.scenariokeys import slots
+
+    said = (
+        " ".join((section.__doc__ or "").partition("\n\n")[0].split()).replace("``", "`").replace("span.", "")
+    )
+    for slot in slots(section):
+        said = said.replace(f"`{slot.field.name}`", f"`{slot.name}`")
+    return said.replace("None", "null")
+
+
+def _keys(section: type) -> Iterator[str]:
+    from twins.whatif.scenariofiles import to_value
+    from twins.whatif.scenariokeys import slots
+    from twins.whatif.scenarioschema import section_schema
+
+    said = section_schema(section)
+    for slot in slots(section):
+        default = (
+            "required" if slot.required else f"`{json.dumps(to_value(slot.default()), ensure_ascii=False)}`"
+        )
+        kind = _kind(said["properties"][slot.name])
+        yield f"| `{slot.name}` | {kind} | {default} | {slot.key.text} |"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """What a schema takes, in words."""
+    if "$ref" in schema:
+        return "a section"
+    if "enum" in schema:
+        return ", ".join(f"`{each}`" for each in schema["enum"])
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    words = {
+        "string": "text",
+        "boolean": "`true`, `false`",
+        "integer": "whole number",
+        "number": "number",
+        "null": "null",
+    }
+    if "array" in kinds:
+        return f"{'two' if schema.get('maxItems') == 2 else 'list'}: {_kind(schema['items'])}"
+    if "object" in kinds:
+        return f"by name: {_kind(schema['additionalProperties'])}"
+    low, high = schema.get("minimum"), schema.get("maximum")
+    span = "" if low is None else f" from {low:,}" + ("" if high is None else f" to {high:,}")
+    return words[kinds[0]] + span + (" or null" if "null" in kinds else "")
 
 
 def _leaves() -> Iterator[type[FleetError]]:

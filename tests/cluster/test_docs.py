@@ -33,7 +33,9 @@ def test_the_quickstart_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert ran >= 5
 
 
-@pytest.mark.parametrize("name", ["settings.md", "events.md", "errors.md"])
+@pytest.mark.parametrize(
+    "name", ["settings.md", "events.md", "errors.md", "scenario.md", "scenario.schema.json"]
+)
 def test_reference_pages_are_what_the_code_says(name: str) -> None:
     assert (build.FOLDER / name).read_text() == build.pages()[name], "run python -m docs.reference.build"
 
