@@ -10,6 +10,7 @@ from dataclasses import MISSING, Field, fields
 from functools import cache
 from typing import Any, Final, NamedTuple, get_type_hints
 
+from twins.costs import HORIZON_D
 from twins.devices import AlertRule
 from twins.whatif.scenarios import (
     METRICS,
@@ -210,7 +211,7 @@ KEYS: Final[Mapping[type, Mapping[str, Key]]] = {
         "every_h": Key("for `fixed_interval`: hours between two works on a device", low=0, high=LONGEST_H),
         "when": Key("for `threshold`: a condition in the filter grammar over health, channels and alerts"),
         "p_fail": Key("for `prognosis`: the chance of failing above which work is asked for", low=0, high=1),
-        "within_h": Key("for `prognosis`: the time that the chance is for, h", low=1, high=_YEAR_H),
+        "within_h": Key("for `prognosis`: the time that the chance is for, h", low=1, high=HORIZON_D * 24),
         "action": Key("what is done; empty: what makes most good of what is likeliest to fail"),
         "review_h": Key("a device is looked at this often, h", low=0.01, high=_YEAR_H),
     },
