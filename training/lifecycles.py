@@ -34,6 +34,7 @@ class Record(NamedTuple):
     at_us: int
     kind: str
     failure_mode: str | None
+    action: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +83,13 @@ def read(
     """The lives of devices as records told them by ``until_us``, shard time: none that came later is known."""
     rows = history.query(_RECORDS, {"type": device_type, "until": until_us}).to_pylist()
     return lives(_told(rows), ids, modes)
+
+
+def renewals(history: History, device_type: str, until_us: int) -> list[Record]:
+    """Repairs and replacements of devices of a type by ``until_us``, as records told them by then, in order of time."""
+    rows = history.query(_RECORDS, {"type": device_type, "until": until_us}).to_pylist()
+    found = [each for each in _told(rows) if each.kind in _RENEWING and each.at_us <= until_us]
+    return sorted(found, key=_in_time)
 
 
 def lives(records: Iterable[Record], ids: Sequence[str], modes: Sequence[str]) -> LifeCycles:
@@ -138,5 +146,7 @@ def _told(rows: Iterable[Mapping[str, Any]]) -> list[Record]:
             found.pop(key, None)
             continue
         at_us = said.get("done_at_us", found[key].at_us if key in found else row["at_us"])
-        found[key] = Record(row["device_id"], at_us, said["kind"], said.get("failure_mode"))
+        found[key] = Record(
+            row["device_id"], at_us, said["kind"], said.get("failure_mode"), said.get("action")
+        )
     return list(found.values())

@@ -22,6 +22,7 @@ from training.errors import ModelDamagedError, ModelFormatError, ModelUnfitError
 from training.registry import ModelVersion, Registry
 from training.survival import Forecast, SurvivalModel
 from twins.clock import stopwatch_s
+from twins.covariates import Covariates
 from twins.devices import DeviceType
 from twins.directory import hashes
 from twins.errors import FleetError, StaleDirectoryError
@@ -252,6 +253,29 @@ def prognoses(loaded: Loaded, device_type: DeviceType, of: Scorable, shadow: boo
         device_type=device_type.name, model=loaded.version, seal=of.seal, rows=of.rows, life_cycle=of.life_cycle,
         event_us=of.event_us, p_fail=p_fail, rul_h=rul_h, mode=mode, share=share, said=said, is_shadow=shadow,
     )  # fmt: skip
+
+
+def columns(
+    loaded: Loaded, device_type: DeviceType, ids: Sequence[str], known: Covariates
+) -> dict[str, NDArray[np.float32]]:
+    """What a version says of devices, (n,) each of ``WITHIN_H`` and ``QUANTILES``; NaN where it cannot say.
+
+    Raises
+    ------
+    ModelUnfitError : it is of other regimes or channels than the type has.
+    """
+    if loaded.model.norm.mean.shape != known.trend.shape[2:]:
+        raise ModelUnfitError(device_type.name, loaded.version, "it is of other regimes or channels")
+    found = {name: np.full(len(ids), np.nan, np.float32) for name in (*WITHIN_H, *QUANTILES)}
+    for start in range(0, len(ids), _FORECAST_AT_ONCE):
+        part = slice(start, start + _FORECAST_AT_ONCE)
+        told = loaded.model.forecast(known.take(part), pa.array(ids[part], pa.string()))
+        inside = told.in_distribution
+        for name, within_h in WITHIN_H.items():
+            found[name][part][inside] = told.probability(within_h)[inside]
+        for name, p in QUANTILES.items():
+            found[name][part][inside] = told.quantile(p)[inside]
+    return found
 
 
 def changed(before: PrognosisState, after: Prognoses, resolution: Resolution) -> NDArray[np.bool_]:

@@ -30,7 +30,7 @@ from twins.journal import StoredEntry
 from twins.placement import Home
 from twins.prognosis import Prognoses
 from twins.readings import ShardBatch, merged
-from twins.service import LINES_AT_ONCE, Chunk, HostReply, HostService, joined
+from twins.service import LINES_AT_ONCE, Chunk, Copied, HostReply, HostService, joined
 from twins.snapshots import newest_block
 from twins.warmup import compile_kernels
 
@@ -83,6 +83,14 @@ class _Piece:
     answer: "asyncio.Future[HostReply]"
 
 
+@dataclass(slots=True, eq=False)
+class _Barrier:
+    """A moment as of which twins are to be copied, and whoever waits for the copies."""
+
+    at_us: int
+    copied: "asyncio.Future[Copied]"
+
+
 @ray.remote(max_restarts=-1, max_task_retries=0, num_cpus=0)
 class ShardActor:
     """A host in a process of its own. The constructor never raises: restoring is a task, failure a state to be seen.
@@ -101,6 +109,7 @@ class ShardActor:
         self._started_us = self._clock.now_us()
         self._waiting: deque[_Piece] = deque()
         self._lines = 0  # that wait
+        self._barriers: list[_Barrier] = []  # in the order in which they were asked for
         self._told = 0
         self._untold: dict[
             str, int
@@ -175,6 +184,7 @@ class ShardActor:
     async def ask(self, method: str, *arguments: Any) -> Any:
         """Call a method of ``HostService``; what it changes is durable when it answers."""
         await self._opened.wait()
+        self._pass_barriers(self._clock.now_us())
         answer = getattr(self._service, method)(*arguments)
         if isinstance(answer, HostReply):
             self._relay(answer.parents)
@@ -195,6 +205,15 @@ class ShardActor:
         """Keep forecasts, on the actor's own clock."""
         reply: HostReply = await self.ask("score", told, self._clock.now_us())
         return reply
+
+    async def fork(self, at_us: int) -> Copied:
+        """Copies of all twins as of ``at_us``: taken then, before anything that comes later."""
+        await self._opened.wait()
+        barrier = _Barrier(at_us, asyncio.get_running_loop().create_future())
+        self._barriers.append(barrier)
+        await asyncio.sleep(max(0, at_us - self._clock.now_us()) / SECOND_US)
+        self._pass_barriers(max(at_us, self._clock.now_us()))
+        return await barrier.copied
 
     async def register(self, devices: Sequence[Device], chunk: Chunk) -> HostReply:
         """Register those of ``devices`` that ``chunk`` names; a reference to them is followed on the way here."""
@@ -272,6 +291,7 @@ class ShardActor:
             lines += len(group[-1].batch)
         self._lines -= lines
         now_us = self._clock.now_us()
+        self._pass_barriers(now_us)
         for name in dict.fromkeys(piece.device_type for piece in group):
             mine = [piece for piece in group if piece.device_type == name]
             if not self._take_pieces(name, mine, now_us) and len(mine) > 1:
@@ -280,6 +300,21 @@ class ShardActor:
                 ) in mine:  # one of them is at fault: each by itself, so that the others do not pay for it
                     self._take_pieces(name, [piece], now_us)
         self._wake_followers()
+
+    def _pass_barriers(self, now_us: int) -> None:
+        """Copy the twins for forks that are due, before what comes now changes them."""
+        while self._barriers and self._barriers[0].at_us <= now_us:
+            barrier = self._barriers.pop(0)
+            try:
+                copied = self._service.fork(barrier.at_us)
+            except FleetError as error:
+                if not barrier.copied.done():
+                    barrier.copied.set_exception(error)
+                continue
+            self._relay(copied.reply.parents)
+            self._wake_followers()
+            if not barrier.copied.done():
+                barrier.copied.set_result(copied)
 
     def _take_pieces(self, name: str, pieces: Sequence[_Piece], now_us: int) -> bool:
         """Take pieces in as one batch and answer them. If that is refused, False; a single one gets the refusal."""

@@ -38,14 +38,17 @@ from twins.errors import (
     StorageFullError,
 )
 from twins.events import EventBatch
+from twins.fleetfiles import Climate
 from twins.host import HostConfig, HostStatus, ShardHost
 from twins.journal import StoredEntry
 from twins.kernels import LineResults, line_results
 from twins.membership import REGISTER_CHUNK, Call, Changes, Hosts, Membership, entrants
 from twins.prognosis import Prognoses
 from twins.readings import Fate, ReadingBatch, ShardBatch, all_present, rounded
-from twins.service import COMMANDS_AT_ONCE, HostReply, HostService, Mark, Scorable
+from twins.service import COMMANDS_AT_ONCE, Copied, HostReply, HostService, Mark, Scorable
 from twins.silence import DeclareSilent
+from twins.whatif import forks
+from twins.whatif.forks import Fork
 
 Step = list[Call] | Callable[[], Any]
 """Calls to make of hosts, or something to learn first; either may take its time."""
@@ -451,6 +454,28 @@ class Fleet(ABC):
         answer: Scorable = found
         return answer
 
+    def fork(self, devices: str = "", climates: Mapping[str, Climate] | None = None) -> Fork:
+        """All twins that live, or those that a filter takes in, copied whole as of one moment.
+
+        Nothing that a fork does leads back here. The moment is in every journal, so the same can be forked from the past.
+
+        Raises
+        ------
+        FilterError : with the column, and what to write instead.
+        DegradedError : a host is away.
+        """
+        at_us = self.clock.now_us() + self._hosts.fork_lead_us
+        while True:
+            copied: list[Copied] = self._call([(host, "fork", (at_us,)) for host in self.hosts()])
+            latest_us = max(each.at_us for each in copied)
+            if latest_us == at_us:
+                break
+            at_us = latest_us + self._hosts.fork_lead_us  # a host was ahead of this clock
+        cursors = {str(host): each.reply.cursor for host, each in zip(self.hosts(), copied, strict=True)}
+        lineage = {"start": "live", "at_us": at_us, "cursors": cursors}
+        parts = [part for each in copied for part in each.shards]
+        return forks.joined(parts, at_us, devices=devices, climates=climates, lineage=lineage)
+
     def downlinks(self, device_ids: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
         """What is asked of devices that something is or was asked of, by id, as ``views.downlink`` has it.
 
@@ -734,6 +759,7 @@ class LocalHosts:
     """
 
     def __init__(self, folder: Path | None, config: HostConfig, clock: Clock) -> None:
+        self.fork_lead_us = 0
         self.services: list[HostService] = []
         self._folder = folder
         self._config = config
@@ -892,9 +918,10 @@ class LocalFleet(Fleet):
 
 def _news(answers: Sequence[Any]) -> dict[str, int]:
     """The states of parents in answers of hosts."""
+    replies = [answer.reply if isinstance(answer, Copied) else answer for answer in answers]
     return {
         parent_id: flags
-        for answer in answers
-        if isinstance(answer, HostReply)
-        for parent_id, flags in answer.parents
+        for reply in replies
+        if isinstance(reply, HostReply)
+        for parent_id, flags in reply.parents
     }

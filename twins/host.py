@@ -252,6 +252,11 @@ class ShardHost:
             self._stage(EntryKind.TICK, now_us, b"", events)
         return events
 
+    def stage_fork(self, at_us: int) -> None:
+        """Let time pass up to ``at_us`` and mark it: from this place of the journal twins are forked."""
+        self.stage_tick(at_us)
+        self._stage(EntryKind.MARK, self.now_us, bytes(pack({"forked": at_us})), {})
+
     def commit(self) -> list[Commit]:
         """Make all that was staged durable, in one transaction. Then, and only then, may it be told.
 

@@ -58,7 +58,12 @@ Call = tuple[int, str, tuple[Any, ...]]
 
 
 class Hosts(Protocol):
-    """The hosts of a fleet, wherever they are."""
+    """The hosts of a fleet, wherever they are.
+
+    ``fork_lead_us``: how far ahead a moment must lie for every host to hear of it before it comes.
+    """
+
+    fork_lead_us: int
 
     def numbers(self) -> list[int]:
         """All that there are, up or not."""

@@ -62,6 +62,7 @@ class RayHosts:
     """
 
     def __init__(self, placement: Placement, config: ActorConfig) -> None:
+        self.fork_lead_us = 100_000
         self._placement = placement
         self._config = config
         self._handles: dict[int, Any] = {}
@@ -153,6 +154,8 @@ class RayHosts:
                 return actor.commands.remote(arguments[0])
             case "score":
                 return actor.score.remote(arguments[0])
+            case "fork":
+                return actor.fork.remote(*arguments)
             case "register":
                 return actor.register.remote(*arguments[:2])
             case "status":

@@ -25,6 +25,8 @@ from twins.prognosis import Prognoses, PrognosisState, chosen
 from twins.readings import Fate, ShardBatch
 from twins.shard import Shard
 from twins.state import IMPORTING, NEVER_US, RETIRED
+from twins.whatif import forks
+from twins.whatif.forks import Taken
 
 LINES_AT_ONCE: Final = 50_000
 """Lines of a batch that a host takes between two chances for others to be heard."""
@@ -140,6 +142,15 @@ class Changed(NamedTuple):
     asked: dict[str, dict[str, Any]]
     marks: dict[str, Mark]
     is_more: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Copied:
+    """The twins of a host at one moment: what was answered at that place of the journal, shard time, the shards."""
+
+    reply: HostReply
+    at_us: int
+    shards: Sequence[Taken]
 
 
 class HostService:
@@ -306,6 +317,12 @@ class HostService:
         self.host.stage_scores(told, now_us)
         self.host.commit()
         return HostReply(self.host.cursor, np.zeros(len(Fate), np.int64), None, [], [])
+
+    def fork(self, at_us: int) -> "Copied":
+        """Copies of all twins as of shard time ``at_us``, or now, if that is later."""
+        self.host.stage_fork(at_us)
+        reply = self._committed()
+        return Copied(reply, self.host.now_us, [forks.taken(shard) for shard in self.host.shards.values()])
 
     def types(self) -> list[dict[str, Any]]:
         """The documents of the types in force."""

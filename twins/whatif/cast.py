@@ -23,6 +23,7 @@ from twins.state import ShardState
 from twins.whatif import stepping
 from twins.whatif.forks import Fork, ForkedType
 from twins.whatif.interventions import stretches
+from twins.whatif.presence import Present
 from twins.whatif.scenarios import Arm, Growth, Operator, Resources, Scenario
 from twins.whatif.stepping import Model, Twins
 
@@ -35,6 +36,16 @@ UNPLANNED: Final = 2
 
 _KW: Final = {"kW": 1.0, "W": 1e-3, "MW": 1e3}
 _TOTALS: Final = ("service_us", "down_us", "failures", "energy_kwh", "health", "steps", "alerts")
+
+
+class Forecaster(Protocol):
+    """A forecast model; see ``training/lab.py``."""
+
+    def __call__(
+        self, device_type: DeviceType, version: int | None, ids: Sequence[str], known: Covariates
+    ) -> dict[str, Vector32]:
+        """(n,) each of ``WITHIN_H`` and ``QUANTILES``; NaN where it cannot be said. ``version`` None: the one in force."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,20 +91,6 @@ class Setting:
     @property
     def resources(self) -> Resources:
         return self.arm.resources or self.scenario.resources
-
-
-class Present(Protocol):
-    """Says what forked devices are really like, as one replication has it; see ``estimation.py``."""
-
-    def __call__(self, forked: ForkedType, seed: int, replication: int) -> PhysicsState: ...
-
-
-class Forecaster(Protocol):
-    """A forecast model of a type; see ``training/scoring.py``."""
-
-    def __call__(self, device_type: str, version: int | None, known: Covariates) -> dict[str, Vector32]:
-        """(n,) each of ``WITHIN_H`` and ``QUANTILES``; NaN where it cannot be said. ``version`` None: the one in force."""
-        ...
 
 
 def group_names(fork: Fork, scenario: Scenario) -> tuple[str, ...]:
@@ -221,20 +218,6 @@ class Cast:
             total += counted.sum(axis=1) if counted.ndim > 1 else counted
         for name in tally._fields:
             getattr(tally, name)[:] = 0
-
-
-def rekeyed(physics_state: PhysicsState, seed: int, replication: int) -> PhysicsState:
-    """The same devices with the luck of a replication: a copy."""
-    s = PhysicsState._make(array.copy() for array in physics_state)
-    stepping.rekey(s, seed, replication)
-    return s
-
-
-def as_known(forked: ForkedType, seed: int, replication: int) -> PhysicsState:
-    """``Present`` for forks of simulated fleets: what is known of them is the truth."""
-    if forked.physics is None:
-        raise ValueError(f"nobody knows what devices of type {forked.device_type.name!r} are really like")
-    return rekeyed(forked.physics, seed, replication)
 
 
 def armed(device_type: DeviceType, arm: Arm) -> DeviceType:

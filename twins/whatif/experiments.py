@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from twins.whatif import stopping
-from twins.whatif.cast import Forecaster, Present, as_known
+from twins.whatif.cast import Forecaster
 from twins.whatif.errors import TooLargeError
 from twins.whatif.forks import Fork
 from twins.whatif.outcomes import Outcome
+from twins.whatif.presence import Present, as_known
 from twins.whatif.replication import replicate
 from twins.whatif.results import Results, RunFolder, column
 from twins.whatif.scenarios import Scenario

@@ -6,7 +6,7 @@ device id: what comes of it does not depend on where twins lived. A fork is read
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import duckdb
 import numpy as np
@@ -22,6 +22,7 @@ from twins.packing import Arrays
 from twins.physics import PhysicsState
 from twins.shard import Shard, ShardConfig
 from twins.state import IMPORTING, RETIRED
+from twins.views import Glance
 from twins.vocabulary import device_vocabulary
 
 VERSION: Final = 1
@@ -170,6 +171,24 @@ class Fork:
         )
 
 
+class Taken(NamedTuple):
+    """The twins of a shard that live, copied at one moment: their state, and what the live table shows of them."""
+
+    seen: Glance
+    arrays: Arrays
+    rows: NDArray[np.int64]
+    config: ShardConfig
+
+
+def taken(shard: Shard) -> Taken:
+    """Copy the twins of a shard; those that are retired or whose past is being told are left out."""
+    alive = shard.state.core.status[: len(shard)] & (RETIRED | IMPORTING) == 0
+    rows = np.flatnonzero(alive)
+    return Taken(
+        views.glance(shard), state.chosen(state.to_arrays(shard.state, len(shard)), rows), rows, shard.config
+    )
+
+
 def fork(
     shards: Iterable[Shard],
     at_us: int,
@@ -178,31 +197,42 @@ def fork(
     climates: Mapping[str, Climate] | None = None,
     lineage: Mapping[str, Any] | None = None,
 ) -> Fork:
-    """Copy twins as they are; those that are retired or whose past is being told are left out.
+    """Copy twins as they are; see ``joined``. Each shard is already at shard time ``at_us``."""
+    return joined(map(taken, shards), at_us, devices=devices, climates=climates, lineage=lineage)
+
+
+def joined(
+    parts: Iterable[Taken],
+    at_us: int,
+    *,
+    devices: str = "",
+    climates: Mapping[str, Climate] | None = None,
+    lineage: Mapping[str, Any] | None = None,
+) -> Fork:
+    """A fork of twins that were copied shard by shard.
 
     Parameters
     ----------
-    shards : each already at shard time ``at_us``, all of a type under the same version of it
+    parts : each as of shard time ``at_us``, all of a type under the same version of it
     devices : a filter; empty: all
 
     Raises
     ------
     FilterError : with the column, and what to write instead.
-    ValueError : shards of a type are under different versions.
+    ValueError : parts of a type are under different versions.
     """
-    by_type: dict[str, list[Shard]] = {}
+    by_type: dict[str, list[Taken]] = {}
     config = ShardConfig()
-    for shard in shards:
-        by_type.setdefault(shard.device_type.name, []).append(shard)
-        config = shard.config
-    tables = {name: [views.live(shard) for shard in each] for name, each in by_type.items()}
+    for part in parts:
+        if len(part.rows):
+            by_type.setdefault(part.seen.device_type.name, []).append(part)
+            config = part.config
+    tables = {
+        name: [views.shaped(part.seen).take(pa.array(part.rows)) for part in each]
+        for name, each in by_type.items()
+    }
     sites = tuple(sorted({site for each in tables.values() for t in each for site in _sites_in(t)}))
-    place = {site: i for i, site in enumerate(sites)}
-    types: dict[str, ForkedType] = {}
-    for name in sorted(by_type):
-        joined = _joined(by_type[name], tables[name], place)
-        if len(joined):
-            types[name] = joined
+    types = {name: _joined(by_type[name], tables[name], sites) for name in sorted(by_type)}
     return Fork(at_us, types, sites, config, climates or {}, lineage or {}).chosen(devices)
 
 
@@ -219,34 +249,28 @@ def matching(table: pa.Table, devices: str, types: Mapping[str, DeviceType]) -> 
     return np.asarray(found["_line"], np.int64)
 
 
-def _joined(shards: Sequence[Shard], tables: Sequence[pa.Table], place: Mapping[str, int]) -> ForkedType:
+def _joined(parts: Sequence[Taken], tables: Sequence[pa.Table], sites: Sequence[str]) -> ForkedType:
     """The twins of a type from all shards, sorted by id."""
-    first = shards[0].device_type
-    if any(shard.device_type != first for shard in shards[1:]):
+    first = parts[0].seen.device_type
+    if any(part.seen.device_type != first for part in parts[1:]):
         raise ValueError(f"type {first.name!r} is under different versions in different shards; fork again")
-    parts: list[Arrays] = []
-    kept: list[pa.Table] = []
-    for shard, table in zip(shards, tables, strict=True):
-        alive = shard.state.core.status[: len(shard)] & (RETIRED | IMPORTING) == 0
-        rows = np.flatnonzero(alive)
-        parts.append(state.chosen(state.to_arrays(shard.state, len(shard)), rows))
-        kept.append(table.take(pa.array(rows)))
-    offsets = np.cumsum([0, *(len(table) for table in kept)])
+    offsets = np.cumsum([0, *(len(part.rows) for part in parts)])
+    moved = []
     for part, offset in zip(parts, offsets, strict=False):
-        entries = part[_ENTRIES].copy()
+        entries = part.arrays[_ENTRIES].copy()
         entries["row"] += offset
-        part[_ENTRIES] = entries
-    arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    table = pa.concat_tables([each.unify_dictionaries() for each in kept]).unify_dictionaries()
+        moved.append({**part.arrays, _ENTRIES: entries})
+    arrays = {key: np.concatenate([part[key] for part in moved]) for key in moved[0]}
+    table = pa.concat_tables([each.unify_dictionaries() for each in tables]).unify_dictionaries()
     order = pc.sort_indices(table["device_id"].cast(pa.string())).to_numpy()
     table = table.take(pa.array(order)).combine_chunks()
     ids = table["device_id"].cast(pa.string()).combine_chunks()
-    site = [place[each or ""] for each in table["site"].to_pylist()]
+    site = pc.index_in(table["site"].cast(pa.string()).fill_null(""), pa.array(sites, pa.string()))
     return ForkedType(
         first,
         ids,
         name_keys(ids.to_pylist()),
-        np.array(site, np.int32),
+        site.to_numpy().astype(np.int32),
         state.chosen(arrays, order.astype(np.int64)),
         table,
     )

@@ -21,11 +21,12 @@ from twins.prognosis import QUANTILES, WITHIN_H
 from twins.rules import scores_in_use
 from twins.state import NEVER_US
 from twins.whatif import policies, stepping
-from twins.whatif.cast import NO_ORDER, PLANNED, UNPLANNED, Cast, Forecaster, Present, Setting, Vector32
+from twins.whatif.cast import NO_ORDER, PLANNED, UNPLANNED, Cast, Forecaster, Setting, Vector32
 from twins.whatif.forks import Fork
 from twins.whatif.interventions import Interventions
 from twins.whatif.outcomes import Ledger, Outcome
 from twins.whatif.policies import Order, Workshop
+from twins.whatif.presence import Present
 from twins.whatif.scenarios import Arm, Scenario
 from twins.whatif.stepping import HEARD, IDLE, Traces
 from twins.whatif.tracing import Traced, Tracing, no_traces
@@ -168,9 +169,9 @@ class _Run:
         """Forecasts of all devices; rules hear of them, too."""
         if not kind.with_trends or self._forecaster is None:
             return {}
-        name, rows = kind.device_type.name, np.arange(kind.rows, dtype=np.int32)
-        known = covariates(kind.state, rows)
-        scores = self._forecaster(name, self._setting.arm.models.get(name), known)
+        rows = np.arange(kind.rows, dtype=np.int32)
+        version = self._setting.arm.models.get(kind.device_type.name)
+        scores = self._forecaster(kind.device_type, version, kind.ids, covariates(kind.state, rows))
         alerts.put_scores(kind.state.alerts, scores_in_use(kind.device_type), rows, scores)
         return scores
 

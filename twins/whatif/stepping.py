@@ -479,12 +479,17 @@ def hurry(
 
 @njit(cache=True)
 def stand_failed(s: PhysicsState, course: CourseState, n: int, at_us: int) -> None:
-    """Note which of the first ``n`` devices stand failed at the fork."""
+    """Note which of the first ``n`` devices stand still at the fork: they have failed, by what they are most worn by."""
     for r in range(n):
+        worst = -1.0
+        mode = -1
         for m in range(s.wear.shape[1]):
-            if s.wear[r, m] >= 1.0:
-                s.running[r] = False
-                course.failed_us[r], course.failed_mode[r] = at_us, m
+            if s.wear[r, m] > worst:
+                worst, mode = s.wear[r, m], m
+        if mode >= 0 and (worst >= 1.0 or not s.running[r]):
+            s.running[r] = False
+            s.wear[r, mode] = 1.0
+            course.failed_us[r], course.failed_mode[r] = at_us, mode
 
 
 @njit(cache=True)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from twins import commands as c
@@ -16,6 +15,7 @@ from twins.readings import ShardBatch, all_present, rounded
 from twins.shard import Shard
 from twins.simulation import Simulator
 from twins.whatif.forks import Fork, fork
+from twins.whatif.synthetic import with_truth
 
 START_US = 1_790_000_000 * SECOND_US
 STEP_S = 60.0
@@ -104,20 +104,6 @@ class SimulatedFleet:
         climates = {site.name: site.climate for site in spec.sites}
         found = fork([self.shard], self.now_us, climates=climates)
         return with_truth(found, self.simulator)
-
-
-def with_truth(found: Fork, simulator: Simulator) -> Fork:
-    """The fork, with what its devices are really like."""
-    types = {}
-    for name, forked in found.types.items():
-        parts = simulator.conditions(name)
-        ids = pa.concat_arrays([ids for ids, _ in parts]).to_pylist()
-        place = {device_id: i for i, device_id in enumerate(ids)}
-        rows = np.array([place[each] for each in forked.ids.to_pylist()])
-        first = parts[0][1]
-        whole = [np.concatenate([getattr(s, field) for _, s in parts])[rows] for field in first._fields]
-        types[name] = replace(forked, physics=type(first)._make(whole))
-    return replace(found, types=types)
 
 
 def with_wear(found: Fork, low: float, high: float) -> Fork:

@@ -12,9 +12,9 @@ from tests.twins.whatif.forked import SimulatedFleet, pumps, with_wear
 from twins.clock import HOUR_US
 from twins.physics import PhysicsState
 from twins.shard import Shard
-from twins.whatif.cast import as_known
 from twins.whatif.forks import Fork, ForkedType, fork
 from twins.whatif.outcomes import TABLES, Outcome
+from twins.whatif.presence import as_known
 from twins.whatif.replication import replicate
 from twins.whatif.scenarios import (
     AmbientChange,

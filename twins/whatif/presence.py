@@ -1,0 +1,55 @@
+"""What forked devices are really like, as one replication has it: known of simulated fleets, estimated of all others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from twins import physics
+from twins.physics import PhysicsState, physics_params
+from twins.whatif import estimation, stepping
+from twins.whatif.estimation import DamageEstimate
+from twins.whatif.forks import ForkedType
+
+
+class Present(Protocol):
+    """Says what forked devices are really like; the same for the same seed and replication."""
+
+    def __call__(self, forked: ForkedType, seed: int, replication: int) -> PhysicsState: ...
+
+
+def as_known(forked: ForkedType, seed: int, replication: int) -> PhysicsState:
+    """``Present`` for forks of simulated fleets: what is known of them is the truth, the same in every replication."""
+    if forked.physics is None:
+        raise ValueError(f"nobody knows what devices of type {forked.device_type.name!r} are really like")
+    s = PhysicsState._make(array.copy() for array in forked.physics)
+    stepping.rekey(s, seed, replication)
+    return s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimated:
+    """``Present`` by estimates: each replication draws one possibility from them, so that what is not known shows in the
+    spread of results.
+
+    Attributes
+    ----------
+    estimates : by type, row for row as the fork has its devices; of a type without one nothing is known but its law
+    """
+
+    estimates: Mapping[str, DamageEstimate]
+
+    def __call__(self, forked: ForkedType, seed: int, replication: int) -> PhysicsState:
+        if forked.physics is not None:
+            return as_known(forked, seed, replication)
+        of, n = forked.device_type, len(forked)
+        s, p = physics.blank_physics(n, of), physics_params(of)
+        s.device[:] = forked.keys
+        physics.begin(s, p, 0, n, seed, replication)
+        estimate = self.estimates.get(of.name)
+        if estimate is not None:
+            estimation.begin_from(estimate, s, p, 0, seed, replication)
+        s.life_cycle[:] = np.maximum(forked.arrays["core.life_cycle"], 0)
+        stepping.rekey(s, seed, replication)
+        return s
