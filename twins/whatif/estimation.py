@@ -38,8 +38,9 @@ B 63, 2001.
 """
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ _DRAWS: Final = 1024  # of the posterior
 _ON_THE_WAY: Final = 256  # of each stage before
 _CHAINS: Final = 32
 _STAGES: Final = 30
-_LEAST_EFFECTIVE: Final = 0.3
+_LEAST_EFFECTIVE: Final = 0.5
 _AT_ONE: Final = 3
 _WIDER: Final = 1.3  # variance of proposals, over that of the draws
 _WEAR_STEPS: Final = 1024
@@ -102,7 +103,8 @@ _MISFIT_SD: Final = 1.2  # of the logarithm
 _MOST_Z: Final = 4.0
 
 
-class Observed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Observed:
     """Readings of n devices of one type in T bins of equal length, one after the other, by channel (C)."""
 
     bin_s: float
@@ -138,14 +140,16 @@ class DamageEstimate(NamedTuple):
 
     def take(self, rows: NDArray[np.integer] | slice) -> Self:
         """Those of some rows."""
-        return type(self)(*(part[rows] for part in self))
+        parts: list[Any] = [part[rows] for part in self]
+        return type(self)(*parts)
 
     def wear(self, probability: float) -> Matrix:
         """(n, M) the wear that each mode is below with this probability."""
         modes = self.mean.shape[1] // 2
         factor = self.factor[:, :modes].astype(np.float64)
         z = self.mean[:, :modes] + NormalDist().inv_cdf(probability) * np.sqrt((factor**2).sum(axis=2))
-        return np.vectorize(_below, otypes=[np.float64])(z)
+        below: Matrix = np.vectorize(_below, otypes=[np.float64])(z)
+        return below
 
 
 class Drawn(NamedTuple):
@@ -411,7 +415,7 @@ def _law(device_type: DeviceType, bin_s: float, speedup: float) -> _Law:
 
 def _window(bins: int, spans: int, channels: int, modes: int) -> _Window:
     by_channel = [np.zeros((spans, channels)) for _ in range(10)]
-    return _Window(
+    parts: list[Matrix] = [
         *(np.zeros(bins) for _ in range(5)),
         np.zeros(1),
         np.zeros((bins + 1, modes)),
@@ -419,7 +423,8 @@ def _window(bins: int, spans: int, channels: int, modes: int) -> _Window:
         np.zeros((spans, modes)),
         np.zeros(spans),
         *by_channel,
-    )
+    ]
+    return _Window(*parts)
 
 
 def _scratch(channels: int, modes: int, n: int) -> _Scratch:
@@ -510,7 +515,7 @@ def _at(table: Vector, place: float) -> float:
     last = len(table) - 1
     place = min(float(last), max(0.0, place))
     cell = min(last - 1, int(place))
-    return table[cell] + (table[cell + 1] - table[cell]) * (place - cell)
+    return float(table[cell] + (table[cell + 1] - table[cell]) * (place - cell))
 
 
 @inlined
@@ -535,7 +540,7 @@ def _explain(
     channels = mean.shape[1]
     heard = 0
     for t in range(first, len(mean)):
-        middle_us = start_us + np.int64((t + 0.5) * bin_s * SECOND_US)
+        middle_us = start_us + int((t + 0.5) * bin_s * SECOND_US)
         known = not math.isnan(ambient_c[t])
         prior_k = ambient_c[t] - law.reference_c if known else 0.0
         prior_k2 = AMBIENT_KNOWN_SD_K**2 if known else AMBIENT_SD_K**2
@@ -756,7 +761,7 @@ def _begun(law: _Law, m: int, u: float, left: float) -> float:
         else:
             high = middle
     step = law.damage[m, high] - law.damage[m, low]
-    return (low + (damage - law.damage[m, low]) / max(step, 1e-300)) / _WEAR_STEPS
+    return float((low + (damage - law.damage[m, low]) / max(step, 1e-300)) / _WEAR_STEPS)
 
 
 @inlined
@@ -1081,7 +1086,7 @@ def _estimate(
     out: DamageEstimate,
 ) -> None:
     """``estimate``, device by device; ``y`` has room for the moments of what is kept."""
-    n, bins, channels = mean.shape
+    n, bins = len(mean), mean.shape[1]
     modes = len(law.scatter)
     for r in range(n):
         since = first[r]
@@ -1138,7 +1143,7 @@ def _loaded(
         if anything:
             latest = t
             if law.planned and w.load[t] >= 0.5 * law.load_low:
-                plan = _planned(law.plan, start_us + np.int64((t + 0.5) * bin_s * SECOND_US))
+                plan = _planned(law.plan, start_us + int((t + 0.5) * bin_s * SECOND_US))
                 heard += 1.0
                 one += plan * (w.load[t] - plan)
                 all_ += plan * plan
@@ -1149,7 +1154,7 @@ def _loaded(
     if latest >= 0:
         out.load[r], out.warmth_k[r] = w.load[latest], w.warmth[latest]
     else:
-        end_us = start_us + np.int64(bins * bin_s * SECOND_US)
+        end_us = start_us + int(bins * bin_s * SECOND_US)
         out.load[r], out.warmth_k[r] = _planned(law.plan, end_us), 0.0
     return latest
 
@@ -1231,7 +1236,7 @@ def _draw(
 @inlined
 def _one(key: np.uint64, step: int, number: int) -> float:
     w0, _, _, _ = block(key, ESTIMATE, step, number)
-    return normal(w0)
+    return float(normal(w0))
 
 
 @kernel
