@@ -62,6 +62,7 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     whatif_errors.RunFolderError: 409,
     whatif_errors.TooLargeError: 422,
     whatif_errors.ScenarioError: 422,
+    past_errors.NothingToCompareError: 404,
     past_errors.MappingError: 422,
     past_errors.SourceFileError: 422,
     past_errors.JobNotFoundError: 404,

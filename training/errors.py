@@ -16,6 +16,7 @@
     ├── NoChampionError            no model of the type is in force
     ├── ModelUnfitError            a version of a model is not of the type as it is now
     ├── TooFewFailuresError        history tells of too few failures to learn from
+    ├── NothingToCompareError  no device of the type lived at a moment that was to be compared
     ├── TrainingFailedError        a training run ended without a model
     └── HistoryError               a table of history cannot be read or written
         ├── HistoryConflictError   another recorder writes the same history
@@ -179,6 +180,19 @@ class ModelUnfitError(FleetError):
             f"version {self.version} of the model of {self.device_type!r} does not fit: {self.problem}; "
             f"`twinfold train {self.device_type}` makes one that does"
         )
+
+
+class NothingToCompareError(FleetError):
+    """No device of the type lived at any of the moments that forecasts were to be compared at."""
+
+    code = "backtest.nothing"
+
+    def __init__(self, device_type: str) -> None:
+        super().__init__(device_type)
+        self.device_type = device_type
+
+    def __str__(self) -> str:
+        return f"no device of type {self.device_type!r} lived at these moments; choose later ones, or another type"
 
 
 class NoChampionError(FleetError):

@@ -85,11 +85,15 @@ def read(
     return lives(_told(rows), ids, modes)
 
 
-def renewals(history: History, device_type: str, until_us: int) -> list[Record]:
-    """Repairs and replacements of devices of a type by ``until_us``, as records told them by then, in order of time."""
+def records(history: History, device_type: str, until_us: int) -> list[Record]:
+    """What was done to devices of a type and happened to them by ``until_us``, as records told it by then, in time."""
     rows = history.query(_RECORDS, {"type": device_type, "until": until_us}).to_pylist()
-    found = [each for each in _told(rows) if each.kind in _RENEWING and each.at_us <= until_us]
-    return sorted(found, key=_in_time)
+    return sorted((each for each in _told(rows) if each.at_us <= until_us), key=_in_time)
+
+
+def renewals(history: History, device_type: str, until_us: int) -> list[Record]:
+    """The repairs and replacements among ``records``."""
+    return [each for each in records(history, device_type, until_us) if each.kind in _RENEWING]
 
 
 def lives(records: Iterable[Record], ids: Sequence[str], modes: Sequence[str]) -> LifeCycles:

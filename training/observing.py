@@ -20,17 +20,23 @@ _SPAN: Final = "1h"
 
 
 def observed(
-    history: History, device_type: DeviceType, ids: Sequence[str], end_us: int, bins: int
+    history: History,
+    device_type: DeviceType,
+    ids: Sequence[str],
+    end_us: int,
+    bins: int,
+    whole_hours: bool = True,
 ) -> Observed:
     """Mean, standard deviation and count of each channel of some devices in the last ``bins`` hours before ``end_us``.
 
-    Hours are whole ones of UTC; the last is that of ``end_us``, and may not be over.
+    Hours are whole ones of UTC; the last is that of ``end_us``, and may not be over. Without ``whole_hours`` the last ends
+    with ``end_us``, and all come from the readings themselves.
 
     Parameters
     ----------
     ids : (n,) in the order of the rows that are wanted; one that history does not know has no readings
     """
-    stop_us = (end_us // HOUR_US + 1) * HOUR_US
+    stop_us = (end_us // HOUR_US + 1) * HOUR_US if whole_hours else end_us + 1
     start_us = stop_us - bins * HOUR_US
     channels = device_type.channel_names
     shape = (len(ids), bins, len(channels))
@@ -40,14 +46,15 @@ def observed(
     readings = READINGS + sql_name(device_type.name)
     wanted = pa.array(ids, pa.string())
     split_us = start_us
-    if summed in known:
+    if summed in known and whole_hours:
         newest = history.query(f"SELECT epoch_us(max(event_time)) AS at FROM {summed}")["at"][0].as_py()
         split_us = (
             start_us if newest is None else min(max(start_us, newest), stop_us)
         )  # that hour may not be whole
         if split_us > start_us:
             told = history.query(
-                f"SELECT device_id, channel, epoch_us(event_time) AS at, count, sum, sum_of_squares FROM {summed} "
+                f"SELECT device_id, channel, (epoch_us(event_time) - {start_us}) // {HOUR_US} AS k, count, sum, "
+                f"sum_of_squares FROM {summed} "
                 "WHERE epoch_us(event_time) >= ? AND epoch_us(event_time) < ?",
                 [start_us, split_us],
                 devices=wanted,
@@ -56,7 +63,7 @@ def observed(
     if readings in known and split_us < stop_us:
         told = history.query(
             _summing(readings, [name for name in channels if name in known[readings].names]),
-            [split_us, end_us],
+            [out.start_us, split_us, end_us],
             devices=wanted,
         )
         _fill(out, told, wanted, channels)
@@ -66,9 +73,9 @@ def observed(
 def _summing(readings: str, channels: Sequence[str]) -> str:
     columns = ", ".join(f'"{name}"' for name in channels)
     return f"""
-WITH new AS (SELECT device_id, time_bucket(INTERVAL 1 HOUR, event_time) AS t, {columns} FROM {readings}
+WITH new AS (SELECT device_id, (epoch_us(event_time) - ?) // {HOUR_US} AS k, {columns} FROM {readings}
     WHERE epoch_us(event_time) >= ? AND epoch_us(event_time) <= ?)
-SELECT device_id, channel, epoch_us(t) AS at, count(*) AS count, sum(value::DOUBLE) AS sum,
+SELECT device_id, channel, k, count(*) AS count, sum(value::DOUBLE) AS sum,
     sum(value::DOUBLE * value::DOUBLE) AS sum_of_squares
 FROM (UNPIVOT new ON {columns} INTO NAME channel VALUE value) GROUP BY ALL"""
 
@@ -77,7 +84,7 @@ def _fill(out: Observed, told: pa.Table, ids: pa.StringArray, channels: Sequence
     """Put sums into their places."""
     row = pc.index_in(told["device_id"].cast(pa.string()), ids).to_numpy()
     channel = pc.index_in(told["channel"].cast(pa.string()), pa.array(channels)).fill_null(-1).to_numpy()
-    k = (told["at"].to_numpy() - out.start_us) // HOUR_US
+    k = told["k"].to_numpy()
     count, total = told["count"].to_numpy(), told["sum"].to_numpy()
     squares = told["sum_of_squares"].to_numpy()
     mean = total / count
