@@ -15,6 +15,7 @@ import typer
 
 from cluster import (
     cli_accounts,
+    cli_backtest,
     cli_device,
     cli_devices,
     cli_jobs,
@@ -63,6 +64,7 @@ app.add_typer(cli_templates.app)
 app.command()(cli_rehearse.rehearse)
 app.command()(cli_train.train)
 app.command()(cli_train.predict)
+app.command()(cli_backtest.backtest)
 
 
 def main() -> None:
