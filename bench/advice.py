@@ -35,6 +35,7 @@ from cluster.compiled import use_kernel_cache
 use_kernel_cache()
 
 from training import training_runs  # noqa: E402
+from training.anomaly import HealthyModel  # noqa: E402
 from training.recorder import Recorder, journals_in  # noqa: E402
 from training.scoring import Loaded, prognoses  # noqa: E402
 from training.survival import SurvivalModel  # noqa: E402
@@ -247,7 +248,9 @@ def trained(known: DeviceType, pumps: int, hours: int) -> Loaded:
         report("model of the past pumps", figures["brier"], "Brier", figures["brier_constant"], "one forecast for all",
                **figures)  # fmt: skip
         world.fleet.close()
-        return Loaded(1, SurvivalModel.from_arrays(arrays), manifest.failure_modes)
+        return Loaded(
+            1, SurvivalModel.from_arrays(arrays), manifest.failure_modes, HealthyModel.from_arrays(arrays)
+        )
 
 
 def warned(kept: Kept, hours: int) -> Mapping[str, float]:

@@ -22,7 +22,7 @@ from serve.vocabulary import SORT_KEYS, alert_vocabulary, channels_in, sort_expr
 from twins import filters
 from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import FIGURES
 from twins.views import PROGNOSIS
 from twins.vocabulary import device_vocabulary
 
@@ -397,6 +397,6 @@ def _device_item(line: Mapping[str, Any]) -> dict[str, Any]:
         "priority": PRIORITIES[priority] if priority < len(PRIORITIES) else None,
         "event_time": line["event_time"],
         "heard_at": line["heard_at"],
-        **{name: short(line[name]) for name in (*WITHIN_H, *QUANTILES)},
+        **{name: short(line[name]) for name in FIGURES},
         **{name: line[name] for name in ("failure_mode", "in_distribution", "model_version", "predicted_at")},
     }

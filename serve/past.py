@@ -14,7 +14,7 @@ from serve.present import iso
 from training.history import History
 from twins.clock import SECOND_US
 from twins.devices import PRIORITIES, DeviceType
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import FIGURES
 
 _CONDITION: Final = """
     SELECT epoch_ms(event_time) AS at_ms, health, anomaly_score FROM condition
@@ -24,7 +24,7 @@ _CONDITION: Final = """
 """
 _PROGNOSES: Final = """
     SELECT epoch_ms(event_time) AS at_ms, model_version, failure_mode, in_distribution, p_fail_24h, p_fail_7d, p_fail_30d,
-           rul_p05_h, rul_p50_h, rul_p95_h
+           rul_p05_h, rul_p50_h, rul_p95_h, like_healthy
     FROM prognoses
     WHERE device_id = $device AND NOT shadow
       AND event_time >= make_timestamptz($start) AND event_time < make_timestamptz($end)
@@ -94,7 +94,7 @@ def prognosis_history(history: History, device_id: str, start_us: int, end_us: i
     return {
         "time": [row["at_ms"] for row in rows],
         **{name: [row[name] for row in rows] for name in plain},
-        **{name: [short(row[name]) for row in rows] for name in (*WITHIN_H, *QUANTILES)},
+        **{name: [short(row[name]) for row in rows] for name in FIGURES},
     }
 
 

@@ -16,7 +16,7 @@ from training.jobs import Job
 from twins import filters
 from twins.alerts import alert_id
 from twins.devices import PRIORITIES, AlertRule, DeviceType
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import FIGURES
 from twins.rules import rule_vocabulary
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -143,7 +143,7 @@ def device_detail(twin: Mapping[str, Any], device_type: DeviceType, rules: Rules
 def _forecast(told: Mapping[str, Any] | None) -> dict[str, Any]:
     """A twin's forecast as lists have it: nothing known where none was made."""
     said: Mapping[str, Any] = told or {}
-    names = (*WITHIN_H, *QUANTILES, "failure_mode", "in_distribution", "model_version")
+    names = (*FIGURES, "failure_mode", "in_distribution", "model_version")
     return {**{name: said.get(name) for name in names}, "predicted_at": iso(said.get("predicted_us"))}
 
 

@@ -1,24 +1,27 @@
-"""The forecast of one device as a person looks at it: the whole curve, by failure mode, and what moved it.
+"""The forecast of one device as a person looks at it: the whole curve, by failure mode, and what moved it; and how like
+healthy devices it is.
 
 What the twin keeps is a few figures; the curve is worked out when it is asked for, from what the twin knows at this moment
 and the model in force.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from serve.live import short
 from serve.present import iso
+from training.anomaly import causes, columns
 from training.contributions import explained
 from training.registry import Registry
 from training.scoring import Loaded, fits, load
 from training.survival import Forecast
+from twins.covariates import Covariates
 from twins.devices import DeviceType
 from twins.fleet import Fleet
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import LIKE_HEALTHY, QUANTILES, WITHIN_H
 from twins.state import NEVER_US
 
 ANY: Final = "any"
@@ -71,8 +74,10 @@ def device_prognosis(fleet: Fleet, forecasters: Forecasters, device_id: str) -> 
         return _blank(None if model is None else model[0].version)
     loaded, features = model
     told = loaded.model.forecast(of.known, [device_id])
+    well = _healthy(loaded, features, of.known, device_id)
     if not told.in_distribution[0]:
-        return {**_blank(loaded.version), "predicted_at": iso(event_us), "in_distribution": False}
+        unsaid = _blank(loaded.version)
+        return {**unsaid, "predicted_at": iso(event_us), "in_distribution": False, "healthy": well}
     moved = explained(loaded.model, features, of.known, [device_id], _MOST)
     return {
         "model_version": loaded.version,
@@ -83,14 +88,32 @@ def device_prognosis(fleet: Fleet, forecasters: Forecasters, device_id: str) -> 
         "modes": _modes(loaded, device_type, told),
         "curve": _curve(told),
         "contributions": None if moved is None else [dict(each) for each in moved[0]],
+        "healthy": well,
     }
 
 
 def _blank(version: int | None) -> dict[str, Any]:
     return {
         "model_version": version, "predicted_at": None, "in_distribution": None, "horizon_h": None, "score_h": None,
-        "modes": [], "curve": None, "contributions": None,
+        "modes": [], "curve": None, "contributions": None, "healthy": None,
     }  # fmt: skip
+
+
+def _healthy(
+    loaded: Loaded, features: Sequence[str], known: Covariates, device_id: str
+) -> dict[str, Any] | None:
+    """How like healthy devices it is, and which channels it is not by; None: not known."""
+    if loaded.healthy is None:
+        return None
+    of = loaded.healthy.judged(columns(known, loaded.model.norm), [device_id])
+    if np.isnan(of.p[0]):
+        return None
+    return {
+        LIKE_HEALTHY: short(float(of.p[0])),
+        "t2": short(float(of.t2[0])),
+        "q": short(float(of.q[0])),
+        "channels": [dict(each) for each in causes(of, features)[0]],
+    }
 
 
 def _modes(loaded: Loaded, device_type: DeviceType, told: Forecast) -> list[dict[str, Any]]:

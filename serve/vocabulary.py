@@ -15,7 +15,8 @@ MAINTENANCE_KINDS: Final = ("failure", "repair", "replacement", "inspection")
 MAINTENANCE_SORT_KEYS: Final = ("at",)
 RECOMMENDATION_SORT_KEYS: Final = ("urgency", "stake", "due")
 SORT_KEYS: Final = (
-    "id", "type", "site", "health", "anomaly_score", "priority", "event_time", "alerts", "p_fail_7d", "rul_p50_h"
+    "id", "type", "site", "health", "anomaly_score", "priority", "event_time", "alerts", "p_fail_7d", "rul_p50_h",
+    "like_healthy",
 )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def sorted_parts(files: Sequence[File], at_once: int) -> Iterator[pa.Table]:
     try:
         spans = [_spans(file.metadata) for file in opened]
         if sum(file.rows for file in files) <= at_once or not all(spans):
-            yield _sorted(pa.concat_tables([file.read() for file in opened]))
+            yield _sorted(_joined([file.read() for file in opened]))
             return
         cuts = _cuts(spans, at_once)
         for low, high in zip(cuts, [*cuts[1:], None], strict=True):
@@ -126,10 +126,15 @@ def sorted_parts(files: Sequence[File], at_once: int) -> Iterator[pa.Table]:
                 _between(file.read_row_groups(_overlapping(own, low, high)), low, high)
                 for file, own in zip(opened, spans, strict=True)
             ]
-            yield _sorted(pa.concat_tables(parts))
+            yield _sorted(_joined(parts))
     finally:
         for file in opened:
             file.close()
+
+
+def _joined(parts: Sequence[pa.Table]) -> pa.Table:
+    """One after the other; a column that one does not have is null there."""
+    return pa.concat_tables(parts, promote_options="default")
 
 
 def _opened(path: str) -> pq.ParquetFile:

@@ -26,7 +26,18 @@ from training.errors import HistoryBehindError
 from training.parquet_files import SqlFiles
 from training.past import Past
 from training.recorder import Source, load_names
-from training.tables import READINGS, ROLLUP, TIMESTAMP, File, Table, Version, channels_of, sql_name
+from training.tables import (
+    FIXED,
+    GROWN,
+    READINGS,
+    ROLLUP,
+    TIMESTAMP,
+    File,
+    Table,
+    Version,
+    channels_of,
+    sql_name,
+)
 from training.tail import Tail, following
 from twins.errors import JournalGapError
 
@@ -141,7 +152,7 @@ class History:
             for name in tail.tables:
                 found[name] = tail.schema(name)
             for name in self._stored_names():
-                schema = self._table(name).version(()).schema
+                schema = FIXED.get(name, self._table(name).version(()).schema)
                 found[name] = rollups.SCHEMA if name.startswith(ROLLUP) else schema
             return dict(sorted(found.items()))
 
@@ -340,12 +351,13 @@ class History:
             version = moment.versions.get(name)
             fresh = tail.newer(name, after, version.files if version is not None else ())
             parts = []
-            schema = version.schema if version is not None else fresh[0].schema
+            schema = FIXED.get(name, version.schema if version is not None else fresh[0].schema)
             columns = ", ".join(f'"{column}"' for column in schema.names)
             if version is not None and version.files:
                 paths = [file.path for file in version.files]
                 self._sql_files.keep(paths, f"{self.folder / name}{os.sep}")
-                stored = self._sql_files.sql(connection, f"{name}__sealed", paths, schema.names)
+                grown = schema if name in GROWN else None
+                stored = self._sql_files.sql(connection, f"{name}__sealed", paths, schema.names, grown)
                 parts.append(f"SELECT {columns} FROM {stored}")
             for number, rows in enumerate([*fresh, schema.empty_table()]):
                 connection.register(f"{name}__newer_{number}", rows)

@@ -118,15 +118,23 @@ class SqlFiles:
         self._known: dict[str, ds.Dataset | None] = {}  # None: it lies plain
 
     def sql(
-        self, connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[str], columns: Sequence[str]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        name: str,
+        paths: Sequence[str],
+        columns: Sequence[str],
+        grown: pa.Schema | None = None,
     ) -> str:
-        """SQL for these columns of the files, which are at least one; ``name`` is for what has to be registered for it."""
+        """SQL for these columns of the files, which are at least one; ``name`` is for what has to be registered for it.
+
+        ``grown``: what the table has, where some files may have less; there it is null.
+        """
         listed = ", ".join(f'"{column}"' for column in columns)
         new = [path for path in paths if path not in self._known]
         schema = next((known.schema for known in map(self._known.get, paths) if known is not None), None)
         for path in new:
             if is_sealed(path):
-                schema = footer_of(path).schema.to_arrow_schema() if schema is None else schema
+                schema = _widened(footer_of(path), grown) if schema is None else schema
                 self._known[path] = _dataset(path, schema)
             else:
                 self._known[path] = None
@@ -135,7 +143,12 @@ class SqlFiles:
         parts = []
         if plain:
             quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in plain)
-            parts.append(f"SELECT {listed} FROM read_parquet([{quoted}])")
+            stored = f"read_parquet([{quoted}])"
+            if grown is not None:
+                connection.register(f"{name}_none", grown.empty_table())
+                every = f"read_parquet([{quoted}], union_by_name = true)"
+                stored = f"(FROM {every} UNION ALL BY NAME FROM {name}_none)"
+            parts.append(f"SELECT {listed} FROM {stored}")
         if sealed:
             connection.register(name, ds.UnionDataset(schema, sealed))
             parts.append(f"SELECT {listed} FROM {name}")
@@ -154,6 +167,14 @@ def _dataset(path: str, schema: pa.Schema) -> ds.Dataset:
     return ds.FileSystemDataset.from_paths(
         [path], schema=schema, format=file_format, filesystem=LocalFileSystem()
     )
+
+
+def _widened(footer: pq.FileMetaData, grown: pa.Schema | None) -> pa.Schema:
+    """A file's columns, and those of ``grown`` that it does not have."""
+    schema = footer.schema.to_arrow_schema()
+    for field in grown or ():
+        schema = schema if field.name in schema.names else schema.append(field)
+    return schema
 
 
 def _factory(sealer: Sealer, place: str) -> pe.CryptoFactory:

@@ -21,7 +21,6 @@ from training.rehearsal import Question, Ran, Telling, drawn, fitted, run
 from training.scoring import Loaded, Resolution, changed, load, prognoses
 from twins.clock import HOUR_US
 from twins.devices import DeviceType
-from twins.prognosis import QUANTILES, WITHIN_H
 from twins.rules import scores_in_use
 from twins.service import scorable
 from twins.shard import Shard
@@ -140,12 +139,7 @@ def ran(
 
 def _asking(device_type: DeviceType) -> DeviceType:
     """The type with those of its rules that ask for a forecast."""
-    forecasts = {*WITHIN_H, *QUANTILES}
-    asking = (
-        rule
-        for rule in device_type.rules
-        if forecasts & set(scores_in_use(replace(device_type, rules=(rule,))))
-    )
+    asking = (rule for rule in device_type.rules if scores_in_use(replace(device_type, rules=(rule,))))
     return replace(device_type, rules=tuple(asking))
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from training.anomaly import HealthyModel, columns
 from training.errors import ModelDamagedError, ModelFormatError, ModelUnfitError
 from training.registry import ModelVersion, Registry
 from training.survival import Forecast, SurvivalModel
@@ -41,10 +42,20 @@ _log = logging.getLogger("twinfold.scoring")
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Changes smaller than these are not told: of a probability, and of remaining life, as a share of it."""
+    """Changes smaller than these are not told.
+
+    Attributes
+    ----------
+    probability : of a failure
+    life : of remaining life, as a share of it
+    likeness : how many times another the likeness to healthy devices is
+    ordinary : how it moves above this is not told: healthy devices have any likeness, and another one each day
+    """
 
     probability: float = 0.005
     life: float = 0.02
+    likeness: float = 1.5
+    ordinary: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +67,15 @@ class ScoringConfig:
 
 
 class Loaded(NamedTuple):
-    """A version that was read, and the failure modes that it tells apart, in the order of its shares."""
+    """A version that was read, and the failure modes that it tells apart, in the order of its shares.
+
+    ``healthy`` is what tells devices that are unlike healthy ones; None: it was trained without.
+    """
 
     version: int
     model: SurvivalModel
     failure_modes: tuple[str, ...]
+    healthy: HealthyModel | None = None
 
 
 class Part(NamedTuple):
@@ -211,10 +226,10 @@ def load(registry: Registry, device_type: str, version: int) -> Loaded:
     """A version out of the registry; raises what ``Registry.load`` does, and ModelUnfitError where it is no such model."""
     arrays = registry.load(device_type, version)
     try:
-        model = SurvivalModel.from_arrays(arrays)
+        model, healthy = SurvivalModel.from_arrays(arrays), HealthyModel.from_arrays(arrays)
     except (KeyError, ValueError) as error:
         raise ModelUnfitError(device_type, version, "it is of another kind") from error
-    return Loaded(version, model, registry.get(device_type, version).manifest.failure_modes)
+    return Loaded(version, model, registry.get(device_type, version).manifest.failure_modes, healthy)
 
 
 def fits(loaded: Loaded, of: Scorable) -> bool:
@@ -236,11 +251,14 @@ def prognoses(loaded: Loaded, device_type: DeviceType, of: Scorable, shadow: boo
     p_fail = np.full((count, len(WITHIN_H)), np.nan, np.float32)
     rul_h = np.full((count, len(QUANTILES)), np.nan, np.float32)
     mode, share = np.full(count, -1, np.int8), np.full(count, np.nan, np.float32)
-    said = np.full(count, UNSAID, np.uint8)
+    said, like_healthy = np.full(count, UNSAID, np.uint8), np.full(count, np.nan, np.float32)
     place = _places(loaded.failure_modes, device_type)
     for start in range(0, count, _FORECAST_AT_ONCE):
         part = slice(start, start + _FORECAST_AT_ONCE)
-        told = loaded.model.forecast(of.known.take(part), of.ids[part])
+        known, ids = of.known.take(part), of.ids[part]
+        told = loaded.model.forecast(known, ids)
+        if loaded.healthy is not None:
+            like_healthy[part] = loaded.healthy.p_values(columns(known, loaded.model.norm), ids)
         inside = told.in_distribution
         said[part][inside] = SAID
         for column, within_h in enumerate(WITHIN_H.values()):
@@ -251,7 +269,8 @@ def prognoses(loaded: Loaded, device_type: DeviceType, of: Scorable, shadow: boo
             mode[part][inside], share[part][inside] = _likeliest(told, place, inside)
     return Prognoses(
         device_type=device_type.name, model=loaded.version, seal=of.seal, rows=of.rows, life_cycle=of.life_cycle,
-        event_us=of.event_us, p_fail=p_fail, rul_h=rul_h, mode=mode, share=share, said=said, is_shadow=shadow,
+        event_us=of.event_us, p_fail=p_fail, rul_h=rul_h, mode=mode, share=share, said=said,
+        like_healthy=like_healthy, is_shadow=shadow,
     )  # fmt: skip
 
 
@@ -284,8 +303,12 @@ def changed(before: PrognosisState, after: Prognoses, resolution: Resolution) ->
         probable = np.abs(after.p_fail - before.p_fail) > resolution.probability
         longer = np.abs(after.rul_h - before.rul_h) > resolution.life * np.maximum(before.rul_h, 1.0)
     known = np.isnan(after.rul_h) != np.isnan(before.rul_h)
+    was, now = (np.minimum(each.like_healthy, resolution.ordinary) for each in (before, after))
+    liker = np.isnan(was) != np.isnan(now)
+    with np.errstate(invalid="ignore"):
+        liker |= np.maximum(was, now) > resolution.likeness * np.minimum(was, now)
     other = (before.said != after.said) | (before.mode != after.mode) | (before.model != after.model)
-    return np.asarray(other | probable.any(axis=1) | longer.any(axis=1) | known.any(axis=1))
+    return np.asarray(other | liker | probable.any(axis=1) | longer.any(axis=1) | known.any(axis=1))
 
 
 def _places(failure_modes: Sequence[str], device_type: DeviceType) -> NDArray[np.int8]:

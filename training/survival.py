@@ -101,6 +101,11 @@ def design(known: Covariates, norm: Norm, with_age: bool) -> Matrix:
     return np.ascontiguousarray(found, np.float32)
 
 
+def heard_enough(known: Covariates) -> NDArray[np.bool_]:
+    """(n,) whether anything can be said of a device."""
+    return np.asarray(known.share[:, 0].sum(axis=1) >= _LEAST_SHARE)
+
+
 Ids: TypeAlias = Sequence[str] | NDArray[np.object_] | pa.StringArray
 
 
@@ -355,8 +360,7 @@ class SurvivalModel:
         for mine, folds in self._parted(fold):
             scores[mine] = _mean(self.folds[each].predict(x[mine]) for each in folds)
             share[mine] = self._shares(x[mine], folds)
-        enough = known.share[:, 0].sum(axis=1) >= _LEAST_SHARE
-        inside = self.likeness.holds(x) & enough
+        inside = self.likeness.holds(x) & heard_enough(known)
         return Forecast(scores, self.curves.times_h, self.curves.of(scores), share, inside)
 
     def contributions(self, known: Covariates, device_ids: Ids) -> Contributions | None:

@@ -33,7 +33,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from training import parquet_files
 from training.errors import HistoryConflictError, HistoryError
 from twins.devices import DeviceType
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import FIGURES
 
 TIMESTAMP: Final = pa.timestamp("us", "UTC")
 SMALL_GROUP_ROWS: Final = 1 << 12
@@ -132,7 +132,7 @@ PROGNOSES: Final = pa.schema(
         ("shadow", pa.bool_()),  # of a model that was not in force; the twin did not hear of it
         ("failure_mode", pa.string()),  # the likeliest; null: they are not told apart
         ("share", pa.float32()),  # of the risk, that mode's
-        *((name, pa.float32()) for name in (*WITHIN_H, *QUANTILES)),
+        *((name, pa.float32()) for name in FIGURES),
         ("in_distribution", pa.bool_()),  # false: the model could not say
         ("life_cycle", pa.int32()),
         ("actor", pa.string()),
@@ -165,6 +165,9 @@ FIXED: Final[Mapping[str, pa.Schema]] = {
     "prognoses": PROGNOSES,
 }
 """The tables that every history has, besides ``readings_<type>`` and ``rollup_<span>_<type>``."""
+
+GROWN: Final = frozenset({"prognoses"})
+"""Those that had fewer columns once: what earlier files do not have is null."""
 
 LOG: Final = "_delta_log"
 """The folder of a table's log, inside the table's own."""
@@ -275,18 +278,25 @@ class Table:
         return self._delta is not None or any(True for names in _VERSIONS for _ in log.glob(names))
 
     def create(self, schema: pa.Schema) -> None:
-        """Make the table if it is not there; HistoryError if it is there with other columns."""
+        """Make the table if it is not there, and add the columns that it does not have.
+
+        Raises
+        ------
+        HistoryError : it has columns that are not in ``schema``.
+        """
         if not self.exists:
             self.folder.mkdir(parents=True, exist_ok=True)
             delta_schema = Schema.from_arrow(schema)
             self._delta = DeltaTable.create(
                 self.folder, schema=delta_schema, mode="ignore", configuration=_LOG_OPTIONS
             )
-        found = self._handle().schema()
-        if {field.name for field in found.fields} != set(schema.names):
-            raise HistoryError(
-                self.name, f"has the columns {[f.name for f in found.fields]}, not {schema.names}"
-            )
+        delta = self._handle()
+        names = [field.name for field in delta.schema().fields]
+        if not set(names) <= set(schema.names):
+            raise HistoryError(self.name, f"has the columns {names}, not {schema.names}")
+        new = [field for field in Schema.from_arrow(schema).fields if field.name not in names]
+        if new:
+            delta.alter.add_columns(new)
 
     def cursor(self, actor: str) -> int:
         """How far the journal of ``actor`` is in the newest version; 0 at the start."""

@@ -19,7 +19,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from training import features, lifecycles
+from training import anomaly, features, lifecycles
+from training.anomaly import HealthyModel
 from training.arrays import keep, packed, unpacked
 from training.boosting import Boosting, Matrix, Trees, fit
 from training.errors import TooFewFailuresError
@@ -247,9 +248,9 @@ class Worker:
                 keep(self._folds[number], packed(self._fold(rows, number)))
             self._meet(self._folds)
             if rows is not None and self._rank == 0 and not (self._folder / _MODEL).exists():
-                manifest, model = self._whole(rows)
+                manifest, arrays = self._whole(rows)
                 keep(self._folder / _MANIFEST, json.dumps(asdict(manifest)).encode())
-                keep(self._folder / _MODEL, packed(model.arrays()))
+                keep(self._folder / _MODEL, packed(arrays))
 
     def check(self) -> None:
         """Raises ``TrainingStopped`` if the run is to end."""
@@ -304,8 +305,8 @@ class Worker:
                 arrays |= trees.arrays(f"cause.{mode}.")
         return arrays
 
-    def _whole(self, rows: Landmarks) -> tuple[Manifest, SurvivalModel]:
-        """The model, and what is said of it."""
+    def _whole(self, rows: Landmarks) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+        """What is said of the model, and its arrays."""
         kept = [unpacked(sealing.read(path)) for path in self._folds]
         modes = range(len(self._modes)) if self._has_causes(rows) else range(0)
         horizon_h = self.horizon_h(rows)
@@ -327,7 +328,17 @@ class Worker:
             seen=np.unique(keys_of(np.unique(rows.device_id))),
         )
         told = self._unseen(rows, model.by_folds(rows.covariates, fold))
-        return self._manifest(rows, model, told), model
+        well, figures = self._healthy(rows, model.norm)
+        return self._manifest(rows, model, told, figures), model.arrays() | well
+
+    def _healthy(self, rows: Landmarks, norm: Norm) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
+        """The arrays of what tells devices that are unlike healthy ones, and its figures; nothing with too few of them."""
+        x, horizon_h = anomaly.columns(rows.covariates, norm), self.horizon_h(rows)
+        well = anomaly.healthy(rows, horizon_h)
+        model = HealthyModel.learned(x[well], rows.device_id[well], rows.at_us[well])
+        if model is None:
+            return {}, {}
+        return model.arrays(), anomaly.measured(model.by_folds(x, fold_of(rows.device_id)), rows, horizon_h)
 
     def _unseen(self, rows: Landmarks, told: Forecast) -> Forecast:
         """The same forecasts with curves that have not seen the device either."""
@@ -339,7 +350,9 @@ class Worker:
         """The figures of cross-fitted forecasts on the run's landmarks."""
         return measured(self._unseen(rows, told), rows.remaining_h, rows.failed, self.horizon_h(rows))
 
-    def _manifest(self, rows: Landmarks, model: SurvivalModel, told: Forecast) -> Manifest:
+    def _manifest(
+        self, rows: Landmarks, model: SurvivalModel, told: Forecast, figures: Mapping[str, float]
+    ) -> Manifest:
         lives = set(zip(rows.device_id.tolist(), rows.life.tolist(), rows.failed.tolist(), strict=True))
         counts = {
             "rows": len(rows.at_us),
@@ -361,7 +374,7 @@ class Worker:
                 "with_age": model.with_age, "horizon_h": model.horizon_h, "seed": self._plan.seed,
                 "stride": self._plan.stride, "folds": FOLDS, "holdout": digest_of(rows), **asdict(Boosting()), **counts,
             },
-            metrics=_known({**measured(told, *seen), **counts}),
+            metrics=_known({**measured(told, *seen), **figures, **counts}),
             calibration=calibration(told, *seen),
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ version what was other
 3       nothing was asked of devices: no ``downlinks`` beside the arrays
 4       no trend: it begins with the next reading, and the machine's age with the youth that was on record
 5       no prognoses: they come with the next scoring
+6       nobody compared devices with healthy ones: ``like_healthy`` comes with the next scoring
 ======= =====================================================================================================
 """
 
@@ -43,6 +44,9 @@ def migrated(version: int, arrays: Arrays, device_type: DeviceType) -> Arrays:
     if version < 6:
         blank = blank_prognoses(len(arrays["core.status"]))
         arrays = {**arrays, **{f"prognoses.{name}": each for name, each in blank._asdict().items()}}
+    if version < 7:
+        unknown = np.full(len(arrays["core.status"]), np.nan, np.float32)
+        arrays = {**arrays, "prognoses.like_healthy": unknown}
     return arrays
 
 

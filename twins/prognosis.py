@@ -1,14 +1,14 @@
 """What scorers say of each twin: how likely it is to fail, when, and by which failure mode.
 
 A forecast is made elsewhere (``training/scoring.py``) from a twin's covariates, and comes back as an input of the journal:
-``apply`` runs no model. Here is what the twin keeps of it, and what it forgets once the device was put right. A scorer that
+``apply`` runs no model. Here is what the twin keeps of it, and what it forgets once the device was put right. Beside it
+stands how far the device is like healthy ones, which can be said of devices of which nothing can be forecast. A scorer that
 cannot say gives no figures; rules then go on with what they were told before, so that no alert goes away because a device
 has become unlike all others.
 
 Source of the words: ISO 13381-1: failure mode, time to failure, confidence.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple, Self
 
@@ -24,13 +24,21 @@ WITHIN_H: Final = {"p_fail_24h": 24.0, "p_fail_7d": 168.0, "p_fail_30d": 720.0}
 QUANTILES: Final = {"rul_p05_h": 0.05, "rul_p50_h": 0.5, "rul_p95_h": 0.95}
 """Quantiles of remaining useful life, h."""
 
+LIKE_HEALTHY: Final = "like_healthy"
+"""The share of healthy devices of the type at least as unusual, a conformal p-value: small is unlike any of them."""
+
+FIGURES: Final = (*WITHIN_H, *QUANTILES, LIKE_HEALTHY)
+"""All that is said of a device in a number, by the names that rules, lists and history have for it."""
+
 NEVER: Final = 0
 UNSAID: Final = 1
 SAID: Final = 2
 """What a scorer made of a device: nothing yet; that it cannot say; a forecast."""
 
 _NEVER_US: Final = np.iinfo(np.int64).min
-_PER_ROW: Final = ("rows", "life_cycle", "event_us", "p_fail", "rul_h", "mode", "share", "said")
+_PER_ROW: Final = (
+    "rows", "life_cycle", "event_us", "p_fail", "rul_h", "mode", "share", "said", LIKE_HEALTHY,
+)  # fmt: skip
 
 
 class PrognosisState(NamedTuple):
@@ -43,6 +51,7 @@ class PrognosisState(NamedTuple):
     ]  # (n,) index of the likeliest failure mode of the type; -1: they are not told apart
     share: NDArray[np.float32]  # (n,) that mode's part of the risk; NaN without one
     said: NDArray[np.uint8]  # (n,) NEVER, UNSAID, SAID
+    like_healthy: NDArray[np.float32]  # (n,) as LIKE_HEALTHY, also where nothing is forecast; NaN: not known
     model: NDArray[np.int32]  # (n,) version of the model; 0 before the first
     event_us: NDArray[np.int64]  # (n,) event time of the newest reading behind it; INT64_MIN before the first
 
@@ -57,7 +66,7 @@ class Prognoses:
     seal : of the directory that the rows are from; None in a journal, where rows are what they were
     rows : (n,) rows of the shard
     life_cycle : (n,) that each was in when its covariates were read
-    event_us, p_fail, rul_h, mode, share, said : as in ``PrognosisState``
+    event_us, p_fail, rul_h, mode, share, said, like_healthy : as in ``PrognosisState``
     is_shadow : kept in history for comparison; the twins do not hear of it
     """
 
@@ -72,6 +81,7 @@ class Prognoses:
     mode: NDArray[np.int8]
     share: NDArray[np.float32]
     said: NDArray[np.uint8]
+    like_healthy: NDArray[np.float32]
     is_shadow: bool = False
 
     def __len__(self) -> int:
@@ -88,8 +98,10 @@ class Prognoses:
 
     @classmethod
     def from_arrays(cls, device_type: str, model: int, is_shadow: bool, arrays: Arrays) -> Self:
-        """What ``arrays`` gave; without a seal."""
-        columns = {name: arrays[name] for name in _PER_ROW}
+        """What ``arrays`` gave; without a seal. Of before devices were compared with healthy ones that is not known."""
+        unknown = np.full(len(arrays["rows"]), np.nan, np.float32)
+        columns = {name: arrays[name] for name in _PER_ROW[:-1]}
+        columns[LIKE_HEALTHY] = arrays.get(LIKE_HEALTHY, unknown)
         return cls(device_type=device_type, model=model, seal=None, is_shadow=is_shadow, **columns)
 
 
@@ -101,6 +113,7 @@ def blank_prognoses(capacity: int) -> PrognosisState:
         mode=np.full(capacity, -1, np.int8),
         share=np.full(capacity, np.nan, np.float32),
         said=np.zeros(capacity, np.uint8),
+        like_healthy=np.full(capacity, np.nan, np.float32),
         model=np.zeros(capacity, np.int32),
         event_us=np.full(capacity, _NEVER_US, np.int64),
     )
@@ -114,6 +127,7 @@ def chosen(s: PrognosisState, rows: NDArray[np.integer[Any]]) -> PrognosisState:
         s.mode[rows],
         s.share[rows],
         s.said[rows],
+        s.like_healthy[rows],
         s.model[rows],
         s.event_us[rows],
     )
@@ -126,6 +140,7 @@ def forget(s: PrognosisState, rows: int | NDArray[np.integer[Any]]) -> None:
     s.mode[rows] = -1
     s.share[rows] = np.nan
     s.said[rows] = NEVER
+    s.like_healthy[rows] = np.nan
     s.model[rows] = 0
     s.event_us[rows] = _NEVER_US
 
@@ -136,11 +151,9 @@ def put(s: PrognosisState, told: Prognoses) -> None:
     s.p_fail[rows], s.rul_h[rows] = told.p_fail, told.rul_h
     s.mode[rows], s.share[rows] = told.mode, told.share
     s.said[rows], s.event_us[rows] = told.said, told.event_us
-    s.model[rows] = told.model
+    s.like_healthy[rows], s.model[rows] = told.like_healthy, told.model
 
 
 def score_columns(told: Prognoses) -> dict[str, NDArray[np.float32]]:
-    """(n,) each, by the names that alert rules use."""
-    names: Sequence[str] = (*WITHIN_H, *QUANTILES)
-    columns = (*told.p_fail.T, *told.rul_h.T)
-    return dict(zip(names, columns, strict=True))
+    """(n,) each, by the names of ``FIGURES``."""
+    return dict(zip(FIGURES, (*told.p_fail.T, *told.rul_h.T, told.like_healthy), strict=True))

@@ -36,7 +36,7 @@ from twins.filters import (
     normal,
     parse,
 )
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import FIGURES
 
 MAX_RULES: Final = 64
 """Rules in one device type."""
@@ -46,7 +46,7 @@ ON_DELAY_INTERVALS: Final = 2.0
 OFF_DELAY_INTERVALS: Final = 5.0
 RATE_INTERVALS: Final = 3.0
 """A rate is smoothed twice over this many nominal intervals."""
-SCORES: Final = (*WITHIN_H, *QUANTILES)
+SCORES: Final = FIGURES
 """What scorers say of a device from time to time, and rules may ask for. Seen at the device's next line."""
 
 PARENT_FLAGS: Final[Mapping[ParentState, int]] = {"stale": 4, "alert": 8, "out_of_service": 16}

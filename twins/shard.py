@@ -31,7 +31,7 @@ from twins.rules import scores_in_use
 from twins.silence import DeclareSilent
 from twins.state import HAS_CHILDREN, IMPORTING, NEVER_US, OUT_OF_SERVICE, RETIRED, STALE
 
-SNAPSHOT_VERSION: Final = 6
+SNAPSHOT_VERSION: Final = 7
 
 _BUFFER: Final = 16_384
 _NOT_YET: Final = "its past is being imported; wait until that has ended"
@@ -240,8 +240,9 @@ class Shard:
         gone = core.status[told.rows] & (RETIRED | IMPORTING) > 0
         told = told.where(~gone & (core.life_cycle[told.rows] == told.life_cycle))
         prognosis.put(self.state.prognoses, told)
-        known = told.where(told.said == prognosis.SAID)
-        alerts.put_scores(self.state.alerts, self._scores, known.rows, prognosis.score_columns(known))
+        for name, column in prognosis.score_columns(told).items():
+            known = ~np.isnan(column) if name == prognosis.LIKE_HEALTHY else told.said == prognosis.SAID
+            alerts.put_scores(self.state.alerts, self._scores, told.rows[known], {name: column[known]})
         return len(told)
 
     def is_news(self, command: c.Report, now_us: int) -> bool:

@@ -14,7 +14,7 @@ from twins.devices import PRIORITIES, DeviceType
 from twins.downlink import Desired
 from twins.events import PATTERNS
 from twins.health import breakdown
-from twins.prognosis import NEVER, QUANTILES, SAID, WITHIN_H
+from twins.prognosis import FIGURES, LIKE_HEALTHY, NEVER, QUANTILES, SAID, WITHIN_H
 from twins.readings import Fate
 from twins.state import IMPORTING, NEVER_US, RETIRED, STALE, newest_us
 from twins.traces import MAX_REGIMES
@@ -54,7 +54,7 @@ STATUSES: Final = ("reporting", "stale", "silent", "retired", "importing")
 
 COUNTERS: Final = ("scored", "late", "duplicate", "bad", "future")
 
-PROGNOSIS: Final = (*WITHIN_H, *QUANTILES, "failure_mode", "in_distribution", "model_version", "predicted_at")
+PROGNOSIS: Final = (*FIGURES, "failure_mode", "in_distribution", "model_version", "predicted_at")
 """What is forecast of a device; null where nobody has, or where the model cannot say (``in_distribution`` is false then)."""
 
 COMMON: Final = (
@@ -201,6 +201,7 @@ def prognosis(shard: "Shard", row: int) -> dict[str, Any] | None:
     return {
         **{name: _number(of.p_fail[row, i]) for i, name in enumerate(WITHIN_H)},
         **{name: _number(of.rul_h[row, i]) for i, name in enumerate(QUANTILES)},
+        LIKE_HEALTHY: _number(of.like_healthy[row]),
         "failure_mode": modes[of.mode[row]].name if of.mode[row] >= 0 else None,
         "share": _number(of.share[row]),
         "in_distribution": bool(of.said[row] == SAID),
@@ -273,7 +274,7 @@ def _forecast(seen: Glance) -> dict[str, Any]:
     """The columns of ``PROGNOSIS``."""
     of = {
         name: seen.state[f"prognosis.{name}"]
-        for name in ("p_fail", "rul_h", "mode", "said", "model", "event_us")
+        for name in ("p_fail", "rul_h", LIKE_HEALTHY, "mode", "said", "model", "event_us")
     }
     never = of["said"] == NEVER
     modes = [mode.name for mode in seen.device_type.failure_modes]
@@ -281,6 +282,7 @@ def _forecast(seen: Glance) -> dict[str, Any]:
     return {
         **{name: _known(np.ascontiguousarray(of["p_fail"][:, i])) for i, name in enumerate(WITHIN_H)},
         **{name: _known(np.ascontiguousarray(of["rul_h"][:, i])) for i, name in enumerate(QUANTILES)},
+        LIKE_HEALTHY: _known(of[LIKE_HEALTHY]),
         "failure_mode": pa.DictionaryArray.from_arrays(likeliest, pa.array(modes, pa.string())),
         "in_distribution": pa.array(of["said"] == SAID, mask=never),
         "model_version": pa.array(of["model"], mask=never),

@@ -6,7 +6,7 @@ from typing import Final
 from twins.devices import PRIORITIES, DeviceType
 from twins.events import PATTERNS
 from twins.filters import Field, Vocabulary
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import FIGURES
 from twins.views import COUNTERS, STATUSES
 
 _NUMBERS: Final = (
@@ -38,7 +38,7 @@ def device_vocabulary(types: Mapping[str, DeviceType]) -> Vocabulary:
         "observed": Field("number", single=True),
         "anomaly_score": Field("number", single=True),
         "anomalous": Field("flag"),
-        **{name: Field("number", single=True) for name in (*WITHIN_H, *QUANTILES)},
+        **{name: Field("number", single=True) for name in FIGURES},
         "failure_mode": Field("text", choices=_modes(types)),
         "in_distribution": Field("flag"),
         "predicted_at": Field("time", sql="epoch_us(predicted_at)"),

@@ -26,7 +26,7 @@ from serve.schemas.history import (
     FleetEvents,
 )
 from serve.schemas.prognosis import DevicePrognosis, PrognosisHistory
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import FIGURES
 
 MOST_POINTS: Final = 5_000
 """Readings of one device that one answer holds."""
@@ -40,7 +40,7 @@ _COLUMNS: Final[Mapping[str, pa.DataType]] = {
     "anomaly_score": pa.float64(),
     "anomalous": pa.bool_(),
     "unacknowledged": pa.int64(),
-    **{name: pa.float64() for name in (*WITHIN_H, *QUANTILES)},
+    **{name: pa.float64() for name in FIGURES},
     "in_distribution": pa.bool_(),
     "model_version": pa.int64(),
     "predicted_at": _TIME,

@@ -32,6 +32,10 @@ class DeviceState(Reply):
     rul_p05_h: float | None = Field(description="remaining useful life, h: one of twenty fails sooner")
     rul_p50_h: float | None = Field(description="half fail sooner; null: beyond the longest life known")
     rul_p95_h: float | None = Field(description="one of twenty lasts longer")
+    like_healthy: float | None = Field(
+        description="the share of healthy devices of the type that are at least as unusual: small is unlike any of them; "
+        "null: not known"
+    )
     failure_mode: str | None = Field(description="the likeliest; null: they are not told apart")
     in_distribution: bool | None = Field(
         description="false: the model cannot say, so the forecast has no figures; null: none was made"

@@ -35,6 +35,28 @@ class ContributionItem(Reply):
     age_h: float | None = None
 
 
+class UnlikeCause(Reply):
+    channel: str
+    share: float = Field(description="of all that makes the device unlike healthy ones, 0 to 1")
+    now_sd: float | None = Field(
+        description="where the channel lies, in standard deviations of healthy devices; null: it was not heard"
+    )
+
+
+class HealthyLikeness(Reply):
+    """How like healthy devices of its type a device is."""
+
+    like_healthy: float = Field(
+        description="the share of healthy devices that are at least as unusual: small is unlike any of them"
+    )
+    t2: float = Field(
+        description="how far out it lies along the directions in which healthy devices differ (Hotelling's T²), in parts of "
+        "what one healthy moment in a hundred exceeds"
+    )
+    q: float = Field(description="how far off those directions, likewise")
+    channels: list[UnlikeCause] = Field(description="those with the greatest part in it")
+
+
 class DevicePrognosis(Reply):
     """Without figures where no model is in force (``model_version`` is null) or it cannot say."""
 
@@ -52,6 +74,10 @@ class DevicePrognosis(Reply):
                     "contributions": [
                         {"channel": "vibration", "hours": -96.4, "now_sd": 3.1, "change_sd": 0.8, "age_h": None}
                     ],
+                    "healthy": {
+                        "like_healthy": 0.004, "t2": 1.6, "q": 0.7,
+                        "channels": [{"channel": "vibration", "share": 0.72, "now_sd": 4.4}],
+                    },
                 }
             ]
         }
@@ -69,6 +95,10 @@ class DevicePrognosis(Reply):
     contributions: list[ContributionItem] | None = Field(
         description="what moved it most; null: the model was kept without what tells"
     )
+    healthy: HealthyLikeness | None = Field(
+        description="also where the model cannot say; null: it learned from too few healthy devices, or the device has "
+        "hardly been heard"
+    )
 
 
 class PrognosisHistory(Reply):
@@ -80,7 +110,7 @@ class PrognosisHistory(Reply):
                 {
                     "time": [1769860798000], "model_version": [3], "failure_mode": ["bearing-wear"],
                     "in_distribution": [True], "p_fail_24h": [0.01], "p_fail_7d": [0.41], "p_fail_30d": [0.99],
-                    "rul_p05_h": [61.0], "rul_p50_h": [190.0], "rul_p95_h": [402.0],
+                    "rul_p05_h": [61.0], "rul_p50_h": [190.0], "rul_p95_h": [402.0], "like_healthy": [0.004],
                 }
             ]
         }
@@ -96,3 +126,6 @@ class PrognosisHistory(Reply):
     rul_p05_h: list[float | None]
     rul_p50_h: list[float | None]
     rul_p95_h: list[float | None]
+    like_healthy: list[float | None] = Field(
+        description="also where the model could not say; null: not known"
+    )

@@ -61,6 +61,7 @@ def devices(
             np.where(unheard, np.nan, rng.random(n) * 900).astype(np.float32), from_pandas=True
         ),
         "rul_p95_h": pa.nulls(n, pa.float32()),
+        "like_healthy": pa.array(rng.integers(1, 40, n).astype(np.float32) / 40, from_pandas=True),
         "failure_mode": coded(rng.integers(0, 2, n), ["wear", "leak"]),
         "in_distribution": pa.array(rng.random(n) < 0.9),
         "model_version": pa.array(np.ones(n, np.int32)),

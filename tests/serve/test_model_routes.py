@@ -180,6 +180,7 @@ def test_the_record_is_of_what_was_told_and_came(tmp_path: Path) -> None:
                 device_type="pump", model=2, seal=found.seal, rows=found.rows, life_cycle=found.life_cycle,
                 event_us=found.event_us, p_fail=np.full((n, 3), 0.75, np.float32), rul_h=np.full((n, 3), 9.0, np.float32),
                 mode=np.full(n, -1, np.int8), share=np.full(n, np.nan, np.float32), said=np.full(n, SAID, np.uint8),
+                like_healthy=np.full(n, 0.25, np.float32),
             ),
         )  # fmt: skip
         it.clock.advance_to(it.clock.now_us() + 2 * DAY_US)

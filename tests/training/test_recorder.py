@@ -17,13 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake.exceptions import DeltaError
 
+from tests.sealed import encrypt
 from tests.training.journals import START_US, Account, Actor, Following, pump, same, told
 from tests.twins.fleets import PUMP, T0, Line, batch_of, pumps
 from training import decoding
-from training.errors import HistoryConflictError
+from training.compaction import CompactionConfig, compact
+from training.errors import HistoryConflictError, HistoryError
 from training.history import History
 from training.recorder import JournalSource, Recorder, RecorderConfig
-from training.tables import Table
+from training.tables import FIXED, PROGNOSES, Table
 from twins import entries
 from twins.clock import SECOND_US, VirtualClock
 from twins.entries import EntryKind
@@ -31,7 +33,7 @@ from twins.events import EVENT, EventBatch, Kind
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig, note_seen
 from twins.journal import Entry, StoredEntry
-from twins.prognosis import SAID, Prognoses
+from twins.prognosis import SAID, Prognoses, score_columns
 
 READINGS = "readings_test_pump"
 
@@ -343,6 +345,47 @@ class TestFailures:
         assert rows == [{**said, "shadow": False}, {**said, "shadow": True}]
         history.close()
 
+    @pytest.mark.parametrize("sealed", [False, True])
+    def test_a_table_that_had_fewer_columns_gets_them_and_its_old_rows_stay(
+        self, tmp_path: Path, actor: Actor, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory,
+        sealed: bool,
+    ) -> None:  # fmt: skip
+        if sealed:
+            encrypt(tmp_path, monkeypatch, tmp_path_factory.mktemp("key") / "key")
+        ask = "SELECT p_fail_7d, like_healthy FROM prognoses ORDER BY cursor"
+        old = {"p_fail_7d": 0.5, "like_healthy": None}
+        new = {"p_fail_7d": 0.5, "like_healthy": 0.25}
+        forecasts = [Entry(EntryKind.SCORES, START_US, bytes(entries.encode_scores(forecast(False))))]
+        fewer = PROGNOSES.remove(PROGNOSES.get_field_index("like_healthy"))
+        with monkeypatch.context() as then:
+            then.setattr(decoding, "PROGNOSES", fewer)
+            then.setitem(FIXED, "prognoses", fewer)
+            then.setattr(decoding, "score_columns", lambda told: dict(list(score_columns(told).items())[:-1]))
+            actor.journal.append(forecasts)
+            recorder = Recorder(tmp_path / "history", [source(actor)])
+            drain(recorder)
+            recorder.close()
+        history = History(tmp_path / "history", [source(actor)])
+        assert history.query(ask).to_pylist() == [old]  # nobody has given it the column yet
+        actor.journal.append(forecasts)
+        assert history.query(ask).to_pylist() == [old, new]
+        recorder = Recorder(tmp_path / "history", [source(actor)])
+        drain(recorder)
+        assert history.query(ask).to_pylist() == [old, new]
+        assert history.tables()["prognoses"].names == PROGNOSES.names
+        table = Table(tmp_path / "history" / "prognoses")
+        assert compact(table, CompactionConfig(at_least=2)) == 2
+        actor.journal.append(forecasts)
+        drain(recorder)
+        recorder.close()
+        assert history.query(ask).to_pylist() == [old, new, new]
+        history.close()
+
+    def test_a_table_of_other_columns_is_refused(self, tmp_path: Path) -> None:
+        Table(tmp_path / "prognoses").create(pa.schema([("device_id", pa.string()), ("mood", pa.string())]))
+        with pytest.raises(HistoryError, match="mood"):
+            Table(tmp_path / "prognoses").create(PROGNOSES)
+
 
 def forecast(is_shadow: bool) -> Prognoses:
     """Of the first device, by version 7."""
@@ -350,7 +393,8 @@ def forecast(is_shadow: bool) -> Prognoses:
     return Prognoses(
         device_type=pump().name, model=7, seal=None, rows=np.zeros(1, np.int32), life_cycle=np.zeros(1, np.int32),
         event_us=np.full(1, START_US), p_fail=half, rul_h=half, mode=np.full(1, -1, np.int8),
-        share=np.full(1, np.nan, np.float32), said=np.full(1, SAID, np.uint8), is_shadow=is_shadow,
+        share=np.full(1, np.nan, np.float32), said=np.full(1, SAID, np.uint8),
+        like_healthy=np.full(1, 0.25, np.float32), is_shadow=is_shadow,
     )  # fmt: skip
 
 

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.models import MANIFEST
-from tests.training.made_models import model_of
+from tests.training.made_models import IDS, model_of
 from tests.twins.fleets import T0, batch_of, random_lines
 from tests.twins.test_prognosis import TYPE
 from training import scoring
+from training.anomaly import HealthyModel, columns
 from training.errors import ModelUnfitError
 from training.history import History
 from training.recorder import Recorder, journals_in
@@ -27,7 +28,7 @@ from twins.covariates import shape_of
 from twins.devices import Device
 from twins.errors import DegradedError
 from twins.fleet import FleetConfig, LocalFleet
-from twins.prognosis import SAID, UNSAID, WITHIN_H, Prognoses, blank_prognoses
+from twins.prognosis import LIKE_HEALTHY, SAID, UNSAID, WITHIN_H, Prognoses, blank_prognoses
 
 REGIMES, FEATURES = shape_of(TYPE)
 MODES = tuple(mode.name for mode in TYPE.failure_modes)
@@ -37,6 +38,14 @@ def lenient(seed: int) -> SurvivalModel:
     """A model to which every device is like those it knows."""
     model, _ = model_of(seed, regimes=REGIMES, features=FEATURES)
     return replace(model, likeness=replace(model.likeness, limits=np.full(2, np.inf)))
+
+
+def healthy_of(seed: int) -> HealthyModel:
+    """What tells which pumps are unlike the first of those that the model knows."""
+    model, known = model_of(seed, regimes=REGIMES, features=FEATURES)
+    found = HealthyModel.learned(columns(known, model.norm), np.array(IDS, object), np.arange(len(IDS)))
+    assert found is not None
+    return found
 
 
 class World:
@@ -60,12 +69,15 @@ class World:
             self.clock.advance_to(now_us)
             self.fleet.write(batch_of([line]))
 
-    def add(self, seed: int) -> int:
+    def add(self, seed: int, healthy: bool = True) -> int:
         manifest = replace(MANIFEST, device_type=TYPE.name, failure_modes=MODES)
-        return self.registry.add(manifest, lenient(seed).arrays()).version
+        arrays = lenient(seed).arrays()
+        if healthy:
+            arrays |= healthy_of(seed).arrays()
+        return self.registry.add(manifest, arrays).version
 
-    def in_force(self, seed: int) -> int:
-        version = self.add(seed)
+    def in_force(self, seed: int, healthy: bool = True) -> int:
+        version = self.add(seed, healthy)
         self.registry.promote(TYPE.name, version, "ann")
         return version
 
@@ -109,6 +121,32 @@ def test_twins_are_told_what_the_model_in_force_says_of_each(world: World) -> No
     assert (done.devices, done.told, done.unlike) == (20, 20, 20 - len(known))
 
 
+def test_how_like_healthy_ones_each_is_stands_beside_whether_or_not_it_can_be_forecast(world: World) -> None:
+    strict = model_of(1, regimes=REGIMES, features=FEATURES)[0]
+    nothing = replace(strict, likeness=replace(strict.likeness, limits=np.zeros(2)))
+    manifest = replace(MANIFEST, device_type=TYPE.name, failure_modes=MODES)
+    healthy = healthy_of(1)
+    version = world.registry.add(manifest, nothing.arrays() | healthy.arrays()).version
+    world.registry.promote(TYPE.name, version, "ann")
+    world.scorer.rescore(TYPE.name, version)
+    live = {line["device_id"]: line for line in world.fleet.live(TYPE.name).to_pylist()}
+    for device_id in world.ids:
+        found = world.fleet.scorable_one(device_id)
+        (p,) = healthy.p_values(columns(found.known, nothing.norm), [device_id])
+        assert live[device_id]["in_distribution"] is False
+        assert live[device_id]["like_healthy"] == (None if np.isnan(p) else float(np.float32(p)))
+        kept = world.fleet.read_twin(device_id)["prognosis"]["like_healthy"]
+        assert kept == (None if np.isnan(p) else np.float32(p))
+    assert sum(line["like_healthy"] is not None for line in live.values()) > 10
+
+
+def test_a_version_that_was_trained_without_says_nothing_of_it(world: World) -> None:
+    world.scorer.rescore(TYPE.name, world.in_force(1))
+    assert any(world.fleet.live(TYPE.name)["like_healthy"].to_pylist())
+    world.scorer.rescore(TYPE.name, world.in_force(1, healthy=False))
+    assert not any(world.fleet.live(TYPE.name)["like_healthy"].to_pylist())
+
+
 def test_only_what_has_changed_is_told_again(world: World) -> None:
     version = world.in_force(1)
     world.scorer.rescore(TYPE.name, version)
@@ -141,7 +179,10 @@ def test_it_does_not_matter_how_devices_are_cut(world: World, monkeypatch: pytes
     monkeypatch.setattr(scoring, "_FORECAST_AT_ONCE", 2)
     world.scorer.rescore(TYPE.name, version)
     assert (
-        world.fleet.live(TYPE.name).sort_by("device_id").select([*WITHIN_H]).equals(whole.select([*WITHIN_H]))
+        world.fleet.live(TYPE.name)
+        .sort_by("device_id")
+        .select([*WITHIN_H, LIKE_HEALTHY])
+        .equals(whole.select([*WITHIN_H, LIKE_HEALTHY]))
     )
 
 
@@ -167,7 +208,7 @@ def test_history_has_every_forecast_that_was_told_and_those_of_shadows(world: Wo
         kept = history.query("SELECT * FROM prognoses WHERE NOT shadow").to_pylist()
         for line in kept:
             mine = live[line["device_id"]]
-            same = [*WITHIN_H, "rul_p50_h", "failure_mode", "in_distribution", "life_cycle"]
+            same = [*WITHIN_H, "rul_p50_h", LIKE_HEALTHY, "failure_mode", "in_distribution", "life_cycle"]
             assert [line[name] for name in same] == [mine[name] for name in same]
 
 
@@ -200,6 +241,12 @@ def slow_changed(before: dict[str, Any], after: dict[str, Any], resolution: Reso
     for was, now in zip(before["p_fail"], after["p_fail"], strict=True):
         if abs(now - was) > resolution.probability:
             return True
+    was, now = (min(each["like_healthy"], resolution.ordinary) for each in (before, after))
+    if np.isnan(before["like_healthy"]) or np.isnan(after["like_healthy"]):
+        if np.isnan(before["like_healthy"]) != np.isnan(after["like_healthy"]):
+            return True
+    elif max(was, now) > resolution.likeness * min(was, now):
+        return True
     for was, now in zip(before["rul_h"], after["rul_h"], strict=True):
         if np.isnan(was) != np.isnan(now) or abs(now - was) > resolution.life * max(was, 1.0):
             return True
@@ -214,6 +261,8 @@ def test_a_change_is_one_that_can_be_seen(seed: int) -> None:
     before.said[:], before.model[:], before.event_us[:] = SAID, 3, T0
     before.p_fail[:] = rng.random((n, 3))
     before.rul_h[:] = np.where(rng.random((n, 3)) < 0.2, np.nan, 500.0 * rng.random((n, 3)))
+    before.like_healthy[:] = np.where(rng.random(n) < 0.2, np.nan, 0.5 * rng.random(n))
+    liker = np.where(rng.random(n) < 0.5, before.like_healthy, before.like_healthy * rng.uniform(0.5, 2.0, n))
     unlike = rng.random(n) < 0.2
     before.said[unlike], before.p_fail[unlike] = UNSAID, np.nan
     moved = rng.random((n, 1)) < 0.5
@@ -223,9 +272,10 @@ def test_a_change_is_one_that_can_be_seen(seed: int) -> None:
         p_fail=(before.p_fail + moved * rng.normal(0, 0.005, (n, 3))).astype(np.float32),
         rul_h=(before.rul_h * (1 + moved * rng.normal(0, 0.02, (n, 3)))).astype(np.float32),
         mode=np.where(rng.random(n) < 0.1, 1, before.mode).astype(np.int8), share=before.share, said=before.said.copy(),
+        like_healthy=np.where(rng.random(n) < 0.1, np.nan, liker).astype(np.float32),
     )  # fmt: skip
     found = changed(before, after, Resolution())
-    names = ("p_fail", "rul_h", "mode", "said")
+    names = ("p_fail", "rul_h", "mode", "said", "like_healthy")
     for row in range(n):
         was = {name: getattr(before, name)[row] for name in names} | {"model": 3}
         now = {name: getattr(after, name)[row] for name in names} | {"model": 3}

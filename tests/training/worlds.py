@@ -48,7 +48,8 @@ def random_prognoses(rng, found, is_shadow=False):
     told = Prognoses(
         device_type=PUMP.name, model=int(rng.integers(1, 9)), seal=found.seal, rows=found.rows,
         life_cycle=found.life_cycle, event_us=found.event_us, p_fail=p_fail, rul_h=rul_h,
-        mode=np.full(n, -1, np.int8), share=np.full(n, np.nan, np.float32), said=said, is_shadow=is_shadow,
+        mode=np.full(n, -1, np.int8), share=np.full(n, np.nan, np.float32), said=said,
+        like_healthy=rng.random(n).astype(np.float32), is_shadow=is_shadow,
     )  # fmt: skip
     return told.where(rng.random(n) < 0.7)
 

@@ -73,6 +73,7 @@ class Forecast(NamedTuple):
     mode: int
     share: float
     said: int
+    like_healthy: float
     model: int
     event_us: int
 

@@ -13,7 +13,7 @@ from twins.rules import AlertParams
 from twins.state import HAS_CHILDREN, IMPORTING, LAG_NEVER, RETIRED, STALE
 
 LOOK_AGAIN = 1 << 63
-NOTHING = Forecast([np.nan] * 3, [np.nan] * 3, -1, np.nan, 0, 0, NEVER)
+NOTHING = Forecast([np.nan] * 3, [np.nan] * 3, -1, np.nan, 0, np.nan, 0, NEVER)
 
 Row = dict[str, Any]
 

@@ -478,8 +478,13 @@ class Stories(RuleBasedStateMachine):
     def install_what_is_refused(self) -> None:
         self.installed(replace(PUMPS, version=9, channels=PUMPS.channels[1:], conditions=(), rules=()))
 
-    @rule(p=st.floats(0.0, 1.0, width=32), said=st.sampled_from([UNSAID, SAID]), model=st.integers(1, 9))
-    def score(self, p: float, said: int, model: int) -> None:
+    @rule(
+        p=st.floats(0.0, 1.0, width=32),
+        said=st.sampled_from([UNSAID, SAID]),
+        like=st.floats(0.0, 1.0, width=32),
+        model=st.integers(1, 9),
+    )
+    def score(self, p: float, said: int, like: float, model: int) -> None:
         for host in self.fleet.hosts():
             for name in self.fleet.types:
                 found = self.fleet.scorable(host, name, 0, 10_000, True)
@@ -491,9 +496,10 @@ class Stories(RuleBasedStateMachine):
                     event_us=found.event_us, p_fail=np.full((n, 3), p, np.float32),
                     rul_h=np.full((n, 3), 9 * p, np.float32), mode=np.full(n, -1, np.int8),
                     share=np.full(n, np.nan, np.float32), said=np.full(n, said, np.uint8),
+                    like_healthy=np.full(n, like, np.float32),
                 ))  # fmt: skip
                 for device_id, event_us in zip(found.ids.to_pylist(), found.event_us.tolist(), strict=True):
-                    told = Forecast([p] * 3, [np.float32(9 * p)] * 3, -1, np.nan, said, model, event_us)
+                    told = Forecast([p] * 3, [np.float32(9 * p)] * 3, -1, np.nan, said, like, model, event_us)
                     self.oracle.devices[device_id].told(told)
 
     # -- what must not show --------------------------------------------------------------------------------------

@@ -10,13 +10,14 @@ import pytest
 
 from tests.twins.fleets import PUMP, T0
 from twins import commands as c
-from twins import entries
+from twins import entries, views
 from twins.clock import SECOND_US, VirtualClock
 from twins.devices import AlertRule, Device, Effect, FailureMode
 from twins.errors import StaleDirectoryError
 from twins.fleet import LocalFleet
 from twins.prognosis import SAID, UNSAID, Prognoses
 from twins.readings import ReadingBatch
+from twins.shard import Shard
 
 DOOMED = AlertRule(
     "doomed", "p_fail_7d > 0.3", "high", "it fails", "repair it", on_delay_s=2.0, off_delay_s=0.0
@@ -44,6 +45,7 @@ def told(found: Any, p_fail_7d: float, said: int = SAID, **more: Any) -> Prognos
         "event_us": found.event_us, "p_fail": np.full((n, 3), figures, np.float32),
         "rul_h": np.tile(np.array([10.0, 50.0, np.nan], np.float32), (n, 1)), "mode": np.full(n, 1, np.int8),
         "share": np.full(n, 0.75, np.float32), "said": np.full(n, said, np.uint8),
+        "like_healthy": np.full(n, 0.5, np.float32),
     }  # fmt: skip
     return Prognoses(**{**of, **more})
 
@@ -92,7 +94,7 @@ def test_a_forecast_stands_in_the_twin_and_in_the_live_table(rig: Rig) -> None:
     found = rig.prognosis("a")
     assert found == {
         "p_fail_24h": 0.25, "p_fail_7d": 0.25, "p_fail_30d": 0.25, "rul_p05_h": 10.0, "rul_p50_h": 50.0, "rul_p95_h": None,
-        "failure_mode": "seal-leak", "share": 0.75, "in_distribution": True, "model_version": 4,
+        "like_healthy": 0.5, "failure_mode": "seal-leak", "share": 0.75, "in_distribution": True, "model_version": 4,
         "predicted_us": T0 + SECOND_US,
     }  # fmt: skip
     line = rig.fleet.live(TYPE.name).to_pylist()[0]
@@ -123,6 +125,32 @@ def test_what_cannot_be_said_takes_no_alert_away_and_raises_none(rig: Rig) -> No
     rig.score(0.0, said=UNSAID)
     rig.lines(5)
     assert rig.states() == ["doomed", "doomed"]
+
+
+def test_a_rule_hears_how_like_healthy_ones_a_device_is_also_where_nothing_can_be_forecast(rig: Rig) -> None:
+    strange = AlertRule(
+        "strange",
+        "like_healthy < 0.01",
+        "low",
+        "c",
+        "r",
+        on_delay_s=0.0,
+        off_delay_s=0.0,
+        deadband={"like_healthy": 0.0},
+    )
+    rig.fleet.install(replace(TYPE, version=2, rules=(strange,)))
+    few = np.full(2, 0.002, np.float32)
+    rig.score(0.9, said=UNSAID, like_healthy=few)
+    rig.lines(2)
+    assert rig.states() == ["strange", "strange"]
+    assert rig.prognosis("a")["like_healthy"] == pytest.approx(0.002)
+    rig.score(0.9, like_healthy=np.full(2, np.nan, np.float32))  # by a version that was trained without
+    rig.lines(2)
+    assert rig.states() == ["strange", "strange"]
+    assert rig.prognosis("a")["like_healthy"] is None
+    rig.score(0.9, said=UNSAID, like_healthy=100.0 * few)
+    rig.lines(2)
+    assert rig.states() == []
 
 
 def test_a_device_that_was_put_right_is_another_one_to_a_forecast(rig: Rig) -> None:
@@ -182,6 +210,29 @@ def test_an_entry_comes_back_as_it_went_in(rig: Rig) -> None:
     assert (back.device_type, back.model, back.is_shadow, back.seal) == (TYPE.name, 4, True, None)
     for name, column in sent.arrays().items():
         np.testing.assert_array_equal(getattr(back, name), column)
+
+
+def test_an_entry_of_before_devices_were_compared_with_healthy_ones_is_read(rig: Rig) -> None:
+    sent = told(rig.found(), 0.25)
+    arrays = sent.arrays()
+    del arrays["like_healthy"]
+    back = Prognoses.from_arrays(TYPE.name, 4, False, arrays)
+    assert np.isnan(back.like_healthy).all()
+    np.testing.assert_array_equal(back.p_fail, sent.p_fail)
+    rig.fleet.score(0, replace(back, seal=sent.seal))
+    assert (rig.prognosis("a")["p_fail_7d"], rig.prognosis("a")["like_healthy"]) == (0.25, None)
+
+
+def test_a_snapshot_of_before_that_is_read(rig: Rig) -> None:
+    rig.score(0.25)
+    (host,) = rig.fleet.shard_hosts()
+    shard = host.shard(TYPE.name)
+    meta, arrays = shard.snapshot()
+    del arrays["prognoses.like_healthy"]
+    back = Shard.restore({**meta, "version": 6}, arrays)
+    assert np.isnan(back.state.prognoses.like_healthy).all()
+    np.testing.assert_array_equal(back.state.prognoses.p_fail[:2], shard.state.prognoses.p_fail[:2])
+    assert views.prognosis(back, 0) == {**views.prognosis(shard, 0), "like_healthy": None}
 
 
 def test_devices_that_were_never_heard_or_are_retired_are_not_asked_about(rig: Rig) -> None:
