@@ -14,11 +14,11 @@ import numpy as np
 from serve.live import short
 from serve.present import iso
 from training.anomaly import causes, columns
+from training.boosting import Matrix
 from training.contributions import explained
 from training.registry import Registry
 from training.scoring import Loaded, fits, load
 from training.survival import Forecast
-from twins.covariates import Covariates
 from twins.devices import DeviceType
 from twins.fleet import Fleet
 from twins.prognosis import LIKE_HEALTHY, QUANTILES, WITHIN_H
@@ -74,7 +74,7 @@ def device_prognosis(fleet: Fleet, forecasters: Forecasters, device_id: str) -> 
         return _blank(None if model is None else model[0].version)
     loaded, features = model
     told = loaded.model.forecast(of.known, [device_id])
-    well = _healthy(loaded, features, of.known, device_id)
+    well = _healthy(loaded, features, columns(of.known, told.seen), device_id)
     if not told.in_distribution[0]:
         unsaid = _blank(loaded.version)
         return {**unsaid, "predicted_at": iso(event_us), "in_distribution": False, "healthy": well}
@@ -99,13 +99,11 @@ def _blank(version: int | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _healthy(
-    loaded: Loaded, features: Sequence[str], known: Covariates, device_id: str
-) -> dict[str, Any] | None:
+def _healthy(loaded: Loaded, features: Sequence[str], x: Matrix, device_id: str) -> dict[str, Any] | None:
     """How like healthy devices it is, and which channels it is not by; None: not known."""
     if loaded.healthy is None:
         return None
-    of = loaded.healthy.judged(columns(known, loaded.model.norm), [device_id])
+    of = loaded.healthy.judged(x, [device_id])
     if np.isnan(of.p[0]):
         return None
     return {

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from training.boosting import Matrix
 from training.features import Landmarks
-from training.survival import AGE, FOLDS, Ids, Norm, design, heard_enough, keys_of
+from training.survival import AGE, FOLDS, VIEWS, Ids, heard_enough, keys_of
 from twins.covariates import Covariates
 
 FEWEST_DEVICES: Final = 30
@@ -104,13 +104,19 @@ class Components(NamedTuple):
 
     def scaled(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, columns) standard deviations from the median; 0 where a value is not known."""
-        return np.nan_to_num((x - self.centre) / self.scale)
+        z = x - self.centre
+        z /= self.scale
+        unknown = np.isnan(z)
+        if unknown.any():
+            z[unknown] = 0.0
+        return z
 
     def statistics(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, 2) T² and Q in parts of their limits."""
         along = z @ self.axes
-        t2 = (along * along / self.variance).sum(axis=1)
-        q = np.maximum((z * z).sum(axis=1) - (along * along).sum(axis=1), 0.0)
+        squared = along * along
+        t2 = (squared / self.variance).sum(axis=1)
+        q = np.maximum(np.einsum("ij,ij->i", z, z) - squared.sum(axis=1), 0.0)
         return np.stack([t2, q], axis=1) / self.limits
 
     def parts(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -252,9 +258,9 @@ class HealthyModel:
         return np.where(self.seen[place] == keys, (keys % np.uint64(FOLDS)).astype(np.int64), _NONE)
 
 
-def columns(known: Covariates, norm: Norm) -> Matrix:
-    """(n, columns) what a device is judged by; all NaN where it was hardly heard."""
-    x = design(known, norm, with_age=False)
+def columns(known: Covariates, seen: Matrix) -> Matrix:
+    """(n, columns) what devices are judged by: what ``design`` gave, without the age; all NaN where one was hardly heard."""
+    x = seen[:, : len(VIEWS) * known.trend.shape[-1]].copy()
     x[~heard_enough(known)] = np.nan
     return x
 

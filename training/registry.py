@@ -78,7 +78,8 @@ class Manifest:
         learned from: ``devices``, ``life_cycles``, ``failures``, ``rows``
     metrics : on devices that no part of it has seen. ``rmse_h`` (remaining life, up to the horizon, h), ``concordance``,
         ``brier`` (integrated up to the horizon), ``coverage_90`` (share of true lives inside the 5–95 % interval), for
-        reference ``rmse_constant_h`` and ``brier_constant`` (one forecast for all); ``rows``, ``devices``, ``failures``
+        reference ``rmse_constant_h`` and ``brier_constant`` (one forecast for all); ``rows``, ``devices``, ``failures``;
+        with enough healthy devices what ``anomaly.measured`` gives
     against : the version that was in force then, and its metrics on the very same: ``version``, ``metrics``; empty: none was
     calibration : on the same. ``reliability`` by horizon in hours: predicted, observed, count; ``coverage``: nominal,
         observed; ``forecast``: ``true_h``, ``p05_h``, ``p50_h``, ``p95_h``, count

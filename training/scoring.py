@@ -258,7 +258,7 @@ def prognoses(loaded: Loaded, device_type: DeviceType, of: Scorable, shadow: boo
         known, ids = of.known.take(part), of.ids[part]
         told = loaded.model.forecast(known, ids)
         if loaded.healthy is not None:
-            like_healthy[part] = loaded.healthy.p_values(columns(known, loaded.model.norm), ids)
+            like_healthy[part] = loaded.healthy.p_values(columns(known, told.seen), ids)
         inside = told.in_distribution
         said[part][inside] = SAID
         for column, within_h in enumerate(WITHIN_H.values()):

@@ -266,7 +266,8 @@ class Likeness:
 class Forecast(NamedTuple):
     """What is said of n devices, by ``any`` failure and by each failure mode.
 
-    ``share`` (n, modes) is each mode's part of the risk; ``survival`` (n, times) the probability that nothing fails by then.
+    ``share`` (n, modes) is each mode's part of the risk; ``survival`` (n, times) the probability that nothing fails by then;
+    ``seen`` (n, columns) what ``design`` gave.
     """
 
     score_h: NDArray[np.float64]
@@ -274,6 +275,7 @@ class Forecast(NamedTuple):
     survival: NDArray[np.float64]
     share: NDArray[np.float64]
     in_distribution: NDArray[np.bool_]
+    seen: Matrix
 
     def probability(self, within_h: float, mode: int | None = None) -> NDArray[np.float64]:
         """(n,) of a failure, by one mode or by any, within some hours."""
@@ -361,7 +363,7 @@ class SurvivalModel:
             scores[mine] = _mean(self.folds[each].predict(x[mine]) for each in folds)
             share[mine] = self._shares(x[mine], folds)
         inside = self.likeness.holds(x) & heard_enough(known)
-        return Forecast(scores, self.curves.times_h, self.curves.of(scores), share, inside)
+        return Forecast(scores, self.curves.times_h, self.curves.of(scores), share, inside, x)
 
     def contributions(self, known: Covariates, device_ids: Ids) -> Contributions | None:
         """What moved the scores of ``forecast`` from that of the mean landmark, by the same trees.

@@ -328,12 +328,12 @@ class Worker:
             seen=np.unique(keys_of(np.unique(rows.device_id))),
         )
         told = self._unseen(rows, model.by_folds(rows.covariates, fold))
-        well, figures = self._healthy(rows, model.norm)
+        well, figures = self._healthy(rows, anomaly.columns(rows.covariates, x))
         return self._manifest(rows, model, told, figures), model.arrays() | well
 
-    def _healthy(self, rows: Landmarks, norm: Norm) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
+    def _healthy(self, rows: Landmarks, x: Matrix) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
         """The arrays of what tells devices that are unlike healthy ones, and its figures; nothing with too few of them."""
-        x, horizon_h = anomaly.columns(rows.covariates, norm), self.horizon_h(rows)
+        horizon_h = self.horizon_h(rows)
         well = anomaly.healthy(rows, horizon_h)
         model = HealthyModel.learned(x[well], rows.device_id[well], rows.at_us[well])
         if model is None:

@@ -21,7 +21,8 @@ class ModelItem(Reply):
     failures: int | None = Field(description="that it learned from")
     metrics: dict[str, float] = Field(
         description="`brier`, `concordance`, `coverage_90`, `rmse_h`; of one forecast for all devices `brier_constant` and "
-        "`rmse_constant_h`; of how many `rows`, `devices` and `failures`",
+        "`rmse_constant_h`; of how many `rows`, `devices` and `failures`; of what tells devices unlike healthy ones "
+        "`healthy_devices`, `false_unlike`, `unlike_at_failure`, `unlike_lead_h`",
         examples=[{"brier": 0.081, "concordance": 0.84, "coverage_90": 0.89, "rmse_h": 71.5}],
     )
 

@@ -13,7 +13,7 @@ from training import anomaly
 from training.anomaly import FEWEST_DEVICES, HealthyModel, causes, columns, healthy, measured
 from training.arrays import packed, unpacked
 from training.features import Landmarks
-from training.survival import FOLDS, Norm, columns_of, fold_of
+from training.survival import FOLDS, Norm, columns_of, design, fold_of
 from twins.covariates import Covariates
 
 CHANNELS = ("flow", "pressure", "vibration")
@@ -181,12 +181,13 @@ def test_much_history_is_thinned_alike_for_every_device(monkeypatch: pytest.Monk
 def test_the_age_is_not_looked_at_and_a_device_hardly_heard_not_judged() -> None:
     known = known_of(50, 0)
     norm = Norm.learned(known)
-    x = columns(known, norm)
+    x = columns(known, design(known, norm, with_age=True))
+    np.testing.assert_array_equal(x, columns(known, design(known, norm, with_age=False)))
     assert x.shape[1] == 9
     old = known._replace(age_h=known.age_h + 1e5)
-    np.testing.assert_array_equal(columns(old, norm), x)
+    np.testing.assert_array_equal(columns(old, design(old, norm, with_age=True)), x)
     hardly = Covariates(known.trend, 0.3 * known.share, known.age_h)
-    assert np.isnan(columns(hardly, norm)).all()
+    assert np.isnan(columns(hardly, design(hardly, norm, with_age=True))).all()
 
 
 # -- which history is healthy, and how it went --------------------------------------------------------------------------

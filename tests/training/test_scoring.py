@@ -22,7 +22,7 @@ from training.history import History
 from training.recorder import Recorder, journals_in
 from training.registry import FOLDER, Registry
 from training.scoring import Loaded, Resolution, Scorer, changed
-from training.survival import SurvivalModel
+from training.survival import SurvivalModel, design
 from twins.clock import VirtualClock
 from twins.covariates import shape_of
 from twins.devices import Device
@@ -43,7 +43,9 @@ def lenient(seed: int) -> SurvivalModel:
 def healthy_of(seed: int) -> HealthyModel:
     """What tells which pumps are unlike the first of those that the model knows."""
     model, known = model_of(seed, regimes=REGIMES, features=FEATURES)
-    found = HealthyModel.learned(columns(known, model.norm), np.array(IDS, object), np.arange(len(IDS)))
+    found = HealthyModel.learned(
+        columns(known, design(known, model.norm, True)), np.array(IDS, object), np.arange(len(IDS))
+    )
     assert found is not None
     return found
 
@@ -132,7 +134,7 @@ def test_how_like_healthy_ones_each_is_stands_beside_whether_or_not_it_can_be_fo
     live = {line["device_id"]: line for line in world.fleet.live(TYPE.name).to_pylist()}
     for device_id in world.ids:
         found = world.fleet.scorable_one(device_id)
-        (p,) = healthy.p_values(columns(found.known, nothing.norm), [device_id])
+        (p,) = healthy.p_values(columns(found.known, design(found.known, nothing.norm, True)), [device_id])
         assert live[device_id]["in_distribution"] is False
         assert live[device_id]["like_healthy"] == (None if np.isnan(p) else float(np.float32(p)))
         kept = world.fleet.read_twin(device_id)["prognosis"]["like_healthy"]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -12,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from training import training_runs
+from training import anomaly, training_runs
+from training.anomaly import HealthyModel
 from training.errors import TooFewFailuresError
 from training.forecasts import ANY, FORECASTS, forecasts, forecasts_since, within
 from training.history import History
@@ -139,6 +141,36 @@ def test_what_is_learned_orders_engines_it_has_not_seen(run: Path) -> None:
     assert manifest.features[-1] == "age_h"
     assert SurvivalModel.from_arrays(arrays).horizon_h == TYPE.horizon_h == 125
     json.dumps([dict(manifest.metrics), manifest.calibration], allow_nan=False)
+
+
+def test_what_tells_engines_unlike_healthy_ones_is_learned_in_the_same_run(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, arrays = outcome(run)
+    assert HealthyModel.from_arrays(arrays) is None, "25 engines are too few"
+    assert "healthy_devices" not in manifest.metrics
+    monkeypatch.setattr(anomaly, "FEWEST_DEVICES", 15)
+    found = []
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        shutil.copytree(run, folder, ignore=shutil.ignore_patterns("model.npz", "manifest.json"))
+        threads = [Thread(target=Worker(folder, rank, workers).work) for rank in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found.append((folder / "model.npz").read_bytes())
+    assert found[0] == found[1]
+    manifest, arrays = outcome(tmp_path / "1")
+    model, healthy = SurvivalModel.from_arrays(arrays), HealthyModel.from_arrays(arrays)
+    assert healthy is not None
+    assert manifest.metrics["healthy_devices"] == len(healthy.seen) >= 15
+    assert manifest.metrics["false_unlike"] < 0.15
+    rows = Worker(run).landmarks()
+    told = model.forecast(rows.covariates, rows.device_id)
+    p = healthy.p_values(anomaly.columns(rows.covariates, told.seen), rows.device_id)
+    worn = rows.failed & (rows.remaining_h < 10.0)
+    assert np.nanmedian(p[worn]) < 0.1 < np.nanmedian(p[anomaly.healthy(rows, model.horizon_h)])
 
 
 def test_age_is_left_out_where_it_is_not_wanted(data: Path, tmp_path: Path) -> None:
