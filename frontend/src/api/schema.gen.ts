@@ -856,6 +856,10 @@ export type DeviceDetail = {
     };
     life_cycle: number;
     /**
+     * the share of healthy devices of the type that are at least as unusual: small is unlike any of them; null: not known
+     */
+    like_healthy: number | null;
+    /**
      * of the model that made the forecast
      */
     model_version: number | null;
@@ -978,6 +982,10 @@ export type DeviceItem = {
         [key: string]: string;
     };
     /**
+     * the share of healthy devices of the type that are at least as unusual: small is unlike any of them; null: not known
+     */
+    like_healthy: number | null;
+    /**
      * of the model that made the forecast
      */
     model_version: number | null;
@@ -1073,6 +1081,10 @@ export type DevicePrognosis = {
      */
     contributions: Array<ContributionItem> | null;
     curve: FailureCurve | null;
+    /**
+     * also where the model cannot say; null: it learned from too few healthy devices, or the device has hardly been heard
+     */
+    healthy: HealthyLikeness | null;
     horizon_h: number | null;
     /**
      * false: unlike what the model learned from, or hardly heard, so it cannot say
@@ -1453,6 +1465,28 @@ export type HealthCounts = {
 
 export type Healthy = {
     status: 'ok';
+};
+
+/**
+ * How like healthy devices of its type a device is.
+ */
+export type HealthyLikeness = {
+    /**
+     * those with the greatest part in it
+     */
+    channels: Array<UnlikeCause>;
+    /**
+     * the share of healthy devices that are at least as unusual: small is unlike any of them
+     */
+    like_healthy: number;
+    /**
+     * how far off those directions, likewise
+     */
+    q: number;
+    /**
+     * how far out it lies along the directions in which healthy devices differ (Hotelling's T²), in parts of what one healthy moment in a hundred exceeds
+     */
+    t2: number;
 };
 
 export type Heartbeat = {
@@ -1910,7 +1944,7 @@ export type ModelDetail = {
     failures: number | null;
     features: Array<string>;
     /**
-     * `brier`, `concordance`, `coverage_90`, `rmse_h`; of one forecast for all devices `brier_constant` and `rmse_constant_h`; of how many `rows`, `devices` and `failures`
+     * `brier`, `concordance`, `coverage_90`, `rmse_h`; of one forecast for all devices `brier_constant` and `rmse_constant_h`; of how many `rows`, `devices` and `failures`; of what tells devices unlike healthy ones `healthy_devices`, `false_unlike`, `unlike_at_failure`, `unlike_lead_h`
      */
     metrics: {
         [key: string]: number;
@@ -1998,7 +2032,7 @@ export type ModelItem = {
      */
     failures: number | null;
     /**
-     * `brier`, `concordance`, `coverage_90`, `rmse_h`; of one forecast for all devices `brier_constant` and `rmse_constant_h`; of how many `rows`, `devices` and `failures`
+     * `brier`, `concordance`, `coverage_90`, `rmse_h`; of one forecast for all devices `brier_constant` and `rmse_constant_h`; of how many `rows`, `devices` and `failures`; of what tells devices unlike healthy ones `healthy_devices`, `false_unlike`, `unlike_at_failure`, `unlike_lead_h`
      */
     metrics: {
         [key: string]: number;
@@ -2392,6 +2426,10 @@ export type Problem = {
 export type PrognosisHistory = {
     failure_mode: Array<string | null>;
     in_distribution: Array<boolean>;
+    /**
+     * also where the model could not say; null: not known
+     */
+    like_healthy: Array<number | null>;
     model_version: Array<number>;
     p_fail_24h: Array<number | null>;
     p_fail_30d: Array<number | null>;
@@ -3343,6 +3381,18 @@ export type TypeVersions = {
      * of the type, newest first
      */
     versions: Array<TypeVersion>;
+};
+
+export type UnlikeCause = {
+    channel: string;
+    /**
+     * where the channel lies, in standard deviations of healthy devices; null: it was not heard
+     */
+    now_sd: number | null;
+    /**
+     * of all that makes the device unlike healthy ones, 0 to 1
+     */
+    share: number;
 };
 
 export type Update = {

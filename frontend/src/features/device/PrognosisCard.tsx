@@ -1,10 +1,17 @@
 /** What is forecast of the device: when it fails, how surely, by what, and what moved the forecast. */
 import { useQuery } from "@tanstack/react-query"
 import { prognosisQuery } from "@/api/queries"
-import type { ContributionItem, DevicePrognosis, ModePrognosis, TypeInfo } from "@/api/schema"
+import type {
+  ContributionItem,
+  DevicePrognosis,
+  HealthyLikeness,
+  ModePrognosis,
+  TypeInfo,
+} from "@/api/schema"
 import { Age } from "@/components/Age"
 import { Card } from "@/components/Card"
 import { channelTitle } from "@/components/channelTitle"
+import { UNLIKE } from "@/components/likeness"
 import { change, fixed, share } from "@/words/figures"
 import { say } from "@/words/say"
 import { span } from "@/words/times"
@@ -12,6 +19,8 @@ import { FailureCurve } from "./FailureCurve"
 import css from "./PrognosisCard.module.css"
 
 const HOUR_MS = 3_600_000
+/** The part that a channel has in it being unlike healthy ones. */
+const WORTH_NAMING = 0.15
 
 export function PrognosisCard({ id, type }: { readonly id: string; readonly type: TypeInfo | undefined }) {
   const told = useQuery(prognosisQuery(id)).data
@@ -24,6 +33,7 @@ export function PrognosisCard({ id, type }: { readonly id: string; readonly type
       aside={told.predicted_at ? <Age at={told.predicted_at} /> : undefined}
     >
       {!any ? <CannotSay told={told} /> : <Known told={told} any={any} modes={modes} type={type} />}
+      {told.healthy ? <p className={css.healthy}>{healthyText(told.healthy, type)}</p> : null}
     </Card>
   )
 }
@@ -105,6 +115,16 @@ function Known({ told, any, modes, type }: Props) {
       ) : null}
     </>
   )
+}
+
+/** Whether it is like healthy devices of its type, and the channels by which it is not. */
+export function healthyText({ like_healthy, channels }: HealthyLikeness, type: TypeInfo | undefined): string {
+  if (like_healthy > UNLIKE) return say("prognosis.likeHealthy", { share: share(like_healthy) })
+  const most = channels.filter((each, place) => place === 0 || each.share >= WORTH_NAMING)
+  return say("prognosis.unlikeHealthy", {
+    share: share(like_healthy),
+    channels: most.map(({ channel }) => channelTitle(type, channel)).join(", "),
+  })
 }
 
 /** The channel, and where it lies: "Vibration, 3.1 σ above the norm". */

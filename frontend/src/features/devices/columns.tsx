@@ -4,6 +4,7 @@ import type { DeviceItem } from "@/api/schema"
 import { Age } from "@/components/Age"
 import type { Column } from "@/components/DataTable"
 import { HealthBar } from "@/components/HealthBar"
+import { likeness } from "@/components/likeness"
 import { MARK_WIDTH, RowMark } from "@/components/RowMark"
 import { Status } from "@/components/Status"
 import { count, fixed, share } from "@/words/figures"
@@ -100,6 +101,15 @@ export const deviceColumns = (toggle?: (id: string) => void): readonly Column<De
     sort: "rul_p50_h",
     first: "up",
     cell: ({ rul_p50_h }) => (rul_p50_h === null ? "" : span(rul_p50_h * 3_600_000)),
+  },
+  {
+    id: "like",
+    title: say("devices.like"),
+    width: 88,
+    align: "right",
+    sort: "like_healthy",
+    first: "up",
+    cell: ({ like_healthy }) => likeness(like_healthy),
   },
   {
     id: "patterns",

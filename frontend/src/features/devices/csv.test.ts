@@ -25,6 +25,7 @@ const DEVICE: DeviceItem = {
   rul_p05_h: 60.5,
   rul_p50_h: 190,
   rul_p95_h: null,
+  like_healthy: 0.004,
   failure_mode: "bearing-wear",
   in_distribution: true,
   model_version: 3,
@@ -35,6 +36,6 @@ const DEVICE: DeviceItem = {
 test("a device is one line under the names that the API has", () => {
   expect(CSV_HEAD).toMatch(/^\ufeffid,name,type,site,parent/)
   expect(csvOf([DEVICE])).toBe(
-    'pump-1,"Pump ""A"", north",centrifugal-pump,oslo,,reporting,49.5,0,drift spike,high,2,1,0.01,0.4,1,60.5,190,,bearing-wear,2026-01-31T12:00:00.000Z,\r\n',
+    'pump-1,"Pump ""A"", north",centrifugal-pump,oslo,,reporting,49.5,0,drift spike,high,2,1,0.01,0.4,1,60.5,190,,0.004,bearing-wear,2026-01-31T12:00:00.000Z,\r\n',
   )
 })

@@ -21,6 +21,7 @@ const FIELDS = [
   "rul_p05_h",
   "rul_p50_h",
   "rul_p95_h",
+  "like_healthy",
   "failure_mode",
   "event_time",
   "heard_at",

@@ -13,6 +13,7 @@ export const COLUMN_IDS = [
   "anomaly",
   "fails",
   "left",
+  "like",
   "patterns",
   "alerts",
   "status",
@@ -20,7 +21,7 @@ export const COLUMN_IDS = [
   "heardAt",
 ] as const
 /** Those that are hidden as long as nobody has chosen. */
-export const DEFAULT_HIDDEN: readonly string[] = ["name", "parent", "anomaly", "left", "heardAt"]
+export const DEFAULT_HIDDEN: readonly string[] = ["name", "parent", "anomaly", "left", "like", "heardAt"]
 
 /** Which columns an address leaves out. */
 export function hiddenIn({ hide }: DeviceListSearch): ReadonlySet<string> {

@@ -18,6 +18,16 @@ export function Metrics({ model: { metrics, failures } }: { readonly model: Mode
           })}
         />
       ))}
+      {metrics.false_unlike === undefined ? null : (
+        <Figure
+          title={say("models.metrics.unlike_at_failure")}
+          figure={metricText("unlike_at_failure", metrics.unlike_at_failure)}
+          help={say("models.metricsHelp.unlike_at_failure", {
+            lead: metricText("unlike_lead_h", metrics.unlike_lead_h),
+            false: metricText("false_unlike", metrics.false_unlike),
+          })}
+        />
+      )}
       <Figure
         title={say("models.judged")}
         figure={say("models.judgedFigure", { n: metrics.devices ?? 0, shown: count(metrics.devices) })}
