@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cluster.bringup import ray_environment, start_own_ray
 from cluster.settings import Settings
-from training import training_jobs
+from training import anomaly, training_jobs
 from training.errors import NoChampionError
 from training.evaluation import summary
 from training.history import History
@@ -73,6 +73,7 @@ def text_of(found: Mapping[str, Any]) -> str:
         f"version {found['model']} of the {found['type']} model, {state}",
         f"learned from {lives}, {learned['rows']:,} moments; on devices it had not seen:",
         summary(found["metrics"]),
+        *anomaly.summary(found["metrics"]),
         *found["verdict"]["reasons"],
     ]
     return "\n".join(lines)

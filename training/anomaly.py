@@ -312,6 +312,18 @@ def measured(
     return found
 
 
+def summary(metrics: Mapping[str, float]) -> list[str]:
+    """These figures as a line for a person; none where there were too few healthy devices."""
+    if "false_unlike" not in metrics:
+        return []
+    line = f"unlike healthy devices: {metrics['false_unlike']:.1%} of the time while healthy"
+    if "unlike_at_failure" in metrics:
+        line += f", {metrics['unlike_at_failure']:.0%} when they failed"
+    if "unlike_lead_h" in metrics:
+        line += f", half of these for {metrics['unlike_lead_h']:,.0f} h or longer"
+    return [line]
+
+
 def causes(of: Judgement, features: Sequence[str], most: int = 3) -> list[list[Cause]]:
     """Of each device the channels that make it most unlike healthy ones, the greatest part first.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tests.training.made_models import known_of
 from training import anomaly
-from training.anomaly import FEWEST_DEVICES, HealthyModel, causes, columns, healthy, measured
+from training.anomaly import FEWEST_DEVICES, HealthyModel, causes, columns, healthy, measured, summary
 from training.arrays import packed, unpacked
 from training.features import Landmarks
 from training.survival import FOLDS, Norm, columns_of, design, fold_of
@@ -244,6 +244,18 @@ def test_figures_are_what_one_would_count_by_hand() -> None:
         "unlike_at_failure": 0.5,
         "unlike_lead_h": 12.0,
     }
+
+
+def test_a_training_tells_as_much_as_could_be_measured() -> None:
+    figures = {"false_unlike": 0.0439, "unlike_at_failure": 1.0, "unlike_lead_h": 72.0}
+    (line,) = summary(figures)
+    assert (
+        line
+        == "unlike healthy devices: 4.4% of the time while healthy, 100% when they failed, half of these for 72 h or longer"
+    )
+    del figures["unlike_lead_h"], figures["unlike_at_failure"]
+    assert summary(figures) == ["unlike healthy devices: 4.4% of the time while healthy"]
+    assert summary({"brier": 0.1}) == []
 
 
 def test_without_failures_only_what_can_be_said_is() -> None:
