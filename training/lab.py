@@ -21,7 +21,7 @@ from twins.covariates import Covariates
 from twins.devices import DeviceType
 from twins.fleet import Fleet
 from twins.fleetfiles import load_fleet
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import FIGURES
 from twins.typefiles import load_catalog
 from twins.whatif import estimation
 from twins.whatif.estimation import DamageEstimate
@@ -194,11 +194,11 @@ class RegistryForecaster:
         self, device_type: DeviceType, version: int | None, ids: Sequence[str], known: Covariates
     ) -> dict[str, NDArray[np.float32]]:
         """As ``cast.Forecaster``; all NaN where there is no model of the type."""
-        columns = {name: np.full(len(ids), np.nan, np.float32) for name in (*WITHIN_H, *QUANTILES)}
+        columns = {name: np.full(len(ids), np.nan, np.float32) for name in FIGURES}
         version = self.version(device_type.name) if version is None else version
         if version is None:
             return columns
         key = (device_type.name, version)
         if key not in self._loaded:
             self._loaded[key] = scoring.load(Registry(self.models), *key)
-        return scoring.columns(self._loaded[key], device_type, ids, known)
+        return scoring.figures(self._loaded[key], device_type, ids, known)

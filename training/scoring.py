@@ -28,7 +28,17 @@ from twins.devices import DeviceType
 from twins.directory import hashes
 from twins.errors import FleetError, StaleDirectoryError
 from twins.fleet import Fleet
-from twins.prognosis import QUANTILES, SAID, UNSAID, WITHIN_H, Prognoses, PrognosisState, chosen
+from twins.prognosis import (
+    FIGURES,
+    LIKE_HEALTHY,
+    QUANTILES,
+    SAID,
+    UNSAID,
+    WITHIN_H,
+    Prognoses,
+    PrognosisState,
+    chosen,
+)
 from twins.service import Scorable
 
 ROWS_AT_ONCE: Final = 8_192
@@ -274,21 +284,24 @@ def prognoses(loaded: Loaded, device_type: DeviceType, of: Scorable, shadow: boo
     )  # fmt: skip
 
 
-def columns(
-    loaded: Loaded, device_type: DeviceType, ids: Sequence[str], known: Covariates
+def figures(
+    loaded: Loaded, device_type: DeviceType, names: Sequence[str], of: Covariates
 ) -> dict[str, NDArray[np.float32]]:
-    """What a version says of devices, (n,) each of ``WITHIN_H`` and ``QUANTILES``; NaN where it cannot say.
+    """What a version says of devices by name, (n,) each of ``FIGURES``; NaN where it cannot say.
 
     Raises
     ------
     ModelUnfitError : it is of other regimes or channels than the type has.
     """
-    if loaded.model.norm.mean.shape != known.trend.shape[2:]:
+    if loaded.model.norm.mean.shape != of.trend.shape[2:]:
         raise ModelUnfitError(device_type.name, loaded.version, "it is of other regimes or channels")
-    found = {name: np.full(len(ids), np.nan, np.float32) for name in (*WITHIN_H, *QUANTILES)}
-    for start in range(0, len(ids), _FORECAST_AT_ONCE):
+    found = {name: np.full(len(names), np.nan, np.float32) for name in FIGURES}
+    for start in range(0, len(names), _FORECAST_AT_ONCE):
         part = slice(start, start + _FORECAST_AT_ONCE)
-        told = loaded.model.forecast(known.take(part), pa.array(ids[part], pa.string()))
+        known, ids = of.take(part), pa.array(names[part], pa.string())
+        told = loaded.model.forecast(known, ids)
+        if loaded.healthy is not None:
+            found[LIKE_HEALTHY][part] = loaded.healthy.p_values(columns(known, told.seen), ids)
         inside = told.in_distribution
         for name, within_h in WITHIN_H.items():
             found[name][part][inside] = told.probability(within_h)[inside]

@@ -44,7 +44,7 @@ class Forecaster(Protocol):
     def __call__(
         self, device_type: DeviceType, version: int | None, ids: Sequence[str], known: Covariates
     ) -> dict[str, Vector32]:
-        """(n,) each of ``WITHIN_H`` and ``QUANTILES``; NaN where it cannot be said. ``version`` None: the one in force."""
+        """(n,) each of ``prognosis.FIGURES``; NaN where it cannot be said. ``version`` None: the one in force."""
         ...
 
 

@@ -19,7 +19,7 @@ from twins.clock import DAY_US, HOUR_US
 from twins.devices import DeviceType, MaintenanceAction
 from twins.draws import block, normal, uniform
 from twins.filters import Field, Vocabulary
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import FIGURES, WITHIN_H
 from twins.whatif.scenarios import Policy, Resources
 
 DURATION: Final = 17
@@ -148,7 +148,7 @@ def vocabulary(device_type: DeviceType) -> Vocabulary:
         channel.name: Field("flag" if channel.kind == "flag" else "number", column=channel.name, single=True)
         for channel in device_type.channels
     }
-    for name in ("health", "anomaly_score", *WITHIN_H, *QUANTILES):
+    for name in ("health", "anomaly_score", *FIGURES):
         fields.setdefault(name, Field("number", column=name, single=True))
     for name in ("alerts", "age_h"):
         fields.setdefault(name, Field("number", column=name))

@@ -17,7 +17,7 @@ from twins.covariates import covariates
 from twins.draws import CHOICE
 from twins.events import event_buffer
 from twins.kernels import MAX_EVENTS_PER_LINE
-from twins.prognosis import QUANTILES, WITHIN_H
+from twins.prognosis import FIGURES
 from twins.rules import scores_in_use
 from twins.state import NEVER_US
 from twins.whatif import policies, stepping
@@ -172,7 +172,13 @@ class _Run:
         rows = np.arange(kind.rows, dtype=np.int32)
         version = self._setting.arm.models.get(kind.device_type.name)
         scores = self._forecaster(kind.device_type, version, kind.ids, covariates(kind.state, rows))
-        alerts.put_scores(kind.state.alerts, scores_in_use(kind.device_type), rows, scores)
+        for name in scores_in_use(
+            kind.device_type
+        ):  # what cannot be said leaves rules with what they heard before
+            said = rows[np.isfinite(scores[name])]
+            alerts.put_scores(
+                kind.state.alerts, scores_in_use(kind.device_type), said, {name: scores[name][said]}
+            )
         return scores
 
     def _seen(self, kind: Cast, now_us: int, scores: Mapping[str, Vector32]) -> dict[str, NDArray[Any]]:
@@ -185,7 +191,7 @@ class _Run:
             **scores,
         }
         unknown = np.full(kind.rows, np.nan, np.float32)
-        for name in (*WITHIN_H, *QUANTILES):
+        for name in FIGURES:
             columns.setdefault(name, unknown)
         columns["risk"] = policies.risk(columns, kind.policy.within_h)
         for c, channel in enumerate(of.channels):
