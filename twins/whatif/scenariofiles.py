@@ -22,6 +22,9 @@ from twins.whatif.errors import ScenarioError
 from twins.whatif.scenariokeys import INTERVENTIONS, Key, Slot, slots
 from twins.whatif.scenarios import Arm, Intervention, Operator, Resources, Scenario, Span, SqlMetric
 
+TEMPLATES: Final = Path(__file__).parent / "templates"
+"""The folder of scenarios to copy."""
+
 Where = tuple[str | int, ...]
 """Where a value stands: keys and places in lists, ``("arms", 1, "policy", "when")``."""
 
@@ -81,6 +84,11 @@ def load_scenario(path: Path) -> Read:
             str(path), 1, f"the file cannot be read: {problem}", "check its path and that it is UTF-8"
         ) from None
     return parse_scenario(text, str(path))
+
+
+def templates() -> dict[str, str]:
+    """Scenarios to copy and change, by name: the text of a file with comments that teach."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.glob("*.yaml"))}
 
 
 def from_document(document: Mapping[str, Any], source: str = "<document>") -> Read:
