@@ -7,7 +7,7 @@ stands, as far as the scenario came from a file.
 import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from twins import filters
@@ -363,7 +363,8 @@ def _check_policy(
     _check_action(found, (*at, "action"), policy.action, types, sure)
     scores: set[str] = set()
     if policy.kind == "threshold":
-        scores = _check_condition(found, (*at, "when"), policy.when, sure or types, all_of=bool(sure))
+        armed = {name: _armed(arm, each) for name, each in (sure or types).items()}
+        scores = _check_condition(found, (*at, "when"), policy.when, armed, all_of=bool(sure))
     if policy.kind == "prognosis" or scores:
         _check_models(found, (*at, "kind" if policy.kind == "prognosis" else "when"), arm, sure)
 
@@ -417,6 +418,17 @@ def _check_condition(
                 at, f"{problem.problem} (column {problem.column} of {when!r}), for {name!r}", problem.remedy
             )
     return scores
+
+
+def _armed(arm: Arm, device_type: DeviceType) -> DeviceType:
+    """A type with the alert rules that it has in an arm: conditions may name them."""
+    documents = arm.rules.get(device_type.name)
+    if documents is None:
+        return device_type
+    try:
+        return replace(device_type, rules=parse_rules(json.dumps({"rules": list(documents)}), device_type))
+    except DeviceTypeError:  # told where the rules are
+        return device_type
 
 
 def _named(tree: Tree) -> set[str]:

@@ -16,8 +16,8 @@ from twins.whatif.checking import grown_by
 from twins.whatif.scenarios import Arm, Growth, Scenario
 
 RATE: Final = 1.4e6
-"""Device-steps a second and core, for a type of ``RATE_CHANNELS`` channels: CPU time of ``replication.replicate``, 1000 pumps
-for 48 h in steps of 60 s, on a shared machine of two cores; 2.4 M for 2 channels, 1.2 M for 11, 0.55 M for 24."""
+"""Device-steps a second and core, for a type of ``RATE_CHANNELS`` channels: CPU time of ``replication.replicate``, 1000
+pumps for 48 h in steps of 60 s, on a shared machine of two cores; 2.4 M for 2 channels, 1.2 M for 11, 0.55 M for 24."""
 
 RATE_CHANNELS: Final = 8
 

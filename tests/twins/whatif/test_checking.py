@@ -8,6 +8,7 @@ import pytest
 
 from serve.vocabulary import device_vocabulary
 from twins.devices import Channel, DeviceType
+from twins.filters import Field, Vocabulary
 from twins.rules import rule_vocabulary
 from twins.typefiles import load_catalog
 from twins.whatif.checking import MOST_GROWN, Problem, Surroundings, check, grown_by, refuse, waves
@@ -130,6 +131,21 @@ def test_a_policy_of_forecasts_wants_a_model() -> None:
     when = GOOD.replace("health < 60", "p_fail_7d > 0.5").replace("    models: {centrifugal-pump: 3}\n", "")
     assert [line for line, _ in problems(when, around(in_force=[]))] == [10, 23]
     assert problems(GOOD, around(models=None, in_force=[])) == []
+
+
+def test_a_condition_names_the_rules_of_its_arm() -> None:
+    def conditions(device_type: DeviceType) -> Vocabulary:
+        flags = {f"alert.{rule.name}": Field("flag") for rule in device_type.rules}
+        return Vocabulary({**rule_vocabulary(device_type).fields, **flags})
+
+    surroundings = replace(around(), conditions=conditions)
+    assert problems(GOOD.replace("health < 60 and", "alert.shaky and"), surroundings) == []
+    told = problems(GOOD.replace("health < 60 and", "alert.silent and"), surroundings)
+    assert [line for line, _ in told] == [10]
+    broken = GOOD.replace("health < 60 and", "alert.silent and").replace(
+        "when: vibration > 3,", "when: shaky > 3,"
+    )
+    assert [line for line, _ in problems(broken, surroundings)] == [15]
 
 
 def test_all_problems_are_one_error() -> None:
