@@ -24,6 +24,9 @@ RATE_CHANNELS: Final = 8
 STEP_CHANNELS: Final = 3
 """A step costs as much as so many channels before it comes to the first."""
 
+IDLE_DEVICES: Final = 90
+"""A step of a type costs as much as so many devices before it comes to the first, as twenty devices of six types tell."""
+
 BESIDE_STATE: Final = 335
 """Bytes that a run takes of a device beside what its twin knows and what it is really like: what is counted, orders."""
 
@@ -83,7 +86,7 @@ def estimate(
     devices_by_type : how many devices are forked
     types : all of those, by name
     cores : that work on it
-    rate : device-steps a second and core, for a type of ``RATE_CHANNELS`` channels; it falls with their number
+    rate : device-steps a second and core, of many devices of ``RATE_CHANNELS`` channels; it falls with the number of these
     sites : where these devices stand, for results by site
 
     Raises
@@ -101,12 +104,12 @@ def estimate(
         for arm in scenario.arms
     ]
     of_arms = steps * sum(sum(each.values()) for each in rows)
-    work_s = sum(steps * n * _effort(types[name]) for each in rows for name, n in each.items()) / rate
+    work_s = sum(steps * _effort(types[name], n) for each in rows for name, n in each.items()) / rate
     warm = {
         name: n for name, n in devices_by_type.items() if name in types and scenario.base.start == "fleet"
     }
     warm_steps = math.ceil(scenario.base.warm_up_h * 3600 / scenario.step_s)
-    warm_s = sum(warm_steps * n * _effort(types[name]) for name, n in warm.items()) / rate
+    warm_s = sum(warm_steps * _effort(types[name], n) for name, n in warm.items()) / rate
     a_run = work_s / len(scenario.arms)
     result = sum(
         _result_bytes(scenario, arm, each, types, sites)
@@ -141,8 +144,12 @@ def device_bytes(device_type: DeviceType) -> int:
     return (held(2 * _PROBED) - held(_PROBED)) // _PROBED + BESIDE_STATE
 
 
-def _effort(device_type: DeviceType) -> float:
-    return (STEP_CHANNELS + len(device_type.channels)) / (STEP_CHANNELS + RATE_CHANNELS)
+def _effort(device_type: DeviceType, devices: int) -> float:
+    """A step of all devices of a type, in device-steps of ``RATE``."""
+    if not devices:
+        return 0.0
+    width = (STEP_CHANNELS + len(device_type.channels)) / (STEP_CHANNELS + RATE_CHANNELS)
+    return (IDLE_DEVICES + devices) * width
 
 
 def _rows(scenario: Scenario, arm: Arm, devices_by_type: Mapping[str, int]) -> dict[str, int]:

@@ -7,7 +7,7 @@ import pytest
 from twins.physics import blank_physics
 from twins.state import blank_state
 from twins.typefiles import load_catalog
-from twins.whatif.costing import BESIDE_STATE, RATE_CHANNELS, device_bytes, estimate
+from twins.whatif.costing import BESIDE_STATE, IDLE_DEVICES, RATE_CHANNELS, device_bytes, estimate
 from twins.whatif.scenarios import Arm, Base, Growth, Policy, Scenario, Span, Stopping
 
 TYPES = load_catalog()
@@ -39,7 +39,7 @@ def test_time_is_steps_by_rate_and_cores() -> None:
     pumps = {"centrifugal-pump": 100}
     assert len(TYPES["centrifugal-pump"].channels) == RATE_CHANNELS
     one = estimate(TWO, pumps, TYPES, rate=2e6)
-    assert one.seconds == pytest.approx(one.device_steps / 2e6)
+    assert one.seconds == pytest.approx(one.device_steps / 2e6 * (100 + IDLE_DEVICES) / 100)
     assert estimate(TWO, pumps, TYPES, rate=2e6, cores=4).seconds == pytest.approx(one.seconds / 4)
     assert estimate(TWO, {"turbofan": 100}, TYPES, rate=2e6).seconds == pytest.approx(27 / 11 * one.seconds)
     many = estimate(TWO, pumps, TYPES, rate=2e6, cores=64)
