@@ -78,6 +78,7 @@ def compare(
     """Show the figures of two versions side by side, and whether the second is better."""
     from dataclasses import asdict
 
+    from cluster.training import held_out
     from training.registry import verdict
 
     registry = _registry(data)
@@ -96,7 +97,8 @@ def compare(
         ]
     )
     out.print(f"\nversion {challenger} is {'better' if found.better else 'not better'} than {champion}")
-    out.print("\n".join(found.reasons), highlight=False, soft_wrap=True, markup=False)
+    lines = [*found.reasons, *held_out(asdict(found))]
+    out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()

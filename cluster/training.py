@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from cluster.bringup import ray_environment, start_own_ray
 from cluster.settings import Settings
+from cluster.terminal import moment
 from training import anomaly, training_jobs
 from training.errors import NoChampionError
 from training.evaluation import summary
@@ -75,8 +76,21 @@ def text_of(found: Mapping[str, Any]) -> str:
         summary(found["metrics"]),
         *anomaly.summary(found["metrics"]),
         *found["verdict"]["reasons"],
+        *held_out(found["verdict"]),
     ]
     return "\n".join(lines)
+
+
+def held_out(verdict: Mapping[str, Any]) -> list[str]:
+    """How what a verdict is of was held out from both versions, for a person; nothing where they were not compared."""
+    period = verdict["period"]
+    if period is not None:
+        since, until = (moment(period[name]) for name in ("since_us", "until_us"))
+        ahead = f"judged up to {period['horizon_h']:.0f} h ahead"
+        return [f"Held out by device and in time: moments from {since} to {until}, {ahead}."]
+    if verdict["held_out"] is None:
+        return []
+    return [f"Held out by device alone, not in time. {verdict['held_out_why']}"]
 
 
 def predict(

@@ -1,6 +1,7 @@
 """Models for tests of the registry and of what shows it: made-up figures, arrays that mean nothing."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,22 @@ ARRAYS = {
     "names": np.array(["a", "bc"]),
     "empty": np.empty(0, np.int16),
 }
+
+
+def beside(version: int, **metrics: float) -> dict[str, Any]:
+    """What a manifest says of the version in force, and of itself with a Brier score of 0.07, on what came after both."""
+    return {
+        "version": version,
+        "metrics": METRICS,
+        "held_out": "identity_and_time",
+        "in_time": {
+            "since_us": 1_770_000_000_000_000,
+            "until_us": 1_770_700_000_000_000,
+            "horizon_h": 96.0,
+            "champion": METRICS,
+            "challenger": {**METRICS, "brier": 0.07, **metrics},
+        },
+    }
 
 
 def measured(holdout: str | None = "a1", **metrics: float | None) -> Manifest:

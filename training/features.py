@@ -90,6 +90,25 @@ class Window:
     since_us: int = FIRST_US
 
 
+class Cut(NamedTuple):
+    """A moment of shard time that parts what is learned from what is judged, and lives as they were told by then."""
+
+    at_us: int
+    lives: LifeCycles
+
+
+class Parted(NamedTuple):
+    """Landmarks on both sides of a cut; None: there are none.
+
+    ``before`` had been heard by then, and what became of them is what was known by then: a life that went on is censored
+    where its device was last heard before the cut, however it ended later. ``after`` are moments after the cut that were
+    heard after it. What lies on neither side, heard late or ahead of its time, is left out.
+    """
+
+    before: Landmarks | None
+    after: Landmarks | None
+
+
 def devices(history: History, device_type: str) -> list[str]:
     """All devices of a type that history knows, in the order of their ids."""
     rows = history.query(
@@ -120,20 +139,56 @@ def landmarks(
     ------
     MomentNotKeptError, MomentAheadError : what is needed is no longer there, or not yet.
     """
-    found: list[_Seen] = []
-    last_us: dict[str, int] = {}
+    (heard,) = _walked(past, window, (window.until_us,), ids, check)
+    return _with_outcome(heard.seen, lives, heard.last_us)
+
+
+def parted(
+    past: Past,
+    window: Window,
+    cut: Cut,
+    lives: LifeCycles,
+    ids: Sequence[str],
+    check: Callable[[], None] = lambda: None,
+) -> tuple[Landmarks | None, Parted]:
+    """The same, and the landmarks on both sides of a cut, from one walk through history; raises as ``landmarks`` does."""
+    then, later = _walked(past, window, (min(cut.at_us, window.until_us), window.until_us), ids, check)
+    after = _with_outcome(later.seen, lives, later.last_us)
+    if after is not None:
+        ahead = after.at_us > cut.at_us
+        after = after.take(ahead) if ahead.any() else None
+    whole = _with_outcome([*then.seen, *later.seen], lives, later.last_us)
+    return whole, Parted(_with_outcome(then.seen, cut.lives, then.last_us), after)
+
+
+class _Heard(NamedTuple):
+    """What was seen on one stretch of the way, and when devices had last been heard at its end, event time."""
+
+    seen: "list[_Seen]"
+    last_us: dict[str, int]
+
+
+def _walked(
+    past: Past, window: Window, stops: Sequence[int], ids: Sequence[str], check: Callable[[], None]
+) -> list[_Heard]:
+    """Through history once, from one stop, in shard time, to the next."""
+    found = [_Heard([], {}) for _ in stops]
     for work in _begun(past, window, ids):
         watch = _Watch(window)
         work.pieces = watch.pieces
-        for number, entry in enumerate(past.onward(work, window.until_us)):
-            work.take(entry)
-            if number % 64 == 0:
-                check()
-        found += watch.found
-        if work.shard is not None:
-            names = work.shard.roster.columns()["device_id"].to_pylist()
-            last_us |= zip(names, work.shard.state.core.event_us[: len(names)].tolist(), strict=True)
-    return _with_outcome(found, lives, last_us) if found else None
+        for stop_us, heard in zip(stops, found, strict=True):
+            for number, entry in enumerate(past.onward(work, stop_us)):
+                work.take(entry)
+                if number % 64 == 0:
+                    check()
+            heard.seen.extend(watch.found)
+            watch.found = []
+            if work.shard is not None:
+                names = work.shard.roster.columns()["device_id"].to_pylist()
+                heard.last_us.update(
+                    zip(names, work.shard.state.core.event_us[: len(names)].tolist(), strict=True)
+                )
+    return found
 
 
 def _begun(past: Past, window: Window, ids: Sequence[str]) -> list[Rebuilding]:
@@ -207,6 +262,8 @@ def _before(due: NDArray[np.bool_], place: NDArray[np.int64]) -> NDArray[np.int6
 
 def _with_outcome(seen: Sequence[_Seen], lives: LifeCycles, last_us: Mapping[str, int]) -> Landmarks | None:
     """What was seen, with what became of it, in the order of devices and times; without what was seen of broken devices."""
+    if not seen:
+        return None
     ids = np.concatenate([each.ids for each in seen])
     at_us = np.concatenate([each.at_us for each in seen])
     known = Covariates.joined([each.covariates for each in seen])

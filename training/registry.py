@@ -49,6 +49,7 @@ CHAMPION_FILE: Final = "champion.json"
 
 Role = Literal["champion", "challenger", "retired"]
 Act = Literal["promoted", "rolled_back"]
+HeldOut = Literal["identity", "identity_and_time"]
 
 _LOCK_FILE: Final = ".lock"
 _TYPE: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -56,8 +57,10 @@ _VERSION: Final = re.compile(r"[1-9][0-9]*")
 _CONCORDANCE_MARGIN: Final = 0.005
 _COVERAGE_MARGIN: Final = 0.02
 _NOMINAL_COVERAGE: Final = 0.9
-_JUDGED: Final = ("brier", "concordance", "coverage_90")
-_FIGURES: Final = (*_JUDGED, "rmse_h", "brier_constant", "rmse_constant_h", "rows", "devices", "failures")
+JUDGED: Final = ("brier", "concordance", "coverage_90")
+"""The metrics that a verdict is of."""
+
+_FIGURES: Final = (*JUDGED, "rmse_h", "brier_constant", "rmse_constant_h", "rows", "devices", "failures")
 
 _log = logging.getLogger("twinfold.models")
 
@@ -80,7 +83,9 @@ class Manifest:
         ``brier`` (integrated up to the horizon), ``coverage_90`` (share of true lives inside the 5–95 % interval), for
         reference ``rmse_constant_h`` and ``brier_constant`` (one forecast for all); ``rows``, ``devices``, ``failures``;
         with enough healthy devices what ``anomaly.measured`` gives
-    against : the version that was in force then, and its metrics on the very same: ``version``, ``metrics``; empty: none was
+    against : the version that was in force then: ``version``, and its ``metrics`` on the very same; ``held_out``, see
+        ``Verdict``, and ``why`` no more than devices; ``in_time``: what ``training_runs.judged_in_time`` gives, if it does.
+        Empty: none was
     calibration : on the same. ``reliability`` by horizon in hours: predicted, observed, count; ``coverage``: nominal,
         observed; ``forecast``: ``true_h``, ``p05_h``, ``p50_h``, ``p95_h``, count
     """
@@ -138,16 +143,30 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """The moments that figures are of, which neither version knew of, shard time, and how far ahead of them was judged."""
+
+    since_us: int
+    until_us: int
+    horizon_h: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a challenger is better, why, and the figures.
 
     ``comparable`` is False where the two were measured on different devices, or not at all: then neither is better.
+    ``held_out`` says how what they were measured on was held out from both, and ``period`` when that was, if in time, too;
+    None: it was not the same. ``held_out_why`` is why it was by identity alone.
     """
 
     better: bool
     comparable: bool
     reasons: tuple[str, ...]
     figures: tuple[Figure, ...]
+    held_out: HeldOut | None = None
+    held_out_why: str = ""
+    period: Period | None = None
 
 
 class Registry:
@@ -386,10 +405,12 @@ class Registry:
 def verdict(champion: ModelVersion | None, challenger: ModelVersion) -> Verdict:
     """Whether a challenger should take the champion's place, by what both came to on the same held-out devices.
 
-    It is better if its Brier score is lower, its concordance lower by no more than 0.005, and the coverage of its 90 %
-    interval further from 90 % by no more than 0.02. Without a champion it is to beat one forecast for all devices.
+    Where the challenger was made beside this champion and history was long enough, the moments are later than everything
+    that either was trained on, too. It is better if its Brier score is lower, its concordance lower by no more than 0.005,
+    and the coverage of its 90 % interval further from 90 % by no more than 0.02. Without a champion it is to beat one
+    forecast for all devices.
     """
-    champion = _judged_alike(champion, challenger)
+    champion, challenger, period = _judged_alike(champion, challenger)
     before: Mapping[str, float] = champion.manifest.metrics if champion is not None else {}
     after = challenger.manifest.metrics
     figures = tuple(
@@ -401,22 +422,48 @@ def verdict(champion: ModelVersion | None, challenger: ModelVersion) -> Verdict:
     if obstacle is not None:
         return Verdict(False, False, (obstacle,), figures)
     judged = _against_constant(after) if champion is None else _against_champion(before, after)
-    return Verdict(all(holds for holds, _ in judged), True, tuple(text for _, text in judged), figures)
+    better, reasons = all(holds for holds, _ in judged), tuple(text for _, text in judged)
+    if period is not None:
+        return Verdict(better, True, reasons, figures, "identity_and_time", "", period)
+    return Verdict(better, True, reasons, figures, "identity", _why_not_in_time(champion, challenger))
 
 
-def _judged_alike(champion: ModelVersion | None, challenger: ModelVersion) -> ModelVersion | None:
-    """The champion with the figures it came to on what the challenger was judged by, where these were taken."""
-    against, after = challenger.manifest.against, challenger.manifest
+def _judged_alike(
+    champion: ModelVersion | None, challenger: ModelVersion
+) -> tuple[ModelVersion | None, ModelVersion, Period | None]:
+    """Both with the figures that they came to on the same, where these were taken; and when that was, if it was in time."""
+    against = challenger.manifest.against
     if champion is None or against.get("version") != champion.version:
-        return champion
-    parameters = {**champion.manifest.parameters, "holdout": after.parameters.get("holdout")}
-    manifest = replace(champion.manifest, metrics=against["metrics"], parameters=parameters)
-    return replace(champion, manifest=manifest)
+        return champion, challenger, None
+    in_time = against.get("in_time")
+    holdout = challenger.manifest.parameters.get("holdout")
+    if in_time is None:
+        return _with(champion, against["metrics"], holdout), challenger, None
+    period = Period(in_time["since_us"], in_time["until_us"], in_time["horizon_h"])
+    return (
+        _with(champion, in_time["champion"], holdout),
+        _with(challenger, in_time["challenger"], holdout),
+        period,
+    )
+
+
+def _with(version: ModelVersion, metrics: Mapping[str, float], holdout: str | None) -> ModelVersion:
+    parameters = {**version.manifest.parameters, "holdout": holdout}
+    return replace(version, manifest=replace(version.manifest, metrics=metrics, parameters=parameters))
+
+
+def _why_not_in_time(champion: ModelVersion | None, challenger: ModelVersion) -> str:
+    against = challenger.manifest.against
+    if champion is None:
+        return "There is no version to be compared with."
+    if against.get("version") != champion.version:
+        return f"Version {champion.version} was not in force when version {challenger.version} was trained."
+    return str(against.get("why") or "It was trained before versions were held out in time, too.")
 
 
 def _obstacle(champion: ModelVersion | None, challenger: ModelVersion) -> str | None:
     """Why two versions cannot be compared; None: they can."""
-    needed = ("brier", "brier_constant") if champion is None else _JUDGED
+    needed = ("brier", "brier_constant") if champion is None else JUDGED
     for each in (champion, challenger):
         if each is not None and (missing := [name for name in needed if name not in each.manifest.metrics]):
             return f"Version {each.version} cannot be judged: {', '.join(missing)} could not be measured."
@@ -438,7 +485,7 @@ def _against_constant(after: Mapping[str, float]) -> list[tuple[bool, str]]:
 
 
 def _against_champion(before: Mapping[str, float], after: Mapping[str, float]) -> list[tuple[bool, str]]:
-    brier, concordance, coverage = ((before[name], after[name]) for name in _JUDGED)
+    brier, concordance, coverage = ((before[name], after[name]) for name in JUDGED)
     lower = brier[1] < brier[0]
     worse = concordance[1] < concordance[0] - _CONCORDANCE_MARGIN
     off = [abs(each - _NOMINAL_COVERAGE) for each in coverage]

@@ -282,6 +282,11 @@ class Forecast(NamedTuple):
         failing = 1.0 - lasting(self.survival, self.times_h, within_h)
         return failing if mode is None else failing * self.share[:, mode]
 
+    def on(self, times_h: NDArray[np.float64]) -> "Forecast":
+        """The same with its curves at other times, ascending from 0; beyond their own last time as there."""
+        survival = np.stack([lasting(self.survival, self.times_h, at_h) for at_h in times_h.tolist()], axis=1)
+        return self._replace(times_h=times_h, survival=survival)
+
     def quantile(self, p: float, mode: int | None = None) -> NDArray[np.float64]:
         """(n,) hours within which the failure comes with probability ``p``; NaN: not as far as history reaches."""
         failing = 1.0 - self.survival
@@ -304,6 +309,17 @@ def lasting(survival: NDArray[np.float64], times_h: NDArray[np.float64], at_h: f
     place = int(np.clip(np.searchsorted(times_h, at_h, "right") - 1, 0, len(times_h) - 2))
     part = min(1.0, (at_h - times_h[place]) / (times_h[place + 1] - times_h[place]))
     found: NDArray[np.float64] = survival[:, place] * (1.0 - part) + survival[:, place + 1] * part
+    return found
+
+
+def lasting_each(
+    survival: NDArray[np.float64], times_h: NDArray[np.float64], at_h: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(n,) the probability of each to last so long as its ``at_h`` (n,) says; beyond the last time as there."""
+    place = np.clip(np.searchsorted(times_h, at_h, "right") - 1, 0, len(times_h) - 2)
+    part = np.clip((at_h - times_h[place]) / (times_h[place + 1] - times_h[place]), 0.0, 1.0)
+    rows = np.arange(len(survival))
+    found: NDArray[np.float64] = survival[rows, place] * (1.0 - part) + survival[rows, place + 1] * part
     return found
 
 

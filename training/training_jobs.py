@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from training import registry as models
 from training import training_runs
-from training.errors import ModelDamagedError
+from training.errors import ModelDamagedError, ModelFormatError, ModelNotFoundError
 from training.jobs import Run
 from training.registry import ModelVersion, Registry, verdict
 from training.survival import SurvivalModel
@@ -48,9 +48,10 @@ def work(data: Path, find: Callable[[str], DeviceType], train: Train, job: Run) 
     """
     asked, by = job.job.request, job.job.by
     folder = data / training_runs.FOLDER / job.job.id
+    rival = _in_force(Registry(data / models.FOLDER), asked["type"])
     training_runs.begin(
         folder, data, find(asked["type"]), job.job.created_us, by=by, with_age=asked["with_age"],
-        seed=asked["seed"],
+        seed=asked["seed"], rival_us=None if rival is None else rival.manifest.trained_until_us,
     )  # fmt: skip
     training_runs.go_on(folder)
     _followed(folder, train, job)
@@ -63,6 +64,14 @@ def work(data: Path, find: Callable[[str], DeviceType], train: Train, job: Run) 
         "type": made.manifest.device_type, "model": made.version, "metrics": made.manifest.metrics,
         "parameters": made.manifest.parameters, "verdict": asdict(found), "promoted": promoted,
     }  # fmt: skip
+
+
+def _in_force(registry: Registry, name: str) -> ModelVersion | None:
+    """None also of one that cannot be read: the run needs it no more than that."""
+    try:
+        return registry.champion(name)
+    except (ModelDamagedError, ModelFormatError, ModelNotFoundError):
+        return None
 
 
 def _followed(folder: Path, train: Train, job: Run) -> None:
@@ -100,9 +109,15 @@ def _succeeded(registry: Registry, folder: Path) -> tuple[ModelVersion, models.V
 
 
 def _judged(registry: Registry, champion: ModelVersion, folder: Path) -> dict[str, Any]:
-    """What the model in force comes to on the landmarks of a run; nothing where it cannot be asked about them."""
+    """What the model in force comes to on the landmarks of a run, and on what came after both, see ``Manifest.against``;
+    nothing where it cannot be asked about them.
+    """
     try:
         model = SurvivalModel.from_arrays(registry.load(champion.manifest.device_type, champion.version))
-        return {"version": champion.version, "metrics": training_runs.judged(folder, model)}
+        found = {"version": champion.version, "metrics": training_runs.judged(folder, model)}
+        in_time, why = training_runs.judged_in_time(folder, model, champion.manifest.trained_until_us)
+        if in_time is None:
+            return {**found, "held_out": "identity", "why": why}
+        return {**found, "held_out": "identity_and_time", "in_time": in_time}
     except (ValueError, KeyError, ModelDamagedError):
         return {}

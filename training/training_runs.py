@@ -24,11 +24,12 @@ from training.anomaly import HealthyModel
 from training.arrays import keep, packed, unpacked
 from training.boosting import Boosting, Matrix, Trees, fit
 from training.errors import TooFewFailuresError
-from training.evaluation import calibration, measured
-from training.features import Landmarks, Window
+from training.evaluation import calibration, measured, measured_after
+from training.features import Cut, Landmarks, Window
 from training.history import History
+from training.lifecycles import LifeCycles
 from training.recorder import journals_in
-from training.registry import Manifest
+from training.registry import JUDGED, Manifest
 from training.survival import (
     FOLDS,
     Curves,
@@ -47,7 +48,7 @@ from training.survival import (
 )
 from training.tables import READINGS, sql_name
 from twins import sealing, typefiles
-from twins.clock import DAY_US
+from twins.clock import DAY_US, HOUR_US
 from twins.covariates import shape_of, width_of
 from twins.devices import DeviceType
 from twins.traces import feature_channels
@@ -58,16 +59,23 @@ FOLDER: Final = "training"
 FEWEST_FAILURES: Final = 10
 """With fewer failures in history, or failures of hardly more than one device, no model is made."""
 
+FEWEST_COMPARED: Final = 10
+"""With fewer failures after everything that two models were trained on, they are held out by their devices alone."""
+
 _PLAN: Final = "plan.json"
 _DEVICES: Final = "devices.json"
 _MANIFEST: Final = "manifest.json"
 _MODEL: Final = "model.npz"
+_TRIAL: Final = "trial.npz"
 _STOP: Final = "stop"
 _CELLS: Final = 60_000_000  # numbers in all landmarks' covariates together
 _MOST_LANDMARKS: Final = 400_000
 _PART_ROWS: Final = 2_000_000  # readings of history in a part, more or less
 _FEWEST_PARTS: Final = 8
 _CAUSE_ROUNDS: Final = 80
+_SHORTEST_US: Final = 2 * DAY_US  # that is compared over: half of it is how far ahead is judged
+_LONGEST_US: Final = 14 * DAY_US
+_COMPARED_PART: Final = 5  # one in so many failures is kept for comparing
 _LOOK_EVERY_S: Final = 0.2
 
 
@@ -89,6 +97,8 @@ class Plan:
     stride, parts : every so manyth reading is a landmark; into how many parts the devices are put
     seed : of the trees
     data : Delta version of each table
+    cut_us : shard time; a trial model is made of what was known by then, to be compared on what came later. None: there is
+        no such time, and ``uncut`` says why
     """
 
     history: str
@@ -102,6 +112,8 @@ class Plan:
     parts: int
     seed: int
     data: Mapping[str, int]
+    cut_us: int | None = None
+    uncut: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -111,7 +123,7 @@ class Plan:
 
 def begin(
     folder: Path, data: Path, device_type: DeviceType, until_us: int, *, by: str, with_age: bool = True, seed: int = 0,
-    landmarks: int | None = None,
+    landmarks: int | None = None, rival_us: int | None = None,
 ) -> Plan:  # fmt: skip
     """Decide what a run does and keep that in ``folder``; where it was decided within the last day, that stands.
 
@@ -119,6 +131,7 @@ def begin(
     ----------
     data : a data folder
     landmarks : about how many are learned from; None: as many as memory is meant to bear
+    rival_us : until when the model in force was trained, shard time; None: none is
 
     Raises
     ------
@@ -134,9 +147,9 @@ def begin(
     with History(data / "history", journals_in(data / "hosts")) as history:
         ids = features.devices(history, name)
         lives = lifecycles.read(history, name, ids, (), until_us)
-        failed = [lives.ids[device] for device in lives.device[lives.failed].tolist()]
-        if len(failed) < FEWEST_FAILURES or len(np.unique(fold_of(failed))) < 2:
-            raise TooFewFailuresError(name, len(failed), FEWEST_FAILURES)
+        if not _enough(lives):
+            raise TooFewFailuresError(name, int(lives.failed.sum()), FEWEST_FAILURES)
+        cut_us, uncut = _cut(history, device_type, lives, rival_us, until_us)
         most = landmarks or min(_MOST_LANDMARKS, _CELLS // width_of(device_type))
         rows = history.storage().get(READINGS + sql_name(name), (0, 0, 0))[1]
         plan = Plan(
@@ -151,11 +164,51 @@ def begin(
             parts=min(len(ids), max(_FEWEST_PARTS, -(-rows // _PART_ROWS))),
             seed=seed,
             data=history.versions(),
+            cut_us=cut_us,
+            uncut=uncut,
         )
     folder.mkdir(parents=True, exist_ok=True)
     keep(folder / _DEVICES, json.dumps(ids).encode())
     keep(folder / _PLAN, json.dumps(asdict(plan)).encode())
     return plan
+
+
+def _enough(lives: LifeCycles) -> bool:
+    """Whether a model can be learned from these lives."""
+    failed = [lives.ids[device] for device in lives.device[lives.failed].tolist()]
+    return len(failed) >= FEWEST_FAILURES and len(np.unique(fold_of(failed))) >= 2
+
+
+def _cut(
+    history: History, device_type: DeviceType, lives: LifeCycles, rival_us: int | None, until_us: int
+) -> tuple[int | None, str]:
+    """When what is compared begins, shard time; None, and why there is no such time.
+
+    No earlier than half of the time since the model in force was trained: what came in the first half is what the new one
+    may be better by. As late as leaves one in five failures, and time enough to see a week ahead.
+    """
+    if rival_us is None:
+        return None, "No version was in force to be compared with."
+    middle_us = rival_us + (until_us - rival_us) // 2
+    if until_us - middle_us < _SHORTEST_US:
+        days = (until_us - rival_us) / DAY_US
+        return None, (
+            f"The version in force was trained {days:.1f} days before, and it takes {2 * _SHORTEST_US // DAY_US} to compare "
+            "on what neither had seen."
+        )
+    ends = np.sort(lives.end_us[lives.failed])
+    kept = max(FEWEST_COMPARED, len(ends) // _COMPARED_PART)
+    horizon_us = _LONGEST_US if device_type.horizon_h is None else round(2 * device_type.horizon_h * HOUR_US)
+    latest_us = until_us - max(_SHORTEST_US, min(_LONGEST_US, horizon_us))
+    cut_us = max(middle_us, min(int(ends[-kept - 1]) if len(ends) > kept else middle_us, latest_us))
+    later = int((ends > cut_us).sum())
+    if later < FEWEST_COMPARED:
+        return None, (
+            f"Only {later} failures came after what both could have been trained on, and comparing takes {FEWEST_COMPARED}."
+        )
+    if not _enough(lifecycles.read(history, device_type.name, lives.ids, (), cut_us)):
+        return None, "Too few failures were known before those that versions would be compared on."
+    return cut_us, ""
 
 
 def stop(folder: Path) -> None:
@@ -172,10 +225,11 @@ def progress(folder: Path) -> tuple[float, str]:
     """How much of a run is done, 0 to 1, and what it is at."""
     plan = Plan.read(folder)
     parts = len(list(folder.glob("part-*.arrow")))
-    folds = len(list(folder.glob("fold-*.npz")))
+    folds = len(list(folder.glob("fold-*.npz"))) + len(list(folder.glob("trial-*.npz")))
+    in_all = FOLDS if plan.cut_us is None else 2 * FOLDS
     if parts < plan.parts:
         return 0.7 * parts / plan.parts, f"history: {parts} of {plan.parts} parts"
-    return 0.7 + 0.25 * folds / FOLDS, f"trees: {folds} of {FOLDS} folds"
+    return 0.7 + 0.25 * folds / in_all, f"trees: {folds} of {in_all} folds"
 
 
 def outcome(folder: Path) -> tuple[Manifest, dict[str, NDArray[Any]]]:
@@ -204,6 +258,49 @@ def judged(folder: Path, model: SurvivalModel) -> dict[str, float]:
     return _known(worker.measured(rows, model.by_folds(rows.covariates, fold_of(rows.device_id))))
 
 
+def judged_in_time(
+    folder: Path, model: SurvivalModel, trained_until_us: int
+) -> tuple[dict[str, Any] | None, str]:
+    """The figures of another model and of the run's trial on moments after everything that either was trained on.
+
+    The trial is what the run would have come to at the cut: by the same recipe, of what had been heard and told by then.
+    Each device is judged by the trees of its fold, of both models, and read off the curves that each really has, which
+    know of no outcome after the cut. Judged is no further ahead than half of the time since: within that most outcomes
+    are known.
+
+    Gives ``since_us``, ``until_us``, ``horizon_h``, and the metrics of ``champion`` and ``challenger``; or None, and why.
+    """
+    plan, worker = Plan.read(folder), Worker(folder)
+    if plan.cut_us is None:
+        return None, plan.uncut
+    if trained_until_us > plan.cut_us:
+        return None, "Another version came in force while this one was trained."
+    trial, rows = worker.trial(), worker.after()
+    if trial is None or rows is None or _failures(rows) < FEWEST_COMPARED:
+        count = 0 if rows is None else _failures(rows)
+        return None, (
+            f"Only {count} lives that failed were heard after what both could have been trained on, and comparing takes "
+            f"{FEWEST_COMPARED}."
+            if trial is not None
+            else "Too little had been heard before what versions would be compared on."
+        )
+    if model.norm.mean.shape != rows.covariates.trend.shape[2:]:
+        raise ValueError("the model is of other regimes or channels")
+    horizon_h = min(trial.horizon_h, (plan.until_us - plan.cut_us) / HOUR_US / 2.0)
+    fold, outcome = fold_of(rows.device_id), (rows.remaining_h, rows.failed, horizon_h)
+    counts, times_h = _counts(rows), np.union1d(model.curves.times_h, trial.curves.times_h)
+    champion, challenger = (
+        _known({**measured_after(each.by_folds(rows.covariates, fold).on(times_h), *outcome), **counts})
+        for each in (model, trial)
+    )
+    if missing := [name for name in JUDGED if name not in champion or name not in challenger]:
+        return None, f"On what came after, {', '.join(missing)} could not be measured."
+    return {
+        "since_us": plan.cut_us, "until_us": plan.until_us, "horizon_h": horizon_h, "champion": champion,
+        "challenger": challenger,
+    }, ""  # fmt: skip
+
+
 def remove(folder: Path) -> None:
     """Take away all that is kept of a run."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -227,6 +324,7 @@ class Worker:
         self._modes = tuple(mode.name for mode in self._type.failure_modes)
         self._parts = [folder / f"part-{number:04}.arrow" for number in range(self._plan.parts)]
         self._folds = [folder / f"fold-{number:02}.npz" for number in range(FOLDS)]
+        self._trials = [folder / f"trial-{number:02}.npz" for number in range(FOLDS)]
         self._pause = threading.Event()
 
     def work(self) -> None:
@@ -239,8 +337,10 @@ class Worker:
         """
         with threadpool_limits(1):
             for number in self._mine(self._parts):
-                keep(self._parts[number], self._part(number))
+                self._part(number)
             self._meet(self._parts)
+            if self._plan.cut_us is not None:
+                self._try()
             wanted = self._mine(self._folds)
             rows = self.landmarks() if wanted or self._rank == 0 else None
             for number in wanted:
@@ -251,6 +351,19 @@ class Worker:
                 manifest, arrays = self._whole(rows)
                 keep(self._folder / _MANIFEST, json.dumps(asdict(manifest)).encode())
                 keep(self._folder / _MODEL, packed(arrays))
+
+    def _try(self) -> None:
+        """This worker's share of the trial model, of which nothing is kept in memory."""
+        wanted = self._mine(self._trials)
+        is_whole = self._rank != 0 or (self._folder / _TRIAL).exists()
+        rows = None if is_whole and not wanted else self.before()
+        enough = rows is not None and _failures(rows) >= FEWEST_FAILURES
+        for number in wanted:
+            keep(self._trials[number], packed(self._fold(rows, number, False) if rows and enough else {}))
+        self._meet(self._trials)
+        if not is_whole:
+            made = self._model(rows, self._trials, range(0)).arrays() if rows and enough else {}
+            keep(self._folder / _TRIAL, packed(made))
 
     def check(self) -> None:
         """Raises ``TrainingStopped`` if the run is to end."""
@@ -271,24 +384,54 @@ class Worker:
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
-    def _part(self, number: int) -> bytes:
-        """The landmarks of one part of the devices."""
+    def _part(self, number: int) -> None:
+        """The landmarks of one part of the devices, after those on both sides of the cut."""
         self.check()
         ids: list[str] = json.loads(sealing.read(self._folder / _DEVICES))
         mine = ids[number * len(ids) // self._plan.parts : (number + 1) * len(ids) // self._plan.parts]
         window = Window(self._type.name, self._plan.until_us, self._plan.stride)
         with History(self._plan.history, journals_in(Path(self._plan.hosts))) as history:
             lives = lifecycles.read(history, self._type.name, mine, self._modes, self._plan.until_us)
-            found = features.landmarks(history.past(), window, lives, mine, self.check)
-        return b"" if found is None else _as_bytes(found.table())
+            if self._plan.cut_us is None:
+                found = features.landmarks(history.past(), window, lives, mine, self.check)
+            else:
+                then = lifecycles.read(history, self._type.name, mine, (), self._plan.cut_us)
+                cut = Cut(self._plan.cut_us, then)
+                found, sides = features.parted(history.past(), window, cut, lives, mine, self.check)
+                for side, rows in sides._asdict().items():
+                    keep(self._side(side, number), _as_bytes(rows))
+        keep(self._parts[number], _as_bytes(found))
+
+    def _side(self, side: str, number: int) -> Path:
+        return self._folder / f"{side}-{number:04}.arrow"
 
     def landmarks(self) -> Landmarks:
         """All landmarks, in the order of devices and times."""
-        blocks = [sealing.read(path) for path in self._parts]
-        table = pa.concat_tables([pa.ipc.open_stream(block).read_all() for block in blocks if block])
+        found = self._read(self._parts)
+        assert found is not None
+        return found
+
+    def before(self) -> Landmarks | None:
+        """Those that the trial is made of; see ``features.Parted``."""
+        return self._read([self._side("before", number) for number in range(self._plan.parts)])
+
+    def after(self) -> Landmarks | None:
+        """Those that it is judged by."""
+        return self._read([self._side("after", number) for number in range(self._plan.parts)])
+
+    def trial(self) -> SurvivalModel | None:
+        """The model that the run would have come to at the cut; None: too little had been heard by then."""
+        arrays = unpacked(sealing.read(self._folder / _TRIAL))
+        return SurvivalModel.from_arrays(arrays) if arrays else None
+
+    def _read(self, paths: Sequence[Path]) -> Landmarks | None:
+        blocks = [block for path in paths if (block := sealing.read(path))]
+        if not blocks:
+            return None
+        table = pa.concat_tables([pa.ipc.open_stream(block).read_all() for block in blocks])
         return features.from_table(table, *shape_of(self._type))
 
-    def _fold(self, rows: Landmarks, number: int) -> dict[str, NDArray[Any]]:
+    def _fold(self, rows: Landmarks, number: int, with_causes: bool = True) -> dict[str, NDArray[Any]]:
         """The trees of one fold, from the devices of all others."""
         self.check()
         x, horizon_h = self._design(rows), self.horizon_h(rows)
@@ -296,7 +439,7 @@ class Worker:
         target = restricted(rows.remaining_h, rows.failed, horizon_h)
         seed = self._plan.seed + 100 * number
         arrays = fit(x[others], target[others], Boosting(), seed).arrays("score.")
-        if self._has_causes(rows):
+        if with_causes and self._has_causes(rows):
             named = others & rows.failed & (rows.cause >= 0) & (rows.remaining_h <= horizon_h)
             how = Boosting(rounds=_CAUSE_ROUNDS)
             for mode, trees in enumerate(
@@ -307,8 +450,15 @@ class Worker:
 
     def _whole(self, rows: Landmarks) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         """What is said of the model, and its arrays."""
-        kept = [unpacked(sealing.read(path)) for path in self._folds]
         modes = range(len(self._modes)) if self._has_causes(rows) else range(0)
+        model = self._model(rows, self._folds, modes)
+        told = self._unseen(rows, model.by_folds(rows.covariates, fold_of(rows.device_id)))
+        well, figures = self._healthy(rows, anomaly.columns(rows.covariates, self._design(rows)))
+        return self._manifest(rows, model, told, figures), model.arrays() | well
+
+    def _model(self, rows: Landmarks, folds: Sequence[Path], modes: range) -> SurvivalModel:
+        """The model of the trees that each fold came to."""
+        kept = [unpacked(sealing.read(path)) for path in folds]
         horizon_h = self.horizon_h(rows)
         times_h = times_for(rows.remaining_h, horizon_h)
         scores = tuple(Trees.from_arrays(arrays, "score.") for arrays in kept)
@@ -317,7 +467,7 @@ class Worker:
         unseen = np.zeros(len(x))
         for number, trees in enumerate(scores):
             unseen[fold == number] = trees.predict(x[fold == number])
-        model = SurvivalModel(
+        return SurvivalModel(
             norm=Norm.learned(rows.covariates),
             with_age=self._plan.with_age,
             horizon_h=horizon_h,
@@ -327,9 +477,6 @@ class Worker:
             likeness=Likeness.learned(x),
             seen=np.unique(keys_of(np.unique(rows.device_id))),
         )
-        told = self._unseen(rows, model.by_folds(rows.covariates, fold))
-        well, figures = self._healthy(rows, anomaly.columns(rows.covariates, x))
-        return self._manifest(rows, model, told, figures), model.arrays() | well
 
     def _healthy(self, rows: Landmarks, x: Matrix) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
         """The arrays of what tells devices that are unlike healthy ones, and its figures; nothing with too few of them."""
@@ -353,13 +500,7 @@ class Worker:
     def _manifest(
         self, rows: Landmarks, model: SurvivalModel, told: Forecast, figures: Mapping[str, float]
     ) -> Manifest:
-        lives = set(zip(rows.device_id.tolist(), rows.life.tolist(), rows.failed.tolist(), strict=True))
-        counts = {
-            "rows": len(rows.at_us),
-            "devices": len({device for device, _, _ in lives}),
-            "life_cycles": len(lives),
-            "failures": sum(failed for _, _, failed in lives),
-        }
+        counts = _counts(rows)
         channels = [self._type.channels[c].name for c in feature_channels(self._type)]
         seen = (rows.remaining_h, rows.failed, model.horizon_h)
         return Manifest(
@@ -392,6 +533,21 @@ class Worker:
         return bool((rows.failed & (rows.cause >= 0)).any())
 
 
+def _counts(rows: Landmarks) -> dict[str, int]:
+    """How many moments, of how much."""
+    lives = set(zip(rows.device_id.tolist(), rows.life.tolist(), rows.failed.tolist(), strict=True))
+    return {
+        "rows": len(rows.at_us),
+        "devices": len({device for device, _, _ in lives}),
+        "life_cycles": len(lives),
+        "failures": sum(failed for _, _, failed in lives),
+    }
+
+
+def _failures(rows: Landmarks) -> int:
+    return _counts(rows)["failures"]
+
+
 def digest_of(rows: Landmarks) -> str:
     """What tells whether figures of two models were taken from the same landmarks, none seen by the trees that judged it."""
     seen = hashlib.sha256("\n".join(rows.device_id.tolist()).encode())
@@ -404,7 +560,11 @@ def _known(figures: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in figures.items() if not np.isnan(value)}
 
 
-def _as_bytes(table: pa.Table) -> pa.Buffer:
+def _as_bytes(rows: Landmarks | None) -> pa.Buffer | bytes:
+    """To be kept; of none: nothing."""
+    if rows is None:
+        return b""
+    table = rows.table()
     held = pa.BufferOutputStream()
     with pa.ipc.new_stream(held, table.schema) as writer:
         writer.write_table(table)

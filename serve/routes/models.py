@@ -33,7 +33,7 @@ from training import promotion, promotion_jobs, track_record, training_jobs
 from training.drift import read as read_drift
 from training.jobs import Job
 from training.promotion import Candidacy
-from training.registry import Change, ModelVersion, verdict
+from training.registry import Change, ModelVersion, Period, verdict
 from twins.clock import DAY_US
 from twins.errors import DeviceTypeNotFoundError
 
@@ -255,11 +255,21 @@ def _trained(context: Context, name: str, body: NewTraining, by: str) -> Job:
 def _compare(context: Context, name: str, a: int | None, b: int) -> dict[str, Any]:
     challenger = context.models.get(name, b)
     champion = context.models.champion(name) if a is None else context.models.get(name, a)
+    found = verdict(champion, challenger)
     return {
         "type": name,
         "champion": None if champion is None else champion.version,
         "challenger": b,
-        **asdict(verdict(champion, challenger)),
+        **asdict(found),
+        "period": None if found.period is None else _period(found.period),
+    }
+
+
+def _period(period: Period) -> dict[str, Any]:
+    return {
+        "since": iso(period.since_us),
+        "until": iso(period.until_us),
+        "horizon_h": period.horizon_h,
     }
 
 

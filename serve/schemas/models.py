@@ -105,6 +105,14 @@ class ModelFigure(Reply):
     challenger: float | None
 
 
+class ComparedPeriod(Reply):
+    """The moments that two versions were compared on, later than everything that either was trained on."""
+
+    since: AwareDatetime
+    until: AwareDatetime
+    horizon_h: float = Field(description="how far ahead of each was judged, h", examples=[168.0])
+
+
 class ModelComparison(Reply):
     """Whether a version should take the place of another."""
 
@@ -117,6 +125,15 @@ class ModelComparison(Reply):
     )
     reasons: list[str]
     figures: list[ModelFigure]
+    held_out: Literal["identity", "identity_and_time"] | None = Field(
+        description="how what they were measured on was held out: `identity`, each device from the trees that judge it; "
+        "`identity_and_time`, also moments after everything that either was trained on; null: it was not the same"
+    )
+    held_out_why: str = Field(
+        description="why not in time, too; empty: it was",
+        examples=["Only 4 failures came after what both could have been trained on, and comparing takes 10."],
+    )
+    period: ComparedPeriod | None = Field(description="of `identity_and_time`")
 
 
 class DriftBin(Reply):

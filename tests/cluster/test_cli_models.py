@@ -86,6 +86,10 @@ def test_compares_two_and_says_which_is_better(data: Path) -> None:
     text = said(data, "compare", "pump", "2", "1")
     assert "version 1 is not better than 2" in text
     assert "Its Brier score is 0.0900, not lower than 0.0800." in text
+    assert (
+        "Held out by device alone, not in time. Version 2 was not in force when version 1 was trained."
+        in text
+    )
 
 
 def test_tells_what_forecasts_were_worth(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from serve.schemas.models import (
     ModelRecord,
     PromotionReport,
 )
-from tests.models import ARRAYS, MANIFEST, measured
+from tests.models import ARRAYS, MANIFEST, beside, measured
 from tests.serve.edges import T0, Edge, edge
 from tests.serve.test_job_routes import ended
 from tests.training.pump_models import made_up, manifest_of
@@ -116,10 +116,18 @@ def test_compares_with_another_with_the_champion_or_with_nothing(tmp_path: Path)
             0.09,
             0.08,
         )
+        assert (two.held_out, two.period) == ("identity", None)
+        assert two.held_out_why == "Version 1 was not in force when version 2 was trained."
         await it.post("/api/models/pump/2/promote", {})
         assert (await compare(b=1)).champion == 2
+        made = it.context.models.add(replace(MANIFEST, against=beside(2)), ARRAYS)
+        later = await compare(b=made.version)
+        assert (later.better, later.held_out, later.held_out_why) == (True, "identity_and_time", "")
+        assert later.period is not None
+        assert (later.period.since.year, later.period.horizon_h) == (2026, 96.0)
+        assert (later.figures[0].champion, later.figures[0].challenger) == (0.09, 0.07)
         other = await compare(b=3)
-        assert (other.better, other.comparable) == (False, False)
+        assert (other.better, other.comparable, other.held_out) == (False, False, None)
         await it.get("/api/models/pump/compare", 422)
 
     story(tmp_path, tell)

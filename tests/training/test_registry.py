@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from tests.models import ARRAYS, MANIFEST, measured
+from tests.models import ARRAYS, MANIFEST, METRICS, beside, measured
 from tests.sealed import encrypt, holds
 from training import registry as module
 from training.errors import (
@@ -24,7 +24,7 @@ from training.errors import (
     ModelUnfitError,
     NoFormerModelError,
 )
-from training.registry import FOLDER, Change, Manifest, ModelVersion, Registry, verdict
+from training.registry import FOLDER, Change, Manifest, ModelVersion, Period, Registry, verdict
 from twins.clock import VirtualClock
 from twins.errors import FleetError
 
@@ -464,6 +464,48 @@ def test_the_figures_stand_side_by_side() -> None:
 @pytest.mark.parametrize(("brier", "better"), [(0.19, True), (0.2, False), (0.3, False)])
 def test_the_first_is_to_beat_one_forecast_for_all(brier: float, better: bool) -> None:
     assert verdict(None, kept(1, None, brier=brier)).better is better
+
+
+@pytest.mark.parametrize(
+    ("metrics", "better"),
+    [
+        ({}, True),
+        ({"brier": 0.09}, False),
+        ({"coverage_90": 0.859}, False),
+        ({"concordance": 0.79}, False),
+    ],
+)
+def test_figures_of_what_came_after_both_decide_and_no_others(
+    metrics: dict[str, float], better: bool
+) -> None:
+    """By its devices alone the challenger would be the other way round, and on others than the champion."""
+    manifest = replace(measured("b2", brier=0.01 if not better else 0.5), against=beside(1, **metrics))
+    found = verdict(kept(1), ModelVersion(manifest, 2, 0, "", "challenger"))
+    assert (found.better, found.comparable, found.held_out, found.held_out_why) == (
+        better, True, "identity_and_time", "",
+    )  # fmt: skip
+    assert found.period == Period(1_770_000_000_000_000, 1_770_700_000_000_000, 96.0)
+    other = verdict(kept(3), ModelVersion(manifest, 2, 0, "", "challenger"))
+    assert (other.comparable, other.held_out, other.period) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("against", "why"),
+    [
+        ({"version": 1, "metrics": METRICS, "held_out": "identity", "why": "Too little."}, "Too little."),
+        (
+            {"version": 1, "metrics": METRICS},
+            "It was trained before versions were held out in time, too.",
+        ),
+        ({}, "Version 1 was not in force when version 2 was trained."),
+    ],
+)
+def test_why_figures_are_by_device_alone_is_said(against: dict[str, Any], why: str) -> None:
+    found = verdict(
+        kept(1), ModelVersion(replace(measured(brier=0.08), against=against), 2, 0, "", "challenger")
+    )
+    assert (found.better, found.held_out, found.held_out_why) == (True, "identity", why)
+    assert verdict(None, kept(1)).held_out_why == "There is no version to be compared with."
 
 
 @pytest.mark.parametrize("held", [("a1", "b2"), (None, None), ("a1", None)])

@@ -580,6 +580,18 @@ export type Comment = {
     note: string;
 };
 
+/**
+ * The moments that two versions were compared on, later than everything that either was trained on.
+ */
+export type ComparedPeriod = {
+    /**
+     * how far ahead of each was judged, h
+     */
+    horizon_h: number;
+    since: string;
+    until: string;
+};
+
 export type ConditionHistory = {
     anomaly_score: Array<number | null>;
     health: Array<number | null>;
@@ -1679,6 +1691,14 @@ export type KeyScope = {
 };
 
 /**
+ * The share of all failures that was warned of so long before, or longer.
+ */
+export type LeadPoint = {
+    before_h: number;
+    share: number;
+};
+
+/**
  * Hours from the beginning of a warning that held to the failure: quartiles.
  */
 export type LeadTime = {
@@ -1920,6 +1940,18 @@ export type ModelComparison = {
      */
     comparable: boolean;
     figures: Array<ModelFigure>;
+    /**
+     * how what they were measured on was held out: `identity`, each device from the trees that judge it; `identity_and_time`, also moments after everything that either was trained on; null: it was not the same
+     */
+    held_out: 'identity' | 'identity_and_time' | null;
+    /**
+     * why not in time, too; empty: it was
+     */
+    held_out_why: string;
+    /**
+     * of `identity_and_time`
+     */
+    period: ComparedPeriod | null;
     reasons: Array<string>;
     type: string;
 };
@@ -3441,6 +3473,10 @@ export type VersionRecord = {
     first: string;
     last: string;
     lead: LeadTime | null;
+    /**
+     * how long before their failures warnings began that held: by hours, from 0, where what is missing to 1 was missed; 50 points at most; none: nothing failed
+     */
+    leads: Array<LeadPoint>;
     /**
      * without a warning: a probability to fail within a week of a half or more
      */

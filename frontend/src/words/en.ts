@@ -1230,6 +1230,9 @@ export const en = {
     better: "Version {n} is better.",
     notBetter: "Version {n} is not better.",
     notComparable: "They cannot be compared.",
+    heldOutByDevice: "Compared on devices that neither had seen, but not on later time.",
+    heldOutInTime:
+      "Compared on devices that neither had seen, and on what came after both: from {since} to {until}, up to {ahead} ahead.",
     figure: "Figure",
     reliability: "Reliability",
     reliabilityHelp: "Of forecasts of about one probability, the share that failed",

@@ -1238,6 +1238,9 @@ export const nb = {
     better: "Versjon {n} er bedre.",
     notBetter: "Versjon {n} er ikke bedre.",
     notComparable: "De kan ikke sammenlignes.",
+    heldOutByDevice: "Sammenlignet på enheter som ingen av dem hadde sett, men ikke på senere tid.",
+    heldOutInTime:
+      "Sammenlignet på enheter som ingen av dem hadde sett, og på det som kom etter begge: fra {since} til {until}, inntil {ahead} fram.",
     figure: "Tall",
     reliability: "Pålitelighet",
     reliabilityHelp: "Av varsler med omtrent samme sannsynlighet, andelen som sviktet",

@@ -6,8 +6,11 @@ import { Card } from "@/components/Card"
 import { type PlainColumn, PlainTable } from "@/components/PlainTable"
 import { Failed, Skeleton } from "@/components/states"
 import { say, sayOf } from "@/words/say"
+import { day, parse, span } from "@/words/times"
 import { metricText } from "./metricText"
 import css from "./models.module.css"
+
+const HOUR_MS = 3600_000
 
 interface Props {
   readonly type: string
@@ -52,8 +55,29 @@ function Reasons({ found }: { readonly found: ModelComparison }) {
           <li key={reason}>{reason}</li>
         ))}
       </ul>
+      <HeldOut found={found} />
     </div>
   )
+}
+
+/** What neither version knew of what they were compared on. */
+function HeldOut({ found: { held_out, held_out_why, period } }: { readonly found: ModelComparison }) {
+  if (held_out === null) return null
+  if (!period)
+    return (
+      <p className={css.heldOut}>
+        {say("models.heldOutByDevice")} {held_out_why}
+      </p>
+    )
+  const { since, until, horizon_h } = period
+  const facts = { since: dayOf(since), until: dayOf(until), ahead: span(horizon_h * HOUR_MS) }
+  return <p className={css.heldOut}>{say("models.heldOutInTime", facts)}</p>
+}
+
+/** To the day: what is compared are weeks. */
+function dayOf(iso: string): string {
+  const at = parse(iso)
+  return at === null ? iso : day(at)
 }
 
 function Figures({ found }: { readonly found: ModelComparison }) {
