@@ -37,6 +37,9 @@ WARNING: Final = 0.5
 SHADOW_US: Final = DAY_US
 """So long the forecast of a shadow stands that is not renewed."""
 
+LEADS: Final = 50
+"""Points of the curve of lead times, at most."""
+
 _BINS: Final = 10
 _FEWEST: Final = 10  # moments of a bin that is told of
 _YEAR_H: Final = 8766.0
@@ -84,6 +87,8 @@ class VersionRecord:
     coverage_90, covered_of : share of the true remaining lives inside the 5–95 % interval, and of how many moments
     failures, missed : at which a forecast stood; without a warning that stood, too
     lead : of the others
+    leads : ``share`` of all failures that was warned of ``before_h`` before, or longer: a curve from 0, where what is
+        missing to 1 was missed, of ``LEADS`` points at most
     warnings, false_warnings : how many began, and after how many of these no failure came while it stood nor in a week then
     false_per_device_year : of the second
     """
@@ -104,6 +109,7 @@ class VersionRecord:
     failures: int
     missed: int
     lead: Lead | None
+    leads: list[dict[str, float]]
     warnings: int
     false_warnings: int
     false_per_device_year: float | None
@@ -302,10 +308,33 @@ def _of_warnings(said: Standing, lives: LifeCycles, followed_us: NDArray[np.int6
         "failures": int(at_end.sum()),
         "missed": int((at_end & ~warns).sum()),
         "lead": Lead(*np.quantile(lead_h, [0.25, 0.5, 0.75]).tolist()) if len(lead_h) else None,
+        "leads": lead_curve(lead_h, int(at_end.sum())),
         "warnings": int(begins.sum()),
         "false_warnings": int(false.sum()),
         "false_per_device_year": float(false.sum()) / years if years else None,
     }
+
+
+def lead_curve(lead_h: NDArray[np.float64], failures: int) -> list[dict[str, float]]:
+    """The share of failures that was warned of so long before, or longer: at 0, and where it falls.
+
+    Where it falls at too many places some are told, evenly taken, the first and the last among them; what is told is exact.
+
+    Parameters
+    ----------
+    lead_h : (warned,) of failures with a warning
+    failures : how many there were, these included
+    """
+    if not failures:
+        return []
+    places_h = np.unique(np.append(lead_h, 0.0))
+    if len(places_h) > LEADS:
+        places_h = places_h[np.round(np.linspace(0, len(places_h) - 1, LEADS)).astype(np.int64)]
+    count = len(lead_h) - np.searchsorted(np.sort(lead_h), places_h, "left")
+    return [
+        {"before_h": before_h, "share": warned / failures}
+        for before_h, warned in zip(places_h.tolist(), count.tolist(), strict=True)
+    ]
 
 
 def _reliability(risk: NDArray[np.float64], outcome: NDArray[np.float64]) -> list[dict[str, float]]:

@@ -174,6 +174,13 @@ class LeadTime(Reply):
     p75_h: float
 
 
+class LeadPoint(Reply):
+    """The share of all failures that was warned of so long before, or longer."""
+
+    before_h: float = Field(examples=[72.0])
+    share: float = Field(examples=[0.8])
+
+
 class VersionRecord(Reply):
     """What the forecasts of a version were worth that were told while things went on. null: it could not be measured."""
 
@@ -199,6 +206,10 @@ class VersionRecord(Reply):
         description="without a warning: a probability to fail within a week of a half or more"
     )
     lead: LeadTime | None
+    leads: list[LeadPoint] = Field(
+        description="how long before their failures warnings began that held: by hours, from 0, where what is missing to 1 "
+        "was missed; 50 points at most; none: nothing failed"
+    )
     warnings: int
     false_warnings: int = Field(
         description="after which no failure came while they stood nor in the week then"

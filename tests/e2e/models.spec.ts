@@ -80,6 +80,14 @@ test("what forecasts were worth is told by version, and whether the one in force
       warnings: 63,
       false_warnings: 9,
       false_per_device_year: 0.15,
+      leads: [
+        { before_h: 0, share: 37 / 41 },
+        { before_h: 12, share: 37 / 41 },
+        { before_h: 52, share: 28 / 41 },
+        { before_h: 97, share: 19 / 41 },
+        { before_h: 140, share: 10 / 41 },
+        { before_h: 260, share: 1 / 41 },
+      ],
       reliability: [{ predicted: 0.05, observed: 0.04, count: 4200 }],
     },
     {
@@ -96,6 +104,7 @@ test("what forecasts were worth is told by version, and whether the one in force
       warnings: 0,
       false_warnings: 0,
       false_per_device_year: null,
+      leads: [],
     },
   ]
   const window = { start: times.first, end: times.last, devices: 240, of_devices: 300 }
@@ -127,6 +136,8 @@ test("what forecasts were worth is told by version, and whether the one in force
   await expect(page.getByText("What it says lies elsewhere than when it came in force.")).toBeVisible()
 })
 
+  await expect(page.getByRole("img", { name: /^How long before version 1 warned: 37 of 41/ })).toBeVisible()
+  await expect(page.getByText("4 of 41 failures without a warning")).toBeVisible()
 test("what putting a version in force would change is told, also where no rule asks for a forecast", async ({
   page,
 }) => {

@@ -15,7 +15,17 @@ from tests.twins.test_prognosis import ASK, TYPE, Rig
 from training.history import History
 from training.lifecycles import LifeCycles, Record, lives
 from training.recorder import Recorder, journals_in
-from training.track_record import WITHIN_US, Standing, Told, VersionRecord, measured, record, standing
+from training.track_record import (
+    LEADS,
+    WITHIN_US,
+    Standing,
+    Told,
+    VersionRecord,
+    lead_curve,
+    measured,
+    record,
+    standing,
+)
 from twins import commands as c
 from twins.clock import DAY_US, HOUR_US
 
@@ -208,6 +218,12 @@ def test_every_figure_is_what_the_slow_way_comes_to(
         assert (each.warnings, each.false_warnings) == (out["warnings"], out["false"])
         middle = float(np.median(out["leads"])) if out["leads"] else None
         assert same(None if each.lead is None else each.lead.p50_h, middle)
+        assert [point["before_h"] for point in each.leads] == (
+            sorted({0.0, *out["leads"]}) if out["failures"] else []
+        )
+        for point in each.leads:
+            warned = sum(lead >= point["before_h"] for lead in out["leads"])
+            assert point["share"] == pytest.approx(warned / out["failures"])
         assert sum(bin_["count"] for bin_ in each.reliability) <= count
 
 
@@ -256,6 +272,17 @@ def test_the_lead_is_that_of_the_warning_which_held() -> None:
     assert found.lead is not None
     assert found.lead.p50_h == 72.0
     assert (found.warnings, found.false_warnings) == (2, 0)  # the first came within a week of the failure
+
+
+def test_the_curve_of_lead_times_is_bounded_and_what_it_tells_is_exact() -> None:
+    lead_h = np.random.default_rng(0).gamma(2.0, 50.0, 3000)
+    found = lead_curve(lead_h, 4000)
+    assert len(found) == LEADS
+    assert found[0] == {"before_h": 0.0, "share": 0.75}
+    assert found[-1] == {"before_h": lead_h.max(), "share": 1 / 4000}
+    assert all(each["share"] == (lead_h >= each["before_h"]).sum() / 4000 for each in found)
+    assert lead_curve(np.zeros(0), 3) == [{"before_h": 0.0, "share": 0.0}]
+    assert lead_curve(np.zeros(0), 0) == []
 
 
 def test_a_failure_without_a_standing_warning_was_missed() -> None:

@@ -22,7 +22,20 @@ interface PlotProps<Row> {
 }
 
 export function PlotCard<Row>({ title, hint, aside, rows, point, columns, ...plot }: PlotProps<Row>) {
-  const points = rows.map(point)
+  const label = say("models.plot", { title, n: rows.length })
+  return (
+    <PlotFrame title={title} hint={hint} aside={aside} rows={rows} columns={columns}>
+      <TruthPlot label={label} points={rows.map(point)} {...plot} />
+    </PlotFrame>
+  )
+}
+
+type FrameProps<Row> = Pick<PlotProps<Row>, "title" | "hint" | "aside" | "rows" | "columns"> & {
+  readonly children: ReactNode
+}
+
+/** A plot with what it shows above it and its rows as a table below. */
+export function PlotFrame<Row>({ title, hint, aside, rows, columns, children }: FrameProps<Row>) {
   return (
     <Card title={title} aside={aside}>
       <p className={css.note}>{hint}</p>
@@ -30,7 +43,7 @@ export function PlotCard<Row>({ title, hint, aside, rows, point, columns, ...plo
         <p className={css.none}>{say("models.notMeasured")}</p>
       ) : (
         <>
-          <TruthPlot label={say("models.plot", { title, n: rows.length })} points={points} {...plot} />
+          {children}
           <details className={css.more}>
             <summary>{say("models.asTable")}</summary>
             <PlainTable

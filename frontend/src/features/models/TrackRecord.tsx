@@ -7,6 +7,7 @@ import type { PlainColumn } from "@/components/PlainTable"
 import { TableCard } from "@/components/TableCard"
 import { count, fixed, quantity, share } from "@/words/figures"
 import { say } from "@/words/say"
+import { LeadCard } from "./LeadCard"
 import { metricText } from "./metricText"
 import css from "./models.module.css"
 import { PlotCard, shareColumn } from "./PlotCard"
@@ -35,8 +36,8 @@ export function TrackRecord({ type, version }: Props) {
       >
         {data ? <Basis found={data} /> : null}
       </TableCard>
-      {mine && mine.reliability.length > 0 ? (
-        <div className={css.plots}>
+      {mine && mine.reliability.length + mine.leads.length > 0 ? (
+        <div className={css.pair}>
           <PlotCard<ReliabilityPoint>
             title={say("models.recordReliability", { n: version })}
             hint={say("models.recordReliabilityHelp")}
@@ -52,6 +53,7 @@ export function TrackRecord({ type, version }: Props) {
               { id: "count", title: say("models.moments"), align: "right", cell: (row) => count(row.count) },
             ]}
           />
+          <LeadCard of={mine} />
         </div>
       ) : null}
     </>

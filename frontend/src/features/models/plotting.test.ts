@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { bandPath, mostOf, path, radii, ticksUpTo } from "./plotting"
+import { bandPath, fallingPath, mostOf, path, radii, ticksUpTo } from "./plotting"
 
 test("ticks are round, about five, and none lies beyond the end", () => {
   expect(ticksUpTo(1)).toEqual([0, 0.2, 0.4, 0.6, 0.8, 1])
@@ -26,6 +26,16 @@ test("a line goes through its points in their order", () => {
       [5, 2],
     ]),
   ).toBe("M0 10L5 2")
+})
+
+test("a curve that falls holds each value up to its place, and ends at the bottom", () => {
+  const places = [
+    [0, 10],
+    [5, 10],
+    [8, 40],
+  ] as const
+  expect(fallingPath(places, 90)).toBe("M0 10L0 10L5 10L5 40L8 40L8 90")
+  expect(fallingPath([], 90)).toBe("")
 })
 
 test("a band goes along its highs and back along its lows, where there are any", () => {

@@ -45,6 +45,15 @@ export function path(places: readonly Place[]): string {
   return places.map(([x, y], i) => `${i === 0 ? "M" : "L"}${round(x)} ${round(y)}`).join("")
 }
 
+/** The path of a curve that falls at its points: each value holds up to its place, the last one falls to the bottom. */
+export function fallingPath(places: readonly Place[], bottom: number): string {
+  const falls = places.flatMap(([x, y], i): readonly Place[] => [
+    [x, y],
+    [x, places[i + 1]?.[1] ?? bottom],
+  ])
+  return path(falls)
+}
+
 /** The outline of what lies between the lows and the highs; empty where no point has them. */
 export function bandPath(points: readonly Point[], at: (across: number, up: number) => Place): string {
   const banded = points.filter((each) => each.low !== undefined && each.high !== undefined)
