@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from training.promotion_jobs import request, work
 from training.recorder import Recorder, journals_in
 from training.registry import FOLDER, Registry
 from training.scoring import Scorer
-from twins.clock import MINUTE_US, VirtualClock
+from twins.clock import HOUR_US, MINUTE_US, VirtualClock
 from twins.devices import AlertRule, Device, DeviceType
 from twins.fleet import FleetConfig, LocalFleet
 from twins.host import HostConfig
 from twins.readings import ReadingBatch
+from twins.typefiles import load_catalog
 
 SOON = AlertRule("soon", "rul_p50_h < 250", "high", "it fails", "repair it", on_delay_s=0.0, off_delay_s=0.0)
 SHAKING = AlertRule("shaking", "vibration > 4", "low", "c", "r", on_delay_s=0.0, off_delay_s=0.0)
@@ -177,6 +179,27 @@ def test_where_no_rule_asks_for_a_forecast_nothing_is_run(world: World) -> None:
     assert (found["rules"], found["comparison"]) == ([], None)
     job = Run(Job("promotion-1", "promotion", request(silent, 7), "ann"), lambda *_: None)
     assert work(lambda: world.fleet, world.past, world.registry, job) == found
+
+
+def test_the_shipped_pump_has_a_rule_to_report_on(tmp_path: Path) -> None:
+    pump, clock, ids = load_catalog()["centrifugal-pump"], VirtualClock(T0), ["a", "b"]
+    with LocalFleet(tmp_path / "hosts", FleetConfig(host=HostConfig(recorded=True)), clock) as fleet:
+        fleet.install(pump)
+        fleet.register([Device(each, pump.name) for each in ids])
+        for step in range(1, 37):
+            clock.advance_to(T0 + step * STEP_US)
+            values = np.tile([2700.0, 180.0, 1.8, 6.5, 38.0, 1.4, 50.0, 48.0], (2, 1)).astype(np.float32)
+            at_us = np.full(2, clock.now_us())
+            fleet.write(ReadingBatch(pump.name, pa.array(ids), np.arange(2, dtype=np.int32), at_us, values))
+    registry = Registry(tmp_path / FOLDER, clock)
+    for middle_h in (900.0, 100.0):
+        registry.add(manifest_of(pump), made_up(pump, 0, middle_h, moves_h=0.0).arrays())
+    past = Past(tmp_path / "history", journals_in(tmp_path / "hosts"))
+    found = sampled(past, registry, Candidacy(pump, 2, 1, T0, clock.now_us()), ids, 7)
+    assert found["rules"] == ["failure-likely"]
+    assert (found["comparison"]["in_all"]["before"], found["comparison"]["in_all"]["appeared"]) == (0, 2)
+    first = found["comparison"]["examples"][0]["after"]["raised"]
+    assert datetime.fromisoformat(first).timestamp() * 1e6 >= T0 + HOUR_US  # it has to hold for an hour
 
 
 def test_a_version_that_is_not_there_or_does_not_fit_is_refused(world: World) -> None:
