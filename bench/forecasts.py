@@ -153,6 +153,7 @@ def predicted(data: Path, version: int, truth: Floats) -> Score:
     mean, low, high = (
         rows[f"rul_{which}_h"].to_numpy().astype(np.float64)[order] for which in ("mean", "p05", "p95")
     )
+    low, high = (np.nan_to_num(each, nan=np.inf) for each in (low, high))  # none: beyond all known lives
     return scored(mean, truth, (low, high))
 
 
