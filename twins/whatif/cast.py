@@ -16,6 +16,7 @@ from twins.devices import PRIORITIES, DeviceType
 from twins.draws import name_keys
 from twins.kernels import DECLARED
 from twins.physics import PhysicsState
+from twins.prognosis import FIGURES
 from twins.readings import resolutions
 from twins.rules import scores_in_use
 from twins.simulation import sensor_faults
@@ -151,7 +152,12 @@ class Cast:
         self.room = stepping.bench(tile, len(self.device_type.channels), self.device_type.dtype)
         self.lines = kernels.line_results(tile)
         self.totals = {name: np.zeros(self.rows) for name in _TOTALS}
-        wants_scores = bool(scores_in_use(self.device_type)) or self.policy.kind == "prognosis"
+        asked = self.policy.when if self.policy.kind == "threshold" else ""
+        wants_scores = (
+            bool(scores_in_use(self.device_type))
+            or self.policy.kind == "prognosis"
+            or any(name in asked for name in FIGURES)
+        )
         self.with_trends = is_forecast and wants_scores
 
     def _twins(self, setting: Setting, present: Present, growth: Sequence[tuple[str, str, int]]) -> Twins:

@@ -122,6 +122,8 @@ class Workshop:
 def next_shift(resources: Resources, at_us: int) -> int:
     """The first moment from ``at_us`` on that is within the shift of a working day."""
     begin_us, end_us = (round(hour * HOUR_US) for hour in resources.shift)
+    if not 0 <= begin_us < end_us <= DAY_US:
+        raise ValueError(f"a shift begins before it ends, within a day, got {resources.shift}")
     day, within_us = divmod(at_us, DAY_US)
     while True:
         works = resources.weekends or (day + _TO_MONDAY_D) % 7 < 5
