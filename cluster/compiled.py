@@ -2,7 +2,9 @@
 
 numba keys its cache by the file of the function that is called, not by the files of those it calls. So the folder's name
 carries a digest of the modules of ``twins/`` that hold kernels and of all that these import: after any change of them, or
-of numba, the kernels are compiled anew.
+of numba, the kernels are compiled anew. Those of ``twins/whatif`` stand each in one file with all that they call beside
+these,
+so that numba itself sees when they change.
 """
 
 import ast
@@ -67,8 +69,9 @@ def main() -> None:
     """Compile all kernels into the cache: ``python -m cluster.compiled``, at set-up."""
     use_kernel_cache()
     from twins.warmup import compile_kernels  # only now: numba reads its settings when it is imported
+    from twins.whatif.warmup import compile_forks
 
-    print(f"kernels ready after {compile_kernels():.0f} s")
+    print(f"kernels ready after {compile_kernels() + compile_forks():.0f} s")
 
 
 if __name__ == "__main__":
