@@ -87,6 +87,9 @@ LEAST_BINS: Final = 3
 AMBIENT_KNOWN_SD_K: Final = 0.5
 """How well the ambient temperature of a site is known, where it is."""
 
+GROWTH_SD: Final = 0.05
+"""What is not known of how wear grew over the window, as a share of it: laws of growth are rough."""
+
 _DRAWS: Final = 1024  # of the posterior
 _ON_THE_WAY: Final = 256  # of each stage before
 _CHAINS: Final = 32
@@ -100,6 +103,7 @@ _TO_MONDAY_US: Final = 3 * DAY_US
 _LOAD_FACTOR_SD: Final = 0.05
 _MISFIT_MEDIAN: Final = 0.1
 _MISFIT_SD: Final = 1.2  # of the logarithm
+_DRIFT: Final = 0.1  # of the mark of full damage
 _MOST_Z: Final = 4.0
 
 
@@ -172,8 +176,10 @@ class _Law(NamedTuple):
     noise2: Vector  # (C,) variance of a healthy reading, rounding and all
     spread: Vector  # (C,)
     loose2: Vector  # (C,) variance by offset and damage, as load sees it
-    depart: Vector  # (C,) how far a channel departs from the law at a misfit of 1
+    depart: Vector  # (C,) how far a channel departs from the law at a misfit of 1, all the time
+    drift: Vector  # (C,) the same over the window
     tilt: Vector  # (C,) the same over one of load
+    tilted: Vector  # (C,) over one of load in any case, since lag is known roughly
     low: Vector  # (C,)
     high: Vector  # (C,)
     plan: Vector
@@ -204,7 +210,9 @@ class _Window(NamedTuple):
     load_var: Vector  # (T,) of the estimate
     moving: Vector  # (T,) variance of load within the bin
     warmth: Vector  # (T,)
-    lagged: Vector  # (T,)
+    lagged: Vector  # (T,) value of a healthy channel, ambient and lag and all
+    lagged_load: Vector  # (T,)
+    haze: Vector  # (1,) variance of what is wrong with the ambient temperature all the time
     centre: Vector  # (1,) mean load of the window
     worn: Matrix  # (T + 1, M) wear since the beginning, at a pace of 1
     before: Vector  # (M,) the same between the beginning of the life-cycle and the window
@@ -307,7 +315,7 @@ def estimate(
         observed.start_us,
         np.ascontiguousarray(observed.mean, np.float64),
         np.ascontiguousarray(observed.sd, np.float64),
-        np.ascontiguousarray(observed.count, np.int64),
+        np.where(np.isnan(observed.mean), 0, observed.count).astype(np.int64),
         np.ascontiguousarray(np.broadcast_to(ambient, (n, bins))),
         first,
         earlier,
@@ -386,8 +394,10 @@ def _law(device_type: DeviceType, bin_s: float, speedup: float) -> _Law:
         tau_s=p.tau_s,
         noise2=noise2,
         spread=np.maximum(p.spread, 1e-3 * np.sqrt(noise2)),
-        loose2=p.spread**2 + (0.25 * size) ** 2,
+        loose2=p.spread**2 + (3.0 * size) ** 2,
         depart=p.spread + 0.5 * np.sqrt(noise2) + 0.02 * size,
+        drift=p.spread + 0.5 * np.sqrt(noise2) + _DRIFT * size,
+        tilted=0.05 * swing * p.tau_s / (p.tau_s + bin_s),
         tilt=p.spread + 0.5 * np.sqrt(noise2) + 0.02 * size + 0.02 * swing,
         low=p.low,
         high=p.high,
@@ -416,7 +426,8 @@ def _law(device_type: DeviceType, bin_s: float, speedup: float) -> _Law:
 def _window(bins: int, spans: int, channels: int, modes: int) -> _Window:
     by_channel = [np.zeros((spans, channels)) for _ in range(10)]
     parts: list[Matrix] = [
-        *(np.zeros(bins) for _ in range(5)),
+        *(np.zeros(bins) for _ in range(6)),
+        np.zeros(1),
         np.zeros(1),
         np.zeros((bins + 1, modes)),
         np.zeros(modes),
@@ -539,11 +550,18 @@ def _explain(
     per_load = LOAD_STEPS / MAX_LOAD
     channels = mean.shape[1]
     heard = 0
+    sure = 1.0 / AMBIENT_SD_K**2
+    for c in range(channels):
+        if law.used[c]:
+            sure += law.ambient_gain[c] ** 2 / (law.noise2[c] + law.loose2[c])
+    w.haze[0] = 0.0
     for t in range(first, len(mean)):
+        haze = 1.0 / sure if math.isnan(ambient_c[t]) else AMBIENT_KNOWN_SD_K**2
+        w.haze[0] += haze / (len(mean) - first)
         middle_us = start_us + int((t + 0.5) * bin_s * SECOND_US)
         known = not math.isnan(ambient_c[t])
         prior_k = ambient_c[t] - law.reference_c if known else 0.0
-        prior_k2 = AMBIENT_KNOWN_SD_K**2 if known else AMBIENT_SD_K**2
+        prior_k2 = 1e-4 if known else AMBIENT_SD_K**2  # what is not known well is mostly an offset: ``haze``
         prior, prior2 = _planned(law.plan, middle_us), law.load_sd**2
         load, warmth, least = prior, prior_k, math.inf
         anything = False
@@ -585,7 +603,7 @@ def _explain(
             load = min(MAX_LOAD, max(0.0, load + min(0.2, max(-0.2, (h22 * g1 - h12 * g2) / det))))
             warmth += (h11 * g2 - h12 * g1) / det
             precision = det / h22
-        moved, sure = 0.0, 0.0
+        moved, trusted = 0.0, 0.0
         for c in range(channels):
             if law.used[c] and count[t, c] > 2 and sd[t, c] >= 0.0:
                 place = load * per_load
@@ -597,10 +615,10 @@ def _explain(
                 trust = (slope * slope / v) ** 2 * count[t, c]
                 if trust > 0.0:
                     moved += trust * (sd[t, c] ** 2 - law.noise2[c]) / (slope * slope)
-                    sure += trust
+                    trusted += trust
         w.load[t], w.warmth[t], w.load_var[t] = load, warmth, 1.0 / precision
-        if sure > 0.0:
-            w.moving[t] = max(0.0, moved / sure)
+        if trusted > 0.0:
+            w.moving[t] = max(0.0, moved / trusted)
     return heard
 
 
@@ -643,7 +661,7 @@ def _gather(
         w.degrees[:, c] = 0.0
         if not law.used[c]:
             continue
-        _lag(law, w, c, bin_s, first)
+        _lag(law, w, c, bin_s, count, first)
         freedom, between = 0.0, 0.0
         for k in range(spans):
             since, until = first + k * length // spans, first + (k + 1) * length // spans
@@ -665,13 +683,11 @@ def _gather(
                 bent = 0.5 * (_at(law.healthy[c], place - away) + _at(law.healthy[c], place + away)) - here
                 before = _at(law.healthy[c], w.load[max(first, t - 1)] * per_load)
                 late = 0.3 * (here - before) * law.tau_s[c] / (law.tau_s[c] + bin_s)
-                if law.tau_s[c] > 0.0:
-                    here = w.lagged[t]
-                residual = y - here - bent - law.ambient_gain[c] * w.warmth[t]
+                residual = y - w.lagged[t] - bent
                 random = law.noise2[c] / count[t, c]
                 model = slope * slope * w.load_var[t] + 0.25 * bent * bent + late * late
                 weight = 1.0 / (random + model + 1e-2 * law.noise2[c])
-                load = w.load[t] - centre
+                load = w.lagged_load[t] - centre
                 s1 += weight
                 sl += weight * load
                 sll += weight * load * load
@@ -721,27 +737,40 @@ def _gather(
 
 
 @inlined
-def _lag(law: _Law, w: _Window, c: int, bin_s: float, first: int) -> None:
-    """Mean of the lagged healthy value of channel ``c`` in each bin."""
-    if law.tau_s[c] <= 0.0:
-        return
+def _lag(law: _Law, w: _Window, c: int, bin_s: float, count: NDArray[np.int64], first: int) -> None:
+    """Means over each bin of what channel ``c`` shows if healthy, and of load as it sees it."""
     per_load = LOAD_STEPS / MAX_LOAD
-    parts = 4
-    keep = math.exp(-bin_s / parts / law.tau_s[c])
-    hold = law.tau_s[c] / (bin_s / parts) * (1.0 - keep)
-    value = _at(law.healthy[c], w.load[first] * per_load)
-    for t in range(first, len(w.load)):
-        total = 0.0
+    if law.tau_s[c] <= 0.0:
+        for t in range(first, len(w.load)):
+            w.lagged[t] = _at(law.healthy[c], w.load[t] * per_load) + law.ambient_gain[c] * w.warmth[t]
+            w.lagged_load[t] = w.load[t]
+        return
+    last = len(w.load) - 1
+    load = w.load[first]
+    value = _at(law.healthy[c], load * per_load) + law.ambient_gain[c] * w.warmth[first]
+    seen = load
+    for t in range(first, last + 1):
+        few = 0 < count[t, c] < 4  # readings of what a step has come to, not means over it
+        parts = int(count[t, c]) if few else 4
+        keep = math.exp(-bin_s / parts / law.tau_s[c])
+        hold = 0.0 if few else law.tau_s[c] / (bin_s / parts) * (1.0 - keep)
+        before, after = max(first, t - 1), min(last, t + 1)
+        bend = 0.0 if few or law.held else (w.load[before] + w.load[after] - 2.0 * w.load[t]) / 24.0
+        total, total_load = 0.0, 0.0
         for i in range(parts):
-            load = w.load[t]
+            ahead = (i + 0.5) / parts - 0.5
+            other = after if ahead > 0.0 else before
+            load = w.load[t] - bend
             if not law.held:
-                ahead = (i + 0.5) / parts - 0.5
-                other = min(len(w.load) - 1, t + 1) if ahead > 0.0 else max(first, t - 1)
                 load += (w.load[other] - load) * abs(ahead)
-            target = _at(law.healthy[c], load * per_load)
-            total += target + (value - target) * hold
-            value = target + (value - target) * keep
+            warmth = w.warmth[t] + (w.warmth[other] - w.warmth[t]) * abs(ahead)
+            target = _at(law.healthy[c], load * per_load) + law.ambient_gain[c] * warmth
+            after_step, seen_after = target + (value - target) * keep, load + (seen - load) * keep
+            total += after_step if few else target + (value - target) * hold
+            total_load += seen_after if few else load + (seen - load) * hold
+            value, seen = after_step, seen_after
         w.lagged[t] = total / parts
+        w.lagged_load[t] = total_load / parts
 
 
 @inlined
@@ -786,12 +815,12 @@ def _likelihood(
         if not (law.marked[c] or whole):
             continue
         away2 = (misfit * law.depart[c]) ** 2
-        x.gram[c, 0] = 1.0 / (law.spread[c] ** 2 + away2)
+        x.gram[c, 0] = 1.0 / (law.spread[c] ** 2 + law.ambient_gain[c] ** 2 * w.haze[0] + away2)
         x.gram[c, 1] = 0.0
-        x.gram[c, 2] = 1.0 / away2 if away2 > 0.0 else 1.0
+        x.gram[c, 2] = 1.0 / (misfit * law.drift[c]) ** 2 if away2 > 0.0 else 1.0
         x.gram[c, 3] = 0.0
         x.gram[c, 4] = 0.0
-        x.gram[c, 5] = 1.0 / (misfit * law.tilt[c]) ** 2 if away2 > 0.0 else 1.0
+        x.gram[c, 5] = 1.0 / ((misfit * law.tilt[c]) ** 2 + law.tilted[c] ** 2) if away2 > 0.0 else 1.0
         x.pull[c, :] = 0.0
         x.fit[c] = x.gram[c, 0] * x.gram[c, 2] * x.gram[c, 5]
     for k in range(spans):
@@ -819,7 +848,7 @@ def _likelihood(
                 continue
             loud2 = x.loud[c] * x.loud[c]
             scale = 1.0 + w.noisy[k, c] * (loud2 - 1.0)
-            span2 = (0.3 * misfit * law.depart[c]) ** 2
+            span2 = (0.3 * misfit * law.drift[c]) ** 2
             precision = weight / (scale + weight * span2)
             rest = w.value[k, c] - x.a[c] - x.b[c] * (w.at_load[k, c] + w.centre[0])
             tau, load = w.when[k], w.at_load[k, c]
@@ -1115,7 +1144,7 @@ def _estimate(
         power = _search(law, w, x, key, left[r], alive)
         if power < 1.0:
             out.reason[r] = UNSETTLED
-        _keep(x, y, r, out)
+        _keep(w, x, y, r, out)
 
 
 @inlined
@@ -1172,10 +1201,15 @@ def _know_nothing(law: _Law, r: int, out: DamageEstimate) -> None:
 
 
 @inlined
-def _keep(x: _Scratch, y: _Scratch, r: int, out: DamageEstimate) -> None:
+def _keep(w: _Window, x: _Scratch, y: _Scratch, r: int, out: DamageEstimate) -> None:
     """Mean and covariance of the draws, into row ``r``."""
     n, width = x.theta.shape
     _moments(x, x.theta, n, y.centre, y.cover)
+    modes = width // 2
+    for m in range(modes):
+        grown = math.exp(y.centre[modes + m]) * w.worn[len(w.worn) - 1, m]
+        density = max(0.02, 0.3989422804014327 * math.exp(-0.5 * y.centre[m] ** 2))
+        y.cover[m, m] += (GROWTH_SD * grown / density) ** 2
     _root(y.cover, y.root)
     misfit = 0.0
     for i in range(n):
