@@ -2,9 +2,8 @@
 
 numba keys its cache by the file of the function that is called, not by the files of those it calls. So the folder's name
 carries a digest of the modules of ``twins/`` that hold kernels and of all that these import: after any change of them, or
-of numba, the kernels are compiled anew. Those of ``twins/whatif`` stand each in one file with all that they call beside
-these,
-so that numba itself sees when they change.
+of numba, the kernels are compiled anew. Those of ``twins/whatif`` stand each in one file with all that
+they call beside these, so that numba itself sees when they change.
 """
 
 import ast
