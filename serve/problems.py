@@ -68,6 +68,8 @@ STATUS: Final[Mapping[type[FleetError], int]] = {
     past_errors.JobNotFoundError: 404,
     past_errors.JobEndedError: 409,
     past_errors.JobFailedError: 500,
+    past_errors.ExperimentNotFoundError: 404,
+    past_errors.ExperimentUnderWayError: 409,
     past_errors.ModelNotFoundError: 404,
     past_errors.NoChampionError: 409,
     past_errors.ModelUnfitError: 409,

@@ -9,6 +9,8 @@
     ├── JobNotFoundError           no such job
     ├── JobEndedError              a job that has ended already cannot be cancelled
     ├── JobFailedError             a job that was waited for has failed, or was cancelled
+    ├── ExperimentNotFoundError    no such experiment of the what-if lab
+    ├── ExperimentUnderWayError    an experiment that has not ended cannot be deleted
     ├── ModelNotFoundError         no such version of a model
     ├── ModelDamagedError          what is kept of a model is not what was written
     ├── ModelFormatError           a newer Twinfold wrote what is kept of a model
@@ -92,6 +94,33 @@ class JobFailedError(FleetError):
 
     def __str__(self) -> str:
         return f"{self.job_id} {'was' if self.state == 'cancelled' else 'has'} {self.state}: {self.reason}"
+
+
+class ExperimentNotFoundError(FleetError):
+    """No experiment has this id, or it was deleted."""
+
+    code = "whatif.not_found"
+
+    def __init__(self, experiment: str) -> None:
+        super().__init__(experiment)
+        self.experiment = experiment
+
+    def __str__(self) -> str:
+        return f"no experiment {self.experiment!r}; GET /api/whatif/experiments lists those that there are"
+
+
+class ExperimentUnderWayError(FleetError):
+    """The experiment is queued or runs."""
+
+    code = "whatif.under_way"
+
+    def __init__(self, experiment: str, state: str) -> None:
+        super().__init__(experiment, state)
+        self.experiment = experiment
+        self.state = state
+
+    def __str__(self) -> str:
+        return f"experiment {self.experiment} is {self.state}; cancel it first"
 
 
 class ModelNotFoundError(FleetError):

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from cluster.services.service import STOP_WITHIN_S, Service, journal_sources
-from training import drift, import_jobs, promotion_jobs, rehearsal_jobs, training_jobs
+from training import drift, import_jobs, promotion_jobs, rehearsal_jobs, training_jobs, whatif_jobs
+from training.history import History
 from training.jobs import ACTOR, FOLDER, Job, Jobs, Work
+from training.lab import Lab
 from training.past import Past
 from training.registry import FOLDER as MODELS
 from training.registry import Registry
@@ -21,6 +23,7 @@ from twins.fleet import Fleet
 from twins.journal import JournalConfig
 from twins.placement import Placement
 from twins.ray_fleet import RayFleet
+from twins.whatif.experiments import Runner as ReplicationRunner
 
 _WORKERS: Final = 8
 _LOOK_EVERY_S: Final = 30.0
@@ -52,6 +55,7 @@ class Working:
             rehearsal_jobs.KIND: partial(rehearsal_jobs.work, find, partial(_past, folder)),
             promotion_jobs.KIND: partial(promotion_jobs.work, find, partial(_past, folder), registry),
             training_jobs.KIND: partial(training_jobs.work, folder, lambda name: find().types[name], _train),
+            whatif_jobs.KIND: partial(whatif_jobs.work, folder, partial(_lab, folder, find), _replications),
         }
         self._jobs = Jobs(folder / FOLDER, works, clock)
         self._schedule = Schedule(
@@ -118,6 +122,21 @@ def _train(folder: Path) -> None:
     from training.trainer import train
 
     train(folder, max(1, min(_WORKERS, int(ray.cluster_resources().get("CPU", 1)))))
+
+
+def _replications() -> ReplicationRunner:
+    """Runs replications of experiments on all cores of the cluster but one, which is left to the twins that live."""
+    import ray
+
+    from twins.whatif.ray_runner import RayRunner
+
+    return RayRunner(max(1, int(ray.cluster_resources().get("CPU", 1)) - 1))
+
+
+def _lab(data: Path, find: Callable[[], Fleet], check: Callable[[], None]) -> Lab:
+    """What experiments begin with: the fleet that runs now, and its past."""
+    sources = tuple(journal_sources(data / "hosts", host_actors()).values())
+    return Lab(data, History(data / "history", sources), find, check=check)
 
 
 def _past(data: Path) -> Past:

@@ -222,7 +222,7 @@ class _Filed:
     def __init__(self, experiment: Experiment, out: Path) -> None:
         self._folder = RunFolder(out)
         said = {"twinfold": version("twinfold"), "seed": experiment.scenario.seed, **experiment.manifest}
-        self._folder.begin(experiment.scenario, experiment.fork, said)
+        self._folder.begin(experiment.scenario, experiment.fork, said, experiment.present)
 
     def done(self) -> set[Task]:
         return {Task(*each) for each in self._folder.done()}

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
-from twins import physics
+from twins import packing, physics
 from twins.physics import PhysicsState, physics_params
 from twins.whatif import estimation, stepping
 from twins.whatif.estimation import DamageEstimate
 from twins.whatif.forks import ForkedType
+
+VERSION: Final = 1
+"""Of blocks of estimates."""
 
 
 class Present(Protocol):
@@ -53,3 +56,33 @@ class Estimated:
         s.life_cycle[:] = np.maximum(forked.arrays["core.life_cycle"], 0)
         stepping.rekey(s, seed, replication)
         return s
+
+    def block(self) -> bytearray:
+        """The estimates as one block of bytes, for ``from_block``."""
+        arrays = {
+            f"{name}/{part}": array
+            for name, each in self.estimates.items()
+            for part, array in each._asdict().items()
+        }
+        return packing.pack({"version": VERSION, "types": list(self.estimates)}, arrays)
+
+    @staticmethod
+    def from_block(block: bytes | bytearray | memoryview) -> "Estimated":
+        """What ``block`` gave.
+
+        Raises
+        ------
+        packing.PackingError : the block is damaged.
+        ValueError : it is of a version that this one cannot read.
+        """
+        meta, arrays = packing.unpack(block)
+        if meta["version"] != VERSION:
+            raise ValueError(
+                f"estimates of version {meta['version']}, this Twinfold reads {VERSION}; run it anew"
+            )
+        return Estimated(
+            {
+                name: DamageEstimate(**{part: arrays[f"{name}/{part}"] for part in DamageEstimate._fields})
+                for name in meta["types"]
+            }
+        )

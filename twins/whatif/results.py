@@ -24,11 +24,14 @@ from twins.whatif.errors import RunFolderError
 from twins.whatif.forks import Fork
 from twins.whatif.intervals import Estimate, Fan, Paired
 from twins.whatif.outcomes import TABLES
+from twins.whatif.presence import Estimated, Present, as_known
 from twins.whatif.scenarios import Scenario
 
 VERSION: Final = 1
 
 FORK: Final = "fork.bin"
+PRESENT: Final = "present.bin"
+SCENARIO: Final = "scenario.yaml"
 MANIFEST: Final = "manifest.json"
 PARTS: Final = "parts"
 
@@ -135,38 +138,47 @@ class Results:
 class RunFolder:
     """A folder with an experiment that is under way, or has ended.
 
-    Layout: ``manifest.json``, ``scenario.yaml``, ``fork.bin``; ``parts/<arm>-<replication>/<table>.parquet`` while it runs;
+    Layout: ``manifest.json``, ``scenario.yaml``, ``fork.bin``, ``present.bin`` where damage was estimated; ``parts/<arm>-<replication>/<table>.parquet`` while it runs;
     ``<table>.parquet`` once it has ended.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def begin(self, scenario: Scenario, fork: Fork, manifest: Mapping[str, Any]) -> None:
+    def begin(
+        self, scenario: Scenario, fork: Fork, manifest: Mapping[str, Any], present: Present = as_known
+    ) -> None:
         """Make the folder ready for an experiment, or take up the one that was begun in it.
+
+        Parameters
+        ----------
+        present : kept where it goes by estimates, so that a replication can be run again
 
         Raises
         ------
         RunFolderError : it holds another experiment, or something else.
         """
-        digest = scenariofiles.content_hash(scenario)
         if self.is_begun:
-            known = self.manifest()["scenario_hash"]
-            if known != digest:
-                raise RunFolderError(
-                    str(self.folder),
-                    f"holds the results of another scenario ({known[:12]})",
-                    "choose another folder",
-                )
+            self.refuse_another(scenario)
             return
-        if self.folder.exists() and any(self.folder.iterdir()):
+        if self.folder.exists() and any(not _is_ours(path.name) for path in self.folder.iterdir()):
             raise RunFolderError(str(self.folder), "is not empty", "choose another folder, or empty it")
         self.folder.mkdir(parents=True, exist_ok=True)
         _write(self.folder / FORK, bytes(fork.block()))
-        _write(self.folder / "scenario.yaml", scenariofiles.to_yaml(scenario).encode())
+        if isinstance(present, Estimated):
+            _write(self.folder / PRESENT, bytes(present.block()))
+        _write(self.folder / SCENARIO, scenariofiles.to_yaml(scenario).encode())
+        digest = scenariofiles.content_hash(scenario)
         said = {"version": VERSION, "scenario_hash": digest, **manifest, "lineage": dict(fork.lineage),
                 "at_us": fork.at_us, "devices": {name: len(each) for name, each in fork.types.items()}}  # fmt: skip
         _write(self.folder / MANIFEST, json.dumps(said, indent=1).encode())
+
+    def refuse_another(self, scenario: Scenario) -> None:
+        """Nothing, where this scenario was begun here; else raises RunFolderError."""
+        known = self.manifest()["scenario_hash"]
+        if known != scenariofiles.content_hash(scenario):
+            problem = f"holds the results of another scenario ({known[:12]})"
+            raise RunFolderError(str(self.folder), problem, "choose another folder")
 
     @property
     def is_begun(self) -> bool:
@@ -187,13 +199,18 @@ class RunFolder:
 
     def scenario(self) -> Scenario:
         self.manifest()
-        path = self.folder / "scenario.yaml"
+        path = self.folder / SCENARIO
         return scenariofiles.parse_scenario(path.read_text(), path.name).scenario
 
     def fork(self) -> Fork:
         """The twins that it runs."""
         self.manifest()
         return Fork.from_block((self.folder / FORK).read_bytes())
+
+    def present(self) -> Present:
+        """What these are really like: as it was estimated when it began, else as it is known."""
+        path = self.folder / PRESENT
+        return Estimated.from_block(path.read_bytes()) if path.exists() else as_known
 
     def add(self, arm: str, number: int, tables: Mapping[str, pa.Table]) -> None:
         """Keep the outcome of a replication; it appears whole."""
@@ -274,6 +291,11 @@ def column(found: pa.Table, metric: str, arm: str, numbers: NDArray[np.int32]) -
     )
     values[place[inside]] = _floats(mine["value"])[inside]
     return values
+
+
+def _is_ours(name: str) -> bool:
+    """Whether it may be what is left where an experiment was cut off before it had begun."""
+    return name.removesuffix(_PARTIAL) in (FORK, PRESENT, SCENARIO, MANIFEST)
 
 
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
