@@ -26,6 +26,7 @@ from cluster import (
     cli_templates,
     cli_train,
     cli_types,
+    cli_whatif,
 )
 from cluster.compiled import use_kernel_cache
 from cluster.terminal import AsJson, Data, instant
@@ -62,6 +63,7 @@ app.add_typer(cli_device.app)
 app.add_typer(cli_devices.app)
 app.add_typer(cli_templates.app)
 app.command()(cli_rehearse.rehearse)
+app.command()(cli_whatif.whatif)
 app.command()(cli_train.train)
 app.command()(cli_train.predict)
 app.command()(cli_backtest.backtest)

@@ -50,7 +50,7 @@ def train(
     job = Job(f"{name}{'' if with_age else '-without-age'}-{seed}", training_jobs.KIND, request, by)
 
     def run(folder: Path) -> None:
-        with _ray(settings):
+        with own_ray(settings):
             from training.trainer import (
                 train as by_ray,  # only now: Ray reads its environment when it is imported
             )
@@ -138,15 +138,22 @@ def predict(
 def _type(data: Path, name: str) -> DeviceType:
     """The version of a type that was put in force last, as history and the journals tell."""
     with History(data / "history", journals_in(data / "hosts")) as history:
-        rows = history.query(_NEWEST).to_pylist()
-    documents = {row["device_type"]: row["document"] for row in rows}
-    if name not in documents:
-        raise DeviceTypeNotFoundError(name, tuple(sorted(documents)))
-    return from_document(json.loads(documents[name]))
+        types = types_in(history)
+    if name not in types:
+        raise DeviceTypeNotFoundError(name, tuple(sorted(types)))
+    return types[name]
+
+
+def types_in(history: History) -> dict[str, DeviceType]:
+    """The version of each type that was put in force last, as history and the journals tell."""
+    if "types" not in history.tables():
+        return {}
+    rows = history.query(_NEWEST).to_pylist()
+    return {row["device_type"]: from_document(json.loads(row["document"])) for row in rows}
 
 
 @contextmanager
-def _ray(settings: Settings) -> Iterator[None]:
+def own_ray(settings: Settings) -> Iterator[None]:
     """Ray for as long as it takes."""
     os.environ.update(ray_environment(settings.data.resolve()))
     import ray  # only now, as above

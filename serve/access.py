@@ -160,6 +160,18 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
     "GET /api/jobs/{job}": ("engineer", "own"),
     "POST /api/jobs/{job}/cancel": ("engineer", "own"),
     "POST /api/imports": ("local", "whole"),
+    # -- what-if: an experiment forks devices of all sites, and crews and parts are shared, so none is for some sites
+    "GET /api/whatif/templates": ("viewer", "platform"),
+    "POST /api/whatif/check": ("engineer", "whole"),
+    "GET /api/whatif/experiments": ("viewer", "whole"),
+    "POST /api/whatif/experiments": ("engineer", "whole"),
+    "GET /api/whatif/experiments/{experiment}": ("viewer", "whole"),
+    "GET /api/whatif/experiments/{experiment}/results": ("viewer", "whole"),
+    "GET /api/whatif/experiments/{experiment}/fans": ("viewer", "whole"),
+    "GET /api/whatif/experiments/{experiment}/tables/{table}": ("viewer", "whole"),
+    "POST /api/whatif/experiments/{experiment}/cancel": ("engineer", "whole"),
+    "POST /api/whatif/experiments/{experiment}/reruns": ("engineer", "whole"),
+    "DELETE /api/whatif/experiments/{experiment}": ("engineer", "whole"),
     # -- device types and their rules
     "GET /api/types": ("viewer", "platform"),
     "GET /api/types/{name}": ("viewer", "platform"),

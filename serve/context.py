@@ -34,6 +34,7 @@ from serve.system import NoParts, Parts
 from serve.templates import Templates
 from serve.together import Together
 from serve.versions import Versions
+from serve.whatif import Library
 from serve.within.fleet import FleetWithin, LiveWithin
 from serve.within.past import HistoryWithin
 from serve.within.people import BookWithin, DeskWithin, JobsWithin, KeysWithin
@@ -130,11 +131,13 @@ class Context:
     decoders: Workers = field(init=False)
     templates: Templates = field(init=False)
     door: Door = field(init=False)
+    experiments: Library = field(init=False)
     switchboard: Switchboard = field(default_factory=Switchboard)
 
     def __post_init__(self) -> None:
         self.forecasters = Forecasters(self.models)
         self.overview = Overview(self.live)
+        self.experiments = Library(self.models.folder.parent, self.models, self.jobs)
         self.catalogue = Catalogue(Versions(self.access.database, self.fleet.clock), self.fleet)
         self.calls = Workers("calls", self.config.calls, self.config.waiting)
         self.reads = Workers("questions", self.config.reads, self.config.waiting)

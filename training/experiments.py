@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from training.lab import RegistryForecaster
@@ -16,7 +15,8 @@ from twins.devices import DeviceType
 from twins.rules import rule_vocabulary
 from twins.vocabulary import device_vocabulary
 from twins.whatif.cast import Forecaster
-from twins.whatif.checking import Surroundings
+from twins.whatif.checking import Problem, Surroundings
+from twins.whatif.errors import ScenarioError
 from twins.whatif.experiments import Experiment
 from twins.whatif.results import RunFolder
 from twins.whatif.scenarios import Scenario
@@ -101,3 +101,11 @@ def surroundings(
     models = {name: [each.version for each in registry.versions(name)] for name in types}
     in_force = [name for name in types if registry.champion(name) is not None]
     return Surroundings(types, device_vocabulary(types), rule_vocabulary, counts, models, in_force, sites)
+
+
+def refuse_problems(problems: Sequence[Problem], source: str) -> None:
+    """Nothing, where there are none; else raises ScenarioError with all of them."""
+    if problems:
+        (_, line, problem, remedy), *others = problems
+        more = tuple((each.line, each.problem, each.remedy) for each in others)
+        raise ScenarioError(source, line, problem, remedy, more)

@@ -24,6 +24,7 @@ from serve.client.preferences import Preferences
 from serve.client.readings import Readings, send
 from serve.client.recommendations import Recommendations
 from serve.client.templates import DeviceTemplates
+from serve.client.whatif import WhatIf
 from serve.errors import UnansweredError
 from serve.schemas.accounts import AuditItem, AuditPage, Me
 from serve.schemas.devices import DeviceItem
@@ -79,6 +80,7 @@ class Client:
         self.templates = DeviceTemplates(self._ask)
         self.models = Models(self._ask)
         self.jobs = Jobs(self._ask)
+        self.whatif = WhatIf(self._ask)
         self.notifications = Notifications(self._ask)
         self.account = OwnAccount(self._ask)
         self.accounts = Accounts(self._ask)

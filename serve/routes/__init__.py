@@ -24,6 +24,7 @@ from serve.routes import (
     rehearsals,
     templates,
     types,
+    whatif,
 )
 
 ROUTERS: Final = (  # a path of its own goes before the ids that could look like it
@@ -38,6 +39,7 @@ ROUTERS: Final = (  # a path of its own goes before the ids that could look like
     rehearsals.router,
     models.router,
     jobs.router,
+    whatif.router,
     fleet.router,
     readings.router,
     device_socket.router,

@@ -30,9 +30,10 @@ from serve.context import Context  # noqa: E402
 from serve.database import Database  # noqa: E402
 from serve.live import LiveTable, LocalSource  # noqa: E402
 from tests.e2e.models import TYPE, add_models  # noqa: E402
-from training import promotion_jobs, rehearsal_jobs  # noqa: E402
+from training import promotion_jobs, rehearsal_jobs, whatif_jobs  # noqa: E402
 from training.history import History  # noqa: E402
 from training.jobs import Jobs  # noqa: E402
+from training.lab import Lab  # noqa: E402
 from training.recorder import JournalSource, Recorder  # noqa: E402
 from training.registry import FOLDER as MODELS  # noqa: E402
 from training.registry import Registry  # noqa: E402
@@ -43,6 +44,7 @@ from twins.fleetfiles import FleetSpec, load_fleet  # noqa: E402
 from twins.host import HostConfig  # noqa: E402
 from twins.simulation import Simulator  # noqa: E402
 from twins.typefiles import load_catalog  # noqa: E402
+from twins.whatif.experiments import Local  # noqa: E402
 
 HERE = Path(__file__).resolve().parents[2]
 NAME, PASSWORD = "kari", "grey heron over the lock gate"
@@ -91,6 +93,9 @@ def main() -> None:
         works = {
             rehearsal_jobs.KIND: partial(rehearsal_jobs.work, lambda: fleet, history.past),
             promotion_jobs.KIND: partial(promotion_jobs.work, lambda: fleet, history.past, models),
+            whatif_jobs.KIND: partial(
+                whatif_jobs.work, data, lambda check: Lab(data, history, lambda: fleet, check=check), Local
+            ),
         }
         jobs = Jobs(data / "jobs", works)
         add_models(models, fleet, time.time_ns() // 1000)

@@ -20,10 +20,11 @@ from serve.config import ApiConfig, database_config
 from serve.context import Context
 from serve.database import Database
 from serve.live import LiveTable, LocalSource
-from training import import_jobs, promotion_jobs, rehearsal_jobs, training_jobs
+from training import import_jobs, promotion_jobs, rehearsal_jobs, training_jobs, whatif_jobs
 from training.history import History
 from training.jobs import FOLDER as JOBS_FOLDER
 from training.jobs import Jobs
+from training.lab import Lab
 from training.recorder import JournalSource
 from training.registry import FOLDER as MODELS
 from training.registry import Registry
@@ -43,6 +44,7 @@ from twins.devices import (
 )
 from twins.fleet import FleetConfig, LocalFleet
 from twins.readings import ReadingBatch
+from twins.whatif.experiments import Local
 
 PASSWORD = "grey heron over the lock gate"
 T0 = 1_760_000_000 * SECOND_US
@@ -184,6 +186,9 @@ def make_app(fleet: LocalFleet, folder: Path, **config: Any) -> FastAPI:
         promotion_jobs.KIND: partial(promotion_jobs.work, lambda: fleet, history.past, models),
         training_jobs.KIND: partial(
             training_jobs.work, folder, fleet.types.__getitem__, lambda run: Worker(run).work()
+        ),
+        whatif_jobs.KIND: partial(
+            whatif_jobs.work, folder, lambda check: Lab(folder, history, lambda: fleet, check=check), Local
         ),
     }
     jobs = Jobs(folder / JOBS_FOLDER, works)

@@ -37,6 +37,7 @@ from serve.client.notifications import Notifications
 from serve.client.preferences import Preferences
 from serve.client.recommendations import Recommendations
 from serve.client.templates import DeviceTemplates
+from serve.client.whatif import WhatIf
 from serve.config import ReceiversConfig
 from serve.errors import ApiError, UnansweredError
 from serve.problems import fleet_problem
@@ -59,6 +60,7 @@ from tests.serve.edges import PASSWORD
 from tests.serve.notices import hook
 from tests.serve.served import Line, Served, served, until
 from tests.serve.test_job_routes import MAPPING
+from tests.serve.test_whatif_routes import SCENARIO
 from twins.clock import SECOND_US
 from twins.errors import OverloadedError
 
@@ -75,7 +77,7 @@ NOT_FOR_PROGRAMS = {
 }
 NOUNS: list[type] = [
     Client, Devices, Alerts, Asked, MaintenanceRecords, Recommendations, Preferences, DeviceTypes, DeviceTemplates,
-    Models, Jobs, Notifications,
+    Models, Jobs, WhatIf, Notifications,
     OwnAccount, Accounts, Keys,
 ]  # fmt: skip
 
@@ -449,6 +451,26 @@ def jobs(it: Served, client: Client) -> None:
     assert refused.value.code == "job.ended"
 
 
+def whatif(it: Served, client: Client) -> None:
+    assert "pump-maintenance" in [each.name for each in client.whatif.templates()]
+    assert client.whatif.check(SCENARIO).problems == []
+    begun = client.whatif.begin(SCENARIO)
+    *_, last = client.jobs.follow(begun.id)
+    assert last.state == "done", last.message
+    found = client.whatif.one(begun.id)
+    assert (found.state, found.replications_done) == ("done", 2)
+    assert begun.id in [each.id for each in client.whatif.all()]
+    assert [each.metric for each in client.whatif.results(begun.id).metrics] == ["cost", "failures"]
+    assert client.whatif.fans(begun.id, "cost").start_h == [0.0, 3.0]
+    assert client.whatif.table(begun.id, "metrics", "csv").startswith(b"arm,replication")
+    assert client.whatif.rerun(begun.id, "wait", 1, ["pump-01"]).traces[0].device_id == "pump-01"
+    with pytest.raises(ApiError) as refused:
+        client.whatif.cancel(begun.id)
+    assert refused.value.code == "job.ended"
+    client.whatif.delete(begun.id)
+    assert begun.id not in [each.id for each in client.whatif.all()]
+
+
 def models(it: Served, client: Client) -> None:
     for manifest in (MANIFEST, measured(brier=0.08)):
         it.app.state.context.models.add(manifest, ARRAYS)
@@ -614,7 +636,7 @@ def live(it: Served, client: Client) -> None:
 
 STORIES = [
     fleet, devices, history, readings, parts, alerts, asked, maintenance, recommendations,
-    preferences, types, templates, models, jobs, notifications, accounts, sessions,
+    preferences, types, templates, models, jobs, whatif, notifications, accounts, sessions,
     keys, live,
 ]  # fmt: skip
 _done: set[Callable[..., None]] = set()

@@ -265,6 +265,21 @@ CASES: dict[str, list[Case] | None] = {
     "GET /api/jobs/{job}": [{"job": "{job}"}, {"job": "{job}", "query": {"after": 0}}],
     "POST /api/jobs/{job}/cancel": [{"job": "{job}"}],
     "POST /api/imports": [{"body": {"mapping": "/none.yaml", "files": ["/none.csv"]}}],
+    "GET /api/whatif/templates": [{}],
+    "POST /api/whatif/check": [{"content": "name: x"}],
+    "GET /api/whatif/experiments": [{}],
+    "POST /api/whatif/experiments": [{"content": "name: x"}],
+    "GET /api/whatif/experiments/{experiment}": [{"experiment": "whatif-1"}],
+    "GET /api/whatif/experiments/{experiment}/results": [{"experiment": "whatif-1"}],
+    "GET /api/whatif/experiments/{experiment}/fans": [
+        {"experiment": "whatif-1", "query": {"metric": "cost", "group": "{site}"}}
+    ],
+    "GET /api/whatif/experiments/{experiment}/tables/{table}": [{"experiment": "whatif-1", "table": "runs"}],
+    "POST /api/whatif/experiments/{experiment}/cancel": [{"experiment": "whatif-1"}],
+    "POST /api/whatif/experiments/{experiment}/reruns": [
+        {"experiment": "whatif-1", "body": {"arm": "a", "replication": 0, "device_ids": ["{device}"]}}
+    ],
+    "DELETE /api/whatif/experiments/{experiment}": [{"experiment": "whatif-1"}],
     "GET /api/types": [{}],
     "POST /api/types/validate": [{"content": "name: x"}],
     "POST /api/types/{name}/rules/validate": [{"name": "pump", "content": "type: pump"}],

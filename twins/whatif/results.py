@@ -110,6 +110,16 @@ class Results:
 
         ``group`` None: of all groups together.
         """
+        courses = self.courses(metric, group)
+        return {arm: (start_h, intervals.fan(values)) for arm, (start_h, values) in courses.items()}
+
+    def courses(
+        self, metric: str, group: str | None = None
+    ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """By arm: the beginnings of the stretches, and (replications, stretches) the metric in them; NaN: not known.
+
+        ``group`` None: of all groups together.
+        """
         tables = dict(self.tables)
         if group is None:
             buckets = tables["buckets"]
@@ -126,7 +136,7 @@ class Results:
             numbers, i = np.unique(mine["replication"].to_numpy(), return_inverse=True)
             values = np.full((len(numbers), len(start_h)), np.nan)
             values[i, k] = _floats(mine["value"])
-            found[arm.name] = (start_h, intervals.fan(values))
+            found[arm.name] = (start_h, values)
         return found
 
     def _paired_numbers(self) -> NDArray[np.int32]:
@@ -138,8 +148,8 @@ class Results:
 class RunFolder:
     """A folder with an experiment that is under way, or has ended.
 
-    Layout: ``manifest.json``, ``scenario.yaml``, ``fork.bin``, ``present.bin`` where damage was estimated; ``parts/<arm>-<replication>/<table>.parquet`` while it runs;
-    ``<table>.parquet`` once it has ended.
+    Layout: ``manifest.json``, ``scenario.yaml``, ``fork.bin``, and ``present.bin`` where damage was estimated;
+    ``parts/<arm>-<replication>/<table>.parquet`` while it runs; ``<table>.parquet`` once it has ended.
     """
 
     def __init__(self, folder: Path) -> None:
