@@ -24,6 +24,7 @@ from serve.access import FOLDER as SECRETS
 from serve.access import LOCAL_FILE
 from serve.database import Database
 from training.copying import pin
+from training.experiments import FOLDER as WHATIF
 from training.jobs import FOLDER as JOBS
 from training.registry import FOLDER as MODELS
 from twins.errors import FleetError
@@ -31,6 +32,7 @@ from twins.journal import sync_folder
 from twins.journal_copy import CopiedHost, copy_host
 from twins.placement import HOMES_FILE, ID_FILE
 from twins.sealing import KEYSET_FILE, sealer_of
+from twins.whatif.results import PARTS
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -39,7 +41,7 @@ _DATABASE: Final = "database.jsonl"
 _DATA: Final = "data"
 _HOSTS: Final = "hosts"
 _HISTORY: Final = "history"
-_BESIDE: Final = (SECRETS, JOBS, MODELS, "simulator", HOMES_FILE, ID_FILE)
+_BESIDE: Final = (SECRETS, JOBS, MODELS, WHATIF, "simulator", HOMES_FILE, ID_FILE)
 _TRIES: Final = 5
 _PIECE: Final = 1 << 20
 
@@ -302,12 +304,16 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def _beside(data: Path) -> Iterator[Path]:
-    """What else is worth keeping, relative to the data folder; what only lives while a platform runs is not."""
+    """What else is worth keeping, relative to the data folder; what only lives while a platform runs is not.
+
+    Of experiments under way the fork is kept: once restored, they are run from it again.
+    """
     for name in _BESIDE:
         found: Iterable[Path] = [data / name] if (data / name).is_file() else sorted((data / name).rglob("*"))
         for path in found:
             kept = path.relative_to(data)
-            if path.is_file() and path.name != LOCAL_FILE and path.suffix != ".part" and not _is_hidden(kept):
+            passing = path.suffix in (".part", ".partial") or (name == WHATIF and PARTS in kept.parts)
+            if path.is_file() and path.name != LOCAL_FILE and not passing and not _is_hidden(kept):
                 yield kept
 
 

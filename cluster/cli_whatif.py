@@ -1,7 +1,6 @@
 """``twinfold whatif``: experiments on forked twins, from a scenario to an answer. No logic of its own."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -140,6 +139,7 @@ def _run_there(settings: Any, read: "Read", to: Path) -> None:
     """As a job of the platform that runs; then what it came to is copied."""
     from training.experiments import FOLDER
     from twins.whatif.errors import RunFolderError
+    from twins.whatif.results import RunFolder
     from twins.whatif.scenariofiles import to_yaml
 
     if to.exists() and any(to.iterdir()):
@@ -147,7 +147,7 @@ def _run_there(settings: Any, read: "Read", to: Path) -> None:
     with connected(settings.data) as client:
         begun = client.whatif.begin(to_yaml(read.scenario))
         followed(client, begun.id)
-    shutil.copytree(settings.data / FOLDER / begun.id, to, dirs_exist_ok=True)
+    RunFolder(settings.data / FOLDER / begun.id).copy(to)
 
 
 def _rerun(settings: Any, to: Path, which: str, devices: list[str], as_json: bool) -> None:

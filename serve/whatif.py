@@ -22,11 +22,12 @@ from serve.errors import UnfitError
 from serve.lists import count_devices
 from serve.live import View
 from serve.present import iso
-from training.errors import ExperimentNotFoundError, ExperimentUnderWayError
+from training.errors import ExperimentNotFoundError, ExperimentUnderWayError, JobNotFoundError
 from training.experiments import FOLDER, surroundings, taken_up
 from training.jobs import Job, Runner
 from training.registry import Registry
 from training.whatif_jobs import KIND, about
+from twins import sealing
 from twins.devices import DeviceType
 from twins.errors import FilterError
 from twins.whatif import metrics, reporting, scenariofiles
@@ -163,7 +164,8 @@ class Library:
                 ],
             }
 
-        return self._answered(experiment, ("results", ended), figures)
+        names = _wanted(self.scenario(experiment))
+        return self._answered(experiment, ("results", ended), names, figures)
 
     def fans(self, experiment: str, metric: str, group: str | None) -> dict[str, Any]:
         """Where a metric goes over time, by arm; UnfitError for one that is not told by time."""
@@ -204,7 +206,7 @@ class Library:
                 ],
             }
 
-        return self._answered(experiment, ("fans", metric, group), fans)
+        return self._answered(experiment, ("fans", metric, group), ("buckets", "runs"), fans)
 
     def table(self, experiment: str, name: str, form: Format) -> tuple[Path, bool]:
         """A file with a table, and whether it is to be removed once it was sent; UnfitError for one that is not kept."""
@@ -215,12 +217,14 @@ class Library:
                 f"the table {name!r} is not kept", f"ask for {', '.join(kept)}, or name it in `keep`"
             )
         ready = self.folder / experiment / f"{name}.parquet"
-        if form == "parquet" and ready.is_file():
+        if form == "parquet" and ready.is_file() and sealing.sealer_of(ready) is None:
             return ready, False
-        return self._read(
-            experiment,
-            lambda found: _written(found.values() if name == "metrics" else found.arrow(name), form),
-        ), True
+        names = _wanted(scenario) if name == "metrics" else (name,)
+
+        def written(found: Results) -> Path:
+            return _written(found.values() if name == "metrics" else found.arrow(name), form)
+
+        return self._read(experiment, names, written), True
 
     def rerun(self, experiment: str, arm: str, replication: int, device_ids: Sequence[str]) -> dict[str, Any]:
         """Every step of some devices in one replication, run again.
@@ -231,7 +235,7 @@ class Library:
         """
         self._job(experiment)
         folder = RunFolder(self.folder / experiment)
-        if not folder.is_begun or (arm, replication) not in folder.done():
+        if (arm, replication) not in _done(folder):
             raise UnfitError(
                 f"replication {replication} of arm {arm!r} was not run",
                 "name an arm of the scenario and a number below that of the replications",
@@ -256,10 +260,12 @@ class Library:
         """The job of an experiment that there is; None: it is remembered no more."""
         if not _ID.fullmatch(experiment) or (self.folder / (experiment + _DELETED)).exists():
             raise ExperimentNotFoundError(experiment)
-        found = next((job for job in self._jobs.list() if job.id == experiment), None)
-        if found is None and not RunFolder(self.folder / experiment).is_begun:
-            raise ExperimentNotFoundError(experiment)
-        return found
+        try:
+            return self._jobs.get(experiment)
+        except JobNotFoundError:
+            if not RunFolder(self.folder / experiment).is_begun:
+                raise ExperimentNotFoundError(experiment) from None
+            return None
 
     def _has_ended(self, experiment: str) -> bool:
         job = self._job(experiment)
@@ -286,7 +292,7 @@ class Library:
             message, created_us, progress = job.message, job.created_us, job.progress
         done = (job.result or {}).get("replications")
         if done is None:
-            done = len(folder.done()) // len(arms) if folder.is_begun else 0
+            done = len(_done(folder)) // len(arms)
         return {
             "id": experiment,
             **{name: said[name] for name in ("name", "title", "arms", "reference", "horizon_h", "metrics")},
@@ -305,32 +311,49 @@ class Library:
         }
 
     def _answered(
-        self, experiment: str, question: tuple[Any, ...], work: Callable[[Results], Answer]
+        self,
+        experiment: str,
+        question: tuple[Any, ...],
+        names: Sequence[str],
+        work: Callable[[Results], Answer],
     ) -> Answer:
-        """What ``work`` makes of the results, worked out again only when there are more."""
+        """What ``work`` makes of some tables, worked out again only when there is more in them."""
         self._job(experiment)
-        folder = RunFolder(self.folder / experiment)
-        key = (experiment, len(folder.done()) if folder.is_begun else 0, *question)
+        key = (experiment, len(_done(RunFolder(self.folder / experiment))), *question)
         if key not in self._remembered:
-            self._remembered[key] = self._read(experiment, work)
+            self._remembered[key] = self._read(experiment, names, work)
             while len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
         found: Answer = self._remembered[key]
         return found
 
-    def _read(self, experiment: str, work: Callable[[Results], Answer]) -> Answer:
+    def _read(self, experiment: str, names: Sequence[str], work: Callable[[Results], Answer]) -> Answer:
         folder = RunFolder(self.folder / experiment)
         if not folder.is_begun:
-            scenario = self.scenario(experiment)
-            empty = {name: TABLES[name].empty_table() for name in ("buckets", "runs", *scenario.keep)}
-            return work(Results(scenario, empty))
-        for attempt in range(_ATTEMPTS):
-            try:
-                return work(folder.results())
-            except FileNotFoundError:  # its parts have become whole tables meanwhile
-                if attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError("attempts end")
+            empty = {name: TABLES[name].empty_table() for name in names}
+            return work(Results(self.scenario(experiment), empty))
+        scenario = folder.scenario()
+        tables = _settled(lambda: {name: folder.table(name) for name in names})
+        return work(Results(scenario, tables, folder.manifest()))
+
+
+def _done(folder: RunFolder) -> set[tuple[str, int]]:
+    return _settled(folder.done) if folder.is_begun else set()
+
+
+def _settled(read: Callable[[], Answer]) -> Answer:
+    """What ``read`` gives; again, where parts became whole tables meanwhile."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return read()
+        except FileNotFoundError:
+            continue
+    return read()
+
+
+def _wanted(scenario: Scenario) -> Sequence[str]:
+    """The tables that metrics are made of."""
+    return ("buckets", "runs", *(scenario.keep if scenario.sql_metrics else ()))
 
 
 def templates_to_copy() -> list[dict[str, str]]:

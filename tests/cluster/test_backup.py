@@ -195,6 +195,22 @@ def test_models_come_back_and_nothing_of_one_that_is_being_written(
     assert not [path for path in (tmp_path / "new" / MODELS).rglob("*") if path.name.startswith(".")]
 
 
+def test_experiments_come_back_and_of_those_under_way_their_fork(
+    worlds: Callable[[int], World], tmp_path: Path
+) -> None:
+    world = worlds(1)
+    folder = world.data / "whatif" / "whatif-1"
+    part = folder / "parts" / "0-wait"
+    part.mkdir(parents=True)
+    kept = ("fork.bin", "manifest.json", "runs.parquet")
+    for name in (*kept, "work.parquet.partial", "parts/0-wait/runs.parquet"):
+        (folder / name).write_bytes(b"x")
+    take(world.data, world.database, tmp_path / "backup")
+    restore(tmp_path / "backup", tmp_path / "new", sqlite_in)
+    new = tmp_path / "new" / "whatif"
+    assert sorted(path.name for path in new.rglob("*") if path.is_file()) == sorted(kept)
+
+
 def test_accounts_keys_and_audit_come_back(worlds: Callable[[int], World], tmp_path: Path) -> None:
     world = worlds(1)
     access = Access(world.database, world.data / FOLDER)

@@ -26,6 +26,8 @@ SCENARIO = Scenario(
 )  # fmt: skip
 WORKER = "ray::_run"
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def experiment() -> Experiment:
@@ -41,7 +43,8 @@ def alone(experiment: Experiment) -> Results:
 def cluster() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="tfw-", dir="/tmp") as folder:  # sockets need a short path
         ray.init(
-            num_cpus=2, object_store_memory=200 << 20, include_dashboard=False, _temp_dir=folder,
+            address="local", num_cpus=2, object_store_memory=200 << 20, include_dashboard=False,
+            _node_ip_address="127.0.0.1", _temp_dir=folder, log_to_driver=False, logging_level="error",
             runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parents[2])}},
         )  # fmt: skip
         yield

@@ -6,15 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.sealed import encrypt, holds
 from tests.twins.whatif.forked import SimulatedFleet, pumps
 from training import whatif_jobs
 from training.experiments import FOLDER, experiment_in, taken_up
 from training.jobs import Job, Jobs
 from twins.whatif.errors import RunFolderError
-from twins.whatif.experiments import Experiment, Local
+from twins.whatif.estimation import DamageEstimate
+from twins.whatif.experiments import Experiment, Local, Progress
 from twins.whatif.forks import Fork
+from twins.whatif.presence import Estimated
 from twins.whatif.results import RunFolder
 from twins.whatif.scenariofiles import to_yaml
 from twins.whatif.scenarios import Arm, Policy, Scenario
@@ -145,3 +149,47 @@ def test_a_folder_of_an_experiment_that_never_began_is_used(forked: Fork, tmp_pa
     out.mkdir()
     (out / "fork.bin.partial").write_bytes(b"half")
     assert Experiment(replace(SCENARIO, replications=1), forked).run(out).replications == 1
+
+
+def test_in_an_encrypted_data_folder_everything_is_sealed(
+    forked: Fork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    encrypt(data, monkeypatch)
+    lab, out = OneFork(forked), data / FOLDER / "whatif-1"
+
+    def stop(now: Progress) -> None:
+        if now.done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment_in(out, SCENARIO, lambda: lab, data, {}).run(out, progress=stop)
+    for needle in (b"PAR1", b"two-ways", b"oslo", b"scenario_hash"):
+        assert holds(data, needle) == []
+    found = experiment_in(out, SCENARIO, lambda: lab, data, {}).run(out)
+    assert lab.times == 1
+    whole = Experiment(SCENARIO, forked).run()
+    assert dict(found.tables) == dict(whole.tables)
+    assert holds(data, b"PAR1") == []
+    RunFolder(out).copy(tmp_path / "plain")
+    assert dict(RunFolder(tmp_path / "plain").results().tables) == dict(whole.tables)
+    assert "runs.parquet" in holds(tmp_path / "plain", b"PAR1")
+
+
+def test_estimates_are_kept_as_they_are(tmp_path: Path) -> None:
+    rows, modes, channels = 3, 2, 4
+    shapes = {
+        "reason": (rows,), "mean": (rows, 2 * modes), "factor": (rows, 2 * modes, 2 * modes),
+        "offset_mean": (rows, channels), "offset_gain": (rows, channels, 2 * modes), "offset_sd": (rows, channels),
+        "load_factor": (rows, 2), "load": (rows,), "warmth_k": (rows,), "latest": (rows, channels), "misfit": (rows,),
+    }  # fmt: skip
+    draws = np.random.default_rng(1)
+    kinds = {"reason": np.int8}
+    made = DamageEstimate(
+        **{k: draws.normal(size=v).astype(kinds.get(k, np.float32)) for k, v in shapes.items()}
+    )
+    back = Estimated.from_block(Estimated({"pump": made}).block()).estimates["pump"]
+    for was, now in zip(made, back, strict=True):
+        assert was.dtype == now.dtype
+        np.testing.assert_array_equal(was, now)

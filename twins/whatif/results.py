@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from twins import sealing
 from twins.whatif import intervals, metrics, scenariofiles
 from twins.whatif.errors import RunFolderError
 from twins.whatif.forks import Fork
@@ -146,7 +147,7 @@ class Results:
 
 
 class RunFolder:
-    """A folder with an experiment that is under way, or has ended.
+    """A folder with an experiment that is under way, or has ended; sealed where it lies in an encrypted data folder.
 
     Layout: ``manifest.json``, ``scenario.yaml``, ``fork.bin``, and ``present.bin`` where damage was estimated;
     ``parts/<arm>-<replication>/<table>.parquet`` while it runs; ``<table>.parquet`` once it has ended.
@@ -204,23 +205,30 @@ class RunFolder:
             raise RunFolderError(
                 str(self.folder), "holds no experiment", "run `twinfold whatif` with it first"
             )
-        found: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text())
+        found: dict[str, Any] = json.loads(sealing.read(self.folder / MANIFEST))
         return found
 
     def scenario(self) -> Scenario:
         self.manifest()
         path = self.folder / SCENARIO
-        return scenariofiles.parse_scenario(path.read_text(), path.name).scenario
+        return scenariofiles.parse_scenario(sealing.read(path).decode(), path.name).scenario
 
     def fork(self) -> Fork:
         """The twins that it runs."""
         self.manifest()
-        return Fork.from_block((self.folder / FORK).read_bytes())
+        return Fork.from_block(sealing.read(self.folder / FORK))
 
     def present(self) -> Present:
         """What these are really like: as it was estimated when it began, else as it is known."""
         path = self.folder / PRESENT
-        return Estimated.from_block(path.read_bytes()) if path.exists() else as_known
+        return Estimated.from_block(sealing.read(path)) if path.exists() else as_known
+
+    def copy(self, to: Path) -> None:
+        """Put what is there once it has ended into another folder, opened, for whoever is to read it there."""
+        to.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.iterdir():
+            if path.is_file() and not path.name.endswith(_PARTIAL):
+                _write(to / path.name, sealing.read(path))
 
     def add(self, arm: str, number: int, tables: Mapping[str, pa.Table]) -> None:
         """Keep the outcome of a replication; it appears whole."""
@@ -229,13 +237,14 @@ class RunFolder:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for name, table in tables.items():
-            pq.write_table(table, partial / f"{name}.parquet", compression="zstd")
+            block = sealing.stored(part / f"{name}.parquet", _packed(table))
+            (partial / f"{name}.parquet").write_bytes(block)
         os.replace(partial, part)
 
     def done(self) -> set[tuple[str, int]]:
         """Arm and number of the replications that are there."""
         if self.is_ended:
-            runs = pq.read_table(self.folder / "runs.parquet", columns=["arm", "replication"])
+            runs = self.table("runs")
             return set(zip(runs["arm"].to_pylist(), runs["replication"].to_pylist(), strict=True))
         return {(arm, number) for arm, number, _ in self._parts()}
 
@@ -264,17 +273,21 @@ class RunFolder:
     def table(self, name: str) -> pa.Table:
         """A table as far as it is there."""
         if self.is_ended:
-            return pq.read_table(self.folder / f"{name}.parquet", schema=TABLES[name])
+            return _table(self.folder / f"{name}.parquet", name)
         parts = sorted(self._parts(), key=lambda each: (each[1], each[0]))
-        read = [pq.read_table(path / f"{name}.parquet", schema=TABLES[name]) for _, _, path in parts]
+        read = [_table(path / f"{name}.parquet", name) for _, _, path in parts]
         return pa.concat_tables([TABLES[name].empty_table(), *read])
 
     def _join(self, name: str, files: list[Path]) -> None:
         target = self.folder / f"{name}.parquet"
         partial = target.with_name(target.name + _PARTIAL)
-        with pq.ParquetWriter(partial, TABLES[name], compression="zstd") as writer:
-            for path in files:
-                writer.write_table(pq.read_table(path, schema=TABLES[name]))
+        if sealing.sealer_of(target) is not None:
+            whole = pa.concat_tables([_table(path, name) for path in files])
+            partial.write_bytes(sealing.stored(target, _packed(whole)))
+        else:
+            with pq.ParquetWriter(partial, TABLES[name], compression="zstd") as writer:
+                for path in files:
+                    writer.write_table(_table(path, name))
         os.replace(partial, target)
 
     def _part(self, arm: str, number: int) -> Path:
@@ -312,11 +325,24 @@ def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return np.asarray(pc.fill_null(column, float("nan")).to_numpy())
 
 
+def _packed(table: pa.Table) -> bytes:
+    """A table as the bytes of a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def _table(path: Path, name: str) -> pa.Table:
+    """What a Parquet file holds, sealed or not, with the columns that the table has."""
+    return pq.read_table(pa.BufferReader(sealing.read(path)), schema=TABLES[name])
+
+
 def _write(path: Path, data: bytes) -> None:
     """Write a file that appears whole, and is on disk."""
     partial = path.with_name(path.name + _PARTIAL)
     with partial.open("wb") as file:
-        file.write(data)
+        file.write(sealing.stored(path, data))
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
