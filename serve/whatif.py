@@ -22,6 +22,7 @@ from serve.errors import UnfitError
 from serve.lists import count_devices
 from serve.live import View
 from serve.present import iso
+from training import backtest
 from training.errors import ExperimentNotFoundError, ExperimentUnderWayError, JobNotFoundError
 from training.experiments import FOLDER, surroundings, taken_up
 from training.jobs import Job, Runner
@@ -307,7 +308,7 @@ class Library:
             "replications_wanted": max(done, (job.result or {}).get("wanted", said["replications"])),
             "devices": manifest.get("devices", {}),
             "forked_at": iso(manifest.get("at_us")),
-            "trust": manifest.get("trust"),
+            "trust": backtest.trust(self.folder.parent, sorted(manifest.get("devices", {}))),
         }
 
     def _answered(
