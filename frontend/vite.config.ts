@@ -16,8 +16,8 @@ const platform = process.env.TWINFOLD_URL ?? "http://127.0.0.1:8000"
 /** What the first page needs of these comes in a few files, not in forty, each of which a slow line would wait for. */
 const GROUPS = [
   { name: "tanstack", test: /node_modules\/@tanstack\/(react-)?(query|router|store|history)/ },
-  { name: "base", test: /src\/(api|words(?!\/nb)|addresses)/ },
-  { name: "parts", test: /src\/components\/|node_modules\/@mantine/, minShareCount: 8 },
+  { name: "base", test: /src\/(api(?!\/whatif)|words(?!\/(nb|whatif))|addresses)/ },
+  { name: "parts", test: /src\/components\/|node_modules\/@mantine/, minShareCount: 11 },
 ]
 
 export default defineConfig({

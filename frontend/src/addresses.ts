@@ -112,6 +112,25 @@ export interface ModelSearch {
   readonly report?: string
 }
 
+export interface ScenarioSearch {
+  /** What it begins from: a template or an experiment, by name or id. */
+  readonly template?: string
+  readonly from?: string
+  /** The filter of the devices that it is about. */
+  readonly devices?: string
+  readonly tab?: "text"
+}
+
+export interface ExperimentSearch {
+  /** The metric and the group whose course is drawn. */
+  readonly metric?: string
+  readonly group?: string
+  /** Left out: each arm by itself. */
+  readonly drawn?: "together"
+  /** The experiment that it is held against. */
+  readonly against?: string
+}
+
 type Raw = Readonly<Record<string, unknown>>
 
 export function deviceListSearch(raw: Raw): DeviceListSearch {
@@ -199,6 +218,24 @@ export function modelSearch(raw: Raw): ModelSearch {
   return kept({
     horizon: isCount(Number(raw.horizon)) ? Number(raw.horizon) : undefined,
     report: text(raw.report),
+  })
+}
+
+export function scenarioSearch({ template, from, devices, tab }: Raw): ScenarioSearch {
+  return kept({
+    template: text(template),
+    from: text(from),
+    devices: text(devices),
+    tab: oneOf(["text"] as const, tab),
+  })
+}
+
+export function experimentSearch({ metric, group, drawn, against }: Raw): ExperimentSearch {
+  return kept({
+    metric: text(metric),
+    group: text(group),
+    drawn: oneOf(["together"] as const, drawn),
+    against: text(against),
   })
 }
 

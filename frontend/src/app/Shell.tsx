@@ -83,6 +83,9 @@ function Rail() {
       <Link to="/recommendations" className={css.link} data-wide activeOptions={{ includeSearch: false }}>
         <span>{say("pages.recommendations")}</span>
       </Link>
+      <Link to="/whatif" className={css.link} data-wide activeOptions={{ includeSearch: false }}>
+        <span>{say("pages.whatif")}</span>
+      </Link>
       <Link to="/models" className={css.link} data-wide>
         <span>{say("pages.models")}</span>
       </Link>

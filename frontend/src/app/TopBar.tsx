@@ -7,8 +7,8 @@ import { fewDevicesQuery, summaryQuery, typesQuery } from "@/api/queries"
 import { useMe } from "@/api/session"
 import { behindAt, isDelayed } from "@/api/stream"
 import { useStream, useStreamStatus } from "@/api/useStream"
-import type { Term } from "@/components/filterline/completion"
 import { FilterLine } from "@/components/filterline/FilterLine"
+import { termsOf } from "@/components/filterline/terms"
 import { PriorityMark } from "@/components/PriorityMark"
 import { PRIORITIES } from "@/components/tokens"
 import { useNow } from "@/components/useNow"
@@ -49,7 +49,12 @@ function Search({ searchRef }: { readonly searchRef: Props["searchRef"] }) {
   const [typed, setTyped] = useState("")
   const q = useDeferredValue(typed)
   const { data } = useQuery({ ...fewDevicesQuery({ q }, 6), enabled: q.length > 1 })
-  const terms = useTerms()
+  const siteNames =
+    useQuery(summaryQuery)
+      .data?.sites.map(({ site }) => site)
+      .join("\n") ?? ""
+  const types = useQuery(typesQuery).data
+  const terms = useMemo(() => termsOf(siteNames.split("\n"), types ?? []), [siteNames, types])
   const found =
     q.length > 1
       ? (data?.items ?? []).map(({ id, site, type }) => ({
@@ -85,45 +90,6 @@ function Search({ searchRef }: { readonly searchRef: Props["searchRef"] }) {
       }
     />
   )
-}
-
-/** The terms of the filter grammar, with the sites, types and channels of this fleet. */
-function useTerms(): readonly Term[] {
-  const sites = useQuery(summaryQuery).data?.sites
-  const types = useQuery(typesQuery).data
-  const siteNames = sites?.map(({ site }) => site).join("\n")
-  return useMemo(() => {
-    const channels = new Set((types ?? []).flatMap((type) => type.channels.map(({ name }) => name)))
-    return [
-      { name: "health", kind: "number" },
-      { name: "site", kind: "text", choices: siteNames?.split("\n") ?? [] },
-      { name: "type", kind: "text", choices: (types ?? []).map(({ name }) => name) },
-      { name: "status", kind: "text", choices: ["reporting", "stale", "silent", "retired", "importing"] },
-      { name: "priority", kind: "text", choices: PRIORITIES },
-      { name: "alerts", kind: "number" },
-      { name: "unacknowledged", kind: "number" },
-      { name: "anomaly_score", kind: "number" },
-      { name: "p_fail_24h", kind: "number" },
-      { name: "p_fail_7d", kind: "number" },
-      { name: "p_fail_30d", kind: "number" },
-      { name: "rul_p50_h", kind: "number" },
-      { name: "like_healthy", kind: "number" },
-      { name: "failure_mode", kind: "text" },
-      { name: "anomalous", kind: "flag" },
-      { name: "stale", kind: "flag" },
-      { name: "silent", kind: "flag" },
-      { name: "importing", kind: "flag" },
-      { name: "id", kind: "text" },
-      { name: "name", kind: "text" },
-      { name: "parent", kind: "text" },
-      { name: "event_time", kind: "time" },
-      { name: "heard_at", kind: "time" },
-      ...["drift", "shift", "spike", "stuck", "oscillation", "dropout", "decorrelation"].map(
-        (pattern): Term => ({ name: `pattern.${pattern}`, kind: "flag" }),
-      ),
-      ...[...channels].map((name): Term => ({ name, kind: "number" })),
-    ]
-  }, [siteNames, types])
 }
 
 function Marks() {

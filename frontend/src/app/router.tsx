@@ -16,10 +16,12 @@ import {
   auditSearch,
   deviceListSearch,
   deviceSearch,
+  experimentSearch,
   journalSearch,
   modelSearch,
   notificationSearch,
   rulesSearch,
+  scenarioSearch,
   typeSearch,
 } from "@/addresses"
 import { deviceQuery, mapQuery, summaryQuery } from "@/api/queries"
@@ -113,6 +115,26 @@ const model = createRoute({
   component: lazyRouteComponent(() => import("@/features/models/ModelPage"), "ModelPage"),
 })
 
+const whatIf = createRoute({
+  getParentRoute: () => root,
+  path: "/whatif",
+  component: lazyRouteComponent(() => import("@/features/whatif/LibraryPage"), "LibraryPage"),
+})
+
+const scenario = createRoute({
+  getParentRoute: () => root,
+  path: "/whatif/new",
+  validateSearch: scenarioSearch,
+  component: lazyRouteComponent(() => import("@/features/whatif/EditorPage"), "EditorPage"),
+})
+
+const experiment = createRoute({
+  getParentRoute: () => root,
+  path: "/whatif/$id",
+  validateSearch: experimentSearch,
+  component: lazyRouteComponent(() => import("@/features/whatif/ExperimentPage"), "ExperimentPage"),
+})
+
 const admin = createRoute({
   getParentRoute: () => root,
   path: "/admin",
@@ -190,6 +212,9 @@ const tree = root.addChildren([
   rulesOfType,
   models,
   model,
+  whatIf,
+  scenario,
+  experiment,
   people,
   settings,
   notifications,

@@ -39,6 +39,8 @@ export const en = {
     devices: "Devices",
     alerts: "Alerts",
     recommendations: "Advice",
+    whatif: "What-if",
+    askWhatIf: "What if…",
     models: "Models",
     notifications: "Notifications",
     admin: "Administration",
@@ -1083,6 +1085,7 @@ export const en = {
       promotion: "Report on a model",
       rehearsal: "Rehearsal of rules",
       training: "Training of a model",
+      whatif: "What-if experiment",
     },
     state: "State",
     states: {

@@ -5,6 +5,7 @@ import { languageOf, speakAs } from "./languages"
 import { nb } from "./nb"
 import { language, say } from "./say"
 import { ago, day, setZone, span } from "./times"
+import { whatif } from "./whatif"
 
 afterAll(() => speakAs("en"))
 
@@ -17,7 +18,7 @@ function texts(branch: object, path = ""): Map<string, string> {
   return new Map(found)
 }
 
-const ENGLISH = texts(en)
+const ENGLISH = texts({ ...en, whatif })
 const BOKMAL = texts(nb)
 
 function placeholders(text: string | undefined): string[] {

@@ -1,5 +1,6 @@
 /** The words of the app: `say("devices.count", { n: 3 })`. */
 import { en } from "./en"
+import type { whatif } from "./whatif"
 
 type Plural = { readonly one: string; readonly other: string }
 type Leaf = string | Plural
@@ -9,19 +10,27 @@ type Paths<T> = {
   [K in keyof T & string]: T[K] extends Leaf ? K : `${K}.${Paths<T[K]>}`
 }[keyof T & string]
 
-export type Phrase = Paths<typeof en>
+export type Phrase = Paths<typeof en> | `whatif.${Paths<typeof whatif>}`
 export type Facts = Readonly<Record<string, string | number | null | undefined>>
 
 let locale = "en"
 let plurals = new Intl.PluralRules(locale)
 const texts = new Map<string, Leaf>()
+const english: object[] = [en]
+let spoken: object = en
 
 /** Put a catalogue in force; phrases it lacks stay in English. */
 export function speak(language: string, catalogue: object): void {
   locale = language
   plurals = new Intl.PluralRules(language)
-  collect("", en)
-  collect("", catalogue)
+  spoken = catalogue
+  for (const part of [...english, catalogue]) collect("", part)
+}
+
+/** Have English texts that come with the pages that say them. */
+export function learn(part: object): void {
+  english.push(part)
+  speak(locale, spoken)
 }
 
 /** The language in force, for `Intl`. */

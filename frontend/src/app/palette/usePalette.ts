@@ -66,6 +66,7 @@ function usePages(): Item[] {
     page("pages.devices", () => navigate({ to: "/devices" })),
     page("pages.alerts", () => navigate({ to: "/alerts" })),
     page("pages.recommendations", () => navigate({ to: "/recommendations" })),
+    page("pages.whatif", () => navigate({ to: "/whatif" })),
     page("pages.models", () => navigate({ to: "/models" })),
     page("pages.settings", () => navigate({ to: "/settings" })),
     ...(reaches(role, "operator")

@@ -21,9 +21,14 @@ interface Props {
   readonly onType: (line: string) => void
   readonly onChoose: (key: string) => void
   readonly inputRef: React.RefObject<HTMLInputElement | null>
+  /** Where it is a field of something larger: what it is for, and told each change. */
+  readonly label?: string
+  readonly onLine?: (line: string) => void
 }
 
-export function FilterLine({ value, terms, onSubmit, found, onType, onChoose, inputRef }: Props) {
+export function FilterLine(props: Props) {
+  const { value, terms, onSubmit, found, onType, onChoose, inputRef, onLine } = props
+  const { label = say("search.label") } = props
   const [line, setLine] = useState(value)
   const [caret, setCaret] = useState(value.length)
   const [open, setOpen] = useState(false)
@@ -56,6 +61,7 @@ export function FilterLine({ value, terms, onSubmit, found, onType, onChoose, in
     setOpen(true)
     setActive(-1)
     onType(isFilter(text, terms) ? "" : text.trim())
+    onLine?.(text)
   }
 
   const submit = () => {
@@ -121,7 +127,7 @@ export function FilterLine({ value, terms, onSubmit, found, onType, onChoose, in
         autoComplete="off"
         autoCapitalize="off"
         role="combobox"
-        aria-label={say("search.label")}
+        aria-label={label}
         aria-expanded={shown}
         aria-controls={listId}
         aria-activedescendant={shown && active >= 0 ? `${listId}-${active}` : undefined}
@@ -146,10 +152,10 @@ export function FilterLine({ value, terms, onSubmit, found, onType, onChoose, in
         >
           ×
         </button>
-      ) : (
+      ) : onLine ? null : (
         <kbd className={css.kbd}>/</kbd>
       )}
-      <div id={listId} role="listbox" aria-label={say("search.label")} className={css.list} hidden={!shown}>
+      <div id={listId} role="listbox" aria-label={label} className={css.list} hidden={!shown}>
         {suggestions.map((suggestion, i) => (
           <Option
             key={suggestion.text}

@@ -1,11 +1,12 @@
 /** One device: how well it is and why, every channel on one time axis, and what happened to it. */
 import { Button } from "@mantine/core"
-import { getRouteApi, Link } from "@tanstack/react-router"
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
 import { lazy, Suspense, useState } from "react"
 import { reaches } from "@/api/accounts"
 import { ApiError } from "@/api/client"
 import { useMe } from "@/api/session"
 import { Age } from "@/components/Age"
+import { quote } from "@/components/filterline/completion"
 import { Status } from "@/components/Status"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { say } from "@/words/say"
@@ -35,7 +36,9 @@ export function DevicePage() {
 /** Of one device only: what is being asked of it is never asked of the next. */
 function Device({ id }: { readonly id: string }) {
   const { device, type, error, retry } = useDevice(id)
-  const mayAct = reaches(useMe()?.role, "operator")
+  const role = useMe()?.role
+  const navigate = useNavigate()
+  const mayAct = reaches(role, "operator")
   const [logging, setLogging] = useState(false)
 
   if (error instanceof ApiError && error.status === 404)
@@ -81,6 +84,11 @@ function Device({ id }: { readonly id: string }) {
           {device.status === "reporting" ? null : <Status status={device.status} />}
         </p>
         <div className={css.acts}>
+          {reaches(role, "engineer") ? (
+            <Button onClick={() => navigate({ to: "/whatif/new", search: { devices: `id = ${quote(id)}` } })}>
+              {say("pages.askWhatIf")}
+            </Button>
+          ) : null}
           {mayAct ? <Button onClick={() => setLogging(true)}>{say("device.maintenance")}</Button> : null}
         </div>
       </header>

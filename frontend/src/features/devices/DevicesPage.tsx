@@ -16,6 +16,7 @@ import { say } from "@/words/say"
 import { deviceColumns } from "./columns"
 import css from "./DevicesPage.module.css"
 import { Facets } from "./Facets"
+import { wholeFilterOf } from "./filterOf"
 import { RowJump } from "./RowJump"
 import { SelectAll } from "./SelectAll"
 import { SelectionBar } from "./SelectionBar"
@@ -39,7 +40,8 @@ export function DevicesPage() {
   const file = useExport(choice)
   const [current, setCurrent] = useState<DeviceItem | null>(null)
   const place = usePlace(search, choice)
-  const maySelect = reaches(useMe()?.role, "operator")
+  const role = useMe()?.role
+  const maySelect = reaches(role, "operator")
   const selecting = useSelection(choice, total ?? 0)
   const toggle = useStable(selecting.toggle)
   const columns = useMemo(() => deviceColumns(maySelect ? toggle : undefined), [maySelect, toggle])
@@ -127,6 +129,14 @@ export function DevicesPage() {
           <SelectionBar selecting={selecting} choice={choice} />
         ) : (
           <div className={css.tools}>
+            {reaches(role, "engineer") ? (
+              <Button
+                onClick={() => navigate({ to: "/whatif/new", search: { devices: wholeFilterOf(search) } })}
+                disabled={!total}
+              >
+                {say("pages.askWhatIf")}
+              </Button>
+            ) : null}
             <Button aria-expanded={open === "views"} onClick={() => show("views")}>
               {say("views.title")}
             </Button>

@@ -12,3 +12,11 @@ export function filterOf({ filter, site, type, status }: DeviceListSearch): stri
   if (parts.length === 1 && filter) return filter
   return parts.length > 0 ? parts.join(" and ") : undefined
 }
+
+/** The same with the words that are searched for, for who takes filters alone. */
+export function wholeFilterOf({ q, ...narrowed }: DeviceListSearch): string | undefined {
+  if (!q) return filterOf(narrowed)
+  const like = quote(`%${q}%`)
+  const [found, filter] = [`(id like ${like} or name like ${like})`, filterOf(narrowed)]
+  return filter ? `${/\sor\s/i.test(filter) ? `(${filter})` : filter} and ${found}` : found
+}

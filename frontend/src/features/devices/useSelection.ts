@@ -66,3 +66,13 @@ export function whichOf({ all, ids }: Selection, { filter = "", q = "" }: Device
   const others = ids.size > 0 ? `id not in (${[...ids].map(quote).join(", ")})` : ""
   return { matching: { filter: filter && others ? `(${filter}) and ${others}` : filter || others, q } }
 }
+
+/** The selection as one filter; null where it is of more devices by name than an address holds. */
+export function asFilter({ all, ids }: Selection, within: string | undefined): string | undefined | null {
+  if (ids.size > MOST_NAMED) return null
+  const named = ids.size > 0 ? `id ${all ? "not " : ""}in (${[...ids].map(quote).join(", ")})` : ""
+  if (!all) return named
+  return within && named ? `(${within}) and ${named}` : within || named || undefined
+}
+
+const MOST_NAMED = 100
