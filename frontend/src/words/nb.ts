@@ -1755,6 +1755,7 @@ export const nb = {
     removed: "{name} er slettet",
     forked: "utgangspunkt {at}",
     seed: "frø {seed}",
+    course: "{horizon} i steg på {step}",
     results: "Resultater",
     partial: "så langt, fra {n} framtider; det flytter seg til den siste er der",
     whole: {
@@ -1775,6 +1776,7 @@ export const nb = {
     greyHelp: "Grått: forskjellens intervall rommer null. Bedre i k av n: framtider talt én for én.",
     fan: "Forløp over tid",
     fanHelp: "linje: median; skygger: 50, 80 og 95 % av framtidene",
+    fanTogether: "linje: median; skygge: 80 % av framtidene",
     fanMetric: "Måltallet som tegnes",
     fanGroup: "Gruppen som tegnes",
     allGroups: "alle sammen",
@@ -1805,6 +1807,7 @@ export const nb = {
     rerunArm: "Alternativ",
     rerunNumber: "Gjentak",
     rerunDevices: "Enheter, høyst 5, med komma",
+    rerunWorst: "De minst friske av dem nå:",
     rerunDo: "Kjør på nytt",
     rerunNothing: "Ingenting ble fulgt.",
     tracesOf: "{device}, {arm}, gjentak {n}",
