@@ -205,7 +205,6 @@ export function fansQuery(id: string, metric: string, group: string, done: strin
     queryKey: [...ALL, id, "fans", metric, group, done],
     queryFn: ({ signal }) => api<Fans>(`${place(id)}/fans`, { query: { metric, group }, signal }),
     placeholderData: keepPreviousData,
-    structuralSharing: false,
     refetchInterval: isRunning ? RESULTS_MS : false,
   })
 }

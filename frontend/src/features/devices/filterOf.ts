@@ -16,7 +16,7 @@ export function filterOf({ filter, site, type, status }: DeviceListSearch): stri
 /** The same with the words that are searched for, for who takes filters alone. */
 export function wholeFilterOf({ q, ...narrowed }: DeviceListSearch): string | undefined {
   if (!q) return filterOf(narrowed)
-  const like = quote(`%${q}%`)
+  const like = quote(`*${q.replace(/[*?\\]/g, "\\$&")}*`)
   const [found, filter] = [`(id like ${like} or name like ${like})`, filterOf(narrowed)]
   return filter ? `${/\sor\s/i.test(filter) ? `(${filter})` : filter} and ${found}` : found
 }

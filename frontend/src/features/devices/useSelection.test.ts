@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { countOf, isSelected, type Selection, toggled, whichOf } from "./useSelection"
+import { asFilter, countOf, isSelected, type Selection, toggled, whichOf } from "./useSelection"
 
 const NONE: Selection = { all: false, ids: new Set() }
 const ALL: Selection = { all: true, ids: new Set() }
@@ -33,4 +33,13 @@ test("some of all can be left out, and come back", () => {
     "(stale or silent) and id not in ('o''hara', 'pump-2')",
   )
   expect(but(most, "pump-2", "o'hara")).toEqual(ALL)
+})
+
+test("a selection is one filter, but for more names than an address holds", () => {
+  expect(asFilter(but(NONE, "a", "b"), "health < 50")).toBe("id in ('a', 'b')")
+  expect(asFilter(ALL, undefined)).toBeUndefined()
+  expect(asFilter(ALL, "health < 50")).toBe("health < 50")
+  expect(asFilter(but(ALL, "a"), "health < 50")).toBe("(health < 50) and id not in ('a')")
+  const many = Array.from({ length: 101 }, (_, i) => `pump-${i}`)
+  expect(asFilter(but(NONE, ...many), undefined)).toBeNull()
 })

@@ -83,10 +83,13 @@ function Beside({ experiment, results, id }: Props & { readonly id: string }) {
   if (error ?? unread) return <Failed error={error ?? unread} />
   if (!other || !found) return <Skeleton rows={4} />
   const theirs = new Map(found.metrics.map((each) => [each.metric, each]))
-  const rows = results.metrics.flatMap((ours) => {
+  const shared = results.metrics.flatMap((ours) => {
     const their = theirs.get(ours.metric)
     return their ? [{ ours, their }] : []
   })
+  const rows = (["ours", "their"] as const).flatMap((side) =>
+    (shared[0]?.[side].arms ?? []).map(({ arm }) => ({ side, arm })),
+  )
   return (
     <>
       <dl className={css.differing}>
@@ -101,9 +104,9 @@ function Beside({ experiment, results, id }: Props & { readonly id: string }) {
       </dl>
       <PlainTable
         label={say("whatif.compareTitle", { name: other.title || other.name })}
-        columns={columnsOf(results, found, other)}
+        columns={columnsOf(shared, { ours: experiment, their: other })}
         rows={rows}
-        rowId={({ ours }) => ours.metric}
+        rowId={({ side, arm }) => `${side} ${arm}`}
         empty={say("whatif.compareNothing")}
       />
       <p className={css.foot}>
@@ -121,41 +124,44 @@ interface Pair {
   readonly their: MetricResult
 }
 
+interface Row {
+  readonly side: keyof Pair
+  readonly arm: string
+}
+
+/** The arms of both below each other, by metric; both on one scale, or they cannot be compared at a glance. */
 function columnsOf(
-  ours: ExperimentResults,
-  theirs: ExperimentResults,
-  other: Experiment,
-): readonly PlainColumn<Pair>[] {
-  const column = (side: keyof Pair, arm: string, title: string): PlainColumn<Pair> => ({
-    id: `${side} ${arm}`,
-    title,
-    align: "right",
-    cell: (pair) => {
-      const found = pair[side].arms.find((each) => each.arm === arm)
-      if (!found) return ""
-      // Both sides on one scale, or they cannot be compared at a glance.
-      const { value, interval } = valueText(found, scaleOfResult(pair.ours))
-      return (
-        <>
-          {value} <span className={css.muted}>{interval}</span>
-        </>
-      )
-    },
-  })
-  const armsOf = (results: ExperimentResults) => results.metrics[0]?.arms.map(({ arm }) => arm) ?? []
+  shared: readonly Pair[],
+  of: Readonly<Record<keyof Pair, Experiment>>,
+): readonly PlainColumn<Row>[] {
   return [
+    { id: "arm", title: say("whatif.arm"), cell: ({ arm }) => arm },
     {
-      id: "metric",
-      title: say("whatif.metric"),
-      cell: ({ ours: found }) => (
-        <>
-          {metricTitle(found.metric)}{" "}
-          <span className={css.muted}>{unitNote(found.metric, scaleOfResult(found))}</span>
-        </>
+      id: "experiment",
+      title: say("whatif.name"),
+      wraps: true,
+      cell: ({ side }) => (
+        <span className={side === "ours" ? undefined : css.muted}>{of[side].title || of[side].name}</span>
       ),
     },
-    ...armsOf(ours).map((arm) => column("ours", arm, arm)),
-    ...armsOf(theirs).map((arm) => column("their", arm, `${other.title || other.name}: ${arm}`)),
+    ...shared.map((pair): PlainColumn<Row> => {
+      const scale = scaleOfResult(pair.ours)
+      return {
+        id: pair.ours.metric,
+        title: `${metricTitle(pair.ours.metric)}, ${unitNote(pair.ours.metric, scale)}`,
+        align: "right",
+        cell: ({ side, arm }) => {
+          const found = pair[side].arms.find((each) => each.arm === arm)
+          if (!found) return ""
+          const { value, interval } = valueText(found, scale)
+          return (
+            <>
+              {value} <span className={css.muted}>{interval}</span>
+            </>
+          )
+        },
+      }
+    }),
   ]
 }
 

@@ -2,7 +2,7 @@
 import { Button } from "@mantine/core"
 import { useQuery } from "@tanstack/react-query"
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
-import { useRef } from "react"
+import { useState } from "react"
 import type { ScenarioSearch } from "@/addresses"
 import { reaches } from "@/api/accounts"
 import { useMe } from "@/api/session"
@@ -17,7 +17,7 @@ import { say } from "@/words/say"
 import "./words"
 import { estimateText } from "./resultText"
 import { ScenarioForm } from "./ScenarioForm"
-import { ScenarioText, type TextPlace } from "./ScenarioText"
+import { ScenarioText, type Target } from "./ScenarioText"
 import { BLANK, type Document, toYaml, withDevices } from "./scenarioDocument"
 import { type Draft, useDraft } from "./useDraft"
 import css from "./whatif.module.css"
@@ -45,14 +45,15 @@ export function EditorPage() {
 function useBeginning({ template, from, devices }: ScenarioSearch) {
   const templates = useQuery({ ...templatesQuery, enabled: template !== undefined })
   const earlier = useQuery({ ...experimentQuery(from ?? ""), enabled: from !== undefined })
-  const found =
-    templates.data?.items.find(({ name }) => name === template)?.text ??
-    (template && templates.data ? "" : undefined)
+  const found = templates.data?.items.find(({ name }) => name === template)
   const text =
-    from !== undefined ? earlier.data?.scenario_text : template !== undefined ? found : toYaml(BLANK)
+    from !== undefined ? earlier.data?.scenario_text : template !== undefined ? found?.text : toYaml(BLANK)
   const mustRead = text !== undefined && devices !== undefined && (from ?? template) !== undefined
   const read = useQuery({ ...scenarioCheckQuery(text ?? ""), enabled: mustRead })
-  const error = templates.error ?? earlier.error ?? (mustRead ? read.error : null)
+  const isMissing = from === undefined && template !== undefined && templates.data && !found
+  const error = isMissing
+    ? new Error(say("whatif.editor.noTemplate", { name: template }))
+    : (templates.error ?? earlier.error ?? (mustRead ? read.error : null))
   const isKnown = text !== undefined && (!mustRead || (read.data !== undefined && !read.isPlaceholderData))
   if (!isKnown) return { error, begun: null }
   const document =
@@ -72,14 +73,10 @@ function Editor({ begun }: EditorProps) {
   const search = route.useSearch()
   const { tab } = search
   const navigate = useNavigate({ from: "/whatif/new" })
-  const place = useRef<TextPlace>(null)
+  const [target, setTarget] = useState<Target | null>(null)
   const goTo = (line: number) => {
-    if (tab === "text") place.current?.goTo(line)
-    else {
-      navigate({ search: (before) => ({ ...before, tab: "text" }), replace: true })
-      // The text is there once the tab is.
-      setTimeout(() => place.current?.goTo(line), 50)
-    }
+    setTarget({ line })
+    if (tab !== "text") navigate({ search: { ...search, tab: "text" }, replace: true })
   }
   return (
     <>
@@ -108,7 +105,7 @@ function Editor({ begun }: EditorProps) {
         <div className={css.main}>
           {tab === "text" ? (
             <ScenarioText
-              ref={place}
+              target={target}
               text={draft.text}
               problems={draft.isSettled ? (draft.check?.problems ?? []) : []}
               onChange={draft.write}

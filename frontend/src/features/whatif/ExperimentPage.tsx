@@ -57,10 +57,7 @@ function Shown({ experiment }: { readonly experiment: ExperimentDetail }) {
       <Heading experiment={experiment} isEngineer={isEngineer} />
       {state === "done" ? null : <Progress experiment={experiment} isEngineer={isEngineer} />}
       {results ? (
-        <>
-          <ResultTable results={results} />
-          <FanCard experiment={experiment} isRunning={open} />
-        </>
+        <ResultTable results={results} />
       ) : (
         <Card className={css.whole} title={say("whatif.results")} padded>
           {error ? (
@@ -73,6 +70,7 @@ function Shown({ experiment }: { readonly experiment: ExperimentDetail }) {
         </Card>
       )}
       <Trust experiment={experiment} level={results?.level} />
+      {results ? <FanCard experiment={experiment} isRunning={open} /> : null}
       {results ? <CompareCard experiment={experiment} results={results} /> : null}
       {isEngineer && !open && replications_done > 0 ? <RerunCard experiment={experiment} /> : null}
       <ExportCards experiment={experiment} hasResults={results !== undefined} />

@@ -14,7 +14,7 @@ import { say } from "@/words/say"
 import { CoursePlot } from "./CoursePlot"
 import { apart, columnsOf, endsOf, hoursText, inOrder, lookOf, middles, together } from "./courses"
 import { plotsIn, savePicture } from "./picture"
-import { metricTitle, type Scale, scaleOf, unitNote } from "./resultText"
+import { metricTitle, scaleOf, type Units, unitNote } from "./resultText"
 import css from "./whatif.module.css"
 
 const route = getRouteApi("/whatif/$id")
@@ -73,7 +73,12 @@ export function FanCard({ experiment, isRunning }: Props) {
     <Card
       className={css.whole}
       title={say("whatif.fan")}
-      hint={drawn === "together" ? say("whatif.fanTogether") : say("whatif.fanHelp")}
+      hint={[
+        say(drawn === "together" ? "whatif.fanTogether" : "whatif.fanHelp"),
+        data ? say("whatif.stretch", { span: hoursText(data.bucket_h) }) : "",
+      ]
+        .filter(Boolean)
+        .join("; ")}
       aside={<Button onClick={save}>{say("whatif.picture")}</Button>}
     >
       <div className={css.tools}>
@@ -243,7 +248,7 @@ function AsTable({ fans, reference }: { readonly fans: Fans; readonly reference:
   )
 }
 
-function fanScale({ metric, unit, arms }: Fans): Scale {
+function fanScale({ metric, unit, arms }: Fans): Units {
   return scaleOf(
     metric,
     unit,
@@ -251,16 +256,16 @@ function fanScale({ metric, unit, arms }: Fans): Scale {
   )
 }
 
-function figureText(value: number | null | undefined, { factor, unit }: Scale): string {
+function figureText(value: number | null | undefined, { factor, unit }: Units): string {
   return value === null || value === undefined ? "–" : quantity(value * factor, unit, 3)
 }
 
-function fanLabel({ metric }: Fans, { arm, median }: ArmFan, scale: Scale): string {
+function fanLabel({ metric }: Fans, { arm, median }: ArmFan, scale: Units): string {
   const [first, last] = [figureText(median[0], scale), figureText(median.at(-1), scale)]
   return say("whatif.fanLabel", { metric: metricTitle(metric), arm, first, last })
 }
 
-function readOut({ start_h, bucket_h }: Fans, arms: readonly ArmFan[], index: number, scale: Scale): string {
+function readOut({ start_h, bucket_h }: Fans, arms: readonly ArmFan[], index: number, scale: Units): string {
   const start = start_h[index] ?? 0
   const when = `${hoursText(start)} – ${hoursText(start + bucket_h)}`
   const figures = arms.map(({ arm, median, ranges, low, high }) => {

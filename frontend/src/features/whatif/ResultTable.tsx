@@ -92,11 +92,8 @@ function Cell({
       {found && !isReference ? (
         <span className={css.difference} data-told={isTold(difference)} title={differenceHelp(difference)}>
           {found.value} {found.interval}
-          <span className={css.better}>
-            {[isTold(difference) ? "" : say("whatif.equal"), betterText(difference)]
-              .filter(Boolean)
-              .join(", ")}
-          </span>
+          {isTold(difference) ? null : <span className="visually-hidden">{say("whatif.equal")}</span>}
+          <span className={css.better}>{betterText(difference)}</span>
         </span>
       ) : null}
       {missing > 0 ? (

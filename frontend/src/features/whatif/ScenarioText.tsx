@@ -1,5 +1,5 @@
 /** A scenario as text with the numbers of its lines; those with a problem stand out. */
-import { type Ref, useImperativeHandle, useRef } from "react"
+import { useEffect, useRef } from "react"
 import type { ScenarioProblem } from "@/api/whatif"
 import { Card } from "@/components/Card"
 import { say } from "@/words/say"
@@ -10,34 +10,34 @@ const LINE_PX = 20
 const ABOVE = 4
 const INDENT = "  "
 
-export interface TextPlace {
-  /** Select a line, counted from 1, and show it. */
-  readonly goTo: (line: number) => void
+/** A line to select and show, counted from 1; each new object is gone to. */
+export interface Target {
+  readonly line: number
 }
 
 interface Props {
-  readonly ref: Ref<TextPlace>
+  readonly target: Target | null
   readonly text: string
   readonly problems: readonly ScenarioProblem[]
   readonly onChange: (text: string) => void
 }
 
-export function ScenarioText({ ref, text, problems, onChange }: Props) {
+export function ScenarioText({ target, text, problems, onChange }: Props) {
   const area = useRef<HTMLTextAreaElement>(null)
   const numbers = useRef<HTMLOListElement>(null)
   const lines = text.split("\n")
   const wrong = new Map(problems.map(({ line, problem }) => [line, problem]))
-  useImperativeHandle(ref, () => ({
-    goTo: (line) => {
-      const field = area.current
-      if (!field) return
-      const all = field.value.split("\n")
-      const start = all.slice(0, line - 1).reduce((sum, each) => sum + each.length + 1, 0)
-      field.focus()
-      field.setSelectionRange(start, start + (all[line - 1]?.length ?? 0))
-      field.scrollTop = Math.max(0, (line - 1 - ABOVE) * LINE_PX)
-    },
-  }))
+
+  useEffect(() => {
+    const field = area.current
+    if (!field || !target) return
+    const all = field.value.split("\n")
+    const start = all.slice(0, target.line - 1).reduce((sum, each) => sum + each.length + 1, 0)
+    field.focus()
+    field.setSelectionRange(start, start + (all[target.line - 1]?.length ?? 0))
+    field.scrollTop = Math.max(0, (target.line - 1 - ABOVE) * LINE_PX)
+  }, [target])
+
   return (
     <Card title={say("whatif.editor.lines")}>
       <div className={css.text}>

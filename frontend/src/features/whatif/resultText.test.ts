@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import type { PairedDifference } from "@/api/whatif"
+import type { ArmResult, MetricResult, PairedDifference } from "@/api/whatif"
 import "./words"
 import {
   betterText,
@@ -11,6 +11,7 @@ import {
   leftMs,
   probability,
   scaleOf,
+  scaleOfResult,
   unitNote,
   valueText,
 } from "./resultText"
@@ -27,10 +28,13 @@ const DIFFERENCE: PairedDifference = {
   share_better_high: 0.99,
   p_mean_better: 0.9999,
 }
+function resultOf(metric: string, unit: string, arm: ArmResult): MetricResult {
+  return { metric, unit, better: "lower", arms: [arm] }
+}
 const ARM = { arm: "a", value: 212_000, low: 210_900, high: 213_100, n: 20, undefined: 0, difference: null }
 
 test("a difference is told with its interval, and in how many futures it was better", () => {
-  const scale = scaleOf("cost", "EUR", [212_000])
+  const scale = scaleOfResult(resultOf("cost", "EUR", { ...ARM, difference: DIFFERENCE }))
   expect(valueText(ARM, scale)).toEqual({ value: "212.0\u202fk€", interval: "[210.9, 213.1]" })
   expect(differenceText(DIFFERENCE, scale)).toEqual({ value: "−12.3\u202fk€", interval: "[−15.1, −9.4]" })
   expect(betterText(DIFFERENCE)).toBe("better in 97 of 100 futures")
@@ -47,8 +51,8 @@ test("an interval that holds zero tells no difference, nor does one without ends
 })
 
 test("what is not known is not made up", () => {
-  const scale = scaleOf("failures", "1", [4])
-  expect(valueText({ ...ARM, value: 4, low: null, high: null }, scale)).toEqual({
+  const arm = { ...ARM, value: 4, low: null, high: null }
+  expect(valueText(arm, scaleOfResult(resultOf("failures", "1", arm)))).toEqual({
     value: "4.00",
     interval: "[−∞, ∞]",
   })
@@ -56,11 +60,10 @@ test("what is not known is not made up", () => {
 })
 
 test("shares are percent, and differ by points", () => {
-  const scale = scaleOf("availability", "1", [0.987])
-  expect(scale).toEqual({ factor: 100, unit: "%", ofChange: "pp" })
-  expect(differenceText({ ...DIFFERENCE, value: 0.002, low: 0.001, high: 0.003 }, scale).value).toBe(
-    "+0.20\u202fpp",
-  )
+  expect(scaleOf("availability", "1", [0.987])).toEqual({ factor: 100, unit: "%", ofChange: "pp" })
+  const difference = { ...DIFFERENCE, value: 0.002, low: 0.001, high: 0.003 }
+  const scale = scaleOfResult(resultOf("availability", "1", { ...ARM, difference }))
+  expect(differenceText(difference, scale).value).toBe("+0.20\u202fpp")
 })
 
 test("every metric has a unit, also where the fleet's currency has no name", () => {
@@ -70,7 +73,7 @@ test("every metric has a unit, also where the fleet's currency has no name", () 
 })
 
 test("digits follow the interval", () => {
-  expect([0.034, 0.5, 2.85, 11, 1200].map(decimalsFor)).toEqual([3, 2, 1, 0, 0])
+  expect([0.014, 0.05, 0.9, 2.85, 11, 1200].map(decimalsFor)).toEqual([3, 2, 1, 1, 0, 0])
 })
 
 test("nothing is certain", () => {

@@ -4,12 +4,18 @@ import { bytes, count, fixed, share, unitText } from "@/words/figures"
 import { language, say, sayOf } from "@/words/say"
 import { span } from "@/words/times"
 
-/** How the figures of a metric are written: times `factor`, in `unit`. */
-export interface Scale {
+/** In which unit the figures of a metric are written: times `factor`, in `unit`. */
+export interface Units {
   readonly factor: number
   readonly unit: string
   /** Of differences, where it is another. */
   readonly ofChange: string
+}
+
+export interface Scale extends Units {
+  /** Of values and of differences: all arms have as many, so that they can be compared at a glance. */
+  readonly decimals: number
+  readonly ofChangeDecimals: number
 }
 
 const GAP = "\u202f"
@@ -22,8 +28,8 @@ export function metricTitle(metric: string): string {
   return sayOf("whatif.metrics", metric, metric)
 }
 
-/** The scale on which values of a metric are read, all arms alike. */
-export function scaleOf(metric: string, unit: string, values: readonly (number | null)[]): Scale {
+/** In which unit values of a metric are read, all alike. */
+export function scaleOf(metric: string, unit: string, values: readonly (number | null)[]): Units {
   if (SHARES.has(metric)) return { factor: 100, unit: "%", ofChange: say("whatif.points") }
   const shown = isCurrency(unit) ? currencyMark(unit) : unitText(unit)
   if (!isCurrency(unit) && !COSTS.test(metric)) return { factor: 1, unit: shown, ofChange: shown }
@@ -32,26 +38,46 @@ export function scaleOf(metric: string, unit: string, values: readonly (number |
   return { factor, unit: `${prefix}${shown}`, ofChange: `${prefix}${shown}` }
 }
 
+/** How the results of a metric are written. */
 export function scaleOfResult({ metric, unit, arms }: MetricResult): Scale {
-  return scaleOf(
+  const units = scaleOf(
     metric,
     unit,
     arms.flatMap(({ value, low, high }) => [value, low, high]),
   )
+  const differences = arms.flatMap(({ difference }) => difference ?? [])
+  return {
+    ...units,
+    decimals: decimalsFor(widest(arms, units.factor)),
+    ofChangeDecimals: decimalsFor(widest(differences, units.factor)),
+  }
+}
+
+/** Half the widest of some intervals; null where none has both ends. */
+function widest(
+  intervals: readonly { readonly low: number | null; readonly high: number | null }[],
+  factor: number,
+): number | null {
+  const halves = intervals.flatMap(({ low, high }) =>
+    low === null || high === null ? [] : ((high - low) / 2) * factor,
+  )
+  return halves.length > 0 ? Math.max(...halves) : null
 }
 
 /** What the figures of a metric count, to stand beside its title. */
-export function unitNote(metric: string, { unit }: Scale): string {
+export function unitNote(metric: string, { unit }: Units): string {
   if (COSTS.test(metric) && /^[kM]?$/.test(unit))
     return [unit, say("whatif.currency")].filter(Boolean).join(" ")
   return unit || say("whatif.number")
 }
 
-/** So many decimals that half an interval has two digits. */
+/** So many decimals that half an interval is told by its first digit, by two where that is small. */
 export function decimalsFor(half: number | null): number {
   if (half === null || !Number.isFinite(half)) return 2
   if (half === 0) return 0
-  return Math.min(4, Math.max(0, 1 - Math.floor(Math.log10(half))))
+  const place = Math.floor(Math.log10(half))
+  const isSmall = half < 3 * 10 ** place
+  return Math.min(4, Math.max(0, (isSmall ? 1 : 0) - place))
 }
 
 export interface Written {
@@ -60,31 +86,30 @@ export interface Written {
 }
 
 /** The mean of an arm with its interval. */
-export function valueText({ value, low, high }: ArmResult, { factor, unit }: Scale): Written {
-  return written(value, low, high, factor, unit, false)
+export function valueText(found: ArmResult, { factor, unit, decimals }: Scale): Written {
+  return written(found, unit, (n) => fixed(n * factor, decimals))
 }
 
 /** How an arm differs from the reference, with its interval. */
-export function differenceText({ value, low, high }: PairedDifference, scale: Scale): Written {
-  return written(value, low, high, scale.factor, scale.ofChange, true)
+export function differenceText(found: PairedDifference, scale: Scale): Written {
+  const { factor, ofChange, ofChangeDecimals } = scale
+  return written(found, ofChange, (n) => signedText(n * factor, ofChangeDecimals))
 }
 
-function written(
-  value: number | null,
-  low: number | null,
-  high: number | null,
-  factor: number,
-  unit: string,
-  signed: boolean,
-): Written {
-  const half = low === null || high === null ? null : ((high - low) / 2) * factor
-  const decimals = decimalsFor(half)
-  const figure = (n: number | null) =>
-    n === null ? "–" : signed ? signedText(n * factor, decimals) : fixed(n * factor, decimals)
-  const end = (n: number | null, infinite: string) => (n === null ? infinite : figure(n))
+interface Found {
+  readonly value: number | null
+  readonly low: number | null
+  readonly high: number | null
+}
+
+function written({ value, low, high }: Found, unit: string, figure: (n: number) => string): Written {
+  const shown = value === null ? "–" : figure(value)
   return {
-    value: value === null || !unit ? figure(value) : `${figure(value)}${GAP}${unit}`,
-    interval: say("whatif.interval", { low: end(low, "−∞"), high: end(high, "∞") }),
+    value: value === null || !unit ? shown : `${shown}${GAP}${unit}`,
+    interval: say("whatif.interval", {
+      low: low === null ? "−∞" : figure(low),
+      high: high === null ? "∞" : figure(high),
+    }),
   }
 }
 
