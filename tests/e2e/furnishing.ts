@@ -1,11 +1,25 @@
 /** What people would have set up by now, so that the pages about it have something to show. */
-import type { APIRequestContext } from "@playwright/test"
+import { type APIRequestContext, expect } from "@playwright/test"
 import { USER } from "./paths"
 
 const HEADERS = { "x-requested-with": "twinfold" }
 const RULES = "/api/types/wind-turbine/rules"
+const EXPERIMENT_MS = 120_000
+const WHAT_IF = {
+  name: "pumps-earlier",
+  title: "Does it pay to overhaul pumps earlier?",
+  base: { devices: "type = 'centrifugal-pump'" },
+  horizon_h: 720,
+  step_s: 600,
+  replications: 10,
+  arms: [
+    { name: "as-is", title: "As is", policy: { kind: "run_to_failure" } },
+    { name: "below-60", title: "Below 60", policy: { kind: "threshold", when: "health < 60" } },
+    { name: "monthly", title: "Each month", policy: { kind: "fixed_interval", every_h: 720 } },
+  ],
+}
 
-/** Accounts, a key, channels and routes, a delivery, and a job; once, and only in a fleet that was started for tests. */
+/** Accounts, a key, channels and routes, a delivery, jobs and an experiment; once, and only in a fleet that was started for tests. */
 export async function furnish(request: APIRequestContext): Promise<void> {
   if (process.env.TWINFOLD_URL) return
   const { items } = await (await request.get("/api/notifications/routes")).json()
@@ -49,4 +63,10 @@ export async function furnish(request: APIRequestContext): Promise<void> {
     headers: { ...HEADERS, "content-type": "application/yaml" },
     data: rules.replace("priority: medium", "priority: high"),
   })
+  const { id } = await make("/api/whatif/experiments", WHAT_IF)
+  await expect
+    .poll(async () => (await (await request.get(`/api/whatif/experiments/${id}`)).json()).state, {
+      timeout: EXPERIMENT_MS,
+    })
+    .toBe("done")
 }

@@ -23,6 +23,9 @@ export const NAMES = [
   "rulesOfType",
   "models",
   "model",
+  "whatif",
+  "scenario",
+  "experiment",
   "people",
   "audit",
   "types",
@@ -39,6 +42,7 @@ export const NAMES = [
 
 export async function pages(request: APIRequestContext): Promise<Record<(typeof NAMES)[number], string>> {
   const { items } = await (await request.get("/api/devices?sort=health&limit=1")).json()
+  const experiments = await (await request.get("/api/whatif/experiments?limit=1")).json()
   return {
     overview: "/",
     devices: "/devices",
@@ -52,6 +56,9 @@ export async function pages(request: APIRequestContext): Promise<Record<(typeof 
     rulesOfType: `/alerts/rules/${items[0].type}`,
     models: "/models",
     model: "/models/centrifugal-pump/2",
+    whatif: "/whatif",
+    scenario: "/whatif/new?devices=site%20%3D%20%27oslo%27",
+    experiment: `/whatif/${encodeURIComponent(experiments.items[0].id)}`,
     people: "/admin/people",
     audit: "/admin/audit",
     types: "/admin/types",
