@@ -343,6 +343,68 @@ export type AlertsDone = {
     refused_total: number;
 };
 
+/**
+ * An arm against the reference arm, replication by replication.
+ */
+export type ArmDifference = {
+    /**
+     * of the pairs; what shared luck achieved
+     */
+    correlation: number | null;
+    high: number | null;
+    low: number | null;
+    n: number;
+    /**
+     * probability that the expected difference is on the better side
+     */
+    p_mean_better: number | null;
+    /**
+     * of single futures
+     */
+    share_better: number | null;
+    share_better_high: number | null;
+    share_better_low: number | null;
+    value: number | null;
+    /**
+     * to that of independent runs; below 1: shared luck helped
+     */
+    variance_ratio: number | null;
+};
+
+/**
+ * Where an arm's futures go, by stretch of time; ``low`` and ``high`` by range, then by stretch.
+ */
+export type ArmFan = {
+    arm: string;
+    high: Array<Array<number | null>>;
+    low: Array<Array<number | null>>;
+    median: Array<number | null>;
+    /**
+     * single replications, five at most
+     */
+    paths: Array<Array<number | null>>;
+    ranges: Array<number>;
+};
+
+export type ArmFigure = {
+    arm: string;
+    /**
+     * null for the reference arm
+     */
+    difference: ArmDifference | null;
+    high: number | null;
+    low: number | null;
+    /**
+     * replications with a value
+     */
+    n: number;
+    /**
+     * replications without one
+     */
+    undefined: number;
+    value: number | null;
+};
+
 export type Assignment = {
     /**
      * empty: nobody any more
@@ -1228,6 +1290,20 @@ export type DeviceTemplateList = {
     items: Array<DeviceTemplateItem>;
 };
 
+export type DeviceTrace = {
+    /**
+     * after the fork, 1,500 at most
+     */
+    at_h: Array<number>;
+    device_id: string;
+    /**
+     * channels by name, `health`, `wear.<mode>`, `running`
+     */
+    quantities: {
+        [key: string]: Array<number | null>;
+    };
+};
+
 export type DevicesDone = {
     /**
      * those that match, by device type; a named one that is not there is in none
@@ -1317,6 +1393,157 @@ export type ExpectedCosts = {
     later_at: string | null;
     nothing: number;
     now: number;
+};
+
+export type ExperimentDetail = {
+    arms: Array<string>;
+    by: string;
+    /**
+     * empty before it was forked
+     */
+    citation: string;
+    created_at: string | null;
+    /**
+     * that were forked, by type
+     */
+    devices: {
+        [key: string]: number;
+    };
+    ended_at: string | null;
+    /**
+     * shard time; null before it was forked
+     */
+    forked_at: string | null;
+    horizon_h: number;
+    id: string;
+    /**
+     * versions, seed, lineage; empty before it was forked
+     */
+    manifest: {
+        [key: string]: unknown;
+    };
+    message: string;
+    metrics: Array<string>;
+    name: string;
+    /**
+     * 0 to 1; null where it cannot be told
+     */
+    progress: number | null;
+    /**
+     * the arm that others are compared with
+     */
+    reference: string;
+    /**
+     * of each arm
+     */
+    replications_done: number;
+    /**
+     * so far; a stopping rule may want more
+     */
+    replications_wanted: number;
+    scenario: {
+        [key: string]: unknown;
+    };
+    /**
+     * YAML, as it was written
+     */
+    scenario_text: string;
+    started_at: string | null;
+    state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+    title: string;
+    /**
+     * how past forks fared against what then happened; null: not known
+     */
+    trust: string | null;
+};
+
+export type ExperimentFans = {
+    arms: Array<ArmFan>;
+    bucket_h: number;
+    /**
+     * null: all together
+     */
+    group: string | null;
+    groups: Array<string>;
+    metric: string;
+    /**
+     * after the fork, 1,000 stretches at most, evenly picked
+     */
+    start_h: Array<number>;
+    unit: string;
+};
+
+/**
+ * An experiment, as the library of past ones has it.
+ */
+export type ExperimentItem = {
+    arms: Array<string>;
+    by: string;
+    created_at: string | null;
+    /**
+     * that were forked, by type
+     */
+    devices: {
+        [key: string]: number;
+    };
+    ended_at: string | null;
+    /**
+     * shard time; null before it was forked
+     */
+    forked_at: string | null;
+    horizon_h: number;
+    id: string;
+    message: string;
+    metrics: Array<string>;
+    name: string;
+    /**
+     * 0 to 1; null where it cannot be told
+     */
+    progress: number | null;
+    /**
+     * the arm that others are compared with
+     */
+    reference: string;
+    /**
+     * of each arm
+     */
+    replications_done: number;
+    /**
+     * so far; a stopping rule may want more
+     */
+    replications_wanted: number;
+    started_at: string | null;
+    state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+    title: string;
+    /**
+     * how past forks fared against what then happened; null: not known
+     */
+    trust: string | null;
+};
+
+export type ExperimentList = {
+    items: Array<ExperimentItem>;
+    /**
+     * pass as `cursor`; null on the last page
+     */
+    next_cursor: string | null;
+};
+
+export type ExperimentResults = {
+    /**
+     * more may come
+     */
+    is_partial: boolean;
+    /**
+     * of the intervals
+     */
+    level: number;
+    metrics: Array<MetricFigures>;
+    reference: string;
+    /**
+     * in which every arm was run
+     */
+    replications: number;
 };
 
 export type FailureCurve = {
@@ -1875,6 +2102,13 @@ export type Me = {
     totp: boolean;
 };
 
+export type MetricFigures = {
+    arms: Array<ArmFigure>;
+    better: 'lower' | 'higher';
+    metric: string;
+    unit: string;
+};
+
 /**
  * Of a failure by any mode, or by one of them.
  */
@@ -2179,6 +2413,12 @@ export type NewKey = {
     lasts_s?: number | null;
     name: string;
     scope?: KeyScope | null;
+};
+
+export type NewRerun = {
+    arm: string;
+    device_ids: Array<string>;
+    replication: number;
 };
 
 /**
@@ -2973,6 +3213,12 @@ export type ReportedValue = {
     version: number | null;
 };
 
+export type Rerun = {
+    arm: string;
+    replication: number;
+    traces: Array<DeviceTrace>;
+};
+
 /**
  * Take each out of the living fleet.
  */
@@ -2999,6 +3245,75 @@ export type RuleInfo = {
     response: string;
     title: string;
     when: string;
+};
+
+export type ScenarioCheck = {
+    /**
+     * null where it cannot be told
+     */
+    estimate: ScenarioEstimate | null;
+    /**
+     * by line; none: it can be run
+     */
+    problems: Array<ScenarioProblem>;
+    /**
+     * as JSON values; null where it cannot be read
+     */
+    scenario: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
+ * What a scenario takes; with a stopping rule, at the least.
+ */
+export type ScenarioEstimate = {
+    arms: number;
+    device_steps: number;
+    /**
+     * that are forked, by type
+     */
+    devices: {
+        [key: string]: number;
+    };
+    /**
+     * of results, about
+     */
+    disk_mb: number;
+    /**
+     * of each worker, about
+     */
+    memory_mb: number;
+    /**
+     * of each arm
+     */
+    replications: number;
+    /**
+     * on the cores of this machine, about
+     */
+    seconds: number;
+};
+
+export type ScenarioProblem = {
+    /**
+     * 0: of the whole
+     */
+    line: number;
+    problem: string;
+    remedy: string;
+};
+
+export type ScenarioTemplate = {
+    name: string;
+    /**
+     * YAML, to copy
+     */
+    text: string;
+    title: string;
+};
+
+export type ScenarioTemplates = {
+    items: Array<ScenarioTemplate>;
 };
 
 export type SecondFactor = {
