@@ -18,6 +18,7 @@ export function termsOf(sites: readonly string[], types: readonly TypeInfo[]): r
     { name: "p_fail_7d", kind: "number" },
     { name: "p_fail_30d", kind: "number" },
     { name: "rul_p50_h", kind: "number" },
+    { name: "like_healthy", kind: "number" },
     { name: "failure_mode", kind: "text" },
     { name: "anomalous", kind: "flag" },
     { name: "stale", kind: "flag" },
