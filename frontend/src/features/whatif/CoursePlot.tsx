@@ -10,6 +10,7 @@ import { type Drawing, hoursText } from "./courses"
 
 interface Props {
   readonly title: string
+  readonly unit: string
   readonly label: string
   /** h after the fork. */
   readonly at: readonly number[]
@@ -27,7 +28,7 @@ const FONT = "11px Inter Variable, Inter, system-ui"
 const INCREMENTS_H = [0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 240, 336, 720, 1440, 2160, 4320, 8760]
 
 export function CoursePlot(props: Props) {
-  const { title, label, at, drawing, ends, group, height } = props
+  const { title, unit, label, at, drawing, ends, group, height } = props
   const frame = useRef<HTMLDivElement>(null)
   const readout = useRef<HTMLSpanElement>(null)
   const acts = useRef(props)
@@ -77,9 +78,12 @@ export function CoursePlot(props: Props) {
   }, [width, height, tokens, group, at, drawing, least, greatest])
 
   return (
-    <figure className={css.course} data-title={title}>
+    <figure className={css.course} data-title={`${title}, ${unit}`}>
       <figcaption className={css.caption}>
-        <span className={css.title}>{title}</span>
+        <span className={css.title} title={title}>
+          {title}
+        </span>
+        <span className={css.unit}>{unit}</span>
         <span className={css.readout} ref={readout} aria-hidden />
       </figcaption>
       <div ref={frame} className={css.plot} role="img" aria-label={label} style={{ height }} />

@@ -65,11 +65,11 @@ function Shown({ experiment }: { readonly experiment: ExperimentDetail }) {
           ) : replications_done > 0 ? (
             <Skeleton rows={4} />
           ) : (
-            <p className={css.muted}>{say("whatif.noResults")}</p>
+            <p className={css.muted}>{say(open ? "whatif.noResults" : "whatif.nothing")}</p>
           )}
         </Card>
       )}
-      <Trust experiment={experiment} level={results?.level} />
+      {results || open ? <Trust experiment={experiment} level={results?.level} /> : null}
       {results ? <FanCard experiment={experiment} isRunning={open} /> : null}
       {results ? <CompareCard experiment={experiment} results={results} /> : null}
       {isEngineer && !open && replications_done > 0 ? <RerunCard experiment={experiment} /> : null}
@@ -146,8 +146,10 @@ function typesText(devices: Readonly<Record<string, number>>): string {
 
 /** How far it has come, or why it has not come to its end. */
 function Progress({ experiment, isEngineer }: Props) {
-  const { id, state, progress, message, started_at, replications_done, replications_wanted } = experiment
+  const { id, state, progress, message, scenario, started_at } = experiment
+  const { replications_done, replications_wanted } = experiment
   const cancel = useCancel(id)
+  const isStopping = at(scenario as Document, ["stopping"]) != null
   useNow()
   const left = leftMs(progress, parse(started_at), now())
   const open = isOpen(experiment)
@@ -163,7 +165,7 @@ function Progress({ experiment, isEngineer }: Props) {
           {[
             open && state === "queued"
               ? ""
-              : say("whatif.runningFacts", {
+              : say(isStopping ? "whatif.doneOfAtMost" : "whatif.doneOf", {
                   done: count(replications_done),
                   wanted: count(replications_wanted),
                 }),

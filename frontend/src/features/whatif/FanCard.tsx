@@ -61,11 +61,18 @@ export function FanCard({ experiment, isRunning }: Props) {
   const save = () => {
     if (!plots.current) return
     const title = [metricTitle(metric), group].filter(Boolean).join(", ")
+    const legend =
+      drawn === "together" && data
+        ? inOrder(data.arms, reference).map(({ arm }, i) => ({ title: arm, ...lookOf(i, tokens) }))
+        : []
     savePicture(
       `${experiment.name}-${metric}`,
-      `${experiment.title || experiment.name}: ${title}`,
-      experiment.citation,
-      plotsIn(plots.current),
+      {
+        title: `${experiment.title || experiment.name}: ${title}`,
+        foot: experiment.citation,
+        plots: plotsIn(plots.current),
+        legend,
+      },
       tokens,
     )
   }
@@ -164,7 +171,8 @@ function Plots({ fans, reference, isTogether, withPaths }: PlotsProps) {
           return (
             <CoursePlot
               key={names}
-              title={`${isTogether ? metricTitle(fans.metric) : names}, ${unit}`}
+              title={isTogether ? metricTitle(fans.metric) : names}
+              unit={unit}
               label={shown.map((arm) => fanLabel(fans, arm, scale)).join("; ")}
               at={at}
               drawing={drawing}

@@ -124,7 +124,8 @@ function Trace({ name, trace }: { readonly name: string; readonly trace: DeviceT
       : say("whatif.ofOne")
   return (
     <CoursePlot
-      title={`${title}, ${unit}`}
+      title={title}
+      unit={unit}
       label={say("whatif.traceLabel", { quantity: title, device: device_id, n: at_h.length })}
       at={at_h}
       drawing={drawing}
