@@ -220,7 +220,7 @@ function fans(metricName: string, group: string) {
 const TIMES = Array.from({ length: 400 }, (_, i) => i * 1.8)
 const RERUN = {
   arm: "as-is",
-  replication: 3,
+  replication: 0,
   traces: [
     {
       device_id: "pump-1",

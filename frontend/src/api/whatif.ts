@@ -19,7 +19,7 @@ export interface Experiment {
   readonly progress: number | null
   readonly message: string
   readonly by: string
-  readonly created_at: string
+  readonly created_at: string | null
   readonly started_at: string | null
   readonly ended_at: string | null
   readonly arms: readonly string[]

@@ -101,7 +101,9 @@ function Heading({ experiment, isEngineer }: Props) {
         {forked === null ? null : (
           <Chip title={exact(forked)}>{say("whatif.forked", { at: moment(forked) })}</Chip>
         )}
-        <Chip title={typesText(devices)}>{say("whatif.devicesN", { n, shown: count(n) })}</Chip>
+        {n === 0 ? null : (
+          <Chip title={typesText(devices)}>{say("whatif.devicesN", { n, shown: count(n) })}</Chip>
+        )}
         <Chip>
           {say("whatif.course", { horizon: span(horizon_h * HOUR_MS), step: span(number("step_s") * 1000) })}
         </Chip>

@@ -55,9 +55,11 @@ export function ExportCards({ experiment, hasResults }: Props) {
             </ul>
           </Card>
         ) : null}
-        <Card title={say("whatif.citation")} aside={<CopyButton text={citation} />} padded>
-          <p className={css.citation}>{citation}</p>
-        </Card>
+        {citation ? (
+          <Card title={say("whatif.citation")} aside={<CopyButton text={citation} />} padded>
+            <p className={css.citation}>{citation}</p>
+          </Card>
+        ) : null}
       </div>
       <Text title={say("whatif.scenario")} help={say("whatif.scenarioHelp")} text={scenario_text} />
       <Text

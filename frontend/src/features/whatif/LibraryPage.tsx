@@ -96,7 +96,7 @@ function columns(mayAsk: boolean): readonly PlainColumn<Experiment>[] {
       id: "devices",
       title: say("whatif.devices"),
       align: "right",
-      cell: ({ devices }) => count(deviceCount(devices)),
+      cell: ({ devices }) => count(deviceCount(devices) || null),
     },
     {
       id: "horizon",

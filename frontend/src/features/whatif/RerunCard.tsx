@@ -22,7 +22,7 @@ const HEIGHT = 120
 export function RerunCard({ experiment }: { readonly experiment: ExperimentDetail }) {
   const { id, arms, replications_done, scenario } = experiment
   const [arm, setArm] = useState(arms[0] ?? "")
-  const [number, setNumber] = useState("1")
+  const [number, setNumber] = useState("0")
   const [typed, setTyped] = useState("")
   const rerun = useRerun(id)
   const filter = textAt(scenario as Document, ["base", "devices"])
@@ -33,7 +33,8 @@ export function RerunCard({ experiment }: { readonly experiment: ExperimentDetai
   })
   const devices = names(typed)
   const replication = Number(number)
-  const isReady = devices.length > 0 && devices.length <= MOST && replication >= 1
+  const isReady =
+    devices.length > 0 && devices.length <= MOST && number !== "" && replication < replications_done
   const submit = (event: FormEvent) => {
     event.preventDefault()
     if (isReady) rerun.mutate({ arm, replication, device_ids: devices })
@@ -54,8 +55,8 @@ export function RerunCard({ experiment }: { readonly experiment: ExperimentDetai
         <TextInput
           label={say("whatif.rerunNumber")}
           type="number"
-          min={1}
-          max={replications_done}
+          min={0}
+          max={replications_done - 1}
           value={number}
           onChange={({ target }) => setNumber(target.value)}
         />

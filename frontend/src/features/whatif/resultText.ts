@@ -68,6 +68,7 @@ function widest(
 export function unitNote(metric: string, { unit }: Units): string {
   if (COSTS.test(metric) && /^[kM]?$/.test(unit))
     return [unit, say("whatif.currency")].filter(Boolean).join(" ")
+  if (metric === "health") return say("whatif.ofHundred")
   return unit || say("whatif.number")
 }
 
