@@ -58,7 +58,7 @@ export async function pages(request: APIRequestContext): Promise<Record<(typeof 
     model: "/models/centrifugal-pump/2",
     whatif: "/whatif",
     scenario: "/whatif/new?devices=site%20%3D%20%27oslo%27",
-    experiment: `/whatif/${encodeURIComponent(experiments.items[0].id)}`,
+    experiment: `/whatif/${encodeURIComponent(experiments.items[0]?.id ?? "1")}`, // furnished, where it is looked at
     people: "/admin/people",
     audit: "/admin/audit",
     types: "/admin/types",

@@ -75,7 +75,7 @@ test("devices of a list are asked about, watched, left, compared and taken along
   await expect(page.getByText("It can start.")).toBeVisible()
   await start(page)
   await expectDone(page)
-  const others = field(page, "Compare with")
+  const others = page.getByRole("combobox", { name: "Compare with" })
   const first = others.locator("option", { hasText: "Which pays, early or late?" }).first()
   await others.selectOption({ value: (await first.getAttribute("value")) ?? "" })
   await expect(page).toHaveURL(/against=/)
@@ -108,7 +108,7 @@ test("one future is looked into, with what a device goes through", async ({ page
 })
 
 test("an experiment that runs is stopped, and what it came to stays", async ({ page }) => {
-  await page.goto("/whatif/new")
+  await page.goto("/whatif/new?devices=type%20%3D%20'centrifugal-pump'")
   await field(page, "Replications of each arm").fill("400")
   await expect(page.getByText("It can start.")).toBeVisible()
   await start(page)
