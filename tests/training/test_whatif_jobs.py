@@ -177,18 +177,10 @@ def test_in_an_encrypted_data_folder_everything_is_sealed(
     assert "runs.parquet" in holds(tmp_path / "plain", b"PAR1")
 
 
-def test_estimates_are_kept_as_they_are(tmp_path: Path) -> None:
-    rows, modes, channels = 3, 2, 4
-    shapes = {
-        "reason": (rows,), "mean": (rows, 2 * modes), "factor": (rows, 2 * modes, 2 * modes),
-        "offset_mean": (rows, channels), "offset_gain": (rows, channels, 2 * modes), "offset_sd": (rows, channels),
-        "load_factor": (rows, 2), "load": (rows,), "warmth_k": (rows,), "latest": (rows, channels), "misfit": (rows,),
-    }  # fmt: skip
+def test_estimates_are_kept_as_they_are() -> None:
     draws = np.random.default_rng(1)
-    kinds = {"reason": np.int8}
-    made = DamageEstimate(
-        **{k: draws.normal(size=v).astype(kinds.get(k, np.float32)) for k, v in shapes.items()}
-    )
+    columns = [draws.normal(size=(3, k)).astype(np.float32) for k, _ in enumerate(DamageEstimate._fields)]
+    made = DamageEstimate(*columns)._replace(reason=np.array([0, 1, 2], np.int8))
     back = Estimated.from_block(Estimated({"pump": made}).block()).estimates["pump"]
     for was, now in zip(made, back, strict=True):
         assert was.dtype == now.dtype
