@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cluster.cli_jobs import connected, followed
-from cluster.terminal import AsJson, Data, bar, out, print_rows, say, settings_of
+from cluster.terminal import AsJson, Data, bar, err, out, print_rows, say, settings_of
 
 if TYPE_CHECKING:
     from twins.whatif.results import Results, RunFolder
@@ -131,8 +131,12 @@ def _run(settings: Any, read: "Read", to: Path, workers: int | None) -> None:
     if is_its_job and not RunFolder(to).is_begun:
         _run_there(settings, read, to)
         return
-    with bar(read.scenario.name) as show:
-        run(settings, read, to, workers or cores(), show)
+    try:
+        with bar(read.scenario.name) as show:
+            run(settings, read, to, workers or cores(), show)
+    except KeyboardInterrupt:
+        err.print(f"what was done stays in {to}; the same command goes on from it", highlight=False)
+        raise
 
 
 def _run_there(settings: Any, read: "Read", to: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
+from serve import whatif as lab
 from tests.serve.edges import Edge, edge
 from tests.serve.test_job_routes import ended
 from training.jobs import Job
@@ -212,6 +214,35 @@ def test_one_whose_job_is_forgotten_is_still_in_the_library(tmp_path: Path) -> N
             (found,) = (await it.get("/api/whatif/experiments", cursor=page["next_cursor"]))["items"]
             assert (found["id"], found["state"], found["by"]) == (begun[0]["id"], "done", "local")
             assert found["replications_done"] == 2
+
+    asyncio.run(story())
+
+
+def test_answers_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab, "MOST_STRETCHES", 1)
+    monkeypatch.setattr(lab, "MOST_POINTS", 10)
+    monkeypatch.setattr(lab, "MOST_PATHS", 1)
+    monkeypatch.setattr(lab, "MOST_JSON_ROWS", 3)
+
+    async def story() -> None:
+        async with edge(tmp_path) as it:
+            await warm(it)
+            begun = await send(it, "/experiments", SCENARIO, 202)
+            await ended(it, await it.get(f"/api/jobs/{begun['id']}"))
+            path = f"/api/whatif/experiments/{begun['id']}"
+            fans = await it.get(f"{path}/fans", metric="cost")
+            assert fans["start_h"] == [0.0]
+            assert [len(arm["median"]) for arm in fans["arms"]] == [1, 1]
+            assert [len(arm["paths"]) for arm in fans["arms"]] == [1, 1]
+            assert (await it.get(f"{path}/tables/runs", 400, format="json"))["code"] == "request.unfit"
+            body = {"arm": "look", "replication": 0, "device_ids": ["pump-01"]}
+            (trace,) = (await it.post(f"{path}/reruns", body))["traces"]
+            assert len(trace["at_h"]) == len(trace["quantities"]["health"]) <= 10
+            monkeypatch.setattr(lab, "MOST_STEPS", 100)
+            refused = await it.post(f"{path}/reruns", body, 400)
+            assert "twinfold whatif --rerun look:0" in refused["detail"]
+            await it.post(f"{path}/reruns", {**body, "device_ids": []}, 422)
+            await it.post(f"{path}/reruns", {**body, "device_ids": ["x"] * 6}, 422)
 
     asyncio.run(story())
 
