@@ -18,6 +18,7 @@ from training.observing import observed
 from twins.clock import HOUR_US
 from twins.whatif.estimation import REASONS
 from twins.whatif.forks import Fork
+from twins.whatif.presence import Estimated
 from twins.whatif.scenarios import Arm, Base, Scenario
 
 
@@ -148,3 +149,15 @@ def test_nothing_to_compare_says_so(world: World) -> None:
 def test_work_that_was_recorded_counts(world: World) -> None:
     records = world.fleet.read_twin(world.ids[0])
     assert records["life_cycle"] == 1
+
+
+def test_what_is_not_known_makes_no_steps(world: World) -> None:
+    """Of devices of which readings say too little, channels go on from where they are."""
+    fork = world.lab.forked(Base(), STEP_S, 0)
+    estimates = {name: each._replace(reason=np.full_like(each.reason, 2)) for name, each in
+                 world.lab.estimates(fork, 1.0).items()}  # fmt: skip
+    forked = fork.types[PUMP.name]
+    newest = forked.arrays["core.last_value"]
+    for number in range(3):
+        state = Estimated(estimates)(forked, 1, number)
+        np.testing.assert_allclose(state.lagged + state.offset, newest, rtol=1e-6)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twins import packing, physics
-from twins.physics import PhysicsState, physics_params
+from twins.physics import PhysicsParams, PhysicsState, physics_params
 from twins.whatif import estimation, stepping
 from twins.whatif.estimation import DamageEstimate
 from twins.whatif.forks import ForkedType
@@ -53,6 +54,7 @@ class Estimated:
         estimate = self.estimates.get(of.name)
         if estimate is not None:
             estimation.begin_from(estimate, s, p, 0, seed, replication)
+            _go_on_from(s, p, forked, estimate.reason != 0)
         s.life_cycle[:] = np.maximum(forked.arrays["core.life_cycle"], 0)
         stepping.rekey(s, seed, replication)
         return s
@@ -86,3 +88,12 @@ class Estimated:
                 for name in meta["types"]
             }
         )
+
+
+def _go_on_from(s: PhysicsState, p: PhysicsParams, forked: ForkedType, unknown: NDArray[np.bool_]) -> None:
+    """Let channels go on from where they are, of devices whose readings say too little of what is behind them: the law's
+    own offsets would be steps that nobody has seen, and twins would take them for faults."""
+    newest = forked.arrays["core.last_value"].astype(np.float64)
+    gap = newest - s.lagged
+    moved = unknown[:, None] & (p.kind == physics.GAUGE) & np.isfinite(gap)
+    s.offset[moved] = gap[moved]
