@@ -2,7 +2,7 @@
 and the models that forecast them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -95,6 +95,15 @@ class Lab:
             return self._past(self.clock.now_us(), base.devices)
         return self.fleet().fork(base.devices)
 
+    def present(self, device_type: str, ids: Sequence[str]) -> Fork:
+        """Some devices of a type as they are now, from the journals: the fleet is not copied for a few of its devices.
+
+        Raises
+        ------
+        MomentNotKeptError, MomentAheadError : the journals are not at hand, and history does not reach so far.
+        """
+        return self._past(self.clock.now_us(), "", {device_type: ids})
+
     def estimates(self, forked: Fork, history_h: float) -> dict[str, DamageEstimate]:
         """What may be behind the readings of forked devices, by type; of simulated fleets it is known."""
         found = {}
@@ -107,11 +116,12 @@ class Lab:
         """Forecasts by the models in force; with ``before_us`` by the newest that were trained before."""
         return RegistryForecaster(self.data / MODELS, before_us)
 
-    def _past(self, at_us: int, devices: str) -> Fork:
+    def _past(self, at_us: int, devices: str, only: Mapping[str, Sequence[str]] | None = None) -> Fork:
         past, shards, cursors = self.history.past(), [], {}
-        for name in self._types_by(at_us):
+        wanted = dict.fromkeys(self._types_by(at_us)) if only is None else only
+        for name, ids in wanted.items():
             self.check()
-            for each in past.shards(name, at_us):
+            for each in past.shards(name, at_us, ids):
                 each.shard.advance(at_us)
                 shards.append(each.shard)
                 cursors[each.actor] = each.cursor
