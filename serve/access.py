@@ -133,6 +133,7 @@ NEEDED: Final[Mapping[str, tuple[Need, Reach]]] = {
         "platform",
     ),  # of a type, as of models, and of no one device
     "GET /api/recommendations/{recommendation:path}": ("viewer", "narrowed"),
+    "GET /api/recommendations/{recommendation:path}/simulation": ("viewer", "narrowed"),
     "POST /api/recommendations/{recommendation:path}/accept": ("operator", "narrowed"),
     "POST /api/recommendations/{recommendation:path}/dismiss": ("operator", "narrowed"),
     "POST /api/recommendations/{recommendation:path}/done": ("operator", "narrowed"),

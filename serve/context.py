@@ -30,6 +30,7 @@ from serve.present import Rules
 from serve.prognosis import Forecasters
 from serve.ranking import Ranks
 from serve.recommendations import Advisers
+from serve.simulations import Simulations
 from serve.system import NoParts, Parts
 from serve.templates import Templates
 from serve.together import Together
@@ -59,7 +60,7 @@ _TESTS_WAITING: Final = 4
 _SHARED: Final = (
     "config", "metrics", "rules", "overview", "catalogue", "calls", "reads", "rebuilds", "log_ins", "look_ups", "receivers",
     "tests", "together", "admission", "bodies", "decoders", "ranks", "advisers", "preferences", "models",
-    "forecasters", "decisions",
+    "forecasters", "decisions", "simulations",
 )  # fmt: skip
 """Parts of a context that know nothing of any device, or are handed what they work on."""
 
@@ -123,6 +124,7 @@ class Context:
     desk: Desk = field(init=False)
     preferences: Preferences = field(init=False)
     decisions: Decisions = field(init=False)
+    simulations: Simulations = field(init=False)
     receivers: Receivers = field(init=False)
     tests: Workers = field(init=False)
     together: Together = field(init=False)
@@ -148,6 +150,7 @@ class Context:
         self.desk = Desk(self.access.database, self.fleet.clock)
         self.preferences = Preferences(self.access.database, self.fleet.clock)
         self.decisions = Decisions(self.access.database, self.fleet.clock)
+        self.simulations = Simulations(self.history, self.fleet.clock)
         self.receivers = Receivers(self.config.receivers)
         self.tests = Workers("tests of channels", _TESTS, _TESTS_WAITING)
         self.admission = Admission(self.config.bodies_bytes)

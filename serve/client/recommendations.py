@@ -17,6 +17,7 @@ from serve.schemas.recommendations import (
     RecommendationDetail,
     RecommendationPage,
     RecommendationRecord,
+    RecommendationSimulation,
     RecordItem,
 )
 from twins.recommendations import Confidence
@@ -60,6 +61,10 @@ class Recommendations:
     def one(self, recommendation: str) -> RecommendationDetail:
         """One recommendation, with past cases of its failure mode."""
         return self._ask.get(RecommendationDetail, f"/api/recommendations/{in_path(recommendation)}")
+
+    def simulation(self, recommendation: str) -> RecommendationSimulation:
+        """What doing nothing, later and now come to in the device's own futures."""
+        return self._ask.get(RecommendationSimulation, _act(recommendation, "simulation"))
 
     def record(self) -> list[RecordItem]:
         """What came of recommendations so far, by device type and failure mode."""

@@ -34,6 +34,7 @@ from serve.schemas.recommendations import (
     RecommendationDetail,
     RecommendationPage,
     RecommendationRecord,
+    RecommendationSimulation,
 )
 from twins import commands as c
 from twins.devices import PRIORITIES, DeviceType
@@ -44,6 +45,9 @@ router = guarded(tags=["recommendations"])
 _REFUSALS: dict[int | str, dict[str, Any]] = {400: {"model": Problem}, 404: {"model": Problem}}
 _ACT_REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 404, 409, 422, 429, 503, 507)
+}
+_SIMULATION_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem} for status in (404, 410, 429, 503)
 }
 
 Sort = Annotated[
@@ -106,6 +110,18 @@ async def record(context: InContext) -> Response:
     no one device."""
     tallies = await context.call(context.decisions.tallies)
     return tagged({"items": [_tally_item(each, context.fleet.types) for each in tallies]})
+
+
+@router.get(
+    "/api/recommendations/{recommendation:path}/simulation",
+    response_model=RecommendationSimulation,
+    responses=_SIMULATION_REFUSALS,
+)
+async def simulation(context: InContext, recommendation: str) -> Response:
+    """What doing nothing, later and now come to in the device's own futures: its present state, forked some hundred times
+    and run forward. It takes a second or two, and is kept for five minutes."""
+    found, _ = await _one(context, recommendation)
+    return reply(await context.rebuild(context.simulations.of, found))
 
 
 @router.get(

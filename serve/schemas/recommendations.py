@@ -43,6 +43,21 @@ _CASES: Final[JsonDict] = {
                 "at": "2025-11-02T07:00:00.000Z", "note": "seized"}],
 }  # fmt: skip
 
+_SIMULATION: Final[JsonDict] = {
+    "id": "pump-17:bearing-wear", "device_id": "pump-17", "action": "replace-bearings",
+    "made": "2026-01-31T12:00:00.000Z", "futures": 200, "level": 0.9, "horizon_days": 30,
+    "later_at": "2026-02-01T12:00:00.000Z",
+    "nothing": {"cost": {"value": 24810.0, "low": 23655.2, "high": 25964.8},
+                "fails": {"value": 0.84, "low": 0.794, "high": 0.879}, "difference": None, "better": None},
+    "later": {"cost": {"value": 8420.5, "low": 7911.3, "high": 8929.7},
+              "fails": {"value": 0.055, "low": 0.033, "high": 0.087},
+              "difference": {"value": -16389.5, "low": -17588.0, "high": -15191.0}, "better": 0.84},
+    "now": {"cost": {"value": 7452.0, "low": 7280.8, "high": 7623.2},
+            "fails": {"value": 0.005, "low": 0.001, "high": 0.02},
+            "difference": {"value": -17358.0, "low": -18529.5, "high": -16186.5}, "better": 0.84},
+    "why_not": None,
+}  # fmt: skip
+
 
 class AlertSign(Reply):
     """An alert that it rests on, with what the rule says of it."""
@@ -180,6 +195,44 @@ class RecommendationDetail(Recommendation):
     model_config = ConfigDict(json_schema_extra={"examples": [{**_RECOMMENDATION, "cases": _CASES}]})
 
     cases: PastCases | None = Field(description="null: the failure mode is not known")
+
+
+class SimulatedFigure(Reply):
+    """An expected value with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class SimulatedOption(Reply):
+    """What one of the three comes to in the device's futures."""
+
+    cost: SimulatedFigure = Field(description="within the horizon, in the fleet's currency")
+    fails: SimulatedFigure = Field(description="the chance that the device fails within the horizon")
+    difference: SimulatedFigure | None = Field(
+        description="the cost less that of doing nothing, future by future; null of nothing itself"
+    )
+    better: float | None = Field(description="the share of futures in which it costs less than nothing")
+
+
+class RecommendationSimulation(Reply):
+    """What doing nothing, later and now come to in futures of the device as it is, rather than by the formula."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SIMULATION]})
+
+    id: str
+    device_id: str
+    action: str | None = Field(description="that is done later or now; null: none makes it good")
+    made: AwareDatetime = Field(description="when the device was forked")
+    futures: int = Field(description="that were run; 0: see `why_not`")
+    level: float = Field(description="of all intervals")
+    horizon_days: int
+    later_at: AwareDatetime | None = Field(description="when later is; null: put off beyond the horizon")
+    nothing: SimulatedOption | None
+    later: SimulatedOption | None
+    now: SimulatedOption | None
+    why_not: str | None = Field(description="why the device cannot be run forward; null: it was")
 
 
 class RecommendationPage(Reply):

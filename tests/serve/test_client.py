@@ -364,6 +364,9 @@ def recommendations(it: Served, client: Client) -> None:
     one = client.recommendations.one(found.id)
     assert one.id == found.id
     assert one.cases is not None
+    simulated = client.recommendations.simulation(found.id)
+    assert (simulated.id, simulated.action) == (found.id, "replace-bearing")
+    assert (simulated.futures == 0) == (simulated.why_not is not None)
     dismissed = client.recommendations.dismiss(found.id, "a loose sensor").decision
     assert (dismissed.state, dismissed.note) == ("dismissed", "a loose sensor")
     assert list(client.recommendations.all(device=["r-1"])) == []

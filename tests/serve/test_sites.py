@@ -180,6 +180,9 @@ CASES: dict[str, list[Case] | None] = {
     "GET /api/devices/{device_id:path}/recommendations": [{"device_id": "{device}"}],
     "GET /api/recommendations/record": [{}],
     "GET /api/recommendations/{recommendation:path}": [{"recommendation": "{device}:bearing-wear"}],
+    "GET /api/recommendations/{recommendation:path}/simulation": [
+        {"recommendation": "{device}:bearing-wear"}
+    ],
     "POST /api/recommendations/{recommendation:path}/accept": [
         {"recommendation": "{device}:bearing-wear", "body": {"note": "x"}}
     ],

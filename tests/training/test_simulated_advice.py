@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.twins.whatif.forked import SimulatedFleet, pumps, with_wear
-from training.simulated_advice import HORIZON_D, Question, Simulated, simulate_fork
-from twins.costs import expected, hazards, plan
+from training.simulated_advice import Question, Simulated, simulate_fork
+from twins.costs import HORIZON_D, expected, hazards, plan
 from twins.whatif.forks import Fork
 
 PUMP = pumps()

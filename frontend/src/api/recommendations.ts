@@ -9,7 +9,13 @@ import {
 import { api, segment, told } from "./client"
 import { useOnce } from "./commands"
 import { keys } from "./queries"
-import type { Decided, Finished, RecommendationDetail, RecommendationPage } from "./schema"
+import type {
+  Decided,
+  Finished,
+  RecommendationDetail,
+  RecommendationPage,
+  RecommendationSimulation,
+} from "./schema"
 
 export type Decision = "open" | "accepted" | "dismissed" | "done"
 
@@ -67,6 +73,17 @@ export function recommendationQuery(id: string) {
     queryKey: [...keys.recommendations, "one", id],
     queryFn: ({ signal }) => api<RecommendationDetail>(`/recommendations/${segment(id)}`, { signal }),
     staleTime: CASES_MS,
+  })
+}
+
+/** What doing nothing, later and now come to in the device's own futures; they are kept as long as the API keeps them. */
+export function simulationQuery(id: string) {
+  return queryOptions({
+    queryKey: [...keys.recommendations, "simulation", id],
+    queryFn: ({ signal }) =>
+      api<RecommendationSimulation>(`/recommendations/${segment(id)}/simulation`, { signal }),
+    staleTime: CASES_MS,
+    retry: false,
   })
 }
 

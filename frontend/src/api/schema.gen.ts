@@ -3010,6 +3010,42 @@ export type RecommendationRecord = {
 };
 
 /**
+ * What doing nothing, later and now come to in futures of the device as it is, rather than by the formula.
+ */
+export type RecommendationSimulation = {
+    /**
+     * that is done later or now; null: none makes it good
+     */
+    action: string | null;
+    device_id: string;
+    /**
+     * that were run; 0: see `why_not`
+     */
+    futures: number;
+    horizon_days: number;
+    id: string;
+    later: SimulatedOption | null;
+    /**
+     * when later is; null: put off beyond the horizon
+     */
+    later_at: string | null;
+    /**
+     * of all intervals
+     */
+    level: number;
+    /**
+     * when the device was forked
+     */
+    made: string;
+    nothing: SimulatedOption | null;
+    now: SimulatedOption | null;
+    /**
+     * why the device cannot be run forward; null: it was
+     */
+    why_not: string | null;
+};
+
+/**
  * What came of decisions about one failure mode of one type.
  */
 export type RecordItem = {
@@ -3463,6 +3499,37 @@ export type Shelving = {
      */
     one_shot?: boolean;
     reason?: string;
+};
+
+/**
+ * An expected value with its interval.
+ */
+export type SimulatedFigure = {
+    high: number;
+    low: number;
+    value: number;
+};
+
+/**
+ * What one of the three comes to in the device's futures.
+ */
+export type SimulatedOption = {
+    /**
+     * the share of futures in which it costs less than nothing
+     */
+    better: number | null;
+    /**
+     * within the horizon, in the fleet's currency
+     */
+    cost: SimulatedFigure;
+    /**
+     * the cost less that of doing nothing, future by future; null of nothing itself
+     */
+    difference: SimulatedFigure | null;
+    /**
+     * the chance that the device fails within the horizon
+     */
+    fails: SimulatedFigure;
 };
 
 export type SiteCells = {

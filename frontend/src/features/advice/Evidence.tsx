@@ -6,6 +6,7 @@ import type { Recommendation, RecommendationDetail, TypeInfo } from "@/api/schem
 import { AdviceActs } from "@/components/advice/AdviceActs"
 import { amount, effortText, reasonText, signFacts } from "@/components/advice/adviceText"
 import { CostStrip } from "@/components/advice/CostStrip"
+import { SimulatedCosts } from "@/components/advice/SimulatedCosts"
 import { count, share } from "@/words/figures"
 import { say } from "@/words/say"
 import { day, parse, span } from "@/words/times"
@@ -26,6 +27,7 @@ export function Evidence({ item, type }: Props) {
     <div role="row" tabIndex={-1}>
       <div role="cell" className={css.detail}>
         {item.costs ? <CostStrip item={item} /> : <p className={css.faint}>{say("advice.noCosts")}</p>}
+        <SimulatedCosts item={item} />
         <div className={css.parts}>
           <section aria-label={say("advice.why")}>
             <h3 className={css.heading}>{say("advice.why")}</h3>
