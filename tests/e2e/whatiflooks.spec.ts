@@ -86,6 +86,7 @@ base:
   start: live
   devices: "health < 60"
 horizon_h: 720
+step_s: 600
 replications: 20
 metrics: [failures, availability, cost, energy_kwh, alerts]
 arms:

@@ -20,6 +20,7 @@ base:
   start: live
   devices: "type = 'pump' and health < 60"
 horizon_h: 720
+step_s: 600
 replications: 20
 metrics: [failures, availability, cost, alerts]
 arms:

@@ -45,12 +45,13 @@ export const DEFAULTS = {
   policy: { kind: "run_to_failure", every_h: 720, when: "health < 60", p_fail: 0.3, within_h: 168 },
 } as const
 
-/** What a scenario begins with that nobody has written yet. */
+/** What a scenario begins with that nobody has written yet; its step is long enough for devices that read each 10 min. */
 export const BLANK: Document = {
   name: "maintenance",
   title: "Does it pay to maintain earlier?",
   base: { start: "live" },
   horizon_h: 720,
+  step_s: 600,
   replications: 20,
   metrics: [...DEFAULTS.metrics],
   arms: [
