@@ -313,12 +313,16 @@ def _finish(twins: Twins, model: Model, r: int, action: int) -> None:
             twins.trends.since_us[r] = NEVER_US
         else:
             signals.reset_detectors(twins.signals, model.signals, r)
-    failed = False
+    course, worst, mode = twins.course, 0.0, -1
     for m in range(modes):
-        failed = failed or s.wear[r, m] >= 1.0
-    s.running[r] = not failed
-    if not failed:
-        twins.course.failed_us[r], twins.course.failed_mode[r] = NEVER_US, -1
+        if s.wear[r, m] > worst:
+            worst, mode = s.wear[r, m], m
+    s.running[r] = worst < 1.0
+    if worst < 1.0:
+        course.failed_us[r], course.failed_mode[r] = NEVER_US, -1
+    elif course.failed_us[r] == NEVER_US:  # it came to its end while people were at work on something else
+        course.failed_us[r], course.failed_mode[r] = course.ends_us[r], mode
+        twins.tally.failures[r] += 1
 
 
 @njit(cache=True)

@@ -1,7 +1,6 @@
 """What becomes of a device that comes to its end while people work on it."""
 
 import numpy as np
-import pytest
 
 from tests.twins.whatif.shops import NOBODY, machine, renewal, shop, total, worn
 from twins.devices import MaintenanceAction
@@ -12,11 +11,6 @@ from twins.whatif.scenarios import Arm, PlannedWork, Resources, Scenario, Span
 LOOK = MaintenanceAction("look", kind="inspection", duration_h=8.0)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a mode without load exponent wears on while work that does not make it good goes on; its end then is no failure "
-    "to stepping._finish, which leaves failed_us unset: the device stands for good, uncounted, and nobody mends it",
-)
 def test_what_comes_to_its_end_during_an_inspection_is_mended_after_it() -> None:
     kind = machine(10.25, LOOK, renewal(duration_h=1.0), shape=0.0)
     forked = worn(shop((kind, 1)), {kind.name: np.array([0.5])})
