@@ -211,9 +211,12 @@ class SimulatedOption(Reply):
     cost: SimulatedFigure = Field(description="within the horizon, in the fleet's currency")
     fails: SimulatedFigure = Field(description="the chance that the device fails within the horizon")
     difference: SimulatedFigure | None = Field(
-        description="the cost less that of doing nothing, future by future; null of nothing itself"
+        default=None,
+        description="the cost less that of doing nothing, future by future; null of nothing itself",
     )
-    better: float | None = Field(description="the share of futures in which it costs less than nothing")
+    better: float | None = Field(
+        default=None, description="the share of futures in which it costs less than nothing"
+    )
 
 
 class RecommendationSimulation(Reply):
@@ -232,7 +235,9 @@ class RecommendationSimulation(Reply):
     nothing: SimulatedOption | None
     later: SimulatedOption | None
     now: SimulatedOption | None
-    why_not: str | None = Field(description="why the device cannot be run forward; null: it was")
+    why_not: str | None = Field(
+        default=None, description="why the device cannot be run forward; null: it was"
+    )
 
 
 class RecommendationPage(Reply):

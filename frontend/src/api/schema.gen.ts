@@ -3042,7 +3042,7 @@ export type RecommendationSimulation = {
     /**
      * why the device cannot be run forward; null: it was
      */
-    why_not: string | null;
+    why_not?: string | null;
 };
 
 /**
@@ -3517,7 +3517,7 @@ export type SimulatedOption = {
     /**
      * the share of futures in which it costs less than nothing
      */
-    better: number | null;
+    better?: number | null;
     /**
      * within the horizon, in the fleet's currency
      */
@@ -3525,7 +3525,7 @@ export type SimulatedOption = {
     /**
      * the cost less that of doing nothing, future by future; null of nothing itself
      */
-    difference: SimulatedFigure | null;
+    difference?: SimulatedFigure | null;
     /**
      * the chance that the device fails within the horizon
      */
