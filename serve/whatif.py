@@ -88,13 +88,15 @@ class Library:
 
     # -- what there is ---------------------------------------------------------------------------------------------
 
-    def page(self, before: int | None, limit: int) -> dict[str, Any]:
-        """Experiments with numbers below ``before``, the newest first."""
+    def numbers(self) -> list[int]:
+        """The numbers of all that are there."""
+        jobs = {job.number for job in self._jobs.list() if job.kind == KIND}
+        return sorted({*jobs, *self._foldered()} - self._deleted())
+
+    def numbered(self, number: int) -> dict[str, Any]:
+        """One experiment as lists have it, by its number."""
         jobs = {job.number: job for job in self._jobs.list() if job.kind == KIND}
-        numbers = sorted({*jobs, *self._foldered()} - self._deleted(), reverse=True)
-        below = [number for number in numbers if before is None or number < before]
-        items = [self._item(_id(number), jobs.get(number)) for number in below[:limit]]
-        return {"items": items, "next_cursor": str(below[limit - 1]) if len(below) > limit else None}
+        return self._item(_id(number), jobs.get(number))
 
     def item(self, experiment: str) -> dict[str, Any]:
         """One experiment as lists have it; ExperimentNotFoundError if there is none of this id."""

@@ -46,12 +46,8 @@ class WhatIf:
 
     def all(self) -> Iterator[ExperimentItem]:
         """All experiments that there are, the newest first."""
-        cursor = None
-        while True:
-            page = self._ask.get(ExperimentList, "/api/whatif/experiments", {"limit": 200, "cursor": cursor})
+        for page in self._ask.pages(ExperimentList, "/api/whatif/experiments", {"limit": 1_000}):
             yield from page.items
-            if (cursor := page.next_cursor) is None:
-                return
 
     def one(self, experiment: str) -> ExperimentDetail:
         """One, with its scenario, what it was run with, and how to cite it."""

@@ -11,9 +11,12 @@ from starlette.responses import FileResponse
 from serve.context import Context, InContext, User, Who
 from serve.errors import BodyError
 from serve.gate import guarded
+from serve.keyset import Key
 from serve.live import View
 from serve.present import reply
 from serve.routes.types import YAML
+from serve.routes.words import Paged
+from serve.row_pages import lines_page
 from serve.schemas.base import Problem
 from serve.schemas.whatif import (
     ExperimentDetail,
@@ -97,16 +100,12 @@ async def check(context: InContext, who: Who, request: Request) -> Response:
 
 
 @router.get("/experiments", response_model=ExperimentList, responses=_REFUSALS)
-async def experiments(
-    context: InContext,
-    cursor: Annotated[
-        str | None, Query(pattern=r"^\d{1,10}$", description="`next_cursor` of the page before")
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> Response:
+async def experiments(context: InContext, spot: Paged) -> Response:
     """All that are there, the newest first."""
-    before = None if cursor is None else int(cursor)
-    return reply(await context.call(context.experiments.page, before, limit))
+    found = await context.call(context.experiments.numbers)
+    keyset = spot.of("experiments", (Key("number", int, descending=True),))
+    page = lines_page(found, keyset, lambda number: {"number": number})
+    return reply(await context.call(page.shown, context.experiments.numbered))
 
 
 @router.post(

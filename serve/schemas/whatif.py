@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from serve.schemas.base import Reply, Request
+from serve.schemas.base import ListReply, Reply, Request
 
 ExperimentState = Literal["queued", "running", "done", "failed", "cancelled"]
 
@@ -71,9 +71,8 @@ class ExperimentItem(Reply):
     trust: str | None = Field(description="how past forks fared against what then happened; null: not known")
 
 
-class ExperimentList(Reply):
+class ExperimentList(ListReply):
     items: list[ExperimentItem]
-    next_cursor: str | None = Field(description="pass as `cursor`; null on the last page")
 
 
 class ExperimentDetail(ExperimentItem):

@@ -18,11 +18,13 @@ from twins.devices import Device, DeviceType
 from twins.directory import Places
 from twins.errors import DeviceNotFoundError, FleetError
 from twins.fleet import CommandsResult, Fleet, WriteResult
+from twins.fleetfiles import Climate
 from twins.host import HostStatus
 from twins.journal import StoredEntry
 from twins.prognosis import Prognoses
 from twins.readings import ReadingBatch
 from twins.service import Mark, Scorable
+from twins.whatif.forks import Fork
 
 NOBODY: Final = "\0"
 """An id that no device can have. Asking for it takes what asking for an unknown one takes."""
@@ -313,6 +315,9 @@ class FleetWithin(Fleet):
         self._closed()
 
     def score(self, host: int, told: Prognoses) -> int:
+        self._closed()
+
+    def fork(self, devices: str = "", climates: Mapping[str, Climate] | None = None) -> Fork:
         self._closed()
 
     def advance(self, now_us: int | None = None) -> None:

@@ -35,6 +35,7 @@ WHOLE = {
     "/api/notifications/routes": "a hundred at most",
     "/api/recommendations/record": "one line a failure mode of a type",
     "/api/templates": "a hundred at most",
+    "/api/whatif/templates": "those that come along",
 }
 """Lists that come in one piece; the guide to the API says so, too."""
 

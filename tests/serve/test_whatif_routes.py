@@ -211,7 +211,7 @@ def test_one_whose_job_is_forgotten_is_still_in_the_library(tmp_path: Path) -> N
             del jobs[begun[0]["id"]]
             page = await it.get("/api/whatif/experiments", limit=1)
             assert [each["id"] for each in page["items"]] == [begun[1]["id"]]
-            (found,) = (await it.get("/api/whatif/experiments", cursor=page["next_cursor"]))["items"]
+            (found,) = (await it.get("/api/whatif/experiments", after=page["next"]))["items"]
             assert (found["id"], found["state"], found["by"]) == (begun[0]["id"], "done", "local")
             assert found["replications_done"] == 2
 

@@ -1524,9 +1524,14 @@ export type ExperimentItem = {
 export type ExperimentList = {
     items: Array<ExperimentItem>;
     /**
-     * pass as `cursor`; null on the last page
+     * pass as `after`; null on the last page
      */
-    next_cursor: string | null;
+    next: string | null;
+    /**
+     * pass as `before`; null on the first page
+     */
+    previous: string | null;
+    total: number;
 };
 
 export type ExperimentResults = {

@@ -42,7 +42,7 @@ export interface ExperimentDetail extends Experiment {
 
 export interface ExperimentList {
   readonly items: readonly Experiment[]
-  readonly next_cursor: string | null
+  readonly next: string | null
 }
 
 export interface Template {
@@ -173,9 +173,9 @@ export const templatesQuery = queryOptions({
 export const experimentsQuery = infiniteQueryOptions({
   queryKey: LIST,
   queryFn: ({ pageParam, signal }) =>
-    api<ExperimentList>("/whatif/experiments", { query: { cursor: pageParam, limit: PAGE }, signal }),
+    api<ExperimentList>("/whatif/experiments", { query: { after: pageParam, limit: PAGE }, signal }),
   initialPageParam: "",
-  getNextPageParam: (page) => page.next_cursor,
+  getNextPageParam: (page) => page.next,
   placeholderData: keepPreviousData,
   refetchInterval: ({ state: { data } }) =>
     data?.pages.some(({ items }) => items.some(isOpen)) ? RUNNING_MS : LIST_MS,
