@@ -288,7 +288,9 @@ export async function answerWhatIf(page: Page): Promise<void> {
     }
     if (id === "") {
       if (route.request().method() === "POST") return route.fulfill({ status: 202, json: RUNNING })
-      return route.fulfill({ json: { items: experiments, total: experiments.length, next: null, previous: null } })
+      return route.fulfill({
+        json: { items: experiments, total: experiments.length, next: null, previous: null },
+      })
     }
     if (part === "results")
       return route.fulfill({

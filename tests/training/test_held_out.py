@@ -274,7 +274,7 @@ def test_the_interval_of_a_forecast_that_is_right_holds_what_it_says_whatever_is
     mean_h = rng.uniform(20.0, 200.0, 4000)
     times_h = np.concatenate([np.linspace(0.0, 100.0, 200), np.geomspace(100.0, 5000.0, 400)[1:]])
     survival = np.exp(-times_h / mean_h[:, None])
-    told = Forecast(mean_h, times_h, survival, np.zeros((4000, 0)), np.ones(4000, bool))
+    told = Forecast(mean_h, times_h, survival, np.zeros((4000, 0)), np.ones(4000, bool), np.zeros((4000, 0)))
     life_h, seen_h = rng.exponential(mean_h), rng.uniform(0.0, window_h, 4000)
     failed = life_h <= seen_h
     held = covered_as_far_as_known(told, np.minimum(life_h, seen_h), failed, 0.9)
@@ -284,7 +284,12 @@ def test_the_interval_of_a_forecast_that_is_right_holds_what_it_says_whatever_is
 def test_without_censoring_the_coverage_is_a_share_of_lives() -> None:
     times_h = np.linspace(0.0, 100.0, 101)
     told = Forecast(
-        np.zeros(4), times_h, np.tile(1.0 - times_h / 100.0, (4, 1)), np.zeros((4, 0)), np.ones(4, bool)
+        np.zeros(4),
+        times_h,
+        np.tile(1.0 - times_h / 100.0, (4, 1)),
+        np.zeros((4, 0)),
+        np.ones(4, bool),
+        np.zeros((4, 0)),
     )
     lives_h, failed = np.array([1.0, 50.0, 94.0, 99.0]), np.ones(4, bool)
     assert covered_as_far_as_known(told, lives_h, failed, 0.9) == 0.5
