@@ -3,7 +3,6 @@ import { useQuery } from "@tanstack/react-query"
 import { Link } from "@tanstack/react-router"
 import { fewRecommendationsQuery } from "@/api/recommendations"
 import { amount, dueText, modeText } from "@/components/advice/adviceText"
-import { SimulatedCosts } from "@/components/advice/SimulatedCosts"
 import { Card } from "@/components/Card"
 import { Empty, Failed, Skeleton } from "@/components/states"
 import { count } from "@/words/figures"
@@ -47,9 +46,6 @@ export function WorthDoing() {
                 </span>
                 <span className={css.age}>{dueText(item.due)}</span>
               </Link>
-              <div className={css.simulated}>
-                <SimulatedCosts item={item} />
-              </div>
             </li>
           ))}
         </ul>
