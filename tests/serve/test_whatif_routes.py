@@ -207,7 +207,7 @@ def test_one_whose_job_is_forgotten_is_still_in_the_library(tmp_path: Path) -> N
             begun = [await send(it, "/experiments", SCENARIO, 202) for _ in range(2)]
             for each in begun:
                 await ended(it, await it.get(f"/api/jobs/{each['id']}"))
-            jobs: dict[str, Job] = it.context.jobs._jobs  # type: ignore[attr-defined]
+            jobs: dict[str, Job] = it.context.jobs._jobs  # type: ignore[attr-defined]  # a job forgotten, as after 500 others
             del jobs[begun[0]["id"]]
             page = await it.get("/api/whatif/experiments", limit=1)
             assert [each["id"] for each in page["items"]] == [begun[1]["id"]]

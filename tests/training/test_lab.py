@@ -118,7 +118,7 @@ def test_a_backtest_knows_nothing_that_came_later(world: World, tmp_path: Path) 
     """The futures of a fork of the past are the same, whatever history holds beyond it."""
     fork = world.lab.forked(Base("past", at_us=world.middle_us), STEP_S, 0)
     then = world.lab.estimates(fork, 48.0)[PUMP.name]
-    cut = Lab(world.folder, _Cut(world.history, world.middle_us), None, world.clock)  # type: ignore[arg-type]
+    cut = Lab(world.folder, _Cut(world.history, world.middle_us), None, world.clock)  # type: ignore[arg-type]  # as much of a history as is asked
     again = cut.estimates(fork, 48.0)[PUMP.name]
     for one, other in zip(then, again, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -138,7 +138,7 @@ class _Cut:
             sql = sql.replace(
                 f"FROM {name}", f"FROM (SELECT * FROM {name} WHERE epoch_us(event_time) <= {self._until_us})"
             )
-        return self._history.query(sql, *arguments, **named)  # type: ignore[arg-type]
+        return self._history.query(sql, *arguments, **named)  # type: ignore[arg-type]  # handed on as they came
 
 
 def test_nothing_to_compare_says_so(world: World) -> None:

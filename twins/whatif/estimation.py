@@ -9,9 +9,9 @@ device (wear at the beginning, pace, offset by channel), and not a path. They ar
 2. *Residuals*: what a healthy device would have shown (with lag, and with load that moves within a bin) is taken
    away. Bins are gathered into at most ``SPANS`` spans of time, within each of which wear hardly moves; of a span
    and channel there remain the mean, how it goes with load, and its scatter. Nothing else of the data is needed.
-3. *Posterior* of wear and pace: importance sampling with a normal proposal that is fitted anew in each round, to
-   the likelihood raised to a power that grows to one as fast as enough of the draws still count (population Monte
-   Carlo with tempering). The offsets are normal given wear, and are integrated out exactly in every draw.
+3. *Posterior* of wear and pace: draws that are moved through powers of the likelihood, which grow to one as fast as
+   enough of the draws still count, and all places that a draw visits are kept (tempered sequential Monte Carlo,
+   "waste-free"). The offsets are normal given wear, and are integrated out exactly in every draw.
 
 Why not a filter over time: with constants only, a particle filter lives from jitter that has to be tuned against
 impoverishment (Liu and West 2001), and an ensemble Kalman filter takes the likelihood for normal, which it is not

@@ -38,7 +38,7 @@ def machine(
 
 def renewal(name: str = "renew", **what: object) -> MaintenanceAction:
     """Work that makes everything good."""
-    return replace(MaintenanceAction(name, resets={"*": 1.0}), **what)  # type: ignore[arg-type]
+    return replace(MaintenanceAction(name, resets={"*": 1.0}), **what)  # type: ignore[arg-type]  # fields by name
 
 
 def shop(*types: tuple[DeviceType, int]) -> Fork:

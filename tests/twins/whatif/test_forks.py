@@ -7,12 +7,12 @@ import pyarrow as pa
 import pytest
 
 from tests.twins.whatif.forked import START_US, SimulatedFleet, fleet_spec, pumps
-from twins.clock import HOUR_US, SECOND_US, VirtualClock
+from twins.clock import HOUR_US, VirtualClock
 from twins.errors import FilterError
 from twins.fleet import FleetConfig, LocalFleet
 from twins.simulation import Simulator
 from twins.whatif.forks import Fork
-from twins.whatif.presence import as_known
+from twins.whatif.presence import Estimated, as_known
 from twins.whatif.replication import replicate
 from twins.whatif.scenarios import Arm, Scenario
 from twins.whatif.synthetic import synthetic
@@ -52,21 +52,11 @@ def test_a_fork_changes_nothing_of_the_fleet(tmp_path: Path) -> None:
     (forked, simulator), (other, twin_simulator) = live(tmp_path / "a", 2), live(tmp_path / "b", 2)
     before = forked.fork()
     arm = RULED.arms[0]
-    replicate(before, RULED, arm, 0, lambda each, seed, number: as_known_blank(each))
+    replicate(before, RULED, arm, 0, Estimated({}))
     for fleet, devices in ((forked, simulator), (other, twin_simulator)):
-        feed(fleet, devices, fleet.clock, 1.0)  # type: ignore[arg-type]
+        feed(fleet, devices, fleet.clock, 1.0)  # type: ignore[arg-type]  # a virtual one, see live
     assert without_lineage(forked.fork()) == without_lineage(other.fork())
     assert without_lineage(forked.fork()) != without_lineage(before)
-
-
-def as_known_blank(forked: object) -> object:
-    from twins import physics
-    from twins.whatif.forks import ForkedType
-
-    assert isinstance(forked, ForkedType)
-    state = physics.blank_physics(len(forked), forked.device_type)
-    state.device[:] = forked.keys
-    return state
 
 
 def test_the_moment_of_a_fork_is_in_the_journal(tmp_path: Path) -> None:
@@ -118,4 +108,3 @@ def test_columns_of_the_live_table_go_along() -> None:
     assert isinstance(table["health"], pa.ChunkedArray)
     assert np.isfinite(table["vibration"].to_numpy()).all()
     assert fleet.fork.at_us == fleet.now_us
-    assert SECOND_US

@@ -120,4 +120,4 @@ def test_rules_that_make_no_sense_are_refused() -> None:
         {"batch": 0},
     ):
         with pytest.raises(ValueError, match="must be"):
-            StoppingRule(**wrong)  # type: ignore[arg-type]
+            StoppingRule(**wrong)  # type: ignore[arg-type]  # fields by name
